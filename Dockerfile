@@ -1,0 +1,18 @@
+FROM python:3.13-slim AS build
+WORKDIR /src
+COPY pyproject.toml README.md constraints.txt ./
+COPY producer producer
+COPY worker worker
+RUN python -m venv /opt/pushlane \
+    && pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
+    && /opt/pushlane/bin/pip install --no-cache-dir --constraint constraints.txt "$(echo /wheels/*.whl)[worker]" flower
+
+FROM python:3.13-slim
+COPY --from=build /opt/pushlane /opt/pushlane
+ENV PATH=/opt/pushlane/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /tmp
+USER 10001:10001
+# Celery's warm shutdown: what is in flight is settled, what was not sent is given back.
+STOPSIGNAL SIGTERM
+# A command and no entrypoint, so that `celery -A pushlane_worker flower` starts from the same image.
+CMD ["pushlane", "worker"]

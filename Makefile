@@ -1,0 +1,38 @@
+# The four verbs of this repository; CI (.ci/run) runs the same ones. ARGS goes to the command: make test ARGS="-k order"
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.setup-done
+
+# Another project's environment must not leak into this one.
+unexport PYTHONPATH
+unexport PYTHONHOME
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.PHONY: setup check test demo help
+
+setup: $(STAMP) ## Make .venv with everything that check, test and demo need
+
+check: $(STAMP) ## Check formatting, lint, types and import layers
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: $(STAMP) ## Run the tests: make test ARGS="tests/unit -k order"
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: $(STAMP) ## Watch 2,000 messages go through: make demo ARGS=--flower
+	$(BIN)/pushlane demo $(ARGS)
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "setup: Pushlane needs Python 3.11 or newer; name one with: make setup PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "setup: $(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@

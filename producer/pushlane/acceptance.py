@@ -1,0 +1,190 @@
+"""What both producers share: pure steps from messages to a script call, and from its reply to receipts or an error.
+
+``prepare`` turns messages into entries with ids. An entry keeps its id through every repeat of the call, so that a
+repeat whose first reply was lost enqueues nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import redis
+
+from pushlane.errors import (
+    IdempotencyConflict,
+    InvalidMessage,
+    PushlaneError,
+    QueueFull,
+    QueueUnavailable,
+    UnknownChannel,
+)
+from pushlane.message import Limits, Message, MessageStatus, Receipt, check_channel_name, check_idempotency_key
+from pushlane.record import STATES, from_ms, read_content, read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CHUNK: Final = 1000
+"""Messages a script call: all or nothing within it."""
+LIMITS_KEPT_S: Final = 10.0
+"""How long a producer trusts what it read of a channel's limits. The scripts check kind and depth each time."""
+RETRY_AFTER_FULL_S: Final = 1.0
+"""A full channel makes room with each push that ends: a second brings at least one at any usual rate limit."""
+
+_OK, _UNKNOWN_CHANNEL, _WRONG_KIND, _CONFLICT = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message on its way into the queue."""
+
+    message_id: str
+    message: Message
+    fingerprint: bytes
+    key: str | None
+
+
+def _message_id(channel: str, key: str | None) -> str:
+    if key is None:
+        return secrets.token_hex(16)
+    return hashlib.sha256(f"{channel}\0{key}".encode()).hexdigest()[:32]
+
+
+def _fingerprint(message: Message) -> bytes:
+    parts = (message.conversation.encode(), message.address, message.body)
+    lengths = b",".join(str(len(part)).encode() for part in parts)
+    return hashlib.blake2b(b"\0".join([lengths, *parts]), digest_size=12).hexdigest().encode()
+
+
+def prepare(channel: str, limits: Limits, messages: Sequence[object], key: str | None, *, single: bool) -> list[Entry]:
+    """The messages with their ids. Raises InvalidMessage for the first that the channel does not take."""
+    entries = []
+    for index, candidate in enumerate(messages):
+        try:
+            message = limits.check(candidate)
+        except InvalidMessage as error:
+            raise (error if single else error.at(index)) from None
+        own_key = key if key is None or single else f"{key}/{index}"
+        entries.append(Entry(_message_id(channel, own_key), message, _fingerprint(message), own_key))
+    return entries
+
+
+def check_key(key: str | None, count: int | None) -> None:
+    """Raises InvalidMessage unless the key, or the longest of a list's element keys, is a valid one."""
+    if key is not None:
+        check_idempotency_key(key if count is None else f"{key}/{max(count - 1, 0)}")
+
+
+def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:
+    """The arguments of ``lua/enqueue.lua``."""
+    arguments: list[str | bytes] = ["", kind]
+    for entry in entries:
+        message = entry.message
+        arguments += (entry.message_id, message.conversation, message.address, message.body, entry.fingerprint)
+    return arguments
+
+
+def read_receipts(channel: str, entries: Sequence[Entry], reply: Sequence[Any]) -> list[Receipt]:
+    """The receipts in the reply of ``lua/enqueue.lua``, or the error that it tells."""
+    code = reply[0]
+    if code == _UNKNOWN_CHANNEL:
+        raise UnknownChannel(channel)
+    if code == _WRONG_KIND:
+        raise InvalidMessage("message", f"does not fit the channel, which is of kind {reply[1].decode()!r} now")
+    if code == _CONFLICT:
+        entry = entries[reply[1]]
+        raise IdempotencyConflict(entry.key or "", entry.message_id)
+    if code != _OK:
+        raise QueueFull(channel, f"{reply[1]} messages wait in it already", RETRY_AFTER_FULL_S)
+    values = iter(reply[1:])
+    return [
+        Receipt(
+            message_id=entry.message_id,
+            channel=channel,
+            conversation=entry.message.conversation,
+            sequence=sequence,
+            state=STATES[state.decode()],
+            duplicate=bool(duplicate),
+        )
+        for entry, sequence, state, duplicate in zip(entries, values, values, values, strict=True)
+    ]
+
+
+def _limits(channel: str, fields: Sequence[bytes | str | None]) -> Limits:
+    kind, max_text, text_unit, max_message_bytes = fields
+    if kind is None or max_text is None or text_unit is None or max_message_bytes is None:
+        raise UnknownChannel(channel)
+    return Limits(_text(kind), int(max_text), _text(text_unit), int(max_message_bytes))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+LIMIT_FIELDS: Final = ("kind", "max_text", "text_unit", "max_message_bytes")
+
+
+def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageStatus | None:
+    """What the reply of ``lua/status.lua`` says."""
+    if not reply:
+        return None
+    record, in_flight = reply
+    header = read_header(record)
+    conversation, _, _, detail = read_content(record)
+    return MessageStatus(
+        message_id=message_id,
+        channel=channel,
+        conversation=conversation,
+        state="in_flight" if in_flight and header.state == "queued" else header.state,
+        reason=header.reason,
+        detail=detail or None,
+        attempts=header.attempts,
+        maybe_delivered=header.maybe_delivered,
+        accepted_at=from_ms(header.accepted_ms),  # type: ignore[arg-type] # an accepted message has this time
+        due_at=from_ms(header.due_ms),
+        final_at=from_ms(header.final_ms),
+        last_push=from_ms(header.pushed_ms),
+    )
+
+
+def unavailable(channel: str, error: redis.RedisError, message_id: str | None = None) -> PushlaneError:
+    """Our error for one of redis-py's."""
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return QueueFull(channel, "Redis is at its memory limit", RETRY_AFTER_FULL_S)
+    return QueueUnavailable(str(error) or type(error).__name__, message_id)
+
+
+def address_of(redis_url: str | None) -> str:
+    """The queue's address: the one given, else the environment's. Raises QueueUnavailable without either."""
+    url = redis_url or os.environ.get("PUSHLANE_REDIS_URL")
+    if not url:
+        raise QueueUnavailable("no Redis address: pass redis_url or set PUSHLANE_REDIS_URL")
+    return url
+
+
+class LimitsCache:
+    """What a producer has read of its channels, each for ``LIMITS_KEPT_S``."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, Limits]] = {}
+
+    def get(self, channel: str) -> Limits | None:
+        """The limits, if they were read lately. Raises InvalidMessage for what can not be a channel's name."""
+        known = self._known.get(check_channel_name(channel))
+        return known[1] if known and time.monotonic() - known[0] < LIMITS_KEPT_S else None
+
+    def put(self, channel: str, fields: Sequence[bytes | str | None]) -> Limits:
+        """Keeps what Redis said. Raises UnknownChannel when it knows no such channel."""
+        limits = _limits(channel, fields)
+        self._known[channel] = (time.monotonic(), limits)
+        return limits
+
+
+def chunks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """The entries in pieces of ``CHUNK``."""
+    return (entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK))

@@ -1,0 +1,110 @@
+"""Every error that a producer can meet.
+
+::
+
+    PushlaneError
+    ├── InvalidMessage          also a ValueError: the message, the key or an option is wrong; nothing was sent
+    ├── UnknownChannel          no worker and no operator has registered the channel; nothing was sent
+    ├── IdempotencyConflict     the key was used before, for another message; nothing was sent
+    ├── QueueFull               the channel holds as many messages as it may; nothing was sent
+    └── QueueUnavailable        Redis did not answer in time: perhaps accepted, repeat with the same key
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pushlane.message import Receipt
+
+
+class PushlaneError(Exception):
+    """Base of everything Pushlane raises.
+
+    Attributes:
+        receipts: What ``send_many`` had already got accepted when it met the error: a prefix of its messages.
+    """
+
+    receipts: tuple[Receipt, ...] = ()
+
+
+class InvalidMessage(PushlaneError, ValueError):
+    """A message, key or option breaks a rule. The offending text itself is never part of the error.
+
+    Attributes:
+        field: The field or argument at fault.
+        problem: What is wrong with it.
+        limit: The limit that it breaks, if it is one.
+        index: The element's place in a list, if it came in one.
+    """
+
+    def __init__(self, field: str, problem: str, *, limit: int | None = None, index: int | None = None) -> None:
+        self.field = field
+        self.problem = problem
+        self.limit = limit
+        self.index = index
+        where = field if index is None else f"message {index}: {field}"
+        super().__init__(f"{where}: {problem}")
+
+    def at(self, index: int) -> InvalidMessage:
+        """The same error for the element ``index`` of a list."""
+        return InvalidMessage(self.field, self.problem, limit=self.limit, index=index)
+
+
+class UnknownChannel(PushlaneError):
+    """Nobody has registered this channel, so nobody would drain it.
+
+    Attributes:
+        channel: The name as it was given.
+    """
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        super().__init__(
+            f"channel {channel!r} is not registered: start a worker that has it in its settings,"
+            f" or run `pushlane channel register {channel}`"
+        )
+
+
+class IdempotencyConflict(PushlaneError):
+    """The idempotency key was used before within its window, for another message.
+
+    Attributes:
+        key: The idempotency key.
+        message_id: The message that holds it.
+    """
+
+    def __init__(self, key: str, message_id: str) -> None:
+        self.key = key
+        self.message_id = message_id
+        super().__init__(f"idempotency key {key!r} already belongs to another message ({message_id})")
+
+
+class QueueFull(PushlaneError):
+    """The channel is at its ``MAX_QUEUED``, or Redis is at its memory limit.
+
+    Attributes:
+        channel: The channel that is full.
+        retry_after_s: Seconds after which another try makes sense.
+    """
+
+    def __init__(self, channel: str, why: str, retry_after_s: float) -> None:
+        self.channel = channel
+        self.retry_after_s = retry_after_s
+        super().__init__(f"channel {channel!r} takes no more messages: {why}; try again in {retry_after_s:g} s")
+
+
+class QueueUnavailable(PushlaneError):
+    """Redis did not answer within the producer's ``timeout``.
+
+    The message was perhaps accepted. Repeating the call with the same idempotency key, or the same message object
+    passed to the same failed call, can not make it two.
+
+    Attributes:
+        message_id: The id that the message has if it was accepted; None when no message was involved.
+    """
+
+    def __init__(self, problem: str, message_id: str | None = None) -> None:
+        self.message_id = message_id
+        hint = "" if message_id is None else f" (message {message_id} was perhaps accepted: repeat with the same key)"
+        super().__init__(f"the queue is unavailable: {problem}{hint}")

@@ -1,0 +1,125 @@
+"""The one JSON form of a message, for files, HTTP and Celery.
+
+::
+
+    {"room_id", "text", "sender_eid"?, "receiver_eid"?, "idempotency_key"?}     for a channel of kind cinnox
+    {"user_id", "message", "idempotency_key"?}                                  for a channel of kind third_party
+
+Strict, because it is our own: an unknown field, a field given twice or a mixture of the two is refused, so that a typo
+never becomes a message without its sender. An optional field may be null.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pushlane.errors import InvalidMessage
+from pushlane.message import Message, RoomMessage, ThirdPartyMessage, check_idempotency_key
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+MAX_NAME_CHARS: Final = 40
+"""So much of an unknown field's name is repeated in the error."""
+
+_OPTIONS: Final = ("idempotency_key",)
+_ROOM: Final = ("room_id", "text", "sender_eid", "receiver_eid", *_OPTIONS)
+_THIRD_PARTY: Final = ("user_id", "message", *_OPTIONS)
+_ONLY_THIRD_PARTY: Final = ("user_id", "message")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A message with the options that came in the same object."""
+
+    message: Message
+    idempotency_key: str | None = None
+
+
+def parse(data: bytes) -> Form:
+    """The form in a JSON document. Raises InvalidMessage, which names the field; never quotes the document."""
+    try:
+        fields = json.loads(data.decode(), object_pairs_hook=_once)
+    except UnicodeDecodeError as error:
+        raise InvalidMessage("message", f"is not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise InvalidMessage("message", f"is not JSON: {error.msg} at character {error.pos + 1}") from None
+    except RecursionError:
+        raise InvalidMessage("message", "is nested too deep") from None
+    except InvalidMessage:
+        raise
+    except ValueError:  # a number of more digits than Python takes
+        raise InvalidMessage("message", "holds a number that is too long") from None
+    return build(fields)
+
+
+def build(fields: object) -> Form:
+    """The form in an object that somebody else has parsed. Raises InvalidMessage, which names the field."""
+    if not isinstance(fields, dict):
+        raise InvalidMessage("message", f"must be a JSON object, not {_json_type(fields)}")
+    known = _THIRD_PARTY if any(name in fields for name in _ONLY_THIRD_PARTY) else _ROOM
+    for name in fields:
+        if name not in known:
+            raise InvalidMessage(_shown(str(name)), _unknown(str(name), fields, known))
+    values = {name: fields.get(name) for name in known}
+    key = values["idempotency_key"]
+    message = _third_party(values) if known is _THIRD_PARTY else _room(values)
+    return Form(message, None if key is None else check_idempotency_key(key))
+
+
+def fields_of(kind: str, conversation: str, address: bytes, body: bytes) -> dict[str, object]:
+    """The form's fields of a message as its record keeps it, without what is absent."""
+    if kind == ThirdPartyMessage.kind:
+        return {"user_id": conversation, "message": json.loads(body)}
+    fields: dict[str, object] = {"room_id": conversation, "text": json.loads(body)}
+    eids = zip(("sender_eid", "receiver_eid"), json.loads(address or b"[null, null]"), strict=True)
+    return fields | {name: eid for name, eid in eids if eid is not None}
+
+
+def _room(values: dict[str, Any]) -> RoomMessage:
+    _require(values, ("room_id", "text"))
+    return RoomMessage(
+        values["room_id"], values["text"], sender_eid=values["sender_eid"], receiver_eid=values["receiver_eid"]
+    )
+
+
+def _third_party(values: dict[str, Any]) -> ThirdPartyMessage:
+    _require(values, _ONLY_THIRD_PARTY)
+    return ThirdPartyMessage(values["user_id"], values["message"])
+
+
+def _require(values: dict[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        if values[name] is None:
+            raise InvalidMessage(name, "is missing")
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidMessage(_shown(twice), "is given twice")
+    return fields
+
+
+def _unknown(name: str, fields: Collection[object], known: Sequence[str]) -> str:
+    if name in _ROOM or name in _THIRD_PARTY:
+        other = next(other for other in known if other in fields and other not in _OPTIONS)
+        return f"does not go with {other}"
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    return "is no field of a message; " + (f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}")
+
+
+def _shown(name: str) -> str:
+    """A name that somebody else chose, as one short printable line."""
+    short = name if len(name) <= MAX_NAME_CHARS else name[:MAX_NAME_CHARS] + "…"
+    return short if short.isprintable() and short.strip() else ascii(short)
+
+
+def _json_type(value: object) -> str:
+    names = {str: "a string", bool: "a boolean", int: "a number", float: "a number", list: "an array"}
+    return names.get(type(value), "null" if value is None else type(value).__name__)

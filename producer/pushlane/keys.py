@@ -1,0 +1,54 @@
+"""Every Redis key of the project, with its type, content and lifetime.
+
+All keys of a channel carry the hash tag ``{channel}``, so that one channel is one slot of a Redis Cluster. A channel's
+name holds no brace (see ``message.CHANNEL_NAME``), and what comes after the tag can not change it. Scripts get the
+channel's prefix as ``KEYS[1]`` and derive the rest from it.
+
+=====================  ======  ============================================================================  ===========
+after the prefix       type    content                                                                       lifetime
+=====================  ======  ============================================================================  ===========
+``channel``            hash    what producers and scripts need to know: kind, limits, rate; no secret        for ever
+``conversation:<id>``  list    message ids, oldest first                                                     till empty
+``message:<id>``       string  one packed record (``record.py``)                                             see below
+``ready``              zset    conversations that may be pushed now, by the turn they took                   till empty
+``delayed``            zset    conversations that back off, by due ms                                        till empty
+``leases``             zset    leased conversations, by deadline ms                                          till empty
+``claims``             hash    of each lease: token, epoch of the gate, message ids                          till empty
+``rate``               list    ms at which pushes ended, inside the rate window                              rate window
+``gate``               hash    state, until, cap on pushes in flight, reason, epoch                          for ever
+``dead``               zset    dead-lettered message ids, by ms                                              till empty
+``unknown``            stream  pushes of unknown outcome, about the last 10,000                              for ever
+``counters``           hash    monotonic counters, and the depth                                             for ever
+``pending``            string  ms of a ring that no drain has answered yet                                   10 s
+``listeners``          zset    drains with a free place, by the ms until which they count                    a minute
+``turn:<drain>``       string  a drain's last turn, so that a repeated one changes nothing                   5 min
+``sweep``              hash    when the channel was swept last, and since when without a break               for ever
+=====================  ======  ============================================================================  ===========
+
+A message's record has no lifetime while it is queued or dead; delivered or cancelled it becomes a tombstone that is
+kept for the retention, and at least for the rest of the idempotency window.
+"""
+
+SCHEMA = 1
+PREFIX = f"pushlane:{SCHEMA}:"
+
+BELL = f"{PREFIX}bell"
+"""zset: channels that need a drain, once each, by the ms of the ring; till empty."""
+
+_PERMANENT = (b"conversation:", b"message:")
+_PERMANENT_NAMES = frozenset(
+    [b"channel", b"ready", b"delayed", b"leases", b"claims", b"gate", b"dead", b"unknown", b"counters", b"sweep"]
+)
+
+
+def channel_prefix(channel: str) -> str:
+    """What every key of the channel begins with."""
+    return f"{PREFIX}{{{channel}}}:"
+
+
+def is_permanent(key: bytes) -> bool:
+    """Whether the key may stand without an expiry: what the queue's truth is made of, and what is empty when idle."""
+    if key == BELL.encode():
+        return True
+    name = key.partition(b"}:")[2]
+    return name in _PERMANENT_NAMES or name.startswith(_PERMANENT)

@@ -1,0 +1,69 @@
+#!lua
+--- Accepts up to 1,000 messages of one channel, all of them or none.
+-- KEYS[1] prefix     the channel's key prefix
+-- KEYS[2] bell
+-- ARGV[1] now        ms, or '' for the server's time
+-- ARGV[2] kind       of the messages; the channel must be of the same
+-- ARGV[3…] messages  groups of 5: id, conversation, address, body, fingerprint (24 characters)
+-- Returns {0, sequence, state, duplicate (0 or 1), …} with three values a message, or {1} unknown channel,
+-- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full.
+--- use record channel place outcomes gate wake
+local prefix, bell = KEYS[1], KEYS[2]
+local now, kind = clock(ARGV[1]), ARGV[2]
+local FIRST, GROUP = 3, 5
+
+local channel = load_channel(prefix)
+if not channel then
+  return { 1 }
+end
+if channel.kind ~= kind then
+  return { 2, channel.kind }
+end
+
+local total = (#ARGV - FIRST + 1) / GROUP
+local known, fresh = {}, 0
+for i = 1, total do
+  local at = FIRST + (i - 1) * GROUP
+  local header = redis.call('GETRANGE', prefix .. 'message:' .. ARGV[at], 0, HEADER_BYTES - 1)
+  if header == '' then
+    fresh = fresh + 1
+  elseif string.sub(header, 111, 134) ~= ARGV[at + 4] then
+    return { 3, i - 1 }
+  else
+    known[i] = header
+  end
+end
+
+local counters = redis.call('HMGET', prefix .. 'counters', 'depth', 'accepted')
+local depth, sequence = tonumber(counters[1] or 0), tonumber(counters[2] or 0)
+if depth + fresh > channel.max_queued then
+  return { 4, depth }
+end
+
+local reply = { 0 }
+for i = 1, total do
+  local header = known[i]
+  if header then
+    reply[#reply + 1] = tonumber(string.sub(header, 19, 32))
+    reply[#reply + 1] = string.sub(header, 2, 2)
+    reply[#reply + 1] = 1
+  else
+    local at = FIRST + (i - 1) * GROUP
+    local id, conversation = ARGV[at], ARGV[at + 1]
+    sequence = sequence + 1
+    redis.call('SET', prefix .. 'message:' .. id,
+      new_record(sequence, now, conversation, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]))
+    -- A list that was not empty has its place already.
+    if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
+      set_ready(prefix, conversation)
+    end
+    reply[#reply + 1] = sequence
+    reply[#reply + 1] = 'q'
+    reply[#reply + 1] = 0
+  end
+end
+count('accepted', fresh)
+count('depth', fresh)
+write_counters(prefix)
+tail(prefix, bell, channel, nil, now, 0)
+return reply

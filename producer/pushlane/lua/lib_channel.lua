@@ -1,0 +1,43 @@
+-- The clock and the channel's own record, which every script reads and only `register` writes.
+
+-- The server's time in ms; tests pass their own.
+local function clock(override)
+  if override ~= '' then
+    return tonumber(override)
+  end
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local CHANNEL_NUMBERS = {
+  'batch_limit', 'rate_limit', 'rate_window_ms', 'max_queued', 'retention_ms', 'idempotency_ms', 'breaker_after',
+  'breaker_cap_ms', 'retry_after_cap_ms', 'backoff_cap_ms', 'lease_rest_ms',
+}
+
+-- Returns nil when nobody has registered the channel.
+local function load_channel(prefix)
+  local values = redis.call('HMGET', prefix .. 'channel', 'kind', unpack(CHANNEL_NUMBERS))
+  if not values[1] then
+    return nil
+  end
+  local channel = { kind = values[1] }
+  for i, name in ipairs(CHANNEL_NUMBERS) do
+    channel[name] = tonumber(values[i + 1])
+  end
+  return channel
+end
+
+-- Counters of one call, written once at its end.
+local counted = {}
+
+local function count(name, by)
+  counted[name] = (counted[name] or 0) + by
+end
+
+local function write_counters(prefix)
+  for name, by in pairs(counted) do
+    if by ~= 0 then
+      redis.call('HINCRBY', prefix .. 'counters', name, by)
+    end
+  end
+end

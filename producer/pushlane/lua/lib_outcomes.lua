@@ -1,0 +1,2 @@
+-- The values of pushlane_worker.outcome.Outcome.
+local DELIVERED, THROTTLED, MISCONFIGURED, REJECTED, FAILED, UNKNOWN, UNSENT = 1, 2, 3, 4, 5, 6, 7

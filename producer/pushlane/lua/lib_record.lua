@@ -1,0 +1,57 @@
+-- The packed record of a message: a header of fixed width, then conversation, address, body and detail.
+-- Text, not binary: fakeredis has no `struct`, `redis-cli GET` shows it to a person, and SETRANGE changes a field in
+-- place. `record.py` reads the same layout in Python; a test holds the two together.
+--
+--   1  version 1        19-32  sequence        98-110  last push, ms     ms fields: server time, 0 = never
+--   2  state            33-45  accepted, ms   111-134  fingerprint
+--   3  reason           46-58  joined, ms     135-137  bytes of the conversation id
+--   4  flags            59-71  due, ms        138-141  bytes of the address
+--   5-8  attempts       72-84  expires, ms    142-147  bytes of the body
+--   9-10  losses        85-97  final, ms      148-     conversation, address, body, detail
+--   11-18  part label
+--
+-- state: q queued, s scheduled, h held, d delivered, c cancelled, x dead
+-- reason: - none, r rejected, e expired, a exhausted, u unknown, f forbidden
+-- flags: m maybe delivered, - none
+local HEADER_BYTES = 147
+local MAX_DETAIL_BYTES = 2000
+local ZERO_MS = '0000000000000'
+
+local function ms(value)
+  return string.format('%013d', value)
+end
+
+local function new_record(sequence, now, conversation, address, body, fingerprint)
+  local stamp = ms(now)
+  return '1q--00000000000000' .. string.format('%014d', sequence) .. stamp .. stamp .. ZERO_MS .. ZERO_MS .. ZERO_MS
+    .. ZERO_MS .. fingerprint .. string.format('%03d%04d%06d', #conversation, #address, #body)
+    .. conversation .. address .. body
+end
+
+-- Where the address and the body stand in a record: two positions each.
+local function address_span(record)
+  local first = HEADER_BYTES + 1 + tonumber(string.sub(record, 135, 137))
+  return first, first + tonumber(string.sub(record, 138, 141)) - 1
+end
+
+-- A final record without address and body, kept for `status` and for idempotency.
+local function entomb(channel, key, state, now, pushed)
+  local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + 256)
+  local conversation = string.sub(record, HEADER_BYTES + 1, HEADER_BYTES + tonumber(string.sub(record, 135, 137)))
+  local accepted = tonumber(string.sub(record, 33, 45))
+  local keep = math.max(channel.retention_ms, accepted + channel.idempotency_ms - now, 1)
+  redis.call('SET', key, '1' .. state .. string.sub(record, 3, 84) .. ms(now)
+    .. (pushed and ms(now) or string.sub(record, 98, 110)) .. string.sub(record, 111, 137) .. '0000000000'
+    .. conversation, 'PX', keep)
+end
+
+-- A dead letter keeps its address and body for a replay, and says why it died.
+local function bury(prefix, id, now, reason, detail)
+  local key = prefix .. 'message:' .. id
+  local record = redis.call('GET', key)
+  local _, address_end = address_span(record)
+  local body_end = address_end + tonumber(string.sub(record, 142, 147))
+  redis.call('SET', key, '1x' .. reason .. string.sub(record, 4, 84) .. ms(now) .. string.sub(record, 98, body_end)
+    .. string.sub(detail, 1, MAX_DETAIL_BYTES))
+  redis.call('ZADD', prefix .. 'dead', now, id)
+end

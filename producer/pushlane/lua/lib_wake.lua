@@ -1,0 +1,82 @@
+-- The wake-up protocol: claimable work always has a ring, a task on its way, or a listening drain with a free place.
+-- Checked exhaustively on a small model (docs/how-it-works.md); `tail` ends every script that can change the answer.
+local TICKET_MS = 1000 -- a ring that no drain answered in this time counts as lost
+local LISTEN_MS = 250 -- a drain that has not been heard of for this long is no listener
+
+local SOON_MS = 1000 -- a drain stays for what is due within this, and a sweep rings for it
+
+-- How many more pushes the rate window has room for, and the ms until one more has (0 now, -1 only when a lease ends).
+local function rate_room(prefix, channel, now, leased)
+  if channel.rate_limit == 0 then
+    return math.huge, 0
+  end
+  local used = redis.call('LLEN', prefix .. 'rate') + leased
+  if used < channel.rate_limit then
+    return channel.rate_limit - used, 0
+  end
+  local ended = redis.call('LINDEX', prefix .. 'rate', used - channel.rate_limit)
+  if not ended then
+    return 0, -1
+  end
+  return 0, math.max(tonumber(ended) + channel.rate_window_ms - now, 0)
+end
+
+-- Leases whose push may be in flight. One older than a push may take belongs to a worker that died: it keeps its place in
+-- the rate window, but must not use up the gate's cap until it runs out.
+local function count_pushing(prefix, channel, now)
+  return redis.call('ZCOUNT', prefix .. 'leases', '(' .. (now + channel.lease_rest_ms), '+inf')
+end
+
+-- Milliseconds until something can be claimed: 0 now; -1 when nothing can before an outcome or an enqueue.
+local function claim_wait(prefix, channel, gate, now)
+  local wait = 0
+  if redis.call('ZCARD', prefix .. 'ready') == 0 then
+    local first = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')
+    if not first[1] then
+      return -1
+    end
+    wait = math.max(tonumber(first[2]) - now, 0)
+  end
+  local leased = redis.call('ZCARD', prefix .. 'leases')
+  if gate.state == 'open' and count_pushing(prefix, channel, now) >= gate.cap then
+    return -1
+  end
+  local at_gate = gate_wait(gate, channel, now)
+  local _, at_rate = rate_room(prefix, channel, now, leased)
+  if at_gate < 0 or at_rate < 0 then
+    return -1
+  end
+  return math.max(wait, at_gate, at_rate)
+end
+
+local function channel_name(prefix)
+  return string.match(prefix, '{(.*)}')
+end
+
+local function ring_is_out(prefix, now)
+  local pending = tonumber(redis.call('GET', prefix .. 'pending') or '')
+  return pending ~= nil and now - pending >= 0 and now - pending < TICKET_MS
+end
+
+local function set_pending(prefix, now)
+  redis.call('SET', prefix .. 'pending', now, 'PX', TICKET_MS * 10)
+end
+
+local function someone_listens(prefix, now)
+  local listeners = prefix .. 'listeners'
+  redis.call('ZREMRANGEBYSCORE', listeners, '-inf', now)
+  redis.call('ZREMRANGEBYSCORE', listeners, '(' .. (now + LISTEN_MS), '+inf')
+  return redis.call('ZCARD', listeners) > 0
+end
+
+-- ahead: ring also for what becomes claimable within so many ms (0, but for a sweep).
+local function tail(prefix, bell, channel, gate, now, ahead)
+  if ring_is_out(prefix, now) or someone_listens(prefix, now) then
+    return
+  end
+  local wait = claim_wait(prefix, channel, gate or load_gate(prefix), now)
+  if wait >= 0 and wait <= ahead then
+    set_pending(prefix, now)
+    redis.call('ZADD', bell, 'NX', now, channel_name(prefix))
+  end
+end

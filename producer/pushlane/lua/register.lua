@@ -1,0 +1,14 @@
+#!lua
+--- Writes the channel's record, which says to producers and scripts what the channel is, and rings if work waits.
+-- KEYS[1] prefix   the channel's key prefix
+-- KEYS[2] bell
+-- ARGV[1] now      ms, or '' for the server's time
+-- ARGV[2…] fields  name, value, …
+-- Returns 1 when the channel was not registered before, else 0.
+--- use channel outcomes gate wake
+local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
+local known = redis.call('EXISTS', prefix .. 'channel')
+redis.call('DEL', prefix .. 'channel')
+redis.call('HSET', prefix .. 'channel', unpack(ARGV, 2))
+tail(prefix, bell, load_channel(prefix), nil, now, 0)
+return 1 - known

@@ -1,0 +1,244 @@
+"""Messages, receipts and their limits: the wire contract between producers and workers.
+
+A message turns into three strings when it is made: its conversation (what keeps order), its address (what else must be
+equal for two messages to share a push) and its body. They travel as they are; nothing on the way parses them again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from pushlane.errors import InvalidMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+CHANNEL_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+MAX_CHANNEL_NAME_CHARS: Final = 32
+MAX_ID_BYTES: Final = 256
+MAX_OBJECT_BYTES: Final = 65_536
+MAX_OBJECT_DEPTH: Final = 64
+MAX_KEY_CHARS: Final = 255
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_KEY = re.compile(r"[\x20-\x7e]+")
+
+
+def check_channel_name(channel: object) -> str:
+    """The name, if it can be a channel's. Raises InvalidMessage."""
+    if not isinstance(channel, str) or len(channel) > MAX_CHANNEL_NAME_CHARS or not CHANNEL_NAME.fullmatch(channel):
+        raise InvalidMessage(
+            "channel",
+            "must be lower-case letters and digits, words joined by single underscores, at most 32 characters",
+            limit=MAX_CHANNEL_NAME_CHARS,
+        )
+    return channel
+
+
+def check_idempotency_key(key: object) -> str:
+    """The key, if it can be one. Raises InvalidMessage."""
+    if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY_CHARS or not _KEY.fullmatch(key):
+        raise InvalidMessage(
+            "idempotency_key", f"must be 1 to {MAX_KEY_CHARS} printable ASCII characters", limit=MAX_KEY_CHARS
+        )
+    return key
+
+
+def _check_id(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidMessage(name, f"must be a string, not {type(value).__name__}")
+    if not value:
+        raise InvalidMessage(name, "must not be empty")
+    if _CONTROL.search(value):
+        raise InvalidMessage(name, "must not contain control characters")
+    if len(_encode(name, value)) > MAX_ID_BYTES:
+        raise InvalidMessage(name, f"must be at most {MAX_ID_BYTES} bytes of UTF-8", limit=MAX_ID_BYTES)
+
+
+def _encode(name: str, value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise InvalidMessage(name, "contains a lone surrogate, which is no Unicode text") from None
+
+
+@dataclass(frozen=True, slots=True)
+class RoomMessage:
+    """A text for a room of a ``cinnox`` channel.
+
+    Raises:
+        InvalidMessage: When a field has the wrong type, is empty, or an id is over 256 bytes or has control
+            characters. The text's length is checked by ``send``, against the channel's own limit.
+    """
+
+    kind: ClassVar[str] = "cinnox"
+
+    room_id: str
+    text: str
+    _: KW_ONLY
+    sender_eid: str | None = None
+    receiver_eid: str | None = None
+    body: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _check_id("room_id", self.room_id)
+        if not isinstance(self.text, str):
+            raise InvalidMessage("text", f"must be a string, not {type(self.text).__name__}")
+        if not self.text:
+            raise InvalidMessage("text", "must not be empty")
+        for name in ("sender_eid", "receiver_eid"):
+            if (value := getattr(self, name)) is not None:
+                _check_id(name, value)
+        object.__setattr__(self, "body", _encode("text", json.dumps(self.text, ensure_ascii=False)))
+
+    @property
+    def conversation(self) -> str:
+        """What keeps order: the room."""
+        return self.room_id
+
+    @property
+    def address(self) -> bytes:
+        """A JSON array of sender and receiver, or nothing when there is neither."""
+        if self.sender_eid is None and self.receiver_eid is None:
+            return b""
+        return json.dumps([self.sender_eid, self.receiver_eid], ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ThirdPartyMessage:
+    """A message object for a user of a ``third_party`` channel. The object is kept as it was when this was made.
+
+    Raises:
+        InvalidMessage: When the user id is wrong, or the object is not JSON, over 64 KiB or nested over 64 deep.
+    """
+
+    kind: ClassVar[str] = "third_party"
+    address: ClassVar[bytes] = b""
+
+    user_id: str
+    message: Mapping[str, object]
+    body: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _check_id("user_id", self.user_id)
+        if not isinstance(self.message, dict):
+            raise InvalidMessage("message", f"must be a JSON object, not {type(self.message).__name__}")
+        _check_depth(self.message)
+        try:
+            text = json.dumps(self.message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError) as error:
+            raise InvalidMessage("message", f"is not JSON: {error}") from None
+        body = _encode("message", text)
+        if len(body) > MAX_OBJECT_BYTES:
+            raise InvalidMessage("message", f"must be at most {MAX_OBJECT_BYTES} bytes", limit=MAX_OBJECT_BYTES)
+        object.__setattr__(self, "body", body)
+
+    @property
+    def conversation(self) -> str:
+        """What keeps order: the user."""
+        return self.user_id
+
+
+Message = RoomMessage | ThirdPartyMessage
+
+
+def _check_depth(value: Mapping[str, object]) -> None:
+    level: list[Any] = [value]
+    for _ in range(MAX_OBJECT_DEPTH):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, (dict, list, tuple))
+        ]
+        if not level:
+            return
+    raise InvalidMessage("message", f"must be nested at most {MAX_OBJECT_DEPTH} deep", limit=MAX_OBJECT_DEPTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a channel takes, from its record in Redis."""
+
+    kind: str
+    max_text: int
+    text_unit: str
+    """``codepoints``, ``utf16`` or ``bytes``: the API does not say what a character is."""
+    max_message_bytes: int
+
+    def check(self, message: object) -> Message:
+        """The message, if the channel takes it. Raises InvalidMessage."""
+        if not isinstance(message, (RoomMessage, ThirdPartyMessage)):
+            raise InvalidMessage(
+                "message", f"must be a RoomMessage or a ThirdPartyMessage, not {type(message).__name__}"
+            )
+        if message.kind != self.kind:
+            raise InvalidMessage("message", f"is a {type(message).__name__}, but the channel is of kind {self.kind!r}")
+        if isinstance(message, RoomMessage) and (length := self._length(message.text)) > self.max_text:
+            raise InvalidMessage(
+                "text", f"has {length} {self.text_unit}, the limit is {self.max_text}", limit=self.max_text
+            )
+        if len(message.body) > self.max_message_bytes:
+            raise InvalidMessage(
+                "message",
+                f"takes {len(message.body)} bytes, the limit is {self.max_message_bytes}",
+                limit=self.max_message_bytes,
+            )
+        return message
+
+    def _length(self, text: str) -> int:
+        if self.text_unit == "bytes":
+            return len(text.encode())
+        if self.text_unit == "utf16":
+            return len(text.encode("utf-16-le")) // 2
+        return len(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An accepted message.
+
+    Attributes:
+        sequence: The channel's acceptance number: messages of one conversation first arrive in its order.
+        duplicate: The idempotency key had brought this message before; nothing was enqueued now.
+    """
+
+    message_id: str
+    channel: str
+    conversation: str
+    sequence: int
+    state: str
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStatus:
+    """Where a message is. Times are aware UTC of Redis's clock; the text is never part of it.
+
+    Attributes:
+        state: scheduled, held, queued, in_flight, delivered, cancelled or dead.
+        reason: Why it is dead: rejected, expired, exhausted, unknown or forbidden.
+        detail: The reason in words, such as the API's own.
+        attempts: Pushes that counted against its retry budget.
+        maybe_delivered: A push of it had an unknown outcome, so that the API may have it already.
+        due_at: When a scheduled message joins its conversation.
+        final_at: When it was delivered, cancelled or dead-lettered.
+        last_push: When its last counted push ended.
+    """
+
+    message_id: str
+    channel: str
+    conversation: str
+    state: str
+    reason: str | None
+    detail: str | None
+    attempts: int
+    maybe_delivered: bool
+    accepted_at: datetime
+    due_at: datetime | None
+    final_at: datetime | None
+    last_push: datetime | None

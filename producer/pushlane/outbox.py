@@ -1,0 +1,201 @@
+"""The producer's side of the queue: ``Producer`` and ``AsyncProducer``, two thin shells over the same scripts.
+
+What they share is pure and stands in ``acceptance.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from pushlane.acceptance import (
+    LIMIT_FIELDS,
+    Entry,
+    LimitsCache,
+    address_of,
+    arguments_of,
+    check_key,
+    chunks,
+    prepare,
+    read_receipts,
+    read_status,
+    unavailable,
+)
+from pushlane.errors import PushlaneError
+from pushlane.keys import BELL, channel_prefix
+from pushlane.message import Limits, Message, MessageStatus, Receipt, check_channel_name
+from pushlane.scripts import source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Producer:
+    """Enqueues messages. Thread-safe and fork-safe; connects at the first call.
+
+    Args:
+        redis_url: Where the queue is; by default the environment's ``PUSHLANE_REDIS_URL``.
+        timeout: Seconds after which a call gives up with QueueUnavailable, for connecting and for each answer.
+    """
+
+    def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
+        self._redis: redis.Redis = redis.Redis.from_url(
+            address_of(redis_url),
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            # Once more on a fresh connection when the pooled one had died; a time-out is never tried again.
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
+        self._limits = LimitsCache()
+        self._enqueue = self._redis.register_script(source("enqueue"))
+        self._read_status = self._redis.register_script(source("status"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._redis.close()
+
+    def send(self, channel: str, message: Message, *, idempotency_key: str | None = None) -> Receipt:
+        """Enqueues one message.
+
+        Raises:
+            InvalidMessage: The message breaks a rule; nothing was sent.
+            UnknownChannel: Nobody has registered the channel; nothing was sent.
+            IdempotencyConflict: The key was used within its window for another message; nothing was sent.
+            QueueFull: The channel or Redis is full; nothing was sent.
+            QueueUnavailable: No answer within the timeout: perhaps accepted. Repeat with the same key.
+        """
+        check_key(idempotency_key, None)
+        entries = prepare(channel, self._limits_of(channel), [message], idempotency_key, single=True)
+        return self._accept(channel, entries)[0]
+
+    def send_many(
+        self, channel: str, messages: Sequence[Message], *, idempotency_key: str | None = None
+    ) -> list[Receipt]:
+        """Enqueues many messages in their order, 1,000 a round trip; each 1,000 is all or nothing.
+
+        All are checked before the first is sent. Element ``i`` has the idempotency key ``{key}/{i}``.
+
+        Raises:
+            PushlaneError: As ``send``; its ``receipts`` are the accepted prefix.
+        """
+        check_key(idempotency_key, len(messages))
+        entries = prepare(channel, self._limits_of(channel), messages, idempotency_key, single=False)
+        receipts: list[Receipt] = []
+        for chunk in chunks(entries):
+            try:
+                receipts += self._accept(channel, chunk)
+            except PushlaneError as error:
+                error.receipts = tuple(receipts)
+                raise
+        return receipts
+
+    def status(self, channel: str, message_id: str) -> MessageStatus | None:
+        """Where the message is; None when its id is unknown or its retention is over. Raises QueueUnavailable."""
+        prefix = channel_prefix(check_channel_name(channel))
+        try:
+            reply = self._read_status(keys=[prefix], args=[message_id])
+        except redis.RedisError as error:
+            raise unavailable(channel, error) from error
+        return read_status(channel, message_id, reply)
+
+    def _limits_of(self, channel: str) -> Limits:
+        if known := self._limits.get(channel):
+            return known
+        try:
+            fields = self._redis.hmget(f"{channel_prefix(channel)}channel", LIMIT_FIELDS)
+        except redis.RedisError as error:
+            raise unavailable(channel, error) from error
+        return self._limits.put(channel, fields)
+
+    def _accept(self, channel: str, entries: Sequence[Entry]) -> list[Receipt]:
+        try:
+            reply = self._enqueue(
+                keys=[channel_prefix(channel), BELL], args=arguments_of(entries[0].message.kind, entries)
+            )
+        except redis.RedisError as error:
+            raise unavailable(channel, error, entries[0].message_id) from error
+        return read_receipts(channel, entries, reply)
+
+
+class AsyncProducer:
+    """``Producer`` for asyncio: the same names, arguments, results and errors. Belongs to one event loop."""
+
+    def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
+        self._redis: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+            address_of(redis_url),
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
+        self._limits = LimitsCache()
+        self._enqueue = self._redis.register_script(source("enqueue"))
+        self._read_status = self._redis.register_script(source("status"))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
+        await self._redis.aclose()
+
+    async def send(self, channel: str, message: Message, *, idempotency_key: str | None = None) -> Receipt:
+        """Enqueues one message; see ``Producer.send``."""
+        check_key(idempotency_key, None)
+        entries = prepare(channel, await self._limits_of(channel), [message], idempotency_key, single=True)
+        return (await self._accept(channel, entries))[0]
+
+    async def send_many(
+        self, channel: str, messages: Sequence[Message], *, idempotency_key: str | None = None
+    ) -> list[Receipt]:
+        """Enqueues many messages in their order; see ``Producer.send_many``."""
+        check_key(idempotency_key, len(messages))
+        entries = prepare(channel, await self._limits_of(channel), messages, idempotency_key, single=False)
+        receipts: list[Receipt] = []
+        for chunk in chunks(entries):
+            try:
+                receipts += await self._accept(channel, chunk)
+            except PushlaneError as error:
+                error.receipts = tuple(receipts)
+                raise
+        return receipts
+
+    async def status(self, channel: str, message_id: str) -> MessageStatus | None:
+        """Where the message is; see ``Producer.status``."""
+        prefix = channel_prefix(check_channel_name(channel))
+        try:
+            reply = await self._read_status(keys=[prefix], args=[message_id])
+        except redis.RedisError as error:
+            raise unavailable(channel, error) from error
+        return read_status(channel, message_id, reply)
+
+    async def _limits_of(self, channel: str) -> Limits:
+        if known := self._limits.get(channel):
+            return known
+        try:
+            fields = await self._redis.hmget(f"{channel_prefix(channel)}channel", LIMIT_FIELDS)
+        except redis.RedisError as error:
+            raise unavailable(channel, error) from error
+        return self._limits.put(channel, fields)
+
+    async def _accept(self, channel: str, entries: Sequence[Entry]) -> list[Receipt]:
+        try:
+            reply = await self._enqueue(
+                keys=[channel_prefix(channel), BELL], args=arguments_of(entries[0].message.kind, entries)
+            )
+        except redis.RedisError as error:
+            raise unavailable(channel, error, entries[0].message_id) from error
+        return read_receipts(channel, entries, reply)

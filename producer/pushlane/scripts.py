@@ -1,0 +1,48 @@
+"""The Lua scripts: one file, one operation, called by EVALSHA with a fallback to loading it.
+
+A script's header says what it does, then each ``KEYS[n] name`` and ``ARGV[n] name``, then what it returns; its line
+``--- use a b`` takes in ``lib_a.lua`` and ``lib_b.lua``, of the worker's own folder first.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SHEBANG = re.compile(r"\A#!lua.*\n")
+_USE = re.compile(r"^--- use (.+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
+
+PRODUCER = "pushlane"
+
+
+def _read(packages: Iterable[str], name: str) -> str:
+    for package in packages:
+        file = files(package) / "lua" / name
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    raise FileNotFoundError(name)
+
+
+@cache
+def source(name: str, package: str = PRODUCER, *, shebang: bool = True) -> str:
+    """The whole text of the script ``name``, with what it uses.
+
+    Args:
+        name: The file's name without its ending.
+        package: The package that owns the script; ``pushlane``'s own scripts and libraries are always found.
+        shebang: False leaves the ``#!lua`` line out, which fakeredis does not take.
+    """
+    packages = (package, PRODUCER)
+    text = _read(packages, f"{name}.lua")
+    first = match.group() if (match := _SHEBANG.match(text)) else ""
+    body = text[len(first) :]
+    used = _USE.search(body)
+    libraries = [_read(packages, f"lib_{library}.lua") for library in used.group(1).split()] if used else []
+    whole = _COMMENT.sub("", "\n".join([*libraries, body]))
+    return (first if shebang else "") + whole

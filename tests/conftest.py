@@ -1,0 +1,56 @@
+"""What every test stands on: a real server, a clean database, no network, and no key left behind."""
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+from support.leaks import everlasting_keys
+from support.loopback import forbid_network
+
+from pushlane_worker.embedded import EmbeddedServer
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Sockets reach nothing but loopback and Unix sockets."""
+    with pytest.MonkeyPatch.context() as patch:
+        forbid_network(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """One server for the whole run. A test that stops or freezes a server starts its own."""
+    with EmbeddedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def redis_url(server: EmbeddedServer) -> str:
+    """The address of an empty database."""
+    with Redis.from_url(server.url) as client:
+        client.flushall()
+        client.script_flush()
+    return server.url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A client of the empty database that gives raw bytes."""
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def no_everlasting_keys(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test that used ``redis_url``, every key of ours has an expiry or is on the list of permanent ones."""
+    if "redis_url" not in request.fixturenames:
+        yield
+        return
+    # Asked for here, before the test's other fixtures, so that the look comes after their end: a worker's last writes
+    # are seen.
+    url: str = request.getfixturevalue("redis_url")
+    yield
+    with Redis.from_url(url) as client:
+        leaked = sorted(everlasting_keys(client))
+    assert not leaked, f"keys without expiry that pushlane.keys does not call permanent: {leaked}"

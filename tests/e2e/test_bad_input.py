@@ -1,0 +1,203 @@
+"""Whatever is wrong is one line that names it: exit 2 where nothing was attempted, 1 where it was."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from support.channels import register
+from support.command import pushlane
+from support.stack import channel_settings
+
+from pushlane.keys import channel_prefix
+from pushlane_worker.embedded import EmbeddedServer, free_port
+
+PROMPT_S = 10.0
+"""A command that waits for Redis gives up well within this: its own patience is 2 to 5 s."""
+SETTINGS = {
+    name.removeprefix("PUSHLANE_").lower(): value for name, value in channel_settings("https://api.example.com").items()
+}
+NO_TOKEN = {name: value for name, value in SETTINGS.items() if not name.endswith("__token")}
+READS = (
+    ("status", "support"),
+    ("message", "support", "id"),
+    ("dead", "list", "support"),
+    ("dead", "show", "support", "id"),
+)
+ASKS_REDIS = (
+    ("send", "support", "--room", "r", "hello"),
+    ("channel", "register", "support"),
+    ("channel", "list"),
+    *READS,
+)
+
+
+def accepted(redis: Redis) -> int:
+    """How many messages the channel has ever accepted."""
+    return int(redis.hget(f"{channel_prefix('support')}counters", "accepted") or 0)  # type: ignore[arg-type]
+
+
+@contextmanager
+def frozen() -> Iterator[str]:
+    """The address of a server that was stopped with SIGSTOP."""
+    with EmbeddedServer() as server:
+        server.pause()
+        yield server.url
+
+
+def lines(count: int) -> list[str]:
+    """So many lines of a file, all of them right."""
+    return [json.dumps({"room_id": f"room-{n % 7}", "text": f"hello #{n}"}) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("x" * 5001, ("text", "5001", "5000")), ("", ("text", "empty"))],
+    ids=["5001 characters", "empty"],
+)
+def test_a_text_that_the_api_would_not_take_is_refused(
+    text: str, words: tuple[str, ...], redis: Redis, redis_url: str
+) -> None:
+    """The line names the text and the limit; nothing is enqueued."""
+    register(redis)
+    pushlane("send", "support", "--room", "r", text, redis_url=redis_url).refused(2, *words)
+    assert accepted(redis) == 0
+
+
+def test_an_unknown_channel_is_refused(redis_url: str, tmp_path: Path) -> None:
+    """A typo in a channel's name becomes no queue that nobody drains, by text or by file."""
+    file = tmp_path / "messages.jsonl"
+    file.write_text("\n".join(lines(3)))
+    pushlane("send", "suport", "--room", "r", "hello", redis_url=redis_url).refused(2, "'suport'", "not registered")
+    pushlane("send", "suport", "--file", str(file), redis_url=redis_url).refused(2, "'suport'", "not registered")
+
+
+def test_a_message_of_the_wrong_kind_is_refused(redis: Redis, redis_url: str) -> None:
+    """The line names what the message is and what the channel takes."""
+    register(redis)
+    wrong = json.dumps({"user_id": "u", "message": {"a": 1}}).encode()
+    ended = pushlane("send", "support", "--file", "-", stdin=wrong, redis_url=redis_url)
+    ended.refused(2, "line 1", "ThirdPartyMessage", "'cinnox'")
+    assert accepted(redis) == 0
+
+
+@pytest.mark.parametrize("command", [("worker",), ("check",), ("status",), ("channel", "list")], ids=" ".join)
+def test_a_missing_token_stops_every_command_that_needs_the_channel(command: tuple[str, ...]) -> None:
+    """The line names the channel and the two settings of which one would be right."""
+    ended = pushlane(*command, redis_url="redis://127.0.0.1:1/0", **NO_TOKEN)
+    ended.refused(2, "PUSHLANE_CHANNELS__SUPPORT", "TOKEN", "TOKEN_FILE")
+
+
+@pytest.mark.parametrize("command", [*ASKS_REDIS, ("worker",), ("check",), ("demo",)], ids=" ".join)
+def test_a_misspelt_variable_stops_every_command(command: tuple[str, ...]) -> None:
+    """PUSHLANE_REDIS_ULR is named together with what was meant."""
+    pushlane(*command, redis_ulr="redis://127.0.0.1:1/0").refused(2, "PUSHLANE_REDIS_ULR", "PUSHLANE_REDIS_URL?")
+
+
+@pytest.mark.parametrize("command", [*ASKS_REDIS, ("worker",), ("check",)], ids=" ".join)
+def test_a_missing_address_stops_every_command_that_needs_it(command: tuple[str, ...]) -> None:
+    """No command guesses where the queue is."""
+    pushlane(*command, **SETTINGS).refused(2, "PUSHLANE_REDIS_URL", "is missing", "redis://")
+
+
+@pytest.mark.parametrize("address", ["localhost:6379", "http://localhost", "redis://localhost:port/0"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    """The line shows what an address looks like."""
+    ended = pushlane("send", "support", "--room", "r", "hello", redis_url=address)
+    ended.refused(2, "PUSHLANE_REDIS_URL", "redis://localhost:6379/0")
+
+
+@pytest.mark.parametrize("command", ASKS_REDIS, ids=" ".join)
+def test_an_address_that_nobody_answers_fails_at_once(command: tuple[str, ...]) -> None:
+    """The line names the setting and the address."""
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    ended = pushlane(*command, redis_url=url, timeout_s=PROMPT_S, **SETTINGS)
+    ended.refused(1, "PUSHLANE_REDIS_URL", "127.0.0.1")
+
+
+@pytest.mark.parametrize("command", [ASKS_REDIS[0], ASKS_REDIS[1], READS[0]], ids=" ".join)
+def test_a_redis_that_hangs_fails_within_the_timeout(command: tuple[str, ...]) -> None:
+    """A Redis stopped with SIGSTOP holds up no command for long."""
+    with frozen() as url:
+        ended = pushlane(*command, redis_url=url, timeout_s=PROMPT_S, **SETTINGS)
+    ended.refused(1, "PUSHLANE_REDIS_URL", "imeout")
+
+
+def test_a_full_queue_takes_nothing_of_what_does_not_fit(redis: Redis, redis_url: str) -> None:
+    """Two free places and three messages: all are refused, and the line says which limit it is."""
+    register(redis, max_queued=2)
+    ended = pushlane("send", "support", "--file", "-", stdin="\n".join(lines(3)).encode(), redis_url=redis_url)
+    ended.refused(1, "'support'", "MAX_QUEUED", "try again")
+    assert accepted(redis) == 0
+
+
+def test_a_queue_that_fills_up_in_the_middle_says_how_far_it_came(redis: Redis, redis_url: str, tmp_path: Path) -> None:
+    """The first 1,000 lines fit, the next do not: the line tells the last one that was accepted."""
+    register(redis, max_queued=1500)
+    file = tmp_path / "messages.jsonl"
+    file.write_text("\n".join(["", *lines(2000)]))
+    ended = pushlane("send", "support", "--file", str(file), redis_url=redis_url)
+    ended.refused(1, "'support'", "MAX_QUEUED", "1,000 messages, up to line 1001, were accepted")
+    assert accepted(redis) == 1000
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"room_id": "r", "text": "hello"', ("line 1502", "not JSON")),
+        ('{"room_id": "r", "txt": "hello"}', ("line 1502: txt", "did you mean text?")),
+        ('{"room_id": "r"}', ("line 1502: text", "missing")),
+        ('{"room_id": "r", "text": ""}', ("line 1502: text", "empty")),
+        (json.dumps({"room_id": "r", "text": "x" * 5001}), ("line 1502: text", "5000")),
+        ('{"room_id": "r", "text": "hello", "idempotency_key": "\\u00e9"}', ("line 1502: idempotency_key", "ASCII")),
+        ("[]", ("line 1502: message", "object", "array")),
+    ],
+    ids=["no JSON", "unknown field", "missing field", "empty text", "long text", "bad key", "no object"],
+)
+def test_one_wrong_line_keeps_the_whole_file_out(
+    line: str, words: tuple[str, ...], redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    """A file is checked to its end before its first message is sent; the line names number and field."""
+    register(redis)
+    file = tmp_path / "messages.jsonl"
+    file.write_text("\n".join([*lines(1500), "", line, *lines(10)]))
+    pushlane("send", "support", "--file", str(file), redis_url=redis_url).refused(2, *words)
+    assert accepted(redis) == 0
+
+
+def test_a_wrong_line_of_standard_input_keeps_its_thousand_out(redis: Redis, redis_url: str) -> None:
+    """A stream can not be read twice: what came a thousand lines before is in, and the line says so."""
+    register(redis)
+    stream = "\n".join([*lines(1500), "{}", *lines(10)]).encode()
+    ended = pushlane("send", "support", "--file", "-", stdin=stream, redis_url=redis_url)
+    ended.refused(1, "line 1501: room_id", "missing", "1,000 messages, up to line 1000, were accepted")
+    assert accepted(redis) == 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("send", "support", "hello"), ("--room",)),
+        (("send", "support", "--room", "r"), ("TEXT",)),
+        (("send", "support", "--file", "-", "--key", "k"), ("--file", "key")),
+        (("send", "support", "--file", "/no/such/file"), ("/no/such/file",)),
+        (("send", "Support!", "--room", "r", "hello"), ("channel", "lower-case")),
+        (("sned",), ("sned",)),
+        (("status", "--jsn"), ("--jsn", "--json")),
+        (("dead", "list", "support", "--limit", "0"), ("--limit",)),
+        (("fake-api", "--rate-limit", "fast"), ("--rate-limit",)),
+        (("fake-api", "--fail", "2"), ("--fail",)),
+        (("demo", "--messages", "1"), ("--messages",)),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_one_line(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    """It names the argument, without a page of usage around it."""
+    pushlane(*arguments, redis_url="redis://127.0.0.1:1/0").refused(2, *words)
+
+
+def test_a_port_that_is_taken_is_one_line(server: EmbeddedServer) -> None:
+    """The stand-in that can not listen names its address."""
+    pushlane("fake-api", "--port", str(server.port)).refused(1, str(server.port), "in use")

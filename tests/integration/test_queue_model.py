@@ -1,0 +1,20 @@
+"""The queue against its model: random walks over everything that can happen, on a real server."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+from support.queue_machine import QueueMachine
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+WALKS = settings(max_examples=60, stateful_step_count=50, deadline=None, database=None, print_blob=True)
+
+
+def test_the_queue_keeps_its_promises_on_any_walk(redis: Redis) -> None:
+    """Conservation, order, one place a conversation, bounded duplicates, no forgotten room, exact counters."""
+    run_state_machine_as_test(partial(QueueMachine, redis), settings=WALKS)

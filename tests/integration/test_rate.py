@@ -1,0 +1,150 @@
+"""The rate limit: never more than N pushes in any window, wherever in a push the API looks at its clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.queue import Queue, settle, unsent
+
+from pushlane_worker.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import Redis
+
+    from pushlane_worker.store import Claim
+
+WINDOW_MS = 60_000
+LIMIT = 3
+PUSH_MS = 200
+ENDS = (Outcome.DELIVERED, Outcome.FAILED, Outcome.UNKNOWN, Outcome.REJECTED, Outcome.UNSENT)
+
+
+def _limited(redis: Redis, limit: int = LIMIT, conversations: int = 30) -> Queue:
+    """A channel with a rate limit whose gate is wide open, and a message in each of many rooms."""
+    queue = Queue(redis, rate_limit=limit, rate_window_ms=WINDOW_MS, breaker_after=1_000_000)
+    redis.hset(queue.prefix + "gate", mapping={"state": "open", "cap": 1_000_000})
+    for n in range(conversations):
+        queue.enqueue(f"r{n}", f"m{n}")
+    return queue
+
+
+def _most_in_a_window(looks: Sequence[int]) -> int:
+    return max((sum(start <= look < start + WINDOW_MS for look in looks) for start in looks), default=0)
+
+
+_ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("claim"), st.integers(1, 4)),
+        st.tuples(st.just("settle"), st.tuples(st.integers(0, 9), st.sampled_from(ENDS), st.floats(0, 1))),
+        st.tuples(st.just("wait"), st.sampled_from([1, 999, 20_000, 59_999, 60_000])),
+    ),
+    max_size=40,
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(actions=_ACTIONS)
+def test_no_window_ever_holds_more_than_the_limit(redis: Redis, actions: list[tuple[str, object]]) -> None:
+    """Whatever the order of claims, answers and waits, and wherever between claim and settle the API counts."""
+    redis.flushall()
+    queue = _limited(redis)
+    flying: list[tuple[Claim, int]] = []
+    looks: list[int] = []
+    for action, value in actions:
+        match action, value:
+            case "wait", int(span):
+                queue.now += span
+            case "claim", int(free):
+                flying += [(claim, queue.now) for claim in queue.turn(free=free).claims]
+            case "settle", (int(which), Outcome() as outcome, float(share)) if flying:
+                claim, claimed = flying.pop(which % len(flying))
+                if outcome is not Outcome.UNSENT:
+                    looks.append(claimed + round(share * (queue.now - claimed)))
+                queue.turn(settle(claim, outcome, dead="0", reached=outcome is not Outcome.UNSENT), free=0)
+        assert _most_in_a_window([*looks, *(claimed for _, claimed in flying)]) <= LIMIT
+        assert _most_in_a_window([*looks, *(queue.now for _ in flying)]) <= LIMIT
+
+
+def test_a_push_holds_its_place_until_a_window_after_its_end(redis: Redis) -> None:
+    """The API may have counted it at any time up to its answer."""
+    queue = _limited(redis, limit=1)
+    (claim,) = queue.turn().claims
+    queue.now += WINDOW_MS
+    assert queue.turn().claims == ()
+    assert queue.turn(settle(claim)).claims == ()
+    queue.now += WINDOW_MS - 1
+    assert queue.turn().claims == ()
+    queue.now += 1
+    assert len(queue.turn().claims) == 1
+
+
+def test_a_push_that_was_not_sent_gives_its_place_back(redis: Redis) -> None:
+    """Unsent, or failed before the API saw it."""
+    queue = _limited(redis)
+    claims = queue.turn().claims
+    assert len(claims) == LIMIT
+    failed = settle(claims[1], Outcome.FAILED, wait_ms=5, dead="0", reached=False)
+    assert len(queue.turn(unsent(claims[0]), failed, settle(claims[2])).claims) == 2
+    assert redis.llen(queue.prefix + "rate") == 1
+
+
+def test_the_wait_ends_when_the_next_place_is_free(redis: Redis) -> None:
+    """-1 while only an outcome can tell; else the milliseconds to the place, and 0 when there is one."""
+    queue = _limited(redis)
+    first, second, third = queue.turn().claims
+    assert queue.turn().wait_ms == -1
+    assert queue.turn(settle(first), free=0).wait_ms == WINDOW_MS
+    queue.now += 1000
+    assert queue.turn(settle(second), settle(third), free=0).wait_ms == WINDOW_MS - 1000
+    queue.now += WINDOW_MS - 1000
+    assert queue.turn(free=0).wait_ms == 0
+    turn = queue.turn()
+    assert (len(turn.claims), turn.wait_ms) == (1, 1000)
+
+
+def test_a_lower_limit_holds_at_once(redis: Redis) -> None:
+    """What was used under the old one counts against the new one."""
+    queue = _limited(redis, limit=4)
+    queue.turn(*(settle(claim) for claim in queue.turn().claims), free=0)
+    queue.register()
+    redis.hset(queue.prefix + "channel", "rate_limit", 2)
+    turn = queue.turn()
+    assert (turn.claims, turn.wait_ms) == ((), WINDOW_MS)
+    queue.now += WINDOW_MS
+    assert len(queue.turn().claims) == 2
+
+
+def test_a_clock_that_steps_back_closes_no_window(redis: Redis) -> None:
+    """Ends in the future are void after the next turn."""
+    queue = _limited(redis, limit=1)
+    queue.turn(settle(queue.turn().claims[0]), free=0)
+    queue.now -= 3_600_000
+    assert len(queue.turn().claims) == 1
+
+
+def test_a_spent_budget_is_used_to_the_full(redis: Redis) -> None:
+    """In a simulated hour with more work than budget at least 95 % of the allowed pushes go out."""
+    limit, windows = 20, 10
+    queue = _limited(redis, limit=limit, conversations=limit * windows + 50)
+    end = queue.now + windows * WINDOW_MS
+    flying: list[tuple[int, Claim]] = []
+    pushed = 0
+    while queue.now < end:
+        over = [claim for ends, claim in flying if ends <= queue.now]
+        flying = [(ends, claim) for ends, claim in flying if ends > queue.now]
+        turn = queue.turn(*(settle(claim) for claim in over))
+        pushed += len(turn.claims)
+        flying += [(queue.now + PUSH_MS, claim) for claim in turn.claims]
+        waits = [ends - queue.now for ends, _ in flying] + [turn.wait_ms] * (turn.wait_ms > 0)
+        queue.now += min(waits)
+    assert 0.95 * limit * windows <= pushed <= limit * windows

@@ -1,0 +1,61 @@
+"""Channels as a worker would register and drain them, without a worker."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from pydantic import SecretStr
+from redis import Redis
+
+from pushlane.keys import BELL, channel_prefix
+from pushlane.scripts import source
+from pushlane_worker.line import channel_record as worker_record
+from pushlane_worker.outcome import Outcome, PushResult
+from pushlane_worker.retry import NextStep
+from pushlane_worker.settings import ChannelSettings, Settings
+from pushlane_worker.store import Claim, Settlement, Store, Turns
+
+LEASE_S = 30.0
+
+
+def channel_record(name: str = "support", **fields: str | int) -> dict[str, str | int]:
+    """The record of a ``cinnox`` channel with default settings, with these fields replaced."""
+    channel = ChannelSettings(
+        kind="cinnox", base_url="https://api.example.com", app_id="app", token=SecretStr("token"), token_file=None
+    )
+    # Not validated, so that neither the environment nor a file of the developer's has a say.
+    settings = Settings.model_construct(channels={name: channel})
+    return worker_record(settings, name) | fields
+
+
+def register(redis: Redis, name: str = "support", **fields: str | int) -> None:
+    """Registers a channel as a worker does at its start."""
+    pairs = [item for pair in channel_record(name, **fields).items() for item in pair]
+    redis.register_script(source("register"))(keys=[channel_prefix(name), BELL], args=["", *pairs])
+
+
+def claim(redis_url: str, channel: str = "support") -> Sequence[Claim]:
+    """Leases what is ready, as a drain whose worker then falls silent."""
+    return _drain(redis_url, channel, None)
+
+
+def push(
+    redis_url: str, outcome: Outcome = Outcome.DELIVERED, channel: str = "support", **step: str
+) -> Sequence[Claim]:
+    """Claims what is ready and settles it with this outcome; ``dead`` and ``reason`` say what it does to a batch."""
+    result = PushResult(outcome, "said so")
+    return _drain(redis_url, channel, lambda claim: Settlement(claim, result, NextStep(**step)))  # type: ignore[arg-type]
+
+
+def _drain(redis_url: str, channel: str, settle: Callable[[Claim], Settlement] | None) -> Sequence[Claim]:
+    async def drain() -> Sequence[Claim]:
+        store = Store.connect(redis_url)
+        try:
+            turns = Turns(store, channel, LEASE_S)
+            claims = (await turns.take(1000, 0, [])).claims
+            if settle is not None:
+                await turns.take(0, 0, [settle(claim) for claim in claims])
+            return claims
+        finally:
+            await store.aclose()
+
+    return asyncio.run(drain())

@@ -1,0 +1,47 @@
+"""The ``pushlane`` command as a user types it: a process of its own, in a folder without a configuration file."""
+
+import subprocess
+
+from support.processes import environment, installed
+
+TIMEOUT_S = 50.0
+EMPTY_FOLDER = "/"
+
+
+def pushlane(*arguments: str, stdin: bytes = b"", timeout_s: float = TIMEOUT_S, **settings: str) -> "Ended":
+    """Runs the command to its end, with these settings as its ``PUSHLANE_`` variables."""
+    variables = {f"PUSHLANE_{name.upper()}": value for name, value in settings.items()}
+    process = subprocess.run(
+        [installed("pushlane"), *arguments],
+        input=stdin,
+        env=environment(**variables),
+        cwd=EMPTY_FOLDER,
+        capture_output=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    return Ended(process)
+
+
+class Ended:
+    """A command that ended."""
+
+    def __init__(self, process: subprocess.CompletedProcess[bytes]) -> None:
+        self.code = process.returncode
+        self.out = process.stdout.decode()
+        self.err = process.stderr.decode()
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\nstdout: {self.out}\nstderr: {self.err}"
+
+    def ok(self) -> str:
+        """What it printed, once it is sure that it did its work without a word on standard error."""
+        assert (self.code, self.err) == (0, ""), self
+        return self.out
+
+    def refused(self, code: int, *words: str) -> None:
+        """It ended with this code, no output, and one line on standard error that has all of these words."""
+        assert (self.code, self.out) == (code, ""), self
+        assert self.err.startswith("pushlane: "), self
+        assert self.err.count("\n") == 1, self
+        assert not [word for word in words if word not in self.err], self

@@ -1,0 +1,41 @@
+"""Commands as a user starts them: separate processes out of the environment that runs the tests."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+STOP_TIMEOUT_S = 30
+
+
+def installed(command: str) -> str:
+    """The path of a command in the environment that runs the tests."""
+    return str(Path(sysconfig.get_path("scripts")) / command)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment, without settings of Pushlane's or Flower's that a developer may have, plus these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PUSHLANE_", "FLOWER_"))}
+    return kept | settings
+
+
+@contextlib.contextmanager
+def running(words: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command as a process in a group of its own, its output in ``log``; ended with SIGTERM, then SIGKILL."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.terminate()
+            process.wait(STOP_TIMEOUT_S)
+        # Also what it left behind: a pool's children outlive a killed parent.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,260 @@
+"""A synchronous driver of the queue's scripts: the test owns the clock, the ids and the outcomes.
+
+The texts of the scripts are read through ``pushlane.scripts.source`` at each start, so that a test of the tests can
+change them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from support.channels import channel_record
+
+from pushlane import scripts
+from pushlane.keys import BELL, channel_prefix
+from pushlane.record import NO_REASON, STATES, Header, read_content, read_header
+from pushlane_worker.outcome import Outcome, PushResult
+from pushlane_worker.retry import NextStep
+from pushlane_worker.store import WORKER, Claim, Settlement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from redis import Redis
+
+_Argument = bytes | int | str
+EPOCH_MS = 1_700_000_000_000
+LEASE_MS = 30_000
+LOST = PushResult(Outcome.UNKNOWN, "its lease ran out")
+_OWNERS = {"enqueue": "pushlane", "register": "pushlane", "status": "pushlane", "turn": WORKER, "sweep": WORKER}
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What ``enqueue`` said of one message."""
+
+    sequence: int
+    state: str
+    duplicate: bool
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn's reply."""
+
+    wait_ms: int
+    settled: tuple[int, ...]
+    claims: tuple[Claim, ...]
+
+    @property
+    def batches(self) -> list[str]:
+        """The ids of each claim, in one string."""
+        return [ids(claim) for claim in self.claims]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's reply; ``ran`` is False when another swept just now."""
+
+    ran: bool
+    more: bool = False
+    expired: tuple[Claim, ...] = ()
+
+
+def ids(claim: Claim) -> str:
+    """A claim's message ids, in one string."""
+    return b" ".join(claim.message_ids).decode()
+
+
+def room(claim: Claim) -> str:
+    """A claim's conversation."""
+    return claim.conversation.decode()
+
+
+def settle(
+    claim: Claim,
+    outcome: Outcome = Outcome.DELIVERED,
+    *,
+    wait_ms: int = 0,
+    dead: str = "",
+    reason: str = NO_REASON,
+    detail: str = "said so",
+    reached: bool = True,
+    lost: bool = False,
+) -> Settlement:
+    """A claim with what its push came to."""
+    return Settlement(claim, PushResult(outcome, detail, reached=reached), NextStep(wait_ms, dead, reason), lost)
+
+
+def unsent(claim: Claim) -> Settlement:
+    """A claim given back before a byte of it left."""
+    return settle(claim, Outcome.UNSENT, reached=False)
+
+
+class Queue:
+    """One channel, registered at once; without a rate limit unless ``fields`` names one.
+
+    Attributes:
+        now: The clock of all calls in ms; nothing but the test moves it.
+        messages: Conversation, address and body of every id that was ever enqueued.
+    """
+
+    def __init__(self, redis: Redis, channel: str = "support", **fields: str | int) -> None:
+        self.redis: Any = redis  # its own annotations are unions of every protocol's replies
+        self.channel = channel
+        self.now = EPOCH_MS
+        self.messages: dict[str, tuple[str, bytes, bytes]] = {}
+        self.prefix = channel_prefix(channel)
+        self._record = channel_record(channel, **{"rate_limit": 0, **fields})
+        self._keys = [self.prefix, BELL]
+        self._scripts = {
+            name: self.redis.register_script(scripts.source(name, package)) for name, package in _OWNERS.items()
+        }
+        self._turns: defaultdict[str, int] = defaultdict(int)
+        self._last: dict[str, list[_Argument]] = {}
+        self.register()
+
+    def register(self) -> bool:
+        """Writes the channel's record; whether it was new."""
+        return bool(self._call("register", *(item for pair in self._record.items() for item in pair)))
+
+    def enqueue(
+        self, conversation: str, *message_ids: str, address: bytes = b"", body: bytes | None = None
+    ) -> list[Accepted]:
+        """Accepts these messages; without a ``body`` each says its own id."""
+        for message_id in message_ids:
+            own = message_id.encode() if body is None else body
+            self.messages.setdefault(message_id, (conversation, address, own))
+        return self.enqueue_again(*message_ids)
+
+    def enqueue_again(self, *message_ids: str) -> list[Accepted]:
+        """The same call once more, as after a lost reply."""
+        groups: list[_Argument] = []
+        for message_id in message_ids:
+            conversation, address, body = self.messages[message_id]
+            fingerprint = hashlib.blake2b(b"\0".join([conversation.encode(), address, body]), digest_size=12)
+            groups += (message_id, conversation, address, body, fingerprint.hexdigest())
+        code, *values = self._call("enqueue", "cinnox", *groups)
+        assert code == 0, f"enqueue answered {code} {values}"
+        triples = zip(values[::3], values[1::3], values[2::3], strict=True)
+        return [Accepted(sequence, STATES[state.decode()], bool(again)) for sequence, state, again in triples]
+
+    def turn(
+        self, *settlements: Settlement, drain: str = "d", free: int = 64, busy: int = 0, lease_ms: int = LEASE_MS
+    ) -> Turn:
+        """The drain's next turn; each drain counts its own, from 0."""
+        arguments: list[_Argument] = [drain, self._turns[drain], free, busy, lease_ms]
+        for settlement in settlements:
+            arguments += settlement.arguments()
+        self._turns[drain] += 1
+        self._last[drain] = arguments
+        return self.repeat(drain)
+
+    def repeat(self, drain: str = "d") -> Turn:
+        """The drain's last turn once more, as after a lost reply."""
+        wait_ms, settled, claims, now = self._call("turn", *self._last[drain])
+        assert now == self.now
+        return Turn(
+            wait_ms, tuple(settled), tuple(self._claim(claim[:2], claim[2] == 1, claim[3:]) for claim in claims)
+        )
+
+    def sweep(self) -> Sweep:
+        """One sweep."""
+        reply = self._call("sweep")
+        if reply[0] < 0:
+            assert reply == [-1]
+            return Sweep(ran=False)
+        more, expired, now = reply
+        assert now == self.now
+        return Sweep(True, bool(more), tuple(self._claim(lease[:2], False, lease[2:]) for lease in expired))  # noqa: FBT003 # the first says it ran
+
+    def sweep_for(self, span_ms: int, each_ms: int = 1000) -> Sweep:
+        """Sweeps each second until the span is over; the last one's reply."""
+        swept = self.sweep()
+        for _ in range(0, span_ms, each_ms):
+            self.now += each_ms
+            swept = self.sweep()
+        return swept
+
+    def expire(self, claims: Sequence[Claim], *, dead: str = "", wait_ms: int = 0) -> Turn:
+        """Settles what a sweep listed, as a dispatcher does."""
+        lost = (settle(claim, Outcome.UNKNOWN, dead=dead, wait_ms=wait_ms, reason="a", lost=True) for claim in claims)
+        self._turns["sweeper"] = max(self._turns["sweeper"], 1)
+        return self.turn(*lost, drain="sweeper", free=0)
+
+    def status(self, message_id: str) -> tuple[Header, bool] | None:
+        """A message's header, and whether a push of it is in flight; None when it is not known."""
+        reply = self._scripts["status"](keys=[self.prefix], args=[message_id])
+        return (read_header(reply[0]), reply[1] == 1) if reply else None
+
+    def record(self, message_id: str) -> bytes:
+        """A message's whole record; empty when there is none."""
+        value: bytes | None = self.redis.get(f"{self.prefix}message:{message_id}")
+        return value or b""
+
+    def header(self, message_id: str) -> Header:
+        """The fixed part of a message's record."""
+        return read_header(self.record(message_id))
+
+    def detail(self, message_id: str) -> str:
+        """Why a message is dead, in words."""
+        return read_content(self.record(message_id))[3]
+
+    def waiting(self, conversation: str) -> str:
+        """The ids in a conversation's list, in one string."""
+        listed: list[bytes] = self.redis.lrange(f"{self.prefix}conversation:{conversation}", 0, -1)
+        return b" ".join(listed).decode()
+
+    def places(self, conversation: str) -> list[str]:
+        """Which of ready, delayed and leases hold the conversation."""
+        names = ("ready", "delayed", "leases")
+        return [name for name in names if self.redis.zscore(self.prefix + name, conversation) is not None]
+
+    def gate(self) -> dict[str, str]:
+        """The gate's record."""
+        return _texts(self.redis.hgetall(self.prefix + "gate"))
+
+    def counters(self) -> dict[str, int]:
+        """The channel's counters."""
+        return {name: int(value) for name, value in _texts(self.redis.hgetall(self.prefix + "counters")).items()}
+
+    def recount(self) -> dict[str, int]:
+        """The counters that the messages' records give."""
+        states = [self.header(message_id).state for message_id in self.messages]
+        counted = {name: states.count(name) for name in ("delivered", "dead")}
+        return {"accepted": len(states), "depth": states.count("queued"), **counted}
+
+    def assert_counters(self) -> None:
+        """Depth, accepted, delivered and dead are what a recount gives."""
+        counters, recount = self.counters(), self.recount()
+        assert {name: counters.get(name, 0) for name in recount} == recount
+
+    def unknown(self) -> list[dict[str, str]]:
+        """The listed pushes of unknown outcome."""
+        return [_texts(entry) for _, entry in self.redis.xrange(self.prefix + "unknown")]
+
+    def rung(self) -> bool:
+        """Whether the bell holds the channel; takes it out, as a dispatcher does."""
+        return bool(self.redis.zrem(BELL, self.channel))
+
+    def pending_ms(self) -> int | None:
+        """When the ring was made that nobody answered yet."""
+        value = self.redis.get(self.prefix + "pending")
+        return None if value is None else int(value)
+
+    def listeners(self) -> list[str]:
+        """The drains that have a free place, or are taken to have one."""
+        return [name.decode() for name in self.redis.zrange(self.prefix + "listeners", 0, -1)]
+
+    def _call(self, script: str, *arguments: _Argument) -> Any:  # noqa: ANN401 # a reply of nested lists
+        return self._scripts[script](keys=self._keys, args=[self.now, *arguments])
+
+    def _claim(self, who: Sequence[bytes], probe: bool, pairs: Sequence[bytes]) -> Claim:  # noqa: FBT001 # private
+        return Claim(who[0], who[1], probe, pairs[::2], pairs[1::2], self.now, 0.0)
+
+
+def _texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in raw.items()}

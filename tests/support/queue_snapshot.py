@@ -1,0 +1,130 @@
+"""Everything that a channel holds in Redis, read in one round trip, and what can be claimed of it: judged in Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pushlane.keys import BELL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from support.queue import Queue
+
+TICKET_MS = 1000
+LISTEN_MS = 250
+CAP_AT_START = 4
+LONGEST_THROTTLE_MS = 60_000
+LONGEST_PROBE_MS = 30_000
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A channel at one moment."""
+
+    now: int
+    channel: Mapping[str, str]
+    lists: Mapping[str, Sequence[str]]
+    ready: frozenset[str]
+    delayed: Mapping[str, int]
+    leases: Mapping[str, int]
+    claims: Mapping[str, str]
+    gate: Mapping[str, str]
+    counters: Mapping[str, int]
+    rate: Sequence[int]
+    pending: int | None
+    listeners: Mapping[str, int]
+    rung: bool
+    dead: frozenset[str]
+    records: Mapping[str, bytes]
+    keys: frozenset[str]
+
+    def places(self, conversation: str) -> list[str]:
+        """Which of ready, delayed and leases hold the conversation."""
+        where = {"ready": self.ready, "delayed": self.delayed, "leases": self.leases}
+        return [name for name, held in where.items() if conversation in held]
+
+    def claimable(self) -> bool:
+        """Whether a turn with a free place would claim something now."""
+        waits = self.ready or any(due <= self.now for due in self.delayed.values())
+        return bool(waits) and self._gate_room() > 0 and self._rate_room() > 0
+
+    def somebody_looks(self) -> bool:
+        """Whether a ring is in the bell or on its way, or a drain with a free place looks by itself."""
+        on_its_way = self.pending is not None and 0 <= self.now - self.pending < TICKET_MS
+        listens = any(self.now < until <= self.now + LISTEN_MS for until in self.listeners.values())
+        return self.rung or on_its_way or listens
+
+    def _number(self, name: str) -> int:
+        return int(self.channel[name])
+
+    def _gate_room(self) -> int:
+        wait = int(self.gate.get("until", 0)) - self.now
+        if self.gate.get("state") == "broken":
+            void = wait > max(self._number("breaker_cap_ms"), LONGEST_PROBE_MS)
+            return int(self.gate["probe"] == "" and (wait <= 0 or void))
+        cap = int(self.gate.get("cap", CAP_AT_START))
+        if self.gate.get("state") == "throttled":
+            if 0 < wait <= max(self._number("retry_after_cap_ms"), LONGEST_THROTTLE_MS):
+                return 0
+            cap = CAP_AT_START
+        pushing = sum(until > self.now + self._number("lease_rest_ms") for until in self.leases.values())
+        return cap - pushing
+
+    def _rate_room(self) -> int:
+        window, ended = self._number("rate_window_ms"), list(self.rate)
+        while ended and not self.now - window < ended[0] <= self.now:
+            ended.pop(0)
+        return self._number("rate_limit") - len(ended) - len(self.leases)
+
+
+def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
+    """The channel as it is."""
+    conversations = list(conversations)
+    names, pipe, prefix = list(queue.messages), queue.redis.pipeline(transaction=True), queue.prefix
+    for name in ("channel", "gate", "counters", "claims"):
+        pipe.hgetall(prefix + name)
+    for name in ("delayed", "leases", "listeners"):
+        pipe.zrange(prefix + name, 0, -1, withscores=True)
+    for name in ("ready", "dead"):
+        pipe.zrange(prefix + name, 0, -1)
+    pipe.lrange(prefix + "rate", 0, -1)
+    pipe.get(prefix + "pending")
+    pipe.zscore(BELL, queue.channel)
+    pipe.keys("*")
+    pipe.mget([f"{prefix}message:{name}" for name in names] or ["none"])
+    for conversation in conversations:
+        pipe.lrange(f"{prefix}conversation:{conversation}", 0, -1)
+    channel, gate, counters, claims, delayed, leases, listeners, *rest = pipe.execute()
+    ready, dead, rate, pending, rung, keys, records, *lists = rest
+    return Snapshot(
+        now=queue.now,
+        channel=_texts(channel),
+        lists={name: _names(listed) for name, listed in zip(conversations, lists, strict=True)},
+        ready=frozenset(_names(ready)),
+        delayed=_scores(delayed),
+        leases=_scores(leases),
+        claims={name: claim.split(" ")[0] for name, claim in _texts(claims).items()},
+        gate=_texts(gate),
+        counters={name: int(value) for name, value in _texts(counters).items()},
+        rate=[int(ended) for ended in rate],
+        pending=None if pending is None else int(pending),
+        listeners=_scores(listeners),
+        rung=rung is not None,
+        dead=frozenset(_names(dead)),
+        records={name: record or b"" for name, record in zip(names, records, strict=False)},
+        keys=frozenset(_names(keys)),
+    )
+
+
+def _names(raw: Iterable[bytes]) -> list[str]:
+    return [name.decode() for name in raw]
+
+
+def _texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in raw.items()}
+
+
+def _scores(raw: Iterable[tuple[bytes, float]]) -> dict[str, int]:
+    return {name.decode(): round(score) for name, score in raw}

@@ -1,0 +1,150 @@
+"""A whole Pushlane on this machine: the stand-in for the chat API, and Celery workers as a user starts them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from redis import Redis
+from support.processes import environment, installed, running
+from support.waiting import wait_until
+
+from pushlane.keys import channel_prefix
+from pushlane_worker.fake_api.client import FakeApiClient
+from pushlane_worker.fake_api.control import Control
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator, Mapping
+
+    from pushlane import Producer, Receipt
+    from pushlane_worker.fake_api.reports import Summary
+
+START_S = 30.0
+_FAKE_API = """
+import sys
+from pushlane_worker.fake_api.control import Control
+from pushlane_worker.fake_api.process import run
+run("127.0.0.1", 0, Control.model_validate_json(sys.argv[1]), lambda url: print(url, flush=True), die_with_parent=True)
+"""
+
+
+def channel_settings(api: str, name: str = "support", **settings: object) -> dict[str, str]:
+    """The environment of one ``cinnox`` channel that pushes to the stand-in at ``api``, without a rate limit."""
+    control = Control()
+    values = {
+        "kind": "cinnox",
+        "base_url": api,
+        "app_id": control.app_id,
+        "token": control.token,
+        "rate_limit": "none",
+        **settings,
+    }
+    return {f"PUSHLANE_CHANNELS__{name.upper()}__{key.upper()}": str(value) for key, value in values.items()}
+
+
+class FakeApi(FakeApiClient):
+    """The client of a stand-in, which knows its address."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
+@contextlib.contextmanager
+def fake_api(**control: object) -> Iterator[FakeApi]:
+    """The stand-in as a process of its own."""
+    words = [sys.executable, "-c", _FAKE_API, json.dumps(control)]
+    with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield FakeApi(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+@dataclass
+class Worker:
+    """A ``celery -A pushlane_worker worker`` in a process group of its own."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def ready(self) -> Self:
+        """Waits until it consumes."""
+        wait_until(lambda: " ready." in self.log.read_text() or self._died(), "the worker to be ready", START_S)
+        return self
+
+    def kill_group(self, number: signal.Signals) -> None:
+        """The signal to the worker and its pool children at once."""
+        os.killpg(self.process.pid, number)
+
+    def stop(self) -> int:
+        """SIGTERM to the worker alone; waits for its exit code."""
+        self.process.terminate()
+        return self.process.wait(30)
+
+    def children(self) -> int:
+        """How many pool processes it has (Linux)."""
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        return sum(len((task / "children").read_text().split()) for task in tasks.iterdir())
+
+    def _died(self) -> bool:
+        assert self.process.poll() is None, f"the worker ended with {self.process.returncode}:\n{self.log.read_text()}"
+        return False
+
+
+@dataclass
+class Stack:
+    """Starts workers against one server and one stand-in; its ``close`` ends them."""
+
+    redis_url: str
+    api: FakeApi
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    _exit: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its processes are told."""
+        return environment(PUSHLANE_REDIS_URL=self.redis_url, **self.settings)
+
+    def worker(self, *arguments: str) -> Worker:
+        """Starts a worker with these arguments for Celery; does not wait for it."""
+        number = next(self._numbers)
+        log = self.folder / f"worker{number}.log"
+        words = [installed("celery"), "-A", "pushlane_worker", "worker", "--without-gossip", "--without-mingle"]
+        words += ["-n", f"worker{number}@test", "-l", "INFO", *arguments]
+        return Worker(self._exit.enter_context(running(words, env=self.environment, cwd=self.folder, log=log)), log)
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self._exit.close()
+
+    def record(self) -> Summary:
+        """What the stand-in has seen."""
+        return self.api.record()
+
+    def wait_for(self, accepted: int, timeout_s: float = 30) -> Summary:
+        """Waits until the stand-in has accepted so many messages."""
+        wait_until(lambda: self.record().accepted >= accepted, f"{accepted} messages at the API", timeout_s)
+        return self.record()
+
+    @staticmethod
+    def state(producer: Producer, receipt: Receipt) -> str | None:
+        """The state of the message, as its producer sees it."""
+        status = producer.status(receipt.channel, receipt.message_id)
+        return status.state if status else None
+
+    def leases(self, channel: str = "support") -> int:
+        """How many conversations of the channel are leased."""
+        with Redis.from_url(self.redis_url) as client:
+            return int(client.zcard(f"{channel_prefix(channel)}leases"))

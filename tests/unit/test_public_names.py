@@ -1,0 +1,36 @@
+"""What a service may import."""
+
+import pushlane
+
+
+def test_the_public_names_are_these_and_sorted() -> None:
+    """A name that appears or disappears is a decision: this list changes with it."""
+    assert pushlane.__all__ == [
+        "AsyncProducer",
+        "IdempotencyConflict",
+        "InvalidMessage",
+        "MessageStatus",
+        "Producer",
+        "PushlaneError",
+        "QueueFull",
+        "QueueUnavailable",
+        "Receipt",
+        "RoomMessage",
+        "ThirdPartyMessage",
+        "UnknownChannel",
+    ]
+    assert pushlane.__all__ == sorted(pushlane.__all__)
+
+
+def test_every_public_name_is_there_and_explains_itself() -> None:
+    """No name of the list is missing, and each has a docstring of its own."""
+    for name in pushlane.__all__:
+        assert vars(vars(pushlane)[name])["__doc__"], name
+
+
+def test_every_public_error_is_a_pushlane_error() -> None:
+    """One ``except PushlaneError`` catches whatever the library raises."""
+    public = [vars(pushlane)[name] for name in pushlane.__all__]
+    for error in public:
+        if issubclass(error, Exception):
+            assert issubclass(error, pushlane.PushlaneError)

@@ -1,0 +1,243 @@
+"""Headers and bodies of the scripts say the same, and Lua and Python agree on every number that both know."""
+
+import re
+from importlib.resources import files
+
+import pytest
+from support.channels import channel_record
+
+from pushlane import record
+from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
+from pushlane.scripts import source
+from pushlane_worker import drain, settings
+from pushlane_worker.outcome import Outcome
+
+PACKAGES = ("pushlane", "pushlane_worker")
+FILES = {
+    (package, file.name.removesuffix(".lua")): file.read_text(encoding="utf-8")
+    for package in PACKAGES
+    for file in (files(package) / "lua").iterdir()
+    if file.name.endswith(".lua")
+}
+SCRIPTS = sorted(key for key in FILES if not key[1].startswith("lib_"))
+LIBRARIES = {name: text for (_, name), text in FILES.items() if name.startswith("lib_")}
+FREE_MEMORY = {"sweep", "turn"}
+"""Scripts that a Redis at its memory limit still runs: without them it would never have room again."""
+READ_ONLY = {"status"}
+
+SLOT = re.compile(r"^-- (KEYS|ARGV)\[(\d+)(…?)\] (\w+)(.*)$", re.MULTILINE)
+USED = re.compile(r"\b(KEYS|ARGV)\[(\d+)\]")
+BINDING = re.compile(r"^local ([\w, ]+) = (.+)$")
+
+every_script = pytest.mark.parametrize(("package", "name"), SCRIPTS)
+
+
+def split(text: str) -> tuple[str, list[str]]:
+    """A script's header, and its body without comments and blank lines."""
+    lines = text.splitlines()
+    length = next(i for i, line in enumerate(lines) if not line.startswith(("#!", "--")))
+    code = [line.partition(" -- ")[0] for line in lines[length:] if line.strip() and not line.strip().startswith("--")]
+    return "\n".join(lines[:length]), code
+
+
+def number(text: str, name: str) -> int:
+    """The value of a Lua constant."""
+    found = re.findall(rf"^local {name} = ([\d *]+)", text, re.MULTILINE)
+    assert len(found) == 1, f"{name} is bound {len(found)} times"
+    product = 1
+    for factor in found[0].split("*"):
+        product *= int(factor)
+    return product
+
+
+def test_the_scripts_are_found() -> None:
+    """An empty list would let every test here pass."""
+    assert {("pushlane", "enqueue"), ("pushlane", "status"), ("pushlane_worker", "turn")} <= set(SCRIPTS)
+    assert {"lib_record", "lib_outcomes", "lib_wake"} <= set(LIBRARIES)
+
+
+# --- header and body ---------------------------------------------------------------------------------------------
+
+
+@every_script
+def test_a_header_says_what_it_does_in_a_sentence_and_once_what_it_returns(package: str, name: str) -> None:
+    """Whoever calls a script reads its header alone."""
+    text = FILES[package, name]
+    header, _ = split(text)
+    lines = header.splitlines()
+    assert lines[0].startswith("#!lua")
+    assert re.fullmatch(r"--- [A-Z].*[.:,]?", lines[1])
+    assert len([line for line in lines if line.startswith("-- Returns ")]) == 1
+    assert len(re.findall(r"^--- use ", text, re.MULTILINE)) <= 1
+
+
+@every_script
+def test_a_header_names_each_slot_that_the_body_uses_and_no_other(package: str, name: str) -> None:
+    """A slot that moved in the body has moved in the header, too."""
+    header, code = split(FILES[package, name])
+    body = "\n".join(code)
+    slots = SLOT.findall(header)
+    for array in ("KEYS", "ARGV"):
+        numbers = [int(slot[1]) for slot in slots if slot[0] == array]
+        assert numbers == list(range(1, len(numbers) + 1)), f"{array} is not numbered through"
+        single = {int(slot[1]) for slot in slots if slot[0] == array and not slot[2]}
+        assert single == {int(used) for which, used in USED.findall(body) if which == array}
+    open_ended = [(array, int(first), rest) for array, first, dots, _, rest in slots if dots]
+    for array, first, rest in open_ended:
+        assert re.search(rf"\bFIRST\b.* = {first}\b|unpack\({array}, {first}\)", body), f"nothing begins at {first}"
+        if group := re.search(r"groups of (\d+)", rest):
+            assert re.search(rf"^local FIRST, GROUP = {first}, {group[1]}$", body, re.MULTILINE)
+            described = SLOT.sub("", header.partition("groups of ")[2].partition(": ")[2].partition("-- ")[0])
+            assert len(re.sub(r"\([^)]*\)", "", described).split(",")) <= int(group[1])
+    assert bool(open_ended) == bool(re.search(r"ARGV\[[^\]\d]|unpack\(ARGV|#ARGV", body))
+
+
+@every_script
+def test_the_first_statements_bind_every_slot_to_its_name(package: str, name: str) -> None:
+    """After its first lines a body speaks of names, and they are the header's."""
+    header, code = split(FILES[package, name])
+    names = {(array, place): slot for array, place, dots, slot, _ in SLOT.findall(header) if not dots}
+    bound = set()
+    for line in code:
+        match = BINDING.match(line)
+        if not match or not USED.search(line):
+            break
+        values = match[2].split(", ")
+        for local, value in zip(match[1].split(", "), values, strict=True):
+            for slot in USED.findall(value):
+                assert names[slot] == local
+                bound.add(slot)
+    assert bound == set(names)
+    assert len(USED.findall("\n".join(code))) == len(names), "a slot is used once more after it was bound"
+
+
+@every_script
+def test_a_script_is_allowed_to_run_at_the_memory_limit_only_if_it_frees_memory(package: str, name: str) -> None:
+    """A full Redis still drains, and takes nothing new."""
+    flags = FILES[package, name].splitlines()[0].removeprefix("#!lua").strip()
+    assert flags == ("flags=allow-oom" if name in FREE_MEMORY else "flags=no-writes" if name in READ_ONLY else "")
+
+
+@every_script
+def test_a_script_finds_its_keys_without_searching(package: str, name: str) -> None:
+    """No command that walks the whole keyspace, and no random number: two servers run a script alike."""
+    assert not re.search(r"'(KEYS|SCAN|RANDOMKEY|FLUSH\w+)'|math\.random", source(name, package))
+
+
+# --- the whole text ----------------------------------------------------------------------------------------------
+
+
+@every_script
+def test_the_whole_text_has_its_libraries_and_one_shebang_at_most(package: str, name: str) -> None:
+    """A fake Redis takes no ``#!lua`` line, and a server takes it only at the very beginning."""
+    whole, plain = source(name, package), source(name, package, shebang=False)
+    assert whole.startswith("#!lua")
+    assert whole.count("#!lua") == 1
+    assert "#!" not in plain
+    assert whole.partition("\n")[2] == plain
+    used = re.search(r"^--- use (.+)$", FILES[package, name], re.MULTILINE)
+    for library in used[1].split() if used else []:
+        _, code = split(LIBRARIES[f"lib_{library}"])
+        assert code[0] in plain, library
+
+
+@every_script
+def test_nothing_is_bound_twice_and_the_limit_of_200_locals_is_far(package: str, name: str) -> None:
+    """Libraries share one scope: a name of theirs is not silently taken by another one."""
+    whole = source(name, package, shebang=False)
+    bound = [
+        local.strip()
+        for names in re.findall(r"^local (?:function )?([\w, ]+)", whole, re.MULTILINE)
+        for local in names.split(",")
+    ]
+    assert len(bound) == len(set(bound)), sorted(local for local in bound if bound.count(local) > 1)
+    assert len(bound) < 150
+
+
+def test_an_unknown_script_is_a_file_that_is_not_found() -> None:
+    """A typo in a script's name fails when the producer is made, not at the first call."""
+    with pytest.raises(FileNotFoundError):
+        source("enqueu")
+
+
+# --- what both sides know ----------------------------------------------------------------------------------------
+
+
+def test_lua_and_python_mean_the_same_outcomes() -> None:
+    """A settle counts, retries and buries by these numbers."""
+    match = re.search(r"^local ([A-Z, ]+) = ([\d, ]+)$", LIBRARIES["lib_outcomes"], re.MULTILINE)
+    assert match
+    values = dict(zip(match[1].split(", "), map(int, match[2].split(", ")), strict=True))
+    assert values == {name: Outcome[name].value for name in values}
+    assert set(values) >= {outcome.name for outcome in Outcome} - {"UNSENT"}
+    listed = re.search(r"^-- outcome: (.+)$", FILES["pushlane_worker", "turn"], re.MULTILINE)
+    assert listed
+    assert listed[1] == ", ".join(f"{outcome.value} {outcome.name.lower()}" for outcome in Outcome)
+
+
+def test_every_outcome_has_its_counter() -> None:
+    """The counters are looked up by an outcome's number."""
+    table = re.search(r"^local OUTCOME_COUNTERS = \{(.*?)\}", LIBRARIES["lib_settle"], re.MULTILINE | re.DOTALL)
+    assert table
+    assert re.findall(r"'(\w+)'", table[1]) == [f"pushes_{outcome.name.lower()}" for outcome in Outcome]
+
+
+def test_the_record_has_one_length_of_header() -> None:
+    """Both sides cut the record at the same byte."""
+    assert number(LIBRARIES["lib_record"], "HEADER_BYTES") == record.HEADER_BYTES
+
+
+def test_states_and_reasons_have_one_letter_on_both_sides() -> None:
+    """The legend in the library is the table in Python."""
+    for title, table in [("state", record.STATES), ("reason", {record.NO_REASON: "none"} | record.REASONS)]:
+        legend = re.search(rf"^-- {title}: (.+)$", LIBRARIES["lib_record"], re.MULTILINE)
+        assert legend
+        assert dict(pair.split(" ") for pair in legend[1].split(", ")) == table
+
+
+def test_ids_addresses_and_bodies_fit_the_records_widths() -> None:
+    """A record has 3, 4 and 6 digits for their lengths; longer ones would shift everything behind them."""
+    assert MAX_ID_BYTES <= 999
+    assert len('["", ""]') + 2 * 2 * MAX_ID_BYTES <= 9999, "two ids of nothing but quotes"
+    limit = settings.ChannelSettings.model_fields["max_message_bytes"]
+    assert any(getattr(rule, "le", 0) == 999_999 for rule in limit.metadata)
+    assert re.search(r"'%03d%04d%06d'", LIBRARIES["lib_record"])
+
+
+def test_a_drain_stays_for_what_a_sweep_would_ring_for() -> None:
+    """Between the two nothing due within a second is left to nobody."""
+    assert number(LIBRARIES["lib_wake"], "SOON_MS") == drain.SOON_MS
+
+
+def test_a_listening_drain_looks_much_oftener_than_it_is_forgotten() -> None:
+    """One late poll, or several, must not bring a second drain."""
+    assert number(LIBRARIES["lib_wake"], "LISTEN_MS") > 10 * drain.POLL_S * 1000
+
+
+def test_the_sweep_believes_every_lease_that_the_settings_allow() -> None:
+    """A lease above its bound is taken for a clock that stepped back, and ends."""
+    longest = number(FILES["pushlane_worker", "sweep"], "MAX_LEASE_MS")
+    assert longest == settings.MAX_LEASE_S * 1000
+    assert any(
+        getattr(rule, "le", 0) == settings.MAX_LEASE_S for rule in settings.Settings.model_fields["lease_s"].metadata
+    )
+
+
+def test_a_turn_is_remembered_at_least_as_long_as_a_lease() -> None:
+    """A repeat that comes while its claims still stand finds them."""
+    assert number(FILES["pushlane_worker", "turn"], "TURN_KEPT_MS") >= settings.MAX_LEASE_S * 1000
+
+
+def test_the_scripts_find_every_number_of_a_channel_in_its_record() -> None:
+    """A field that a script reads and no worker writes would be nil in the middle of a settle."""
+    table = re.search(r"^local CHANNEL_NUMBERS = \{(.*?)\}", LIBRARIES["lib_channel"], re.MULTILINE | re.DOTALL)
+    assert table
+    fields = channel_record()
+    read = re.findall(r"'(\w+)'", table[1])
+    assert set(read) <= set(fields)
+    assert all(isinstance(fields[name], int) for name in read)
+
+
+def test_a_channels_name_fits_the_longest_key() -> None:
+    """A key of the longest channel and the longest id stays far below what Redis and people can bear."""
+    assert len(f"pushlane:1:{{{'x' * MAX_CHANNEL_NAME_CHARS}}}:conversation:") + MAX_ID_BYTES < 400

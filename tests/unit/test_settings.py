@@ -1,0 +1,410 @@
+"""Every setting that is wrong stops the start with one line that names it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pushlane_worker.errors import SettingsError
+from pushlane_worker.line import channel_record
+from pushlane_worker.settings import (
+    Addresses,
+    ChannelSettings,
+    RateLimit,
+    Settings,
+    check_variables,
+    load_settings,
+)
+
+SECRET = "s3cr3t-t0ken"
+ROOT = {"PUSHLANE_REDIS_URL": "redis://localhost:6379/0"}
+CHANNEL = {
+    "PUSHLANE_CHANNELS__SUPPORT__KIND": "cinnox",
+    "PUSHLANE_CHANNELS__SUPPORT__BASE_URL": "https://api.example.com",
+    "PUSHLANE_CHANNELS__SUPPORT__APP_ID": "app",
+    "PUSHLANE_CHANNELS__SUPPORT__TOKEN": SECRET,
+}
+TOML = f"""
+redis_url = "redis://file:6379/0"
+slice_s = 3
+
+[channels.support]
+kind = "cinnox"
+base_url = "https://api.example.com"
+app_id = "app"
+token = "{SECRET}"
+rate_limit = "10/1s"
+retry_codes = [7, 8]
+"""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting and no file of the developer's has a say."""
+    for variable in Settings.model_fields:
+        monkeypatch.delenv(f"PUSHLANE_{variable.upper()}", raising=False)
+    monkeypatch.delenv("PUSHLANE_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def tell(monkeypatch: pytest.MonkeyPatch) -> "Tell":
+    """Sets the environment to these variables beside the right ones, and loads the settings."""
+    return Tell(monkeypatch)
+
+
+class Tell:
+    """Loads settings from an environment."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+
+    def __call__(self, **channel: str) -> ChannelSettings:
+        """The channel ``support``, with these settings of it beside the right ones."""
+        names = {f"PUSHLANE_CHANNELS__SUPPORT__{name.upper()}": value for name, value in channel.items()}
+        return self.all({**ROOT, **CHANNEL, **names}).channels["support"]
+
+    def all(self, variables: Mapping[str, str]) -> Settings:
+        """The settings of exactly these variables."""
+        for name, value in variables.items():
+            self._patch.setenv(name, value)
+        return load_settings()
+
+    def error(self, **variables: str) -> str:
+        """What is said of the right environment with these of its variables replaced, or left out if empty."""
+        names = {f"PUSHLANE_{name}": value for name, value in variables.items()}
+        with pytest.raises(SettingsError) as caught:
+            self.all({**ROOT, **CHANNEL, **names})
+        line = str(caught.value)
+        assert "\n" not in line
+        assert SECRET not in line + repr(caught.value)
+        return line
+
+
+# --- what is right -----------------------------------------------------------------------------------------------
+
+
+def test_the_least_that_a_worker_needs(tell: Tell) -> None:
+    """An address and a channel's four values; all else has its documented default."""
+    settings = tell.all({**ROOT, **CHANNEL})
+    channel = settings.channels["support"]
+    assert settings.broker == settings.redis_url == "redis://localhost:6379/0"
+    assert (settings.max_in_flight, settings.push_deadline_s, settings.lease_s, settings.slice_s) == (64, 10, 30, 2)
+    assert (settings.retention_s, settings.idempotency_window_s) == (86_400, 86_400)
+    assert (channel.queue, channel.rate_limit, channel.max_queued) == ("pushlane", RateLimit(500, 60), 1_000_000)
+    assert (channel.max_attempts, channel.max_age_s, channel.on_unknown) == (40, 86_400, "retry")
+    assert (channel.backoff_base_s, channel.backoff_cap_s, channel.retry_after_cap_s) == (1, 300, 3600)
+    assert (channel.breaker_after, channel.breaker_cap_s) == (10, 60)
+    assert (channel.text_unit, channel.max_message_bytes) == ("codepoints", 65_536)
+    assert (channel.retry_codes, channel.reject_codes) == (frozenset(), frozenset())
+    assert channel.read_token() == SECRET
+
+
+def test_every_setting_says_what_it_is() -> None:
+    """The table of settings in the docs is made of these sentences."""
+    for section in (Settings, ChannelSettings):
+        for name, field in section.model_fields.items():
+            assert field.description, name
+            assert field.description.endswith("."), name
+
+
+def test_no_channel_is_no_error(tell: Tell) -> None:
+    """A worker without channels of its own may start: it has nothing to sweep."""
+    assert tell.all(ROOT).channels == {}
+
+
+@pytest.mark.parametrize("value", ["10,20", " 10 , 20 ,", "[10, 20]", " [10,20]"])
+def test_codes_are_a_json_list_or_separated_by_commas(tell: Tell, value: str) -> None:
+    """Both ways that operators write lists mean the same."""
+    assert tell(retry_codes=value, reject_codes=value).retry_codes == {10, 20}
+    assert tell(retry_codes=value, reject_codes=value).reject_codes == {10, 20}
+
+
+def test_a_single_code_is_a_list_of_one(tell: Tell) -> None:
+    """A lone number is not taken for something else."""
+    assert tell(retry_codes="6451001").retry_codes == {6_451_001}
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [("500/60s", RateLimit(500, 60)), ("1/1s", RateLimit(1, 1)), ("9999999/99999s", RateLimit(9_999_999, 99_999))],
+)
+def test_a_rate_limit_is_pushes_in_a_window(tell: Tell, value: str, limit: RateLimit) -> None:
+    """It reads as the API's own documentation writes it, and prints as it was read."""
+    assert tell(rate_limit=value).rate_limit == limit
+    assert str(limit) == value
+
+
+def test_no_rate_limit_has_to_be_said(tell: Tell) -> None:
+    """``none`` takes the limit away, and the record says 0 to the scripts."""
+    assert tell(rate_limit="none").rate_limit is None
+    assert channel_record(load_settings(), "support")["rate_limit"] == 0
+
+
+@pytest.mark.parametrize("value", ["12345", "true", "null", "1e3", "[1]", '{"a":1}', '"quoted"'])
+def test_what_looks_like_json_is_still_text(tell: Tell, value: str) -> None:
+    """An app id or a token of digits stays the text that it is."""
+    channel = tell(app_id=value, token=value)
+    assert channel.app_id == value
+    assert channel.read_token() == value
+
+
+def test_an_empty_variable_is_an_absent_one(tell: Tell) -> None:
+    """Compose files set variables to nothing when the host has none."""
+    settings = tell.all({**ROOT, **CHANNEL, "PUSHLANE_SLICE_S": "", "PUSHLANE_CHANNELS__SUPPORT__QUEUE": ""})
+    assert settings.slice_s == 2
+    assert settings.channels["support"].queue == "pushlane"
+
+
+def test_the_channels_record_holds_no_secret(tell: Tell) -> None:
+    """What workers write to Redis has neither the token nor the account nor the address."""
+    written = str(channel_record(tell.all({**ROOT, **CHANNEL}), "support"))
+    for secret in (SECRET, "api.example.com", "'app'"):
+        assert secret not in written
+
+
+# --- tokens ------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_never_shown(tell: Tell) -> None:
+    """Settings end up in logs and tracebacks; tokens do not."""
+    settings = tell.all({**ROOT, **CHANNEL})
+    assert SECRET not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_a_token_may_come_from_a_file_and_is_read_each_time(tell: Tell, tmp_path: Path) -> None:
+    """A rotated token is found by the next look at its file, without a restart."""
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    channel = tell(token="", token_file=str(file))
+    assert channel.read_token() == "first"
+    file.write_text("  second \n")
+    assert channel.read_token() == "second"
+
+
+@pytest.mark.parametrize("content", ["", "\n", "two words", "tök", "two\nlines", "\0"])
+def test_a_file_without_a_right_token_stops_the_start(tell: Tell, tmp_path: Path, content: str) -> None:
+    """The line names the variable of the file, and says nothing of its content."""
+    file = tmp_path / "token"
+    file.write_text(content)
+    line = tell.error(CHANNELS__SUPPORT__TOKEN="", CHANNELS__SUPPORT__TOKEN_FILE=str(file))
+    assert line.startswith("PUSHLANE_CHANNELS__SUPPORT__TOKEN_FILE: must hold one token")
+
+
+def test_a_token_file_that_can_not_be_read_stops_the_start(tell: Tell, tmp_path: Path) -> None:
+    """A missing file, a folder, and bytes that are no text are told apart from a wrong token."""
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for name in ("missing", "bytes", "."):
+        line = tell.error(CHANNELS__SUPPORT__TOKEN="", CHANNELS__SUPPORT__TOKEN_FILE=str(tmp_path / name))
+        assert line.startswith("PUSHLANE_CHANNELS__SUPPORT__TOKEN_FILE: can not be read: ")
+
+
+def test_exactly_one_of_token_and_token_file_is_set(tell: Tell) -> None:
+    """Neither is no channel, and both is a question that we do not answer by guessing."""
+    expected = "PUSHLANE_CHANNELS__SUPPORT: set exactly one of TOKEN and TOKEN_FILE"
+    assert tell.error(CHANNELS__SUPPORT__TOKEN="") == expected
+    assert tell.error(CHANNELS__SUPPORT__TOKEN_FILE="/run/secrets/token") == expected
+
+
+@pytest.mark.parametrize("token", [f"{SECRET} x", f" {SECRET}", f"{SECRET}ü", f"{SECRET}\n"])
+def test_a_token_that_no_header_takes_is_refused_without_being_shown(tell: Tell, token: str) -> None:
+    """A blank at its end is the usual slip of a copied token."""
+    line = tell.error(CHANNELS__SUPPORT__TOKEN=token)
+    assert line == "PUSHLANE_CHANNELS__SUPPORT: TOKEN must be printable ASCII without spaces"
+
+
+# --- what is wrong -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("REDIS_URL", "", "is missing: Where the queue is"),
+        ("REDIS_URL", "localhost:6379", "must be an address like redis://localhost:6379/0"),
+        ("REDIS_URL", "http://localhost", "must be an address like redis://localhost:6379/0"),
+        ("BROKER_URL", "amqp://localhost", "must be an address like redis://localhost:6379/0"),
+        ("MAX_IN_FLIGHT", "0", "greater than or equal to 1"),
+        ("MAX_IN_FLIGHT", "4097", "less than or equal to 4096"),
+        ("MAX_IN_FLIGHT", "many", "valid integer"),
+        ("PUSH_DEADLINE_S", "0", "greater than 0"),
+        ("PUSH_DEADLINE_S", "121", "less than or equal to 120"),
+        ("PUSH_DEADLINE_S", "nan", "less than or equal to 120"),
+        ("LEASE_S", "301", "less than or equal to 300"),
+        ("LEASE_S", "inf", "less than or equal to 300"),
+        ("SLICE_S", "0.09", "greater than or equal to 0.1"),
+        ("SLICE_S", "61", "less than or equal to 60"),
+        ("RETENTION_S", "0", "greater than or equal to 1"),
+        ("RETENTION_S", "inf", "less than or equal to 315360000"),
+        ("IDEMPOTENCY_WINDOW_S", "-1", "greater than or equal to 1"),
+        ("IDEMPOTENCY_WINDOW_S", "1e300", "less than or equal to 315360000"),
+        ("LOG_FORMAT", "xml", "'text' or 'json'"),
+        ("LOG_LEVEL", "info", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("CHANNELS__SUPPORT__KIND", "slack", "'cinnox'"),
+        ("CHANNELS__SUPPORT__KIND", "", "is missing: The remote API"),
+        ("CHANNELS__SUPPORT__BASE_URL", "", "is missing: The API's base address"),
+        ("CHANNELS__SUPPORT__BASE_URL", "ftp://api.example.com", "match pattern '^https?://"),
+        ("CHANNELS__SUPPORT__BASE_URL", "https://user:pw@api.example.com", "match pattern '^https?://"),
+        ("CHANNELS__SUPPORT__BASE_URL", "https://api.example.com?key=1", "match pattern '^https?://"),
+        ("CHANNELS__SUPPORT__APP_ID", "", "is missing: The CINNOX app ID"),
+        ("CHANNELS__SUPPORT__APP_ID", "x" * 257, "at most 256 characters"),
+        ("CHANNELS__SUPPORT__QUEUE", "a b", "match pattern"),
+        ("CHANNELS__SUPPORT__RATE_LIMIT", "500", "must be like 500/60s, or none"),
+        ("CHANNELS__SUPPORT__RATE_LIMIT", "0/60s", "must be like 500/60s, or none"),
+        ("CHANNELS__SUPPORT__RATE_LIMIT", "500/0s", "must be like 500/60s, or none"),
+        ("CHANNELS__SUPPORT__RATE_LIMIT", "500/1m", "must be like 500/60s, or none"),
+        ("CHANNELS__SUPPORT__RATE_LIMIT", "null", "must be like 500/60s, or none"),
+        ("CHANNELS__SUPPORT__MAX_QUEUED", "0", "greater than or equal to 1"),
+        ("CHANNELS__SUPPORT__MAX_ATTEMPTS", "0", "greater than or equal to 1"),
+        ("CHANNELS__SUPPORT__MAX_ATTEMPTS", "10000", "less than or equal to 9999"),
+        ("CHANNELS__SUPPORT__MAX_AGE_S", "0", "greater than 0"),
+        ("CHANNELS__SUPPORT__BACKOFF_BASE_S", "-1", "greater than 0"),
+        ("CHANNELS__SUPPORT__BACKOFF_CAP_S", "86401", "less than or equal to 86400"),
+        ("CHANNELS__SUPPORT__BREAKER_AFTER", "0", "greater than or equal to 1"),
+        ("CHANNELS__SUPPORT__BREAKER_CAP_S", "0.5", "greater than or equal to 1"),
+        ("CHANNELS__SUPPORT__RETRY_AFTER_CAP_S", "86401", "less than or equal to 86400"),
+        ("CHANNELS__SUPPORT__ON_UNKNOWN", "drop", "'retry' or 'dead_letter'"),
+        ("CHANNELS__SUPPORT__TEXT_UNIT", "chars", "'codepoints', 'utf16' or 'bytes'"),
+        ("CHANNELS__SUPPORT__MAX_MESSAGE_BYTES", "1000000", "less than or equal to 999999"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_its_name_and_what_is_allowed(
+    tell: Tell, variable: str, value: str, allowed: str
+) -> None:
+    """Whoever reads the line can mend the setting without the documentation."""
+    line = tell.error(**{variable: value})
+    assert line.startswith(f"PUSHLANE_{variable}: ")
+    assert allowed in line
+    assert len(line) < 250
+
+
+@pytest.mark.parametrize("value", ["a,b", "[1", "1;2", "1.5", '["a"]'])
+def test_codes_that_are_no_numbers_are_refused_by_their_name(tell: Tell, value: str) -> None:
+    """A list that can not be read is not an empty list."""
+    assert tell.error(CHANNELS__SUPPORT__RETRY_CODES=value).startswith("PUSHLANE_CHANNELS__SUPPORT__RETRY_CODES: ")
+
+
+@pytest.mark.parametrize("value", ["abc", "[]", "7", "{"])
+def test_channels_that_are_no_table_are_refused_by_their_name(tell: Tell, value: str) -> None:
+    """The line names the variable, not the file, when the environment is wrong."""
+    assert tell.error(CHANNELS=value).startswith("PUSHLANE_CHANNELS: ")
+
+
+@pytest.mark.parametrize("name", ["1ST", "MY-SHOP", "A" * 33])
+def test_a_channels_name_is_checked(tell: Tell, name: str) -> None:
+    """A name that producers could not use is found at the start."""
+    channel = {variable.replace("SUPPORT", name): value for variable, value in CHANNEL.items()}
+    line = tell.error(**{variable.removeprefix("PUSHLANE_"): value for variable, value in channel.items()})
+    assert line.startswith(f"PUSHLANE_CHANNELS: {name.lower()}: a channel's name must be")
+
+
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("REDIS_ULR", "; did you mean PUSHLANE_REDIS_URL?"),
+        ("LEASE", "; did you mean PUSHLANE_LEASE_S?"),
+        ("CHANEL__SUPPORT__TOKEN", "; did you mean PUSHLANE_CHANNELS?"),
+        ("CHANNELS__SUPPORT__TOKN", "; did you mean PUSHLANE_CHANNELS__SUPPORT__TOKEN?"),
+        ("CHANNELS__SUPPORT__MAX_ATEMPTS", "; did you mean PUSHLANE_CHANNELS__SUPPORT__MAX_ATTEMPTS?"),
+        ("XYZZY", ""),
+        ("CHANNELS__SUPPORT__XYZZY", ""),
+    ],
+)
+def test_an_unknown_variable_stops_the_start_and_names_the_nearest(tell: Tell, variable: str, hint: str) -> None:
+    """A misspelt setting is not silently a default."""
+    assert tell.error(**{variable: "1"}) == f"PUSHLANE_{variable}: is no setting of Pushlane{hint}"
+
+
+def test_the_callbacks_own_sections_and_other_programs_variables_are_left_alone() -> None:
+    """One environment may serve the whole installation."""
+    check_variables(
+        {"PUSHLANE_MODERATION__TOKENS": "x", "PUSHLANE_WEBHOOK__A__TOKEN": "x", "PUSHLANE_API_KEYS__B": "x"}
+    )
+    check_variables({"PUSHLANE_CONFIG": "x", "PATH": "x", "PUSHLANEX": "x", "XPUSHLANE_A": "x"})
+
+
+@pytest.mark.parametrize(("deadline", "lease"), [("10", "11"), ("120", "121"), ("0.5", "1.5"), ("0.5", "300")])
+def test_a_lease_may_outlast_a_push_by_a_second(tell: Tell, deadline: str, lease: str) -> None:
+    """The margin is what writing the request and settling may take."""
+    settings = tell.all({**ROOT, "PUSHLANE_PUSH_DEADLINE_S": deadline, "PUSHLANE_LEASE_S": lease})
+    assert settings.lease_s == float(lease)
+
+
+@pytest.mark.parametrize(("deadline", "lease"), [("10", "10.9"), ("30", "30"), ("120", "30"), ("0.5", "1.4")])
+def test_a_lease_that_a_push_can_outlive_is_refused(tell: Tell, deadline: str, lease: str) -> None:
+    """Otherwise every push would be given back unsent, or be sent twice."""
+    line = tell.error(PUSH_DEADLINE_S=deadline, LEASE_S=lease)
+    assert line.startswith("PUSHLANE_LEASE_S: LEASE_S must be at least PUSH_DEADLINE_S + 1")
+
+
+# --- the file ----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_holds_the_same_settings(tmp_path: Path) -> None:
+    """``pushlane.toml`` in the working directory is read without being named."""
+    (tmp_path / "pushlane.toml").write_text(TOML)
+    settings = load_settings()
+    assert (settings.redis_url, settings.slice_s) == ("redis://file:6379/0", 3)
+    channel = settings.channels["support"]
+    assert (channel.rate_limit, channel.retry_codes) == (RateLimit(10, 1), frozenset({7, 8}))
+
+
+def test_the_environment_wins_over_the_file(tell: Tell, tmp_path: Path) -> None:
+    """A deployment overrides single values of a file that is shared, down to one field of a channel."""
+    (tmp_path / "other.toml").write_text(TOML)
+    settings = tell.all(
+        {
+            "PUSHLANE_CONFIG": str(tmp_path / "other.toml"),
+            "PUSHLANE_SLICE_S": "4",
+            "PUSHLANE_CHANNELS__SUPPORT__RATE_LIMIT": "20/1s",
+        }
+    )
+    assert (settings.redis_url, settings.slice_s) == ("redis://file:6379/0", 4)
+    channel = settings.channels["support"]
+    assert (channel.rate_limit, channel.retry_codes) == (RateLimit(20, 1), frozenset({7, 8}))
+
+
+def test_a_file_that_is_named_has_to_be_there(tell: Tell) -> None:
+    """A wrong path is not an empty file."""
+    assert tell.error(CONFIG="/nowhere/pushlane.toml") == "PUSHLANE_CONFIG: no file '/nowhere/pushlane.toml'"
+
+
+@pytest.mark.parametrize("content", [b"redis_url = ", b"= 1", b"\xff\xfe", b"[channels.support\n"])
+def test_a_file_that_is_no_toml_is_named(tell: Tell, tmp_path: Path, content: bytes) -> None:
+    """The line names the file and the place in it."""
+    (tmp_path / "pushlane.toml").write_bytes(content)
+    assert tell.error().startswith("pushlane.toml: is no TOML: ")
+
+
+def test_a_wrong_value_in_the_file_is_named_like_a_variable(tell: Tell, tmp_path: Path) -> None:
+    """One name for a setting, wherever it was set."""
+    (tmp_path / "pushlane.toml").write_text("slice_s = 99\n")
+    assert tell.error().startswith("PUSHLANE_SLICE_S: ")
+    (tmp_path / "pushlane.toml").write_text("slices_s = 1\n")
+    assert tell.error() == "PUSHLANE_SLICES_S: is no setting of Pushlane; did you mean PUSHLANE_SLICE_S?"
+    (tmp_path / "pushlane.toml").write_text('[channels.support]\ntokens = "x"\n')
+    assert tell.error().endswith("TOKENS: is no setting of Pushlane; did you mean PUSHLANE_CHANNELS__SUPPORT__TOKEN?")
+
+
+def test_the_callbacks_sections_may_stand_in_the_same_file(tell: Tell, tmp_path: Path) -> None:
+    """One file may serve the whole installation."""
+    (tmp_path / "pushlane.toml").write_text('[moderation]\nsdk_app_ids = [1]\n[webhook.a]\ntoken = "x"\n[api_keys.b]\n')
+    assert tell.all({**ROOT, **CHANNEL}).channels["support"].app_id == "app"
+
+
+# --- the addresses -----------------------------------------------------------------------------------------------
+
+
+def test_the_addresses_never_raise_for_a_channels_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Flower imports the app on a machine that has neither the tokens nor right channels."""
+    (tmp_path / "pushlane.toml").write_text('broker_url = "redis://file"\nnonsense = 1\n[channels.x]\nkind = 7\n')
+    monkeypatch.setenv("PUSHLANE_REDIS_URL", "redis://queue")
+    monkeypatch.setenv("PUSHLANE_CHANNELS__SUPPORT__TOKEN_FILE", "/nowhere")
+    monkeypatch.setenv("PUSHLANE_CHANNELS", "{")
+    monkeypatch.setenv("PUSHLANE_NONSENSE", "1")
+    addresses = Addresses()
+    assert (addresses.redis_url, addresses.broker) == ("redis://queue", "redis://file")
+
+
+def test_without_any_address_the_local_server_is_meant() -> None:
+    """``celery -A pushlane_worker`` imports without a setting; the worker's start asks for one."""
+    assert Addresses().broker == "redis://localhost:6379/0"

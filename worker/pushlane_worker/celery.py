@@ -1,0 +1,52 @@
+"""The Celery app. Its tasks are wake-ups: losing one, or running one twice, loses and duplicates no message.
+
+Importing this reads two addresses and checks nothing, so that Flower can load it; a worker checks its settings when it
+starts. Each transport setting answers a failure that was seen; docs/decisions.md has the list.
+"""
+
+from celery import Celery
+from kombu.entity import Queue
+
+from pushlane_worker.settings import Addresses
+
+DRAIN_QUEUE = "pushlane"
+ENQUEUE_QUEUE = "pushlane.enqueue"
+
+app = Celery("pushlane_worker", broker=Addresses().broker, include=["pushlane_worker.tasks"])
+app.conf.update(
+    task_default_queue=DRAIN_QUEUE,
+    task_queues=[Queue(DRAIN_QUEUE), Queue(ENQUEUE_QUEUE)],  # type: ignore[no-untyped-call] # kombu is half typed
+    # Nothing but JSON: who can write to the broker must not be able to run code.
+    accept_content=["json"],
+    task_serializer="json",
+    result_backend=None,
+    task_ignore_result=True,
+    # Acknowledged late, so that a busy process holds no second wake-up that an idle one could take.
+    task_acks_late=True,
+    task_reject_on_worker_lost=False,
+    worker_prefetch_multiplier=1,
+    task_track_started=True,
+    worker_send_task_events=True,
+    # A child that is cancelled in mid-push leaves a push of unknown outcome.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_soft_shutdown_timeout=15,
+    worker_enable_prefetch_count_reduction=False,
+    # Keep trying: a supervisor decides when to give up. Redis out of memory must not end the worker.
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_channel_error_retry=True,
+    broker_pool_acquire_timeout=2,
+    task_publish_retry=True,
+    task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_max": 0.2},
+    broker_transport_options={
+        "visibility_timeout": 120,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        # Without these a publisher hangs for as long as Redis does.
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "max_connections": 20,
+    },
+)

@@ -1,0 +1,97 @@
+"""CINNOX: ``POST /v1/api/apps/{appID}/message-push``, up to 10 messages of one room in a request.
+
+The API takes effect or answers with a code; it has no idempotency key and tells nothing per message. Its error table
+does not say which HTTP status carries which code, so both are read (``envelope.py``).
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import ClassVar, Self
+from urllib.parse import quote
+
+import httpx
+
+from pushlane_worker.channels import envelope
+from pushlane_worker.channels.json_post import JsonPost
+from pushlane_worker.outcome import Answer, Outcome, PushResult
+from pushlane_worker.settings import ChannelSettings
+
+_DESTINATION_NOT_FOUND = frozenset({3000203, 3000205})
+_OUTCOMES = {
+    6451010: Outcome.THROTTLED,  # "Too many requests"
+    6450001: Outcome.MISCONFIGURED,  # "method not found"
+    400: Outcome.REJECTED,
+    6451000: Outcome.REJECTED,  # "wrong parameter"
+    **dict.fromkeys(_DESTINATION_NOT_FOUND, Outcome.REJECTED),
+    6451001: Outcome.FAILED,  # "Bad response from the service"
+}
+
+
+class Cinnox:
+    """The ``cinnox`` kind: rooms of one app.
+
+    A body is the text as a JSON string literal in UTF-8. An address is the JSON array
+    ``[senderEID or null, receiverEID or null]``, or empty when the batch has neither.
+
+    Args:
+        base_url: The account's base URL, with or without a slash at its end.
+        app_id: The app's id, unescaped.
+        token: The app token, or what returns the current one.
+        retry_codes: Codes beyond the documented ones that mean "failed, try again".
+        reject_codes: Codes that mean "these messages are refused". Both lists outweigh the documented meaning.
+    """
+
+    kind: ClassVar[str] = "cinnox"
+    batch_limit: ClassVar[int] = 10
+    max_text: ClassVar[int | None] = 5000
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        app_id: str,
+        token: str | Callable[[], str],
+        retry_codes: Iterable[int] = (),
+        reject_codes: Iterable[int] = (),
+    ) -> None:
+        path = f"/v1/api/apps/{quote(app_id, safe='')}/message-push"
+        self._post = JsonPost(base_url.rstrip("/") + path, token)
+        self._codes = envelope.Codes(
+            {
+                **_OUTCOMES,
+                **dict.fromkeys(retry_codes, Outcome.FAILED),
+                **dict.fromkeys(reject_codes, Outcome.REJECTED),
+            },
+            whole=_DESTINATION_NOT_FOUND,
+        )
+
+    @classmethod
+    def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
+        """The kind for one channel of the settings."""
+        return cls(
+            base_url=settings.base_url,
+            app_id=settings.app_id,
+            token=token,
+            retry_codes=settings.retry_codes,
+            reject_codes=settings.reject_codes,
+        )
+
+    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:
+        """The push of these 1 to 10 texts to the room, put together from bytes."""
+        texts = b'},{"type":"text","text":'.join(bodies)
+        room = json.dumps(conversation).encode()
+        return self._post.request(
+            b'{"roomID":%b%b,"messages":[{"type":"text","text":%b}]}' % (room, _eids(address), texts)
+        )
+
+    def read(self, answer: Answer) -> PushResult:
+        """The outcome by ``envelope.read``; a destination that does not exist condemns the whole batch."""
+        return envelope.read(answer, envelope.parse(answer.body), self._codes, datetime.now(UTC))
+
+
+def _eids(address: bytes) -> bytes:
+    if not address:
+        return b""
+    named = zip(("senderEID", "receiverEID"), json.loads(address), strict=True)
+    return b"".join(b',"%b":%b' % (name.encode(), json.dumps(eid).encode()) for name, eid in named if eid is not None)

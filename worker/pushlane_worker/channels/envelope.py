@@ -1,0 +1,158 @@
+"""What an HTTP status and a JSON object ``{code, message}`` say together about a push.
+
+Pure: an answer and the codes of a kind in, a ``PushResult`` out, so that a table of cases tests it completely.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+from typing import Final
+
+import httpx
+
+from pushlane_worker.outcome import MAX_DETAIL_CHARS, Answer, Outcome, PushResult
+
+SNIPPET_CHARS = 120
+"""So much of a body that is no readable answer goes into the detail: enough to know a proxy's error page by."""
+
+STATUS_OUTCOMES: Final[Mapping[int, Outcome]] = MappingProxyType(
+    {
+        **dict.fromkeys((401, 403, 404, 405, 406, 410, 411, 415), Outcome.MISCONFIGURED),
+        **dict.fromkeys((400, 413, 422), Outcome.REJECTED),
+        **dict.fromkeys((408, 425, 503), Outcome.FAILED),
+        **dict.fromkeys((500, 502, 504), Outcome.UNKNOWN),
+        429: Outcome.THROTTLED,
+    }
+)
+
+# Lower codes repeat an HTTP status, as CINNOX's 400 does.
+_FIRST_OWN_CODE = 1000
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse)
+_INFINITIES = (math.inf, -math.inf)  # what Python makes of 1e999
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """What an API's own codes mean."""
+
+    outcomes: Mapping[int, Outcome]
+    whole: frozenset[int] = frozenset()
+    """Rejecting codes that condemn the whole batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The JSON object of an answer."""
+
+    code: int | float
+    message: str
+    fields: Mapping[str, object]
+
+
+def parse(body: bytes) -> Envelope | None:
+    """Read a JSON object with a numeric ``code``, or None for anything else.
+
+    Strict where a mistake would count as delivered: NaN, Infinity, a code that is a string or a boolean, and bytes that
+    are not UTF-8 make it unreadable. Unknown fields and a byte order mark are tolerated.
+    """
+    try:
+        fields = _STRICT.decode(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict):
+        return None
+    code = fields.get("code")
+    if isinstance(code, float) and code.is_integer():
+        code = int(code)
+    if isinstance(code, bool) or not isinstance(code, int | float) or code in _INFINITIES:
+        return None
+    message = fields.get("message")
+    return Envelope(code, message if isinstance(message, str) else "", fields)
+
+
+def read(answer: Answer, envelope: Envelope | None, codes: Codes, now: datetime) -> PushResult:
+    """Judge a push by its status and its code.
+
+    - Delivered is a 2xx with code 0, and nothing else. A 2xx without a readable object is unknown.
+    - A listed code outweighs the status, with two exceptions. A code below 1000 repeats an HTTP status, so it speaks
+      only under a 2xx or under that very status: a 401 that carries code 400 must not reject messages. And a status
+      that asks for a pause is heard even if the code says no more than "failed".
+    - A 2xx with an unlisted code other than 0 is failed: the API answered clearly that it did not take the push, and
+      retrying loses nothing. It is not unknown, because a duplicate is not to be feared, and not rejected, because
+      nothing is known against the messages.
+    - An unlisted 4xx is failed for the same reason, a 3xx misconfigured; any other status is unknown.
+    """
+    by_status = _by_status(answer)
+    outcome = _by_code(answer.status, envelope, codes) or by_status
+    if outcome is Outcome.FAILED and by_status is Outcome.THROTTLED:
+        outcome = by_status
+    retry_after = retry_after_s(answer.headers.get("retry-after"), now) if outcome is Outcome.THROTTLED else None
+    whole = outcome is Outcome.REJECTED and envelope is not None and envelope.code in codes.whole
+    return PushResult(outcome, _detail(answer, envelope), retry_after_s=retry_after, whole=whole)
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Seconds from ``now`` (aware) that a Retry-After header asks for, uncapped; None when it can not be read.
+
+    Takes seconds, also fractional, and every date form of HTTP. A date without a zone is UTC, a past one is 0.
+    """
+    text = (value or "").strip()
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
+        return seconds if math.isfinite(seconds) else None
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - now).total_seconds())
+
+
+def _by_status(answer: Answer) -> Outcome:
+    status = answer.status
+    if status == httpx.codes.SERVICE_UNAVAILABLE and answer.headers.get("retry-after", "").strip():
+        return Outcome.THROTTLED
+    listed = STATUS_OUTCOMES.get(status)
+    if listed is not None:
+        return listed
+    by_class = {3: Outcome.MISCONFIGURED, 4: Outcome.FAILED}
+    return by_class.get(status // 100, Outcome.UNKNOWN)
+
+
+def _by_code(status: int, envelope: Envelope | None, codes: Codes) -> Outcome | None:
+    if envelope is None:
+        return None
+    success = httpx.codes.is_success(status)
+    if envelope.code == 0:
+        return Outcome.DELIVERED if success else None
+    if envelope.code < _FIRST_OWN_CODE and not success and envelope.code != status:
+        return None
+    listed = codes.outcomes.get(envelope.code) if isinstance(envelope.code, int) else None
+    return Outcome.FAILED if listed is None and success else listed
+
+
+def _detail(answer: Answer, envelope: Envelope | None) -> str:
+    if envelope is None:
+        said = _printable(answer.body[: 4 * SNIPPET_CHARS].decode("utf-8", "replace"))[:SNIPPET_CHARS]
+        return f"HTTP {answer.status}, no readable answer: {said}" if said else f"HTTP {answer.status}, no answer"
+    head = f"HTTP {answer.status}, code {envelope.code}"
+    said = _printable(envelope.message)
+    return (f"{head}: {said}" if said else head)[:MAX_DETAIL_CHARS]
+
+
+def _printable(text: str) -> str:
+    """One line that a terminal can show: control, format and surrogate characters become spaces, runs of them one."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_DETAIL_CHARS]).split())

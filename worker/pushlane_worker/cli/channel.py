@@ -1,0 +1,66 @@
+"""``pushlane channel``: registers and lists channels."""
+
+import asyncio
+
+import click
+
+from pushlane_worker.cli import queue
+from pushlane_worker.cli.ending import Refused
+from pushlane_worker.cli.printing import print_json
+from pushlane_worker.line import channel_record
+from pushlane_worker.settings import Settings, load_settings
+from pushlane_worker.store import Store
+
+
+@click.group("channel")
+def command() -> None:
+    """Register and list channels."""
+
+
+@command.command("register")
+@click.argument("name")
+def register(name: str) -> None:
+    """Write the channel NAME of the settings to Redis, so that producers may send before the first worker runs."""
+    settings = load_settings()
+    if name not in settings.channels:
+        known = ", ".join(settings.channels) or "none"
+        raise Refused(f"PUSHLANE_CHANNELS__{name.upper()}__KIND: is not set; the channels of the settings: {known}")
+    fresh = asyncio.run(_register(settings, name))
+    click.echo(f"{name}: {'registered' if fresh else 'was registered, and is up to date'}")
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """List the channels of the settings, and whether each is registered in Redis."""
+    settings = load_settings()
+    with queue.inspector() as inspector:
+        registered = {name: inspector.limits(name) is not None for name in settings.channels}
+    rows = [_row(settings, name, known) for name, known in registered.items()]
+    if as_json:
+        print_json({"channels": rows})
+        return
+    for row in rows:
+        state = "registered" if row["registered"] else "not registered"
+        click.echo(f"{row['channel']}  {row['kind']}  {row['base_url']}  {state}")
+
+
+def _row(settings: Settings, name: str, registered: bool) -> dict[str, object]:  # noqa: FBT001 - private
+    channel = settings.channels[name]
+    rate = None if channel.rate_limit is None else str(channel.rate_limit)
+    return {
+        "channel": name,
+        "kind": channel.kind,
+        "base_url": channel.base_url,
+        "queue": channel.queue,
+        "rate_limit": rate,
+        "registered": registered,
+    }
+
+
+async def _register(settings: Settings, name: str) -> bool:
+    store = Store.connect(settings.redis_url)
+    try:
+        return await store.register(name, channel_record(settings, name))
+    finally:
+        await store.aclose()

@@ -1,0 +1,112 @@
+"""``pushlane check``: whether everything that a worker needs is there. Pushes nothing."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+import click
+import redis
+
+from pushlane_worker.cli.ending import one_line
+from pushlane_worker.inspection import Inspector
+from pushlane_worker.settings import Settings, load_settings
+
+TIMEOUT_S = 3.0
+LEAST_VERSION = 7
+"""Scripts that declare their flags (``#!lua``) came with Redis 7."""
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+
+    verdict: Literal["ok", "warning", "failed"]
+    what: str
+
+
+@click.command("check")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Check settings, Redis, the broker and the remote addresses; exit 1 when one of them fails.
+
+    Remote addresses are connected to, and nothing is sent to them.
+    """
+    failed = False
+    for verdict, what in _findings(load_settings()):
+        failed = failed or verdict == "failed"
+        click.echo(f"{verdict:<8} {one_line(what)}")
+    ctx.exit(1 if failed else 0)
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    if settings.channels:
+        yield Finding("ok", f"settings: {len(settings.channels)} channels: {', '.join(settings.channels)}")
+    else:
+        yield Finding("warning", "settings: no channel is set (PUSHLANE_CHANNELS__<NAME>__KIND): nothing to push")
+    yield from _redis(settings)
+    yield _broker(settings)
+    for name, channel in settings.channels.items():
+        yield _remote(name, channel.base_url)
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    try:
+        with Inspector(settings.redis_url, timeout=TIMEOUT_S) as inspector:
+            yield from _server(inspector.redis.info())
+            for name in settings.channels:
+                if inspector.limits(name) is None:
+                    yield Finding(
+                        "warning",
+                        f"channel {name}: not registered yet; a worker does it, or `pushlane channel register {name}`",
+                    )
+    except (redis.RedisError, OSError) as error:
+        yield Finding("failed", f"PUSHLANE_REDIS_URL: {str(error) or type(error).__name__}")
+
+
+def _server(info: dict[str, Any]) -> Iterator[Finding]:
+    version = info.get("valkey_version") or info.get("redis_version", "0")
+    new_enough = int(str(version).partition(".")[0]) >= LEAST_VERSION
+    needed = "" if new_enough else f"; Pushlane needs {LEAST_VERSION} or newer"
+    yield Finding("ok" if new_enough else "failed", f"Redis: {info.get('server_name', 'redis')} {version}{needed}")
+    policy = info.get("maxmemory_policy")
+    if policy == "noeviction":
+        yield Finding("ok", "Redis: maxmemory-policy noeviction")
+    else:
+        yield Finding("failed", f"Redis: maxmemory-policy is {policy}, which drops messages; set it to noeviction")
+    if info.get("aof_enabled"):
+        yield Finding("ok", "Redis: append-only file on")
+    else:
+        yield Finding("warning", "Redis: no append-only file: messages are lost when it restarts; set appendonly yes")
+
+
+def _broker(settings: Settings) -> Finding:
+    # Celery takes a while to load, and wrong settings end before.
+    from kombu.exceptions import OperationalError  # noqa: PLC0415
+
+    from pushlane_worker.celery import app  # noqa: PLC0415
+
+    try:
+        with app.connection_for_write(connect_timeout=TIMEOUT_S) as connection:
+            connection.ensure_connection(max_retries=0, timeout=TIMEOUT_S)
+            return Finding("ok", f"broker: {connection.as_uri()}")
+    except (OperationalError, OSError) as error:
+        name = "PUSHLANE_BROKER_URL" if settings.broker_url else "PUSHLANE_REDIS_URL"
+        return Finding("failed", f"broker: {name}: {str(error) or type(error).__name__}")
+
+
+def _remote(name: str, base_url: str) -> Finding:
+    address = urlsplit(base_url)
+    variable = f"PUSHLANE_CHANNELS__{name.upper()}__BASE_URL"
+    try:
+        host, secure = address.hostname or "", address.scheme == "https"
+        with socket.create_connection((host, address.port or (443 if secure else 80)), TIMEOUT_S) as connection:
+            how = _handshake(connection, host) if secure else "without TLS"
+    except (OSError, ValueError) as error:
+        return Finding("failed", f"channel {name}: {variable}: {base_url} can not be reached: {error}")
+    return Finding("ok", f"channel {name}: {base_url} can be reached, {how}")
+
+
+def _handshake(connection: socket.socket, host: str) -> str:
+    with ssl.create_default_context().wrap_socket(connection, server_hostname=host) as secured:
+        return str(secured.version())

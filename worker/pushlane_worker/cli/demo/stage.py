@@ -1,0 +1,188 @@
+"""What the demo runs on: a server of its own, the fake API, a Celery worker and, if asked for, Flower.
+
+Nothing of the user's channels takes part. The settings of the demo's processes are one file in a folder of its own, and
+on a Redis that the user gave, the demo's channel and Celery queue bear a name that nobody else has.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from pushlane.keys import channel_prefix
+from pushlane_worker.cli import children, queue, worker
+from pushlane_worker.cli.ending import Failed, Refused, explain
+from pushlane_worker.embedded import EmbeddedServer, free_port
+from pushlane_worker.fake_api.client import FakeApiClient
+from pushlane_worker.fake_api.control import DEMO_APP_ID, DEMO_TOKEN
+from pushlane_worker.inspection import Inspector
+from pushlane_worker.settings import CONFIG_VARIABLE, PREFIX
+
+START_S = 30.0
+POLL_S = 0.1
+FLOWER_PORT = 5555
+FAILURES = "0.05"
+LATENCY_S = "0.02"
+_KEYS = ("channel", "ready", "delayed", "leases", "claims", "rate", "gate", "dead", "unknown", "counters", "sweep")
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The running parts."""
+
+    redis_url: str
+    channel: str
+    api: FakeApiClient
+    worker: subprocess.Popen[bytes]
+    folder: Path
+    flower_url: str | None
+
+    def check(self) -> None:
+        """Raises Failed when the worker has ended."""
+        if self.worker.poll() is not None:
+            raise Failed(f"the worker ended with exit code {self.worker.returncode}")
+
+
+@contextlib.contextmanager
+def stage(sabotage: str | None, tell: Tell, *, flower: bool) -> Iterator[Stage]:
+    """Everything up, and down again at the end. The folder with the logs is kept when something failed."""
+    if flower and importlib.util.find_spec("flower") is None:
+        raise Refused("--flower: Flower is not installed: run `pip install 'pushlane[demo]'`")
+    with contextlib.ExitStack() as exits:
+        redis_url, broker_url, channel = exits.enter_context(_redis(tell))
+        folder = exits.enter_context(_folder())
+        api_url = exits.enter_context(_fake_api(folder, sabotage))
+        tell(f"fake API at {api_url}: 5 % of the pushes answer 503")
+        settings = _settings(redis_url, broker_url, channel, api_url)
+        (folder / "demo.toml").write_text(settings, encoding="utf-8")
+        env = _environment(folder)
+        flower_url = exits.enter_context(_flower(env, folder)) if flower else None
+        process = exits.enter_context(_worker(env, folder, channel))
+        tell(f"worker: celery -A pushlane_worker worker, pid {process.pid}")
+        running = Stage(redis_url, channel, FakeApiClient(api_url), process, folder, flower_url)
+        _wait(lambda: _registered(running), "the worker to start")
+        yield running
+
+
+@contextlib.contextmanager
+def _redis(tell: Tell) -> Iterator[tuple[str, str, str]]:
+    given = queue.addresses()
+    if "redis_url" not in given.model_fields_set:
+        with EmbeddedServer() as server:
+            tell(f"server of its own at {server.url}, pid {server.pid}")
+            yield server.url, server.url, "demo"
+        return
+    url, channel = queue.redis_url(), f"demo_x{secrets.token_hex(4)}"
+    tell(f"Redis of PUSHLANE_REDIS_URL; the demo's channel there is {channel}")
+    try:
+        yield url, given.broker, channel
+    finally:
+        _forget(url, channel)
+
+
+def _forget(url: str, channel: str) -> None:
+    """Leaves nothing of the demo on the user's Redis but records that expire by themselves."""
+    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=2) as client:
+        client.delete(*(f"{channel_prefix(channel)}{name}" for name in _KEYS), channel, f"_kombu.binding.{channel}")
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="pushlane-demo-"))
+    try:
+        yield folder
+    except Exception as error:
+        ending = explain(error)
+        if ending is None:
+            raise
+        raise Failed(f"{ending[0]}; the logs are in {folder}") from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _settings(redis_url: str, broker_url: str, channel: str, api_url: str) -> str:
+    top = {"redis_url": redis_url, "broker_url": broker_url, "retention_s": 600, "idempotency_window_s": 600}
+    own = {
+        "kind": "cinnox",
+        "base_url": api_url,
+        "app_id": DEMO_APP_ID,
+        "token": DEMO_TOKEN,
+        "queue": channel,
+        "rate_limit": "none",
+        "backoff_base_s": 0.2,
+    }
+    # A JSON string or number is a TOML one.
+    lines = [f"{name} = {json.dumps(value)}" for name, value in top.items()]
+    lines += [f"[channels.{channel}]", *(f"{name} = {json.dumps(value)}" for name, value in own.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """This process's, but with the demo's settings in place of the user's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return kept | {CONFIG_VARIABLE: str(folder / "demo.toml")}
+
+
+@contextlib.contextmanager
+def _fake_api(folder: Path, sabotage: str | None) -> Iterator[str]:
+    words = [sys.executable, "-m", "pushlane_worker.cli", "fake-api", "--port", "0", "--fail", FAILURES]
+    words += ["--latency", LATENCY_S, *([f"--{sabotage}", "1"] if sabotage else [])]
+    with children.child(words, env=os.environ, log=folder / "fake-api.log", stdout=subprocess.PIPE) as process:
+        url = process.stdout.readline().decode().strip() if process.stdout else ""
+        if not url:
+            raise Failed("the fake API did not start")
+        yield url
+
+
+@contextlib.contextmanager
+def _worker(env: Mapping[str, str], folder: Path, channel: str) -> Iterator[subprocess.Popen[bytes]]:
+    words = worker.command_line("INFO", ("-c", "2", "-Q", channel, "-n", f"{channel}@%h"))
+    with children.child(words, env=env, log=folder / "worker.log") as process:
+        yield process
+
+
+@contextlib.contextmanager
+def _flower(env: Mapping[str, str], folder: Path) -> Iterator[str]:
+    port = FLOWER_PORT if _is_free(FLOWER_PORT) else free_port()
+    words = [sys.executable, "-m", "celery", "-A", "pushlane_worker", "flower", "--address=127.0.0.1"]
+    with children.child([*words, f"--port={port}"], env=env, log=folder / "flower.log") as process:
+        _wait(lambda: process.poll() is not None or not _is_free(port), "Flower to start")
+        if process.poll() is not None:
+            raise Failed("Flower did not start")
+        yield f"http://127.0.0.1:{port}"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _registered(running: Stage) -> bool:
+    """A worker registers its channels when its pool stands."""
+    running.check()
+    with Inspector(running.redis_url) as inspector:
+        return inspector.limits(running.channel) is not None
+
+
+def _wait(predicate: Callable[[], bool], what_for: str) -> None:
+    deadline = time.monotonic() + START_S
+    while not predicate():
+        if time.monotonic() > deadline:
+            raise Failed(f"waited {START_S:g} s in vain for {what_for}")
+        time.sleep(POLL_S)

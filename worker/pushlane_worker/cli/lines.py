@@ -1,0 +1,73 @@
+"""Messages out of a file of JSON lines, with constant memory however long the file is."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import BinaryIO
+
+from pushlane.errors import InvalidMessage
+from pushlane.form import Form, parse
+from pushlane.message import Limits
+
+BATCH = 1000
+"""What ``Producer.send_many`` enqueues in one script call."""
+MAX_LINE_BYTES = 1024 * 1024
+"""More than a message of 64 KiB takes in JSON, every byte of it escaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A message with the number of its line, counted from 1."""
+
+    number: int
+    form: Form
+
+
+def read(file: BinaryIO, limits: Limits, on_bytes: Callable[[int], None]) -> Iterator[Line]:
+    """The messages of the file, each one checked against the channel's limits. Blank lines are passed over.
+
+    Args:
+        file: Read from where it stands to its end.
+        limits: What the channel takes.
+        on_bytes: Called with the length of each line.
+
+    Raises:
+        InvalidMessage: A line is none; its ``field`` names line and field.
+    """
+    for number, data in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
+        on_bytes(len(data))
+        if data.strip():
+            yield Line(number, _form(number, data, limits))
+
+
+def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """The lines in their order by up to 1,000, each batch read whole, and so checked whole, before it is given."""
+    rest = iter(lines)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def runs(batch: Iterable[Line]) -> Iterator[list[Line]]:
+    """A batch in pieces that one call can send: a message with a key of its own is alone."""
+    run: list[Line] = []
+    for line in batch:
+        if line.form.idempotency_key is None:
+            run.append(line)
+            continue
+        if run:
+            yield run
+        yield [line]
+        run = []
+    if run:
+        yield run
+
+
+def _form(number: int, data: bytes, limits: Limits) -> Form:
+    if len(data) > MAX_LINE_BYTES:
+        raise InvalidMessage(f"line {number}", f"takes more than {MAX_LINE_BYTES} bytes", limit=MAX_LINE_BYTES)
+    try:
+        form = parse(data)
+        limits.check(form.message)
+    except InvalidMessage as error:
+        raise InvalidMessage(f"line {number}: {error.field}", error.problem, limit=error.limit) from None
+    return form

@@ -1,0 +1,21 @@
+"""``pushlane message``: where one message is."""
+
+import click
+
+from pushlane.outbox import Producer
+from pushlane_worker.cli import queue
+from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.printing import as_fields, print_fields, print_json
+
+
+@click.command("message")
+@click.argument("channel")
+@click.argument("message_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Show where the message ID of CHANNEL is; exit 1 when it is not known (any more)."""
+    with Producer(queue.redis_url()) as producer:
+        status = producer.status(channel, message_id)
+    if status is None:
+        raise Failed(f"message {message_id} is not known in channel {channel!r}: never accepted, or past its retention")
+    (print_json if as_json else print_fields)(as_fields(status))

@@ -1,0 +1,152 @@
+"""``pushlane send``: enqueues one text, or a file of messages."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from pushlane.errors import PushlaneError, UnknownChannel
+from pushlane.message import Limits, Receipt, RoomMessage
+from pushlane.outbox import Producer
+from pushlane_worker.cli import lines, queue
+from pushlane_worker.cli.ending import Failed, explain
+from pushlane_worker.cli.printing import as_fields, print_json
+
+
+@click.command("send")
+@click.argument("channel")
+@click.argument("text", required=False)
+@click.option("--room", metavar="ROOM", help="The room that the text goes to.")
+@click.option("--sender-eid", metavar="EID", help="Who it comes from.")
+@click.option("--receiver-eid", metavar="EID", help="Whom it is for.")
+@click.option("--key", metavar="KEY", help="Idempotency key: the same one again is the same message.")
+@click.option("--file", type=click.File("rb"), metavar="F.jsonl", help="A JSON message a line; - is standard input.")
+@click.option("--json", "as_json", is_flag=True, help="Print each receipt as a line of JSON.")
+def command(
+    channel: str,
+    text: str | None,
+    room: str | None,
+    sender_eid: str | None,
+    receiver_eid: str | None,
+    key: str | None,
+    file: BinaryIO | None,
+    as_json: bool,  # noqa: FBT001 - a flag of the command line
+) -> None:
+    """Enqueue TEXT in CHANNEL, or the messages of a file.
+
+    A line of the file is {"room_id", "text"} with "sender_eid", "receiver_eid" and "idempotency_key" as you like. A
+    regular file is checked whole before its first message is sent, standard input by 1,000 lines.
+    """
+    tally = Tally(as_json=as_json)
+    if file is not None:
+        if any(option is not None for option in (text, room, sender_eid, receiver_eid, key)):
+            raise click.UsageError("--file: its lines say room, text, sender, receiver and key; give none beside it")
+        _send_file(channel, file, tally)
+    elif text is None or room is None:
+        raise click.UsageError("give --room ROOM and a TEXT, or --file F.jsonl")
+    else:
+        message = RoomMessage(room, text, sender_eid=sender_eid, receiver_eid=receiver_eid)
+        with Producer(queue.redis_url()) as producer:
+            tally.add([producer.send(channel, message, idempotency_key=key)])
+    tally.tell()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was accepted so far. Receipts are printed as they come with ``as_json``, else summed up by ``tell``."""
+
+    as_json: bool
+    count: int = 0
+    duplicates: int = 0
+    first: Receipt | None = None
+    last: Receipt | None = None
+
+    def add(self, receipts: list[Receipt]) -> None:
+        """Counts these, and prints them if they are to be printed."""
+        for receipt in receipts:
+            if self.as_json:
+                print_json(as_fields(receipt))
+        self.count += len(receipts)
+        self.duplicates += sum(receipt.duplicate for receipt in receipts)
+        if receipts:
+            self.first = self.first or receipts[0]
+            self.last = receipts[-1]
+
+    def tell(self) -> None:
+        """The one line for a person."""
+        if self.as_json:
+            return
+        if self.first is None or self.last is None:
+            click.echo("no messages")
+            return
+        known = f" ({self.duplicates:,} known already)" if self.duplicates else ""
+        if self.count == 1:
+            click.echo(f"1 message accepted{known}: sequence {self.first.sequence}, id {self.first.message_id}")
+        else:
+            click.echo(f"{self.count:,} messages accepted{known}: sequence {self.first.sequence}..{self.last.sequence}")
+
+
+def _send_file(channel: str, file: BinaryIO, tally: Tally) -> None:
+    url = queue.redis_url()
+    limits = _limits(channel)
+    with Producer(url) as producer, _progress() as progress:
+        total = _check_file(file, limits, progress)
+        task = progress.add_task("sending", total=total)
+        sent_to = 0
+        try:
+            for batch in lines.batches(lines.read(file, limits, lambda _: None)):
+                for run in lines.runs(batch):
+                    tally.add(_send(producer, channel, run))
+                    sent_to = run[-1].number
+                    progress.advance(task, len(run))
+        except PushlaneError as error:
+            if tally.count == 0:
+                raise
+            ending = explain(error)
+            raise Failed(f"{ending[0] if ending else error}; {_so_far(tally.count, sent_to)}") from None
+
+
+def _limits(channel: str) -> Limits:
+    with queue.inspector() as inspector:
+        limits = inspector.limits(channel)
+    if limits is None:
+        raise UnknownChannel(channel)
+    return limits
+
+
+def _check_file(file: BinaryIO, limits: Limits, progress: Progress) -> int | None:
+    """Reads a regular file once to its end before anything is sent; returns how many messages it has."""
+    facts = os.fstat(file.fileno())
+    if not stat.S_ISREG(facts.st_mode) or not file.seekable():
+        return None
+    start = file.tell()
+    task: TaskID = progress.add_task("checking", total=facts.st_size - start)
+    count = sum(1 for _ in lines.read(file, limits, lambda length: progress.advance(task, length)))
+    progress.remove_task(task)
+    file.seek(start)
+    return count
+
+
+def _send(producer: Producer, channel: str, run: list[lines.Line]) -> list[Receipt]:
+    if (key := run[0].form.idempotency_key) is not None:
+        return [producer.send(channel, run[0].form.message, idempotency_key=key)]
+    return producer.send_many(channel, [line.form.message for line in run])
+
+
+def _so_far(count: int, line: int) -> str:
+    return f"{count:,} messages, up to line {line}, were accepted before"
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    # Into a file a bar would leave only noise beside the one line of an error.
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress

@@ -1,0 +1,69 @@
+"""``pushlane status``: the channels as they stand."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from pushlane_worker.cli import queue
+from pushlane_worker.cli.printing import as_fields, print_json, printable
+from pushlane_worker.inspection import Overview
+
+WIDTH = 80
+_COUNTS = ("depth", "ready", "delayed", "leased", "delivered", "dead", "unknown")
+
+
+@click.command("status")
+@click.argument("names", nargs=-1, metavar="[CHANNEL]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Show the named channels, or all of the settings.
+
+    Depth counts messages that wait; ready, delayed and leased count conversations; unknown counts pushes that perhaps
+    arrived.
+    """
+    channels = queue.channels(names)
+    with queue.inspector() as inspector:
+        overviews = {name: inspector.overview(name) for name in channels}
+    if as_json:
+        print_json({"channels": [_document(name, overview) for name, overview in overviews.items()]})
+        return
+    table = _table()
+    for name, overview in overviews.items():
+        _add_row(table, name, overview)
+    console = Console(width=WIDTH, markup=False, highlight=False)
+    console.print(table)
+    for overview in overviews.values():
+        if overview is not None:
+            console.print(_details(overview), soft_wrap=True)
+
+
+def _document(name: str, overview: Overview | None) -> dict[str, object]:
+    head: dict[str, object] = {"channel": name, "registered": overview is not None}
+    return head if overview is None else head | as_fields(overview)
+
+
+def _table() -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("channel", overflow="fold")
+    for name in _COUNTS:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _add_row(table: Table, name: str, overview: Overview | None) -> None:
+    if overview is None:
+        table.add_row(name, *"-" * len(_COUNTS))
+        return
+    counts = (overview.depth, overview.ready, overview.delayed, overview.leased, overview.delivered)
+    table.add_row(name, *(f"{count}" for count in (*counts, overview.dead_letters, overview.unknown_pushes)))
+
+
+def _details(overview: Overview) -> str:
+    gate = overview.gate
+    until = f" until {gate.until:%H:%M:%S} UTC" if gate.until else ""
+    cap = "" if gate.cap is None else f", at most {gate.cap} in flight"
+    reason = f" ({printable(gate.reason)})" if gate.reason else ""
+    pushes = ", ".join(f"{count} {name}" for name, count in overview.pushes.items() if count) or "none"
+    rate = overview.rate
+    rated = "no limit" if rate.limit is None else f"{rate.used} of {rate.limit} in {rate.window_s} s"
+    return f"{overview.channel}: gate {gate.state}{until}{reason}{cap}; rate {rated}; pushes: {pushes}"

@@ -1,0 +1,31 @@
+"""``pushlane worker``: checks the settings, then becomes Celery's own worker."""
+
+import os
+import sys
+
+import click
+
+from pushlane_worker.errors import SettingsError
+from pushlane_worker.settings import load_settings
+
+
+def command_line(log_level: str, arguments: tuple[str, ...]) -> list[str]:
+    """Celery's worker with our defaults; of an option that is given twice Celery takes the last one, the user's."""
+    # Gossip and mingle let workers talk to each other, which ours need not: it only slows their start.
+    ours = ["--without-gossip", "--without-mingle", "--loglevel", log_level]
+    return [sys.executable, "-m", "celery", "-A", "pushlane_worker", "worker", *ours, *arguments]
+
+
+@click.command("worker", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def command(arguments: tuple[str, ...]) -> None:
+    """Run a Celery worker that pushes the channels of the settings.
+
+    Further ARGUMENTS are Celery's own, such as -c 2, --autoscale=4,1 or -Q pushlane; see
+    `celery -A pushlane_worker worker --help`.
+    """
+    settings = load_settings()
+    if not settings.channels:
+        raise SettingsError("PUSHLANE_CHANNELS__<NAME>__KIND", "no channel is set, so there is nothing to push")
+    words = command_line(settings.log_level, arguments)
+    os.execv(words[0], words)  # noqa: S606 - no shell

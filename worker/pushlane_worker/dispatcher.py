@@ -1,0 +1,154 @@
+"""The dispatcher: in every worker, turns doorbells into drain tasks and sweeps each channel about once a second.
+
+A Celery bootstep with a thread, an asyncio loop and a Redis client of its own, started after the pool. Of a fleet's
+dispatchers any one takes a ring, and any one sweeps a channel (``lua/sweep.lua`` sees to that): there is no beat and no
+single point of failure. A ring whose task could not be published is not repeated here; it lapses, and a sweep rings
+again.
+"""
+
+import asyncio
+import random
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import redis
+from celery import bootsteps
+
+from pushlane_worker.errors import WorkerError
+from pushlane_worker.line import Line, channel_record, make_line
+from pushlane_worker.outcome import Outcome, PushResult
+from pushlane_worker.retry import next_step
+from pushlane_worker.settings import Settings, load_settings
+from pushlane_worker.store import ChannelGone, Claim, Settlement, Store, Turns
+from pushlane_worker.telemetry import logger
+
+SWEEP_EACH_S = 0.95
+SWEEP_JITTER_S = 0.1
+BELL_TIMEOUT_S = 1.0
+PAUSE_AFTER_ERROR_S = 0.5
+JOIN_S = 5.0
+
+Publish = Callable[[str, str], None]
+
+LOST = PushResult(Outcome.UNKNOWN, "its lease ran out: the worker died, froze, or lost Redis for too long")
+
+
+class Dispatcher:
+    """Listens to the bell and sweeps, until stopped.
+
+    Args:
+        settings: The worker's settings; it sweeps and registers their channels.
+        publish: Publishes a drain of a channel to a Celery queue; may raise.
+    """
+
+    def __init__(self, settings: Settings, publish: Publish) -> None:
+        self._settings = settings
+        self._publish = publish
+        self._store = Store.connect(settings.redis_url)
+        self._queues = {name: channel.queue for name, channel in settings.channels.items()}
+        self._lines = {name: make_line(name, channel) for name, channel in settings.channels.items()}
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep("bell", self._answer_bell))
+                for name in self._settings.channels:
+                    group.create_task(self._serve(name))
+        finally:
+            await self._store.aclose()
+
+    async def _serve(self, channel: str) -> None:
+        await self._once("register", lambda: self._register(channel))
+        turns = Turns(self._store, channel, self._settings.lease_s, number=1)  # turn 0 would answer a ring
+        await self._keep("sweep", lambda: self._sweep(channel, turns))
+
+    async def _keep(self, what: str, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            await self._once(what, step)
+
+    async def _once(self, what: str, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """One step that ends well, however often Redis fails meanwhile."""
+        while True:
+            try:
+                return await step()
+            except (redis.RedisError, OSError) as error:
+                logger().warning(f"dispatcher.{what}_failed", problem=str(error) or type(error).__name__)
+                await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+
+    async def _register(self, channel: str) -> None:
+        await self._store.register(channel, channel_record(self._settings, channel))
+
+    async def _answer_bell(self) -> None:
+        channel = await self._store.bell(BELL_TIMEOUT_S)
+        if channel is None:
+            return
+        queue = self._queues.get(channel) or await self._store.queue_of(channel)
+        if queue is None:
+            return
+        try:
+            await asyncio.to_thread(self._publish, channel, queue)
+        except Exception as error:  # noqa: BLE001 # whatever the broker's library raises: the ring lapses
+            logger().warning("dispatcher.publish_failed", channel=channel, problem=str(error) or type(error).__name__)
+
+    async def _sweep(self, channel: str, turns: Turns) -> None:
+        try:
+            more, expired = await self._store.sweep(channel)
+        except ChannelGone:
+            await self._register(channel)
+            return
+        if expired:
+            await turns.take(0, 0, [self._lose(claim, self._lines[channel]) for claim in expired])
+            logger().warning("lease.expired", channel=channel, conversations=len(expired))
+        if not more:
+            # Spread over the fleet; nothing secret depends on it.
+            await asyncio.sleep(SWEEP_EACH_S + SWEEP_JITTER_S * random.random())  # noqa: S311
+
+    @staticmethod
+    def _lose(claim: Claim, line: Line) -> Settlement:
+        # The jitter only spreads retries.
+        return Settlement(claim, LOST, next_step(LOST, claim.history(), line.policy, random.random()), lost=True)  # noqa: S311
+
+
+class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery has no types
+    """Starts the dispatcher in a worker once its pool stands, and stops it first."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **_: object) -> None:  # noqa: ANN401 # celery has no types
+        super().__init__(worker)
+        self._loop = asyncio.new_event_loop()
+        self._running: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._run, args=(worker.app,), name="pushlane-dispatcher", daemon=True)
+
+    def start(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature
+        """Stops the thread, also when it never started."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._cancel)
+            self._thread.join(JOIN_S)
+
+    terminate = stop
+
+    def _cancel(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+
+    def _run(self, app: Any) -> None:  # noqa: ANN401 # celery has no types
+        def publish(channel: str, queue: str) -> None:
+            app.send_task("pushlane.drain", args=(channel,), queue=queue)
+
+        asyncio.set_event_loop(self._loop)
+        self._running = self._loop.create_task(Dispatcher(load_settings(), publish).run())
+        try:
+            self._loop.run_until_complete(self._running)
+        except asyncio.CancelledError:
+            logger().debug("dispatcher.stopped")
+        except WorkerError as error:
+            logger().error("dispatcher.ended", problem=str(error))
+        finally:
+            self._loop.close()

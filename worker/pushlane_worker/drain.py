@@ -1,0 +1,187 @@
+"""A drain: for a slice it settles, claims and pushes, many conversations at once; then its open pushes settle later.
+
+::
+
+    claiming ──slice over, stop, or nothing to do──▶ left ──last open push settled──▶ done
+
+Each turn is one script call. While it claims, a drain with a free place listens: it looks for new work at least each
+20 ms, so nobody needs to ring. When it has left, each of its turns only settles.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pushlane_worker.outcome import Outcome
+from pushlane_worker.places import Places
+from pushlane_worker.push import Job, Pushers
+from pushlane_worker.store import Settlement, Turn, Turns
+
+POLL_S = 0.02
+"""How often a listening drain looks for work at least; listeners count for 250 ms (``lua/lib_wake.lua``)."""
+SOON_MS = 1000
+"""A drain stays for what is due within this: waking one takes longer than it should wait."""
+LINGER_S = 0.25
+"""How long a drain with pushes in flight stays when there is nothing to claim: a hanging push shall not hold the
+process for a whole slice, and a usual answer takes less."""
+
+Ended = Literal["empty", "slice", "rate", "gate", "shutdown"]
+
+
+@dataclass(slots=True)
+class Report:
+    """What a drain did. Messages: delivered, dead_lettered. Pushes: all others."""
+
+    channel: str
+    ended: Ended = "empty"
+    delivered: int = 0
+    dead_lettered: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    details: dict[Outcome, str] = field(default_factory=dict)
+    next_ms: int = -1
+
+    @property
+    def pushes(self) -> int:
+        """Requests that were sent, or tried to be."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome is not Outcome.UNSENT)
+
+    def add(self, settlement: Settlement, *, current: bool) -> None:
+        """Counts a settled push; ``current`` is False when its lease was no longer its own."""
+        outcome = settlement.result.outcome
+        self.outcomes[outcome] += 1
+        if settlement.result.detail:
+            self.details[outcome] = settlement.result.detail
+        if current:
+            self.delivered += len(settlement.claim.message_ids) if outcome is Outcome.DELIVERED else 0
+            self.dead_lettered += settlement.step.dead.count("1")
+
+    def as_result(self) -> dict[str, str | int | float]:
+        """The result of the Celery task."""
+        counts = {
+            outcome.name.lower(): self.outcomes[outcome]
+            for outcome in (
+                Outcome.FAILED,
+                Outcome.THROTTLED,
+                Outcome.MISCONFIGURED,
+                Outcome.UNKNOWN,
+                Outcome.REJECTED,
+            )
+        }
+        per_push = self.delivered / self.outcomes[Outcome.DELIVERED] if self.outcomes[Outcome.DELIVERED] else 0.0
+        return {
+            "channel": self.channel,
+            "pushes": self.pushes,
+            "delivered": self.delivered,
+            **counts,
+            "dead_lettered": self.dead_lettered,
+            "messages_per_push": round(per_push, 2),
+            "ended": self.ended,
+        }
+
+
+@dataclass(slots=True, eq=False)
+class Drain:
+    """One drain of one channel, in the loop thread of its process."""
+
+    turns: Turns
+    pushers: Pushers
+    places: Places
+    slice_s: float
+    report: Report
+    _busy: int = 0
+    _finished: list[Settlement] = field(default_factory=list)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopped: bool = False
+
+    def stop(self) -> None:
+        """Ends the claiming now; what is in flight goes on."""
+        self._stopped = True
+        self._wake.set()
+
+    async def claim(self) -> None:
+        """The claiming phase: returns at the end of the slice, on ``stop``, or when there is nothing to do."""
+        over = time.monotonic() + self.slice_s
+        lingers = None
+        with self.places.drain(self.turns.channel):
+            while True:
+                now = time.monotonic()
+                if self._stopped or now >= over:
+                    self.report.ended = "shutdown" if self._stopped else "slice"
+                    break
+                turn = await self._turn(self.places.free(self.turns.channel))
+                if self._leaves(turn):
+                    return
+                lingers = self._linger(lingers, turn)
+                if lingers is not None and time.monotonic() >= lingers:
+                    self.report.ended = self._why(turn)
+                    break
+                await self._wait(turn, over)
+        await self._turn(0)
+
+    async def settle(self) -> None:
+        """The settling phase: returns when nothing is in flight any more."""
+        while self._busy or self._finished:
+            if not self._finished:
+                await self._wake.wait()
+            self._wake.clear()
+            await self._turn(0)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to settle."""
+        return not self._busy and not self._finished
+
+    async def _turn(self, free: int) -> Turn:
+        finished, self._finished = self._finished, []
+        turn = await self.turns.take(free, self._busy, finished)
+        for settlement, current in zip(finished, turn.settled, strict=True):
+            self.report.add(settlement, current=current)
+        self.report.next_ms = turn.wait_ms
+        self._busy += len(turn.claims)
+        self.places.take(self.turns.channel, len(turn.claims))
+        for claim in turn.claims:
+            self.pushers.submit(Job(claim, self._done))
+        return turn
+
+    def _done(self, settlement: Settlement) -> None:
+        self._busy -= 1
+        self._finished.append(settlement)
+        self.places.give(self.turns.channel)
+        self._wake.set()
+
+    def _leaves(self, turn: Turn) -> bool:
+        """The script took this drain off the listeners by the same rule (``lua/turn.lua``)."""
+        leaves = self.settled and not turn.claims and not 0 <= turn.wait_ms <= SOON_MS
+        if leaves:
+            self.report.ended = self._why(turn)
+        return leaves
+
+    def _linger(self, lingers: float | None, turn: Turn) -> float | None:
+        if turn.claims or 0 <= turn.wait_ms <= SOON_MS:
+            return None
+        return time.monotonic() + LINGER_S if lingers is None else lingers
+
+    def _why(self, turn: Turn) -> Ended:
+        if turn.wait_ms <= 0:
+            return "empty"
+        return (
+            "gate" if self.report.outcomes[Outcome.THROTTLED] + self.report.outcomes[Outcome.MISCONFIGURED] else "rate"
+        )
+
+    async def _wait(self, turn: Turn, over: float) -> None:
+        if self.places.free(self.turns.channel) == 0:
+            longest = over - time.monotonic()
+        elif turn.wait_ms == 0 and turn.claims:
+            return await asyncio.sleep(0)  # more is ready than one turn may claim
+        else:
+            longest = min(POLL_S, turn.wait_ms / 1000) if turn.wait_ms > 0 else POLL_S
+        if not self._finished:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(max(longest, 0.001)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+        return None

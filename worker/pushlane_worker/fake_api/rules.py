@@ -1,0 +1,170 @@
+"""What the API refuses: one class for each face of it.
+
+CINNOX publishes that 400 and 6451000 mean a wrong parameter, 6450001 an unknown method and 6451010 the rate limit.
+Which HTTP status carries them it does not say; the statuses here are the ones that HTTP gives to these cases.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Final, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+BAD_REQUEST = 400
+UNKNOWN_METHOD = 6450001
+WRONG_PARAMETER = 6451000
+TOO_MANY_REQUESTS = 6451010
+
+MAX_MESSAGES = 10
+MAX_TEXT_CHARS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer to be sent."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+_JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
+
+ACCEPTED = Reply(HTTPStatus.OK, b'{"code":0,"result":{}}', _JSON)
+NO_ANSWER = Reply(0, b"", {})
+"""The connection is cut instead."""
+
+
+def json_reply(status: int, document: object) -> Reply:
+    """Answer with a JSON document."""
+    return Reply(status, json.dumps(document).encode(), _JSON)
+
+
+def refusal(status: int, code: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
+    """Answer in the API's own form of an error."""
+    body = json.dumps({"code": code, "message": message}).encode()
+    return Reply(status, body, {**_JSON, **(headers or {})})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as it arrived, whole."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    """Looked up without regard to case."""
+    body: bytes
+    at_s: float
+    """The monotonic time at which its last byte had come."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPush:
+    """A push that keeps the rules."""
+
+    room: str
+    texts: tuple[str, ...]
+    sender: str | None = None
+    receiver: str | None = None
+
+
+class Rules(Protocol):
+    """One face of the API: the pushes that it takes, and why it refuses the others."""
+
+    def owns(self, path: str) -> bool:
+        """Whether requests to this path are for this face."""
+
+    def refuse(self, call: Call) -> Reply | None:
+        """Judge all but the body. What is refused here does not count against the rate limit."""
+
+    def read(self, body: bytes) -> ReceivedPush | Reply:
+        """Judge the body."""
+
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class _Message(_Strict):
+    type: Literal["text"]
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
+
+
+class _Body(_Strict):
+    room_id: NonEmpty = Field(alias="roomID")
+    # An empty EID is refused, so the empty default can only mean that there was none; null is refused, being no string.
+    sender_eid: NonEmpty = Field(default="", alias="senderEID")
+    receiver_eid: NonEmpty = Field(default="", alias="receiverEID")
+    messages: Annotated[list[_Message], Field(min_length=1, max_length=MAX_MESSAGES)]
+
+
+class MessagePushRules:
+    """CINNOX's ``POST /v1/api/apps/{appID}/message-push``."""
+
+    _BEFORE = "/v1/api/apps/"
+    _AFTER = "/message-push"
+
+    def __init__(self, app_id: str, token: str) -> None:
+        self._path = f"{self._BEFORE}{app_id}{self._AFTER}"
+        self._authorization = f"Bearer {token}"
+
+    def owns(self, path: str) -> bool:
+        """Take any appID: an unknown one is refused by name."""
+        return path.startswith(self._BEFORE) and path.endswith(self._AFTER)
+
+    def refuse(self, call: Call) -> Reply | None:
+        """Judge method, token, appID and media type, in this order."""
+        if call.method != "POST":
+            return refusal(405, UNKNOWN_METHOD, f"method not found, method: {call.method} url: {call.path}")
+        if call.headers.get("Authorization") != self._authorization:
+            return refusal(401, 401, "Authorization: wrong or missing bearer token")
+        if call.path != self._path:
+            return refusal(404, 404, "appID: no such app")
+        media_type = call.headers.get("Content-Type", "").partition(";")[0]
+        if media_type.strip().lower() != "application/json":
+            return refusal(415, 415, "Content-Type: must be application/json")
+        return None
+
+    def read(self, body: bytes) -> ReceivedPush | Reply:
+        """Judge the body; a refusal names the first field that is wrong."""
+        try:
+            push = _Body.model_validate_json(body)
+        except ValidationError as error:
+            return _wrong_body(error)
+        return ReceivedPush(
+            push.room_id,
+            tuple([message.text for message in push.messages]),
+            push.sender_eid or None,
+            push.receiver_eid or None,
+        )
+
+
+class NoFace:
+    """Any other path."""
+
+    def owns(self, path: str) -> bool:  # noqa: ARG002 - it is asked last
+        """Take what no other face took."""
+        return True
+
+    def refuse(self, call: Call) -> Reply | None:
+        """Refuse everything."""
+        return refusal(404, UNKNOWN_METHOD, f"method not found, method: {call.method} url: {call.path}")
+
+    def read(self, body: bytes) -> ReceivedPush | Reply:  # noqa: ARG002 - never asked
+        """Refuse everything."""
+        return refusal(404, UNKNOWN_METHOD, "method not found")
+
+
+def _wrong_body(error: ValidationError) -> Reply:
+    """Name the first field that is wrong, as ``messages[3].text``."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return refusal(400, BAD_REQUEST, f"body: {first['msg']}")
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    return refusal(400, WRONG_PARAMETER, f"{field.removeprefix('.') or 'body'}: {first['msg']}")

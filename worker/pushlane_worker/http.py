@@ -1,0 +1,246 @@
+"""The way out: an httpx transport over aiohttp whose errors tell the stage, and the client that bounds each exchange.
+
+The stage decides whether a resend can duplicate, so it is never guessed from an error's name: everything that aiohttp
+raises inside its connector happened before a byte of the request was written, everything else perhaps after.
+aiohttp is here because httpx's own transport walks its whole pool for every request: with 64 in flight it manages some
+hundred pushes a second, this one thousands.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from ssl import SSLContext
+from typing import TYPE_CHECKING, cast
+
+import aiohttp
+import httpx
+from aiohttp.http import HttpProcessingError
+from yarl import URL  # aiohttp's own type of URL
+
+from pushlane_worker.errors import PushNotSent, PushUnanswered
+from pushlane_worker.outcome import Answer
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+MAX_ANSWER_BYTES = 64 * 1024
+"""An answer is a few dozen bytes of JSON; whatever sends more than this is not the API."""
+
+CANCELLED_UNSENT = "pushlane.cancelled_unsent"
+"""Set to True among a request's extensions when its sending was cancelled before there was a connection."""
+
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
+_AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_NO_ADDRESS = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
+_AFTER = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)  # TimeoutError is an OSError
+_UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+# The first line that fits names what happened once the connection stood. The server's own words stay out: aiohttp puts
+# raw headers into some of its messages.
+_STAGES: tuple[tuple[type[Exception], type[httpx.TransportError], str], ...] = (
+    (TimeoutError, httpx.ReadTimeout, "the server did not go on in time"),
+    (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError, "the server closed the connection without an answer"),
+    (aiohttp.ClientPayloadError, httpx.RemoteProtocolError, "the answer ended before it was complete"),
+    (aiohttp.ClientResponseError, httpx.RemoteProtocolError, "the answer is no valid HTTP"),
+    (HttpProcessingError, httpx.RemoteProtocolError, "the answer is no valid HTTP"),
+    (aiohttp.ClientConnectionResetError, httpx.WriteError, "the connection closed while the request was written"),
+    (OSError, httpx.ReadError, "the connection broke"),
+    (Exception, httpx.WriteError, "the request could not be written"),
+)
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """One aiohttp session behind httpx's interface; no exception of aiohttp leaves it.
+
+    ``httpx.ConnectError`` and ``ConnectTimeout`` mean that no byte of the request was written. A ``POST`` is written at
+    most once: aiohttp repeats only idempotent methods by itself. Bodies arrive as sent, without any decoding. Of
+    httpx's timeouts it keeps ``connect`` and ``read``, and has none without them.
+
+    Args:
+        limit: The number of connections that may be open.
+        keepalive_s: How long an idle connection is kept. Below the usual 60 s of a server's side, so that a push
+            seldom meets a connection that is just being closed.
+        ssl_context: Trust other than the system's; there is no way to switch verification off.
+    """
+
+    def __init__(self, *, limit: int = 64, keepalive_s: float = 15.0, ssl_context: SSLContext | None = None) -> None:
+        self._limit = limit
+        self._keepalive_s = keepalive_s
+        self._ssl = True if ssl_context is None else ssl_context
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Write the request and return as soon as the answer's head is there."""
+        body = await request.aread()
+        session = self._session or self._open()
+        try:
+            answer = await session.request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+                data=body or None,
+                allow_redirects=False,
+                timeout=_timeout(request),
+            )
+        except _NoConnectionError as error:
+            raise _before(error.cause, request) from error.cause
+        except _NO_ADDRESS as error:
+            raise httpx.UnsupportedProtocol("the address is no http or https URL", request=request) from error
+        except _AFTER as error:
+            raise _after(error) from error
+        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer))
+
+    async def aclose(self) -> None:
+        """Close all connections; a request after this meets ``httpx.ConnectError``."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise httpx.ConnectError("the transport is closed")
+        self._session = aiohttp.ClientSession(
+            connector=_Connector(limit=self._limit, keepalive_timeout=self._keepalive_s, ssl=self._ssl),
+            timeout=_NO_TIMEOUT,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_AUTO_HEADERS,
+            auto_decompress=False,
+            trust_env=False,
+        )
+        return self._session
+
+
+class PushClient:
+    """Exchanges one request for one complete answer, within a total deadline and a size.
+
+    It talks to the transport directly, so nothing follows a redirect or takes a proxy or a cookie from anywhere.
+    Through ``httpx.AsyncClient`` the same exchange takes twice the time.
+
+    Args:
+        deadline_s: Seconds from the call to the last byte of the answer, connecting included.
+        limit_bytes: The largest answer that is read.
+    """
+
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, *, deadline_s: float = 10.0, limit_bytes: int = MAX_ANSWER_BYTES
+    ) -> None:
+        self._transport = transport
+        self._deadline_s = deadline_s
+        self._limit_bytes = limit_bytes
+
+    async def exchange(self, request: httpx.Request) -> Answer:
+        """Send the request once and read the whole answer, undecoded.
+
+        Raises:
+            PushNotSent: There was no connection, so the request took no effect.
+            PushUnanswered: It left, at least in part, and no complete answer within the bounds came back. This is also
+                what a transport gets that does not say how far it came.
+        """
+        if request.headers.get("accept-encoding") != "identity":
+            request.headers["accept-encoding"] = "identity"
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                response = await self._transport.handle_async_request(request)
+                return Answer(response.status_code, response.headers, await self._read(response))
+        except _UNREACHED as error:
+            raise PushNotSent(str(error)) from error
+        except httpx.HTTPError as error:
+            raise PushUnanswered(str(error)) from error
+        except TimeoutError as error:
+            if request.extensions.get(CANCELLED_UNSENT):
+                raise PushNotSent(f"no connection within {self._deadline_s:g} s") from error
+            raise PushUnanswered(f"no complete answer within {self._deadline_s:g} s") from error
+
+    async def aclose(self) -> None:
+        """Close the transport and its connections."""
+        await self._transport.aclose()
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        # The stream itself: Response's own readers decode, and cost as much again as the transport.
+        stream = cast("httpx.AsyncByteStream", response.stream)
+        body = b""
+        try:
+            async for chunk in stream:
+                body += chunk
+                if len(body) > self._limit_bytes:
+                    raise PushUnanswered(f"HTTP {response.status_code} with more than {self._limit_bytes} bytes")
+        finally:
+            await stream.aclose()
+        return body
+
+
+class _NoConnectionError(Exception):
+    """Carries what ended the connecting past aiohttp, which would wrap or repeat it."""
+
+    def __init__(self, cause: Exception | asyncio.CancelledError) -> None:
+        self.cause = cause
+        super().__init__()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Marks every failure to get a connection, and refuses one that a stray answer is waiting on.
+
+    aiohttp would read bytes that came while the connection was idle as the answer to the next request.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: "list[Trace]",
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 -- the signature is aiohttp's
+    ) -> "Connection":
+        try:
+            connection = await super().connect(req, traces, timeout)
+            while connection.protocol is not None and connection.protocol.should_close:
+                connection.close()
+                connection = await super().connect(req, traces, timeout)
+        except (Exception, asyncio.CancelledError) as error:
+            raise _NoConnectionError(error) from error
+        return connection
+
+
+class _Body(httpx.AsyncByteStream):
+    """The answer's bytes as they come; closing it before the end closes the connection."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._answer.content.readany()
+        except _AFTER as error:
+            raise _after(error) from error
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        if not self._answer.closed:
+            self._answer.close()
+
+
+def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
+    given = request.extensions.get("timeout")
+    if given is None:
+        return _NO_TIMEOUT
+    return aiohttp.ClientTimeout(total=None, connect=given.get("connect"), sock_read=given.get("read"))
+
+
+def _before(cause: Exception | asyncio.CancelledError, request: httpx.Request) -> BaseException:
+    if isinstance(cause, asyncio.CancelledError):
+        request.extensions[CANCELLED_UNSENT] = True
+        return cause
+    if isinstance(cause, TimeoutError):
+        return httpx.ConnectTimeout("no connection in time", request=request)
+    return httpx.ConnectError(str(cause), request=request)
+
+
+def _after(error: Exception) -> httpx.TransportError:
+    kind, text = next((kind, text) for raised, kind, text in _STAGES if isinstance(error, raised))
+    reason = error.strerror if isinstance(error, OSError) else None
+    return kind(f"{text}: {reason}" if reason and kind is httpx.ReadError else text)

@@ -1,0 +1,74 @@
+"""What a process has of one channel: its kind, its patience and its token."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pushlane_worker.channels import KINDS, ChannelKind
+from pushlane_worker.errors import SettingsError
+from pushlane_worker.retry import RetryPolicy
+from pushlane_worker.settings import ChannelSettings, RateLimit, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What this process has of one channel. ``renew`` reads its token again."""
+
+    name: str
+    kind: ChannelKind
+    policy: RetryPolicy
+    renew: Callable[[], None]
+
+
+class _Token:
+    """A channel's token as it was read last."""
+
+    def __init__(self, channel: ChannelSettings) -> None:
+        self._channel = channel
+        self._value = channel.read_token()
+
+    def __call__(self) -> str:
+        return self._value
+
+    def renew(self) -> None:
+        with contextlib.suppress(SettingsError):  # a file that is just being replaced: the next probe reads it again
+            self._value = self._channel.read_token()
+
+
+def make_line(name: str, channel: ChannelSettings) -> Line:
+    """What a process needs of a channel. Raises SettingsError when its token can not be read."""
+    token = _Token(channel)
+    policy = RetryPolicy(
+        max_attempts=channel.max_attempts,
+        max_age_s=channel.max_age_s,
+        backoff_base_s=channel.backoff_base_s,
+        backoff_cap_s=channel.backoff_cap_s,
+        retry_after_cap_s=channel.retry_after_cap_s,
+        on_unknown=channel.on_unknown,
+    )
+    kind = KINDS[channel.kind].make(channel, token)
+    return Line(name, kind, policy, token.renew)
+
+
+def channel_record(settings: Settings, name: str) -> dict[str, str | int]:
+    """What producers and scripts need to know of a channel; no secret. ``lua/lib_channel.lua`` reads it."""
+    channel = settings.channels[name]
+    kind, rate = KINDS[channel.kind], channel.rate_limit or RateLimit(0, 1)
+    return {
+        "kind": channel.kind,
+        "queue": channel.queue,
+        "batch_limit": kind.batch_limit,
+        "max_text": kind.max_text or 0,
+        "text_unit": channel.text_unit,
+        "max_message_bytes": channel.max_message_bytes,
+        "rate_limit": rate.pushes,
+        "rate_window_ms": rate.window_s * 1000,
+        "max_queued": channel.max_queued,
+        "breaker_after": channel.breaker_after,
+        "breaker_cap_ms": round(channel.breaker_cap_s * 1000),
+        "retry_after_cap_ms": round(channel.retry_after_cap_s * 1000),
+        "backoff_cap_ms": round(channel.backoff_cap_s * 1000),
+        "retention_ms": round(settings.retention_s * 1000),
+        "lease_rest_ms": round((settings.lease_s - settings.push_deadline_s) * 1000),
+        "idempotency_ms": round(settings.idempotency_window_s * 1000),
+    }

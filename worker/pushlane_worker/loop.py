@@ -1,0 +1,143 @@
+"""The loop thread: one asyncio loop a pool process, which outlives the Celery tasks that feed it.
+
+A task waits here for its drain's claiming phase alone. Pushes still in flight then are settled by the loop, and the
+report is told once more when they are; so a push that hangs delays no other task of the process.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import uvloop
+
+from pushlane_worker.drain import Drain, Report
+from pushlane_worker.http import AiohttpTransport, PushClient
+from pushlane_worker.line import channel_record, make_line
+from pushlane_worker.places import Places
+from pushlane_worker.push import Pushers
+from pushlane_worker.settings import Settings
+from pushlane_worker.store import ChannelGone, Store, Turns
+from pushlane_worker.telemetry import logger
+
+SETTLE_S = 5.0
+"""What settling may take beyond the last push's deadline when the process ends."""
+
+Late = Callable[[Report], None]
+
+
+@dataclass(slots=True, eq=False)
+class LoopThread:
+    """The loop of one pool process. Make it after the fork; ``drain`` may be called from any thread."""
+
+    settings: Settings
+    _loop: asyncio.AbstractEventLoop = field(default_factory=uvloop.new_event_loop)
+    _thread: threading.Thread = field(init=False)
+    _store: Store = field(init=False)
+    _client: PushClient = field(init=False)
+    _places: Places = field(init=False)
+    _pushers: dict[str, Pushers] = field(default_factory=dict)
+    _drains: set[Drain] = field(default_factory=set)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self._places = Places(settings.max_in_flight, len(settings.channels))
+        self._store = Store.connect(settings.redis_url)
+        self._client = PushClient(
+            AiohttpTransport(limit=settings.max_in_flight),
+            deadline_s=settings.push_deadline_s,
+        )
+        self._idle.set()
+        self._thread = threading.Thread(target=self._run, name="pushlane-loop", daemon=True)
+        self._thread.start()
+
+    def drain(self, channel: str, late: Late) -> Report:
+        """Runs one drain's claiming phase and returns its report so far.
+
+        Args:
+            channel: The channel's name, one of the settings'.
+            late: Called from the loop's thread pool with the final report, if pushes were still in flight.
+        """
+        future = asyncio.run_coroutine_threadsafe(self._drain(channel, late), self._loop)
+        # No time limit: a drain ends with its slice, but for one turn that waits for Redis to answer.
+        return future.result()
+
+    def stop_claiming(self) -> None:
+        """Ends the claiming of all drains now and gives back what was not sent. Safe in a signal handler."""
+        self._loop.call_soon_threadsafe(self._stop_claiming)
+
+    def close(self) -> None:
+        """Stops claiming, waits for the pushes in flight to be settled, and ends the thread."""
+        if not self._thread.is_alive():
+            return
+        future = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+        with contextlib.suppress(TimeoutError):
+            future.result(self.settings.push_deadline_s + SETTLE_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(SETTLE_S)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _stop_claiming(self) -> None:
+        for drain in self._drains:
+            drain.stop()
+        for pushers in self._pushers.values():
+            pushers.give_back()
+
+    async def _close(self) -> None:
+        self._stop_claiming()
+        await self._idle.wait()
+        for pushers in self._pushers.values():
+            await pushers.close()
+        await self._client.aclose()
+        await self._store.aclose()
+
+    async def _drain(self, channel: str, late: Late) -> Report:
+        report = Report(channel)
+        drain = Drain(
+            turns=Turns(self._store, channel, self.settings.lease_s),
+            pushers=self._pushers_of(channel),
+            places=self._places,
+            slice_s=self.settings.slice_s,
+            report=report,
+        )
+        self._drains.add(drain)
+        self._idle.clear()
+        try:
+            await drain.claim()
+        except ChannelGone:
+            await self._store.register(channel, channel_record(self.settings, channel))
+        finally:
+            if drain.settled:
+                self._forget(drain)
+            else:
+                self._loop.create_task(self._settle(drain, late))
+        return report
+
+    async def _settle(self, drain: Drain, late: Late) -> None:
+        try:
+            await drain.settle()
+        except ChannelGone:
+            logger().error("drain.channel_gone", channel=drain.report.channel)
+        finally:
+            self._forget(drain)
+        await self._loop.run_in_executor(None, late, drain.report)
+
+    def _forget(self, drain: Drain) -> None:
+        self._drains.discard(drain)
+        if not self._drains:
+            self._idle.set()
+
+    def _pushers_of(self, channel: str) -> Pushers:
+        if channel not in self._pushers:
+            self._pushers[channel] = Pushers(
+                line=make_line(channel, self.settings.channels[channel]),
+                client=self._client,
+                deadline_s=self.settings.push_deadline_s,
+                count=self._places.alone,
+            )
+        return self._pushers[channel]

@@ -1,0 +1,96 @@
+-- Claiming: the batch stays at the head of its list, under a lease; only a settle with its token removes it.
+local MAX_BATCHES_BYTES = 4 * 1024 * 1024 -- a turn's reply stays below about this size
+local SINGLE_AFTER_LOSSES = 2 -- after so many leases lost in a row a message goes alone: it may be what kills workers
+
+-- The longest prefix with one sender, receiver and part label. Drops final heads. Returns records, ids and bytes.
+local function read_batch(prefix, conversation, limit)
+  local records, ids, bytes, head = {}, {}, 0, nil
+  for _, id in ipairs(redis.call('LRANGE', prefix .. 'conversation:' .. conversation, 0, limit - 1)) do
+    local record = redis.call('GET', prefix .. 'message:' .. id)
+    if not record or string.sub(record, 2, 2) ~= 'q' then
+      break
+    end
+    local first, last = address_span(record)
+    local address = string.sub(record, 11, 18) .. string.sub(record, first, last)
+    local fragile = tonumber(string.sub(record, 9, 10)) >= SINGLE_AFTER_LOSSES
+    if head and (head ~= address or fragile) then
+      break
+    end
+    head, bytes = address, bytes + #record
+    records[#records + 1], ids[#ids + 1] = record, id
+    if fragile then
+      break
+    end
+  end
+  return records, ids, bytes
+end
+
+local function write_lease(prefix, gate, conversation, ids, token, now, lease_ms)
+  redis.call('ZREM', prefix .. 'ready', conversation)
+  redis.call('ZADD', prefix .. 'leases', now + lease_ms, conversation)
+  redis.call('HSET', prefix .. 'claims', conversation, token .. ' ' .. gate.epoch .. ' ' .. table.concat(ids, ','))
+  if gate.state == 'broken' then
+    gate.probe, gate.dirty = token, true
+  end
+end
+
+-- How many leases the gate, the rate window and the drain's free places allow now.
+local function claim_budget(prefix, channel, gate, now, free)
+  if gate_wait(gate, channel, now) ~= 0 then
+    return 0
+  end
+  local leased = redis.call('ZCARD', prefix .. 'leases')
+  local room = rate_room(prefix, channel, now, leased)
+  if gate.state == 'broken' then
+    return math.min(free, room, 1)
+  end
+  return math.min(free, room, gate.cap - count_pushing(prefix, channel, now))
+end
+
+-- Returns the claims, each {conversation, token, probe (0 or 1), id, record, id, record …}.
+local function claim_ready(prefix, channel, gate, now, drain, turn, free, lease_ms)
+  local claims, inspected, bytes = {}, 0, 0
+  local budget = claim_budget(prefix, channel, gate, now, free)
+  while #claims < budget and inspected < MAX_INSPECTED and bytes < MAX_BATCHES_BYTES do
+    local conversation = redis.call('ZRANGE', prefix .. 'ready', 0, 0)[1]
+    if not conversation then
+      break
+    end
+    local records, ids, size = read_batch(prefix, conversation, channel.batch_limit)
+    inspected, bytes = inspected + #ids + 1, bytes + size
+    if #ids == 0 then
+      -- Its head is final: drop that, and let the conversation keep its turn.
+      local alive, dropped = drop_final_heads(prefix, conversation)
+      inspected = inspected + dropped
+      if not alive then
+        redis.call('ZREM', prefix .. 'ready', conversation)
+      end
+    else
+      local token = drain .. ':' .. turn .. ':' .. #claims
+      write_lease(prefix, gate, conversation, ids, token, now, lease_ms)
+      local claim = { conversation, token, gate.state == 'broken' and 1 or 0 }
+      for i, id in ipairs(ids) do
+        claim[#claim + 1], claim[#claim + 2] = id, records[i]
+      end
+      claims[#claims + 1] = claim
+    end
+  end
+  return claims
+end
+
+-- The claims of a turn whose reply was lost, as far as they still stand.
+local function reread_claims(prefix, token_prefix, conversations)
+  local claims = {}
+  for _, conversation in ipairs(conversations) do
+    local claim = redis.call('HGET', prefix .. 'claims', conversation)
+    if claim and string.sub(claim, 1, #token_prefix) == token_prefix then
+      local token, listed = string.match(claim, '^(%S+) %d+ (.*)$')
+      local again = { conversation, token, redis.call('HGET', prefix .. 'gate', 'probe') == token and 1 or 0 }
+      for id in string.gmatch(listed, '[^,]+') do
+        again[#again + 1], again[#again + 2] = id, redis.call('GET', prefix .. 'message:' .. id)
+      end
+      claims[#claims + 1] = again
+    end
+  end
+  return claims
+end

@@ -1,0 +1,91 @@
+-- Settling one lease: what its outcome does to the batch, to the rate window and to the gate.
+local LIST_UNKNOWN = 10000 -- pushes of unknown outcome that stay listed, about
+
+-- Adds an attempt to the messages of a batch. `dead` says which of them have spent their budget: a '1' in its place.
+-- A lease that ran out counts the losses in a row, any other outcome starts them anew.
+local function spend_attempt(prefix, ids, now, settled)
+  for i, id in ipairs(ids) do
+    local key = prefix .. 'message:' .. id
+    local record = redis.call('GETRANGE', key, 0, 17)
+    local attempts = math.min(tonumber(string.sub(record, 5, 8)) + 1, 9999)
+    local losses = settled.lost and math.min(tonumber(string.sub(record, 9, 10)) + 1, 99) or 0
+    local flags = settled.outcome == UNKNOWN and 'm' or string.sub(record, 4, 4)
+    redis.call('SETRANGE', key, 3, flags .. string.format('%04d%02d', attempts, losses))
+    redis.call('SETRANGE', key, 97, ms(now))
+    if string.sub(settled.dead, i, i) == '1' then
+      bury(prefix, id, now, settled.reason, settled.detail)
+    end
+  end
+end
+
+local function list_unknown(prefix, conversation, ids, now, settled)
+  redis.call('XADD', prefix .. 'unknown', 'MAXLEN', '~', LIST_UNKNOWN, '*', 'at', now, 'conversation', conversation,
+    'message_ids', table.concat(ids, ','), 'detail', settled.detail, 'lost', settled.lost and 1 or 0)
+end
+
+-- The batch is the head of its list: nothing but a settle takes a leased message from there.
+local function deliver(prefix, channel, conversation, ids, now)
+  redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)
+  for _, id in ipairs(ids) do
+    entomb(channel, prefix .. 'message:' .. id, 'd', now, true)
+  end
+  count('delivered', #ids)
+  count('depth', -#ids)
+end
+
+local OUTCOME_COUNTERS = {
+  'pushes_delivered', 'pushes_throttled', 'pushes_misconfigured', 'pushes_rejected', 'pushes_failed', 'pushes_unknown',
+  'pushes_unsent',
+}
+
+-- The lease as it was claimed, or nil when this token is not the current one.
+local function end_lease(prefix, conversation, token)
+  local claim = redis.call('HGET', prefix .. 'claims', conversation)
+  if not claim then
+    return nil
+  end
+  local held, epoch, listed = string.match(claim, '^(%S+) (%d+) (.*)$')
+  if held ~= token then
+    return nil
+  end
+  redis.call('HDEL', prefix .. 'claims', conversation)
+  redis.call('ZREM', prefix .. 'leases', conversation)
+  local ids = {}
+  for id in string.gmatch(listed, '[^,]+') do
+    ids[#ids + 1] = id
+  end
+  return { ids = ids, epoch = tonumber(epoch) }
+end
+
+-- Returns 1, or 0 for a stale token, which settles nothing.
+local function settle(prefix, channel, gate, now, settled)
+  local conversation, outcome = settled.conversation, settled.outcome
+  local lease = end_lease(prefix, conversation, settled.token)
+  if not lease then
+    count('settled_stale', 1)
+    return 0
+  end
+  count(OUTCOME_COUNTERS[outcome], 1)
+  if settled.reached and channel.rate_limit > 0 then
+    redis.call('RPUSH', prefix .. 'rate', now)
+    redis.call('PEXPIRE', prefix .. 'rate', channel.rate_window_ms)
+  end
+  local due = 0
+  if outcome == DELIVERED then
+    deliver(prefix, channel, conversation, lease.ids, now)
+  elseif outcome == FAILED or outcome == UNKNOWN or outcome == REJECTED then
+    due = now + settled.wait
+    spend_attempt(prefix, lease.ids, now, settled)
+    if outcome == UNKNOWN then
+      list_unknown(prefix, conversation, lease.ids, now, settled)
+    end
+    local _, died = string.gsub(settled.dead, '1', '')
+    count('dead', died)
+    count('depth', -died)
+  end
+  place(prefix, conversation, now, due)
+  -- A lease that ran out tells of a worker, not of the API: for the gate it is as if it had never been sent.
+  tell_gate(gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled.wait, settled.detail,
+    redis.call('ZCARD', prefix .. 'delayed'))
+  return 1
+end

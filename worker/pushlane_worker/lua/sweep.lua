@@ -1,0 +1,62 @@
+#!lua flags=allow-oom
+--- Does about once a second what only time brings: readies what is due, rings for it, and lists leases that ran out.
+-- Leases are listed only after sweeps have run unbroken for a while: after an outage of Redis the drains settle first.
+-- KEYS[1] prefix   the channel's key prefix
+-- KEYS[2] bell
+-- ARGV[1] now      ms, or '' for the server's time
+-- Returns {more (0 or 1), expired, now}: whether to call again at once; each expired lease
+-- {conversation, token, id, record, …}. {-1} when another dispatcher swept just now, {-2} when the channel is not
+-- registered.
+--- use record channel place outcomes gate wake due
+local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
+local SWEEP_EACH_MS = 900 -- one dispatcher of the fleet a channel
+local UNBROKEN_MS = 5000 -- sweeps must have run this long
+local GAP_MS = 2500 -- this long without a sweep is a break
+local MAX_LEASE_MS = 300000 -- longer ones come from a clock that stepped back (settings refuse more)
+local MAX_LISTED = 20 -- of 10 messages each: 200 inspected
+
+local channel = load_channel(prefix)
+if not channel then
+  return { -2 }
+end
+local swept = redis.call('HMGET', prefix .. 'sweep', 'at', 'since', 'more')
+local since_last = now - (tonumber(swept[1]) or 0)
+if since_last >= 0 and since_last < SWEEP_EACH_MS and swept[3] ~= '1' then
+  return { -1 }
+end
+local since = tonumber(swept[2]) or now
+if since_last < 0 or since_last > GAP_MS then
+  since = now
+end
+
+local function expired_leases()
+  if now - since < UNBROKEN_MS then
+    return {}
+  end
+  local leases = prefix .. 'leases'
+  local conversations = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, MAX_LISTED)
+  if #conversations == 0 then
+    conversations = redis.call('ZRANGEBYSCORE', leases, '(' .. (now + MAX_LEASE_MS), '+inf', 'LIMIT', 0, MAX_LISTED)
+  end
+  local expired = {}
+  for _, conversation in ipairs(conversations) do
+    local claim = redis.call('HGET', prefix .. 'claims', conversation)
+    local token, listed = string.match(claim, '^(%S+) %d+ (.*)$')
+    local lease = { conversation, token }
+    for id in string.gmatch(listed, '[^,]+') do
+      lease[#lease + 1], lease[#lease + 2] = id, redis.call('GETRANGE', prefix .. 'message:' .. id, 0, HEADER_BYTES - 1)
+    end
+    expired[#expired + 1] = lease
+  end
+  return expired
+end
+
+local gate = load_gate(prefix)
+open_when_due(gate, channel, now)
+trim_rate(prefix, channel, now)
+local expired = expired_leases()
+local more = (move_due(prefix, channel, gate, now) >= MAX_MOVED or #expired >= MAX_LISTED) and 1 or 0
+redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more)
+save_gate(prefix, gate)
+tail(prefix, bell, channel, gate, now, SOON_MS)
+return { more, expired, now }

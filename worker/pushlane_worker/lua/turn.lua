@@ -1,0 +1,103 @@
+#!lua flags=allow-oom
+--- One turn of a drain: settles what finished, then claims what is ready into the free places.
+-- KEYS[1] prefix    the channel's key prefix
+-- KEYS[2] bell
+-- ARGV[1] now       ms, or '' for the server's time
+-- ARGV[2] drain     the drain's random id, the first part of its tokens
+-- ARGV[3] turn      its number, from 0; repeating the last one returns the same claims and settles nothing twice
+-- ARGV[4] free      places that the drain can fill; 0 when it only settles
+-- ARGV[5] busy      its pushes still in flight; with none, and nothing to claim soon, it leaves with this turn
+-- ARGV[6] lease_ms
+-- ARGV[7…] settled  groups of 9: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message), reason,
+--                   detail, reached (0 or 1), lost (0 or 1)
+-- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
+-- Returns {wait, settled, claims, now}: ms until something can be claimed (0 now, -1 not before an outcome or an enqueue);
+-- a 1, or a 0 for a stale token, for each settled; each claim {conversation, token, probe (0 or 1), id, record, …}.
+-- {-2} when nobody has registered the channel.
+--- use record channel place outcomes gate wake settle due claim
+local prefix, bell = KEYS[1], KEYS[2]
+local now, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3]
+local free, busy, lease_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local FIRST, GROUP = 7, 9
+local TURN_KEPT_MS = 300000
+
+local channel = load_channel(prefix)
+if not channel then
+  return { -2 }
+end
+local gate = load_gate(prefix)
+local turn_key = prefix .. 'turn:' .. drain
+
+local function repeated()
+  local last = redis.call('GET', turn_key)
+  local number, settled, listed = string.match(last or '', '^(%d+)\n(%d*)\n(.*)$')
+  if number ~= turn then
+    return nil
+  end
+  local conversations, statuses = {}, {}
+  for conversation in string.gmatch(listed, '[^\n]+') do
+    conversations[#conversations + 1] = conversation
+  end
+  for status in string.gmatch(settled, '%d') do
+    statuses[#statuses + 1] = tonumber(status)
+  end
+  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations), now }
+end
+
+local function settle_all()
+  local statuses = {}
+  for at = FIRST, #ARGV, GROUP do
+    statuses[#statuses + 1] = settle(prefix, channel, gate, now, {
+      conversation = ARGV[at], token = ARGV[at + 1], outcome = tonumber(ARGV[at + 2]), wait = tonumber(ARGV[at + 3]),
+      dead = ARGV[at + 4], reason = ARGV[at + 5], detail = ARGV[at + 6], reached = ARGV[at + 7] == '1',
+      lost = ARGV[at + 8] == '1',
+    })
+  end
+  return statuses
+end
+
+local function remember(statuses, claims)
+  local conversations = {}
+  for i, claim in ipairs(claims) do
+    conversations[i] = claim[1]
+  end
+  redis.call('SET', turn_key, turn .. '\n' .. table.concat(statuses) .. '\n' .. table.concat(conversations, '\n'),
+    'PX', TURN_KEPT_MS)
+end
+
+-- A drain with free places listens. A full one vouches for the ring that is out: it rings again itself when it leaves.
+local function listen(claimed, wait)
+  local listeners = prefix .. 'listeners'
+  local leaves = busy == 0 and claimed == 0 and (wait < 0 or wait > SOON_MS)
+  if claimed < free and not leaves then
+    redis.call('ZADD', listeners, now + LISTEN_MS, drain)
+    redis.call('PEXPIRE', listeners, 60000)
+    return
+  end
+  redis.call('ZREM', listeners, drain)
+  if free > 0 and ring_is_out(prefix, now) then
+    set_pending(prefix, now)
+  end
+end
+
+local again = repeated()
+if again then
+  return again
+end
+if turn == '0' then
+  redis.call('DEL', prefix .. 'pending')
+end
+open_when_due(gate, channel, now)
+trim_rate(prefix, channel, now)
+gate.used = count_pushing(prefix, channel, now)
+local statuses = settle_all()
+move_due(prefix, channel, gate, now)
+local claims = claim_ready(prefix, channel, gate, now, drain, turn, free, lease_ms)
+remember(statuses, claims)
+save_gate(prefix, gate)
+write_counters(prefix)
+local wait = claim_wait(prefix, channel, gate, now)
+listen(#claims, wait)
+-- One that claims no more rings also for what it would have stayed for.
+tail(prefix, bell, channel, gate, now, free == 0 and SOON_MS or 0)
+return { wait, statuses, claims, now }

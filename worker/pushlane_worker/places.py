@@ -1,0 +1,53 @@
+"""How many pushes each channel may have in flight in this process: one limit over all channels, shared fairly."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Places:
+    """The places of one process. Not thread-safe: it belongs to the loop thread.
+
+    Args:
+        limit: Pushes in flight over all channels (``MAX_IN_FLIGHT``).
+        channels: How many channels the process has. With several, one of them alone leaves an eighth of the places
+            free, so that when all its pushes hang the others still move.
+    """
+
+    def __init__(self, limit: int, channels: int) -> None:
+        self.limit = limit
+        self.alone = limit if channels <= 1 else max(1, limit - max(1, limit // 8))
+        self.ahead = limit // 4
+        """Claims beyond the places, so that a push that ends finds the next one waiting."""
+        self._taken: Counter[str] = Counter()
+        self._drains: Counter[str] = Counter()
+
+    @contextmanager
+    def drain(self, channel: str) -> Iterator[None]:
+        """While it lasts, other channels leave this one half of the places."""
+        self._drains[channel] += 1
+        try:
+            yield
+        finally:
+            self._drains[channel] -= 1
+
+    def share(self, channel: str) -> int:
+        """The most pushes that the channel may have in flight now."""
+        others = any(count for name, count in self._drains.items() if name != channel)
+        return max(1, self.limit // 2) if others else self.alone
+
+    def free(self, channel: str) -> int:
+        """How many more batches the channel may claim now."""
+        others = sum(min(taken, self.alone) for name, taken in self._taken.items() if name != channel)
+        room = min(self.share(channel), self.limit - others)
+        # A claim waits for a coroutine only where all of them may be busy; anywhere else it would run at once.
+        ahead = self.ahead if room >= self.alone else 0
+        return max(0, room + ahead - self._taken[channel])
+
+    def take(self, channel: str, count: int) -> None:
+        """The channel claimed ``count`` batches."""
+        self._taken[channel] += count
+
+    def give(self, channel: str) -> None:
+        """One of its batches is done."""
+        self._taken[channel] -= 1

@@ -1,0 +1,112 @@
+"""One push, from a claim to what it came to; and the standing coroutines that do them.
+
+Standing, because a new asyncio task a push costs a quarter of the throughput (measured: 29,000 messages a second
+against 38,000 to 44,000 with coroutines that are fed from a queue).
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pushlane.record import read_content
+from pushlane_worker.errors import PushNotSent, PushUnanswered
+from pushlane_worker.http import PushClient
+from pushlane_worker.line import Line
+from pushlane_worker.outcome import Outcome, PushResult
+from pushlane_worker.retry import next_step
+from pushlane_worker.store import Claim, Settlement
+from pushlane_worker.telemetry import logger
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claim on its way to a pusher, with what to call when it is done."""
+
+    claim: Claim
+    done: Callable[[Settlement], None]
+
+
+@dataclass(slots=True, eq=False)
+class Pushers:
+    """The standing push coroutines of one channel in one process.
+
+    Args:
+        line: The channel.
+        client: Sends the requests, each within its total deadline.
+        deadline_s: That deadline: a claim whose lease will not outlast it is given back unsent.
+        count: How many there are: the most pushes in flight of the channel.
+    """
+
+    line: Line
+    client: PushClient
+    deadline_s: float
+    count: int
+    _jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def submit(self, job: Job) -> None:
+        """Queues a claim; its ``done`` is called in the loop, once, whatever happens."""
+        self._jobs.put_nowait(job)
+        # One more coroutine for each job that finds none waiting, up to the count: an idle channel costs nothing.
+        if len(self._tasks) < self.count:
+            self._tasks.append(asyncio.get_running_loop().create_task(self._work()))
+
+    async def close(self) -> None:
+        """Ends the coroutines. Call it when nothing is in flight."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def give_back(self) -> None:
+        """Gives back unsent what waits in the queue, when the process is about to end."""
+        while not self._jobs.empty():
+            job = self._jobs.get_nowait()
+            job.done(self._settlement(job.claim, PushResult(Outcome.UNSENT, "the worker is stopping", reached=False)))
+
+    async def _work(self) -> None:
+        while True:
+            job = await self._jobs.get()
+            started = time.monotonic()
+            result = await self._push(job.claim, started)
+            self._log(job.claim, result, time.monotonic() - started)
+            job.done(self._settlement(job.claim, result))
+
+    def _settlement(self, claim: Claim, result: PushResult) -> Settlement:
+        history = [] if result.outcome is Outcome.DELIVERED else claim.history()
+        # The jitter only spreads retries; nothing secret depends on it.
+        return Settlement(claim, result, next_step(result, history, self.line.policy, random.random()))  # noqa: S311
+
+    async def _push(self, claim: Claim, now: float) -> PushResult:
+        if claim.deadline - now < self.deadline_s:
+            return PushResult(Outcome.UNSENT, "its lease would not outlast the push", reached=False)
+        request = None
+        try:
+            if claim.probe:
+                self.line.renew()
+            contents = [read_content(record) for record in claim.records]
+            request = self.line.kind.request(contents[0][0], contents[0][1], [content[2] for content in contents])
+            return self.line.kind.read(await self.client.exchange(request))
+        except PushNotSent as error:
+            return PushResult(Outcome.FAILED, str(error), reached=False)
+        except PushUnanswered as error:
+            return PushResult(Outcome.UNKNOWN, str(error))
+        except Exception as error:  # noqa: BLE001 # a fault of ours must stop neither this coroutine nor the others
+            logger().exception("push.broken", channel=self.line.name)
+            outcome = Outcome.FAILED if request is None else Outcome.UNKNOWN
+            return PushResult(outcome, f"a fault in Pushlane: {type(error).__name__}", reached=request is not None)
+
+    def _log(self, claim: Claim, result: PushResult, duration_s: float) -> None:
+        delivered = result.outcome is Outcome.DELIVERED
+        (logger().info if delivered else logger().warning)(
+            "push.done",
+            channel=self.line.name,
+            conversation=claim.conversation.decode(),
+            size=len(claim.message_ids),
+            attempt=claim.attempt(),
+            outcome=result.outcome.name.lower(),
+            duration_ms=round(duration_s * 1000, 1),
+            **({} if delivered else {"detail": result.detail}),
+            **result.log,
+        )

@@ -1,0 +1,77 @@
+"""What an outcome means for its batch: pure decisions, without a clock and without Redis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pushlane.record import NO_REASON, REASON_CODES
+from pushlane_worker.outcome import Outcome, PushResult
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """A channel's patience. Ages count from when a message joined its conversation."""
+
+    max_attempts: int
+    max_age_s: float
+    backoff_base_s: float
+    backoff_cap_s: float
+    retry_after_cap_s: float
+    on_unknown: Literal["retry", "dead_letter"]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What one message has behind it, without the push that is being judged."""
+
+    attempts: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What to do with a batch.
+
+    Attributes:
+        wait_ms: How long its conversation waits, or for a throttled channel how long its gate stays closed; -1 when
+            the gate's own rule decides.
+        dead: One character a message: ``1`` for those to dead-letter.
+        reason: The record's code of why they die.
+    """
+
+    wait_ms: int = 0
+    dead: str = ""
+    reason: str = NO_REASON
+
+
+def backoff_s(policy: RetryPolicy, attempt: int, jitter: float) -> float:
+    """Full jitter: anything from 0 to base x 2^(attempt-1), at most the cap. ``jitter`` is in [0, 1)."""
+    # 2**32 times any base is past any cap; a larger exponent would only overflow.
+    return jitter * min(policy.backoff_cap_s, policy.backoff_base_s * 2.0 ** min(attempt - 1, 32))
+
+
+def next_step(result: PushResult, batch: Sequence[History], policy: RetryPolicy, jitter: float) -> NextStep:
+    """The next step for a batch whose push had this result."""
+    match result.outcome:
+        case Outcome.DELIVERED | Outcome.MISCONFIGURED | Outcome.UNSENT:
+            return NextStep()
+        case Outcome.THROTTLED:
+            # Less than a ms or a past date says nothing about when; asking again at once would be throttled again.
+            asked = max(result.retry_after_s or 0.0, 0.0)
+            return NextStep(wait_ms=round(1000 * min(asked, policy.retry_after_cap_s)) or -1)
+        case Outcome.REJECTED:
+            return NextStep(dead="1" * len(batch), reason=REASON_CODES["rejected"])
+        case Outcome.UNKNOWN if policy.on_unknown == "dead_letter":
+            return NextStep(dead="1" * len(batch), reason=REASON_CODES["unknown"])
+        case Outcome.FAILED | Outcome.UNKNOWN:
+            return _try_again(batch, policy, jitter)
+
+
+def _try_again(batch: Sequence[History], policy: RetryPolicy, jitter: float) -> NextStep:
+    spent = [message.attempts + 1 >= policy.max_attempts or message.age_s >= policy.max_age_s for message in batch]
+    head = max((message.attempts for message, gone in zip(batch, spent, strict=True) if not gone), default=0)
+    return NextStep(
+        wait_ms=0 if all(spent) else round(1000 * backoff_s(policy, head + 1, jitter)),
+        dead="".join("01"[gone] for gone in spent),
+        reason=REASON_CODES["exhausted"],
+    )

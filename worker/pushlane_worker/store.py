@@ -1,0 +1,223 @@
+"""The worker's side of the queue in Redis: turns and sweeps, each one script call.
+
+A drain numbers its turns. When the reply to one is lost, the same turn is sent again and Redis answers with the same
+claims and settles nothing twice (``lua/turn.lua``). A claim's ``deadline`` is on this process's monotonic clock,
+counted from before the turn was first sent, so that it is never later than the lease in Redis.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from pushlane.keys import BELL, channel_prefix
+from pushlane.record import HEADER_BYTES, Header, read_header
+from pushlane.scripts import source
+from pushlane_worker.outcome import MAX_DETAIL_CHARS, PushResult
+from pushlane_worker.retry import History, NextStep
+from pushlane_worker.telemetry import logger
+
+WORKER = "pushlane_worker"
+REDIS_TIMEOUT_S = 5.0
+_RETRY_FIRST_S = 0.05
+_RETRY_CAP_S = 1.0
+
+
+@dataclass(slots=True)
+class Claim:
+    """A leased batch: messages that stay at their conversation's head until a settle with this token."""
+
+    conversation: bytes
+    token: bytes
+    probe: bool
+    message_ids: Sequence[bytes]
+    records: Sequence[bytes]
+    claimed_ms: int
+    deadline: float
+
+    def attempt(self) -> int:
+        """Which push of its head this is, counted from 1."""
+        return read_header(self.records[0]).attempts + 1
+
+    def history(self) -> list[History]:
+        """What the messages have behind them, at the time of the claim."""
+        return [_history(read_header(record[:HEADER_BYTES]), self.claimed_ms) for record in self.records]
+
+
+def _history(header: Header, now_ms: int) -> History:
+    return History(header.attempts, (now_ms - header.joined_ms) / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A finished claim with what to do about it."""
+
+    claim: Claim
+    result: PushResult
+    step: NextStep
+    lost: bool = False
+
+    def arguments(self) -> tuple[bytes | int | str, ...]:
+        """One group of the arguments of ``lua/turn.lua``."""
+        return (
+            self.claim.conversation,
+            self.claim.token,
+            int(self.result.outcome),
+            self.step.wait_ms,
+            self.step.dead,
+            self.step.reason,
+            self.result.detail[:MAX_DETAIL_CHARS],
+            int(self.result.reached),
+            int(self.lost),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn's reply: ms until something can be claimed (0 now, -1 not before an outcome or an enqueue)."""
+
+    wait_ms: int
+    settled: Sequence[bool]
+    claims: Sequence[Claim]
+
+
+class ChannelGone(Exception):
+    """The channel is not registered in Redis (any more)."""
+
+
+@dataclass(slots=True)
+class _Scripts:
+    turn: Any
+    sweep: Any
+    register: Any
+
+
+@dataclass(slots=True)
+class Store:
+    """The scripts on one asyncio client. Belongs to one event loop."""
+
+    redis: redis.asyncio.Redis
+    _scripts: _Scripts = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = ("turn", "sweep", "register")
+        packages = (WORKER, WORKER, "pushlane")
+        self._scripts = _Scripts(
+            *(self.redis.register_script(source(name, package)) for name, package in zip(names, packages, strict=True))
+        )
+
+    @classmethod
+    def connect(cls, redis_url: str) -> "Store":
+        """A store with its own connections, made at the first call; every answer within 5 s or an error."""
+        return cls(
+            redis.asyncio.Redis.from_url(
+                redis_url,
+                socket_timeout=REDIS_TIMEOUT_S,
+                socket_connect_timeout=REDIS_TIMEOUT_S,
+                socket_keepalive=True,
+                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+            )
+        )
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
+        await self.redis.aclose()
+
+    async def register(self, channel: str, record: Mapping[str, str | int]) -> bool:
+        """Writes the channel's record; whether the channel was not registered before."""
+        fields = [item for pair in record.items() for item in pair]
+        return bool(await self._scripts.register(keys=[channel_prefix(channel), BELL], args=["", *fields]))
+
+    async def queue_of(self, channel: str) -> str | None:
+        """The Celery queue that the channel's drains go to; None when the channel is not registered."""
+        queue = await self.redis.hget(f"{channel_prefix(channel)}channel", "queue")
+        return _text(queue) if queue is not None else None
+
+    async def bell(self, timeout_s: float) -> str | None:
+        """The next channel that needs a drain, or None after the timeout."""
+        rung = await self.redis.bzpopmin(BELL, timeout=timeout_s)
+        return _text(rung[1]) if rung else None
+
+    async def sweep(self, channel: str) -> tuple[bool, list[Claim]]:
+        """Sweeps once: whether to go on at once, and the leases that ran out, as claims with headers for records.
+
+        Raises:
+            ChannelGone: When the channel is not registered.
+        """
+        reply = await self._scripts.sweep(keys=[channel_prefix(channel), BELL], args=[""])
+        if reply[0] == -2:  # noqa: PLR2004 # the script's header says so
+            raise ChannelGone(channel)
+        if reply[0] < 0:
+            return False, []
+        return bool(reply[0]), [_claim(lease[0], lease[1], lease[2:], reply[2]) for lease in reply[1]]
+
+    async def turn(self, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists
+        """One call of ``lua/turn.lua``."""
+        return await self._scripts.turn(keys=[channel_prefix(channel), BELL], args=["", *arguments])
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _claim(
+    conversation: bytes,
+    token: bytes,
+    pairs: Sequence[bytes],
+    now_ms: int,
+    *,
+    probe: bool = False,
+    deadline: float = 0.0,
+) -> Claim:
+    return Claim(conversation, token, probe, pairs[::2], pairs[1::2], now_ms, deadline)
+
+
+@dataclass(slots=True)
+class Turns:
+    """The numbered turns of one drain."""
+
+    store: Store
+    channel: str
+    lease_s: float
+    drain: str = field(default_factory=lambda: secrets.token_hex(8))
+    number: int = 0
+
+    async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
+        """Settles, then claims up to ``free`` batches; ``busy`` pushes are still in flight.
+
+        Tries until Redis answers: what it settles may not be forgotten, and what it claimed may not be claimed twice.
+
+        Raises:
+            ChannelGone: When the channel is not registered.
+        """
+        started = time.monotonic()
+        arguments = [self.drain, self.number, free, busy, round(self.lease_s * 1000)]
+        for settlement in settlements:
+            arguments += settlement.arguments()
+        reply = await self._insist(arguments)
+        self.number += 1
+        if reply[0] == -2:  # noqa: PLR2004 # the script's header says so
+            raise ChannelGone(self.channel)
+        wait, settled, claims, now = reply
+        deadline = started + self.lease_s
+        return Turn(
+            wait,
+            [status == 1 for status in settled],
+            [_claim(claim[0], claim[1], claim[3:], now, probe=claim[2] == 1, deadline=deadline) for claim in claims],
+        )
+
+    async def _insist(self, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists
+        pause = _RETRY_FIRST_S
+        while True:
+            try:
+                return await self.store.turn(self.channel, arguments)
+            except redis.RedisError as error:
+                logger().warning("turn.unanswered", channel=self.channel, turn=self.number, problem=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _RETRY_CAP_S)

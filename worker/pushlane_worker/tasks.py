@@ -1,0 +1,156 @@
+"""The tasks: each parses its arguments, calls one function and maps the result to a state that monitors understand."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from billiard.process import current_process
+from celery import Task, signals
+from celery.exceptions import Ignore
+
+from pushlane_worker.celery import app
+from pushlane_worker.dispatcher import DispatcherStep
+from pushlane_worker.drain import Report
+from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed, SettingsError
+from pushlane_worker.loop import LoopThread
+from pushlane_worker.outcome import Outcome
+from pushlane_worker.settings import Settings, load_settings
+from pushlane_worker.telemetry import configure, logger
+
+REFUSED_POOLS = ("gevent", "eventlet")
+POSTPONED = (Outcome.FAILED, Outcome.THROTTLED, Outcome.MISCONFIGURED, Outcome.UNKNOWN)
+
+app.steps["worker"].add(DispatcherStep)
+
+
+class DrainTask(Task):  # type: ignore[misc] # celery has no types
+    """Holds the loop thread of its process, made at the first drain: after the fork."""
+
+    _loop: LoopThread | None = None
+    _making = threading.Lock()  # a pool of threads may run two first drains at once
+    _running = 0
+
+    def loop(self) -> LoopThread:
+        """The process's loop thread."""
+        with self._making:
+            if self._loop is None:
+                settings = load_settings()
+                configure(settings)
+                self._loop = LoopThread(settings)
+                if _in_pool_child():
+                    signal.signal(signal.SIGTERM, self._on_sigterm)
+            return self._loop
+
+    def stop_claiming(self) -> None:
+        """Ends the claiming of the process's drains."""
+        if self._loop is not None:
+            self._loop.stop_claiming()
+
+    def close(self) -> None:
+        """Settles what is in flight and ends the process's loop thread."""
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    def _on_sigterm(self, *_: object) -> None:
+        """A SIGTERM to the whole process group reaches pool children too, and would kill them in mid-push.
+
+        A busy child stops claiming, and its parent tells it when to exit. An idle one exits now, by the way that runs
+        ``worker_process_shutdown``.
+        """
+        self.stop_claiming()
+        if not self._running:
+            sys.exit(0)
+
+    def run_drain(self, channel: str, late: Callable[[Report], None]) -> Report:
+        """One drain, with the process marked busy."""
+        self._running += 1
+        try:
+            return self.loop().drain(channel, late)
+        finally:
+            self._running -= 1
+
+
+def _in_pool_child() -> bool:
+    return bool(current_process().name != "MainProcess")
+
+
+@app.task(name="pushlane.drain", bind=True, base=DrainTask, throws=(DrainError,))  # type: ignore[untyped-decorator]
+def drain(self: DrainTask, channel: str) -> dict[str, str | int | float]:
+    """Drains one channel for a slice. Its result counts pushes and messages; see ``drain.Report``."""
+    if channel not in load_settings().channels:
+        raise SettingsError(f"PUSHLANE_CHANNELS__{channel.upper()}", "is not set in this worker, which got its drain")
+    request = self.request
+    report = self.run_drain(channel, partial(_tell_late, self, request.id, request.hostname))
+    trouble = _trouble(report)
+    if trouble is None:
+        return report.as_result()
+    _send_event(self, request.id, request.hostname, report, trouble)
+    if isinstance(trouble, MessagesDeadLettered):
+        raise trouble
+    raise Ignore
+
+
+def _trouble(report: Report) -> DrainError | None:
+    if report.dead_lettered:
+        reason = report.details.get(Outcome.REJECTED) or next(iter(report.details.values()), "")
+        total = report.delivered + report.dead_lettered
+        return MessagesDeadLettered(report.channel, report.dead_lettered, total, reason)
+    counts = [(outcome, report.outcomes[outcome]) for outcome in POSTPONED if report.outcomes[outcome]]
+    if not counts:
+        return None
+    told = ", ".join(f"{count} {outcome.name.lower()} ({report.details.get(outcome, '')})" for outcome, count in counts)
+    return PushesPostponed(report.channel, told, report.next_ms / 1000 if report.next_ms >= 0 else None)
+
+
+def _tell_late(task: DrainTask, uuid: str, hostname: str, report: Report) -> None:
+    """The last word of a drain whose task ended with pushes in flight."""
+    _send_event(task, uuid, hostname, report, _trouble(report))
+
+
+def _send_event(task: DrainTask, uuid: str, hostname: str, report: Report, trouble: DrainError | None) -> None:
+    """Tells monitors a drain's state, with its counts as the result whatever the state is."""
+    fields: dict[str, Any] = {"result": repr(report.as_result())}
+    state = "task-succeeded"
+    if trouble is not None:
+        state = "task-failed" if isinstance(trouble, MessagesDeadLettered) else "task-retried"
+        fields |= {"exception": f"{type(trouble).__name__}: {trouble}", "traceback": ""}
+    try:
+        with task.app.events.default_dispatcher(hostname=hostname) as dispatcher:
+            dispatcher.send(state, uuid=uuid, **fields)
+    except Exception as error:  # noqa: BLE001 # a monitor that misses an event is no reason to fail a drain
+        logger().warning("drain.event_lost", channel=report.channel, problem=str(error) or type(error).__name__)
+
+
+def _checked(settings: Settings, pool: str) -> Settings:
+    if not settings.channels:
+        raise SettingsError("PUSHLANE_CHANNELS__<NAME>__KIND", "no channel is set, so there is nothing to push")
+    if any(refused in pool for refused in REFUSED_POOLS):
+        raise SettingsError("--pool", "gevent and eventlet do not work here; use prefork, threads or solo")
+    return settings
+
+
+@signals.celeryd_init.connect  # type: ignore[untyped-decorator]
+def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # celery has no types
+    """Stops the start of a worker with one line when a setting is wrong."""
+    try:
+        configure(_checked(load_settings(), str(getattr(instance, "pool_cls", ""))))
+    except SettingsError as error:
+        sys.stderr.write(f"pushlane: {error}\n")
+        raise SystemExit(2) from None
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def stop_claiming(**_: object) -> None:
+    """Threads and solo pools: their drains run in the worker's own process."""
+    drain.stop_claiming()
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+def close(**_: object) -> None:
+    """A process does not end before its pushes are settled."""
+    drain.close()
