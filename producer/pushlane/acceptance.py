@@ -77,7 +77,9 @@ def prepare(channel: str, limits: Limits, messages: Sequence[object], key: str |
 def check_key(key: str | None, count: int | None) -> None:
     """Raises InvalidMessage unless the key, or the longest of a list's element keys, is a valid one."""
     if key is not None:
-        check_idempotency_key(key if count is None else f"{key}/{max(count - 1, 0)}")
+        check_idempotency_key(key)
+        if count is not None:
+            check_idempotency_key(f"{key}/{max(count - 1, 0)}")
 
 
 def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:

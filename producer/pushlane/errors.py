@@ -27,6 +27,18 @@ class PushlaneError(Exception):
 
     receipts: tuple[Receipt, ...] = ()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Pickled by its facts: an exception that composes its message can not be made again from it, and one that can
+        # not be pickled reaches Celery's parent process as its base class.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[PushlaneError], args: tuple[object, ...], facts: dict[str, object]) -> PushlaneError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
 
 class InvalidMessage(PushlaneError, ValueError):
     """A message, key or option breaks a rule. The offending text itself is never part of the error.

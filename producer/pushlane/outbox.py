@@ -51,6 +51,8 @@ class Producer:
             # Once more on a fresh connection when the pooled one had died; a time-out is never tried again.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
+        # Records are bytes, whatever the address asks for.
+        self._redis.connection_pool.connection_kwargs["decode_responses"] = False
         self._limits = LimitsCache()
         self._enqueue = self._redis.register_script(source("enqueue"))
         self._read_status = self._redis.register_script(source("status"))
@@ -138,6 +140,8 @@ class AsyncProducer:
             socket_connect_timeout=timeout,
             retry=AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
+        # Records are bytes, whatever the address asks for.
+        self._redis.connection_pool.connection_kwargs["decode_responses"] = False
         self._limits = LimitsCache()
         self._enqueue = self._redis.register_script(source("enqueue"))
         self._read_status = self._redis.register_script(source("status"))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from hypothesis import settings
-from hypothesis.stateful import run_state_machine_as_test
-from support.queue_machine import QueueMachine
+from support.queue_machine import walk
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -17,4 +15,4 @@ WALKS = settings(max_examples=60, stateful_step_count=50, deadline=None, databas
 
 def test_the_queue_keeps_its_promises_on_any_walk(redis: Redis) -> None:
     """Conservation, order, one place a conversation, bounded duplicates, no forgotten room, exact counters."""
-    run_state_machine_as_test(partial(QueueMachine, redis), settings=WALKS)
+    walk(redis, WALKS)

@@ -102,6 +102,18 @@ def test_a_repeated_turn_keeps_back_claims_that_are_not_its_own_any_more(redis: 
     assert queue.repeat().batches == ["b1"]
 
 
+def test_a_turn_that_was_held_up_on_the_way_changes_nothing(redis: Redis) -> None:
+    """A copy of an older turn that arrives after its repeat claims nothing: its reply has no reader."""
+    queue = Queue(redis)
+    queue.turn(busy=1)
+    held_up = queue.sent()
+    queue.turn(busy=1)
+    queue.enqueue("a", "a1")
+    late = queue.send(held_up)
+    assert (late.claims, queue.places("a")) == ((), ["ready"])
+    assert queue.turn().batches == ["a1"]
+
+
 def test_conversations_take_strict_turns(redis: Redis) -> None:
     """A room with 1,000 messages delays the others by one push, not by a hundred."""
     queue = Queue(redis)

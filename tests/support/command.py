@@ -1,6 +1,7 @@
 """The ``pushlane`` command as a user types it: a process of its own, in a folder without a configuration file."""
 
 import subprocess
+from collections.abc import Mapping
 
 from support.processes import environment, installed
 
@@ -8,13 +9,19 @@ TIMEOUT_S = 50.0
 EMPTY_FOLDER = "/"
 
 
-def pushlane(*arguments: str, stdin: bytes = b"", timeout_s: float = TIMEOUT_S, **settings: str) -> "Ended":
-    """Runs the command to its end, with these settings as its ``PUSHLANE_`` variables."""
-    variables = {f"PUSHLANE_{name.upper()}": value for name, value in settings.items()}
+def pushlane(
+    *arguments: str,
+    redis_url: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout_s: float = TIMEOUT_S,
+) -> "Ended":
+    """Runs the command to its end, with these variables and the address of a queue in its environment."""
+    address = {} if redis_url is None else {"PUSHLANE_REDIS_URL": redis_url}
     process = subprocess.run(
         [installed("pushlane"), *arguments],
         input=stdin,
-        env=environment(**variables),
+        env=environment(**address, **(settings or {})),
         cwd=EMPTY_FOLDER,
         capture_output=True,
         timeout=timeout_s,

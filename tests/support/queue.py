@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _Argument = bytes | int | str
 EPOCH_MS = 1_700_000_000_000
 LEASE_MS = 30_000
+SWEEPER = "sweeper"
+"""A dispatcher's own drain, which settles what a sweep listed. Its turns begin with 1: turn 0 would answer a ring."""
 LOST = PushResult(Outcome.UNKNOWN, "its lease ran out")
 _OWNERS = {"enqueue": "pushlane", "register": "pushlane", "status": "pushlane", "turn": WORKER, "sweep": WORKER}
 
@@ -113,7 +115,7 @@ class Queue:
         self._scripts = {
             name: self.redis.register_script(scripts.source(name, package)) for name, package in _OWNERS.items()
         }
-        self._turns: defaultdict[str, int] = defaultdict(int)
+        self._turns: defaultdict[str, int] = defaultdict(int, {SWEEPER: 1})
         self._last: dict[str, list[_Argument]] = {}
         self.register()
 
@@ -155,7 +157,15 @@ class Queue:
 
     def repeat(self, drain: str = "d") -> Turn:
         """The drain's last turn once more, as after a lost reply."""
-        wait_ms, settled, claims, now = self._call("turn", *self._last[drain])
+        return self.send(self.sent(drain))
+
+    def sent(self, drain: str = "d") -> Sequence[_Argument]:
+        """The drain's last turn as it went over the wire."""
+        return self._last[drain]
+
+    def send(self, arguments: Sequence[_Argument]) -> Turn:
+        """A turn as it went over the wire."""
+        wait_ms, settled, claims, now = self._call("turn", *arguments)
         assert now == self.now
         return Turn(
             wait_ms, tuple(settled), tuple(self._claim(claim[:2], claim[2] == 1, claim[3:]) for claim in claims)
@@ -182,8 +192,7 @@ class Queue:
     def expire(self, claims: Sequence[Claim], *, dead: str = "", wait_ms: int = 0) -> Turn:
         """Settles what a sweep listed, as a dispatcher does."""
         lost = (settle(claim, Outcome.UNKNOWN, dead=dead, wait_ms=wait_ms, reason="a", lost=True) for claim in claims)
-        self._turns["sweeper"] = max(self._turns["sweeper"], 1)
-        return self.turn(*lost, drain="sweeper", free=0)
+        return self.turn(*lost, drain=SWEEPER, free=0)
 
     def status(self, message_id: str) -> tuple[Header, bool] | None:
         """A message's header, and whether a push of it is in flight; None when it is not known."""

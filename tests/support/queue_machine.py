@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from support.queue import LEASE_MS, LOST, Queue, Turn, room
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from support.queue import LEASE_MS, LOST, SWEEPER, Queue, Turn, room
 from support.queue_model import MAX_ATTEMPTS, MAX_LEASE_MS, Flight, Message, Model
 from support.queue_snapshot import Snapshot, take
 
@@ -18,6 +18,7 @@ from pushlane_worker.store import Settlement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hypothesis import settings
     from redis import Redis
 
     from pushlane_worker.store import Claim
@@ -100,6 +101,16 @@ class QueueMachine(RuleBasedStateMachine):
             self.model.accept(flight)
         self._turn(flight.drain, [(flight, self._settlement(flight.claim, outcome, jitter))], free)
 
+    @precondition(lambda self: self._zombies())
+    @rule(share=_share, outcome=_outcomes, jitter=_share)
+    def settle_a_zombie(self, share: float, outcome: Outcome, jitter: float) -> None:
+        """A worker wakes up and settles with a token that is no longer the current one."""
+        zombies = self._zombies()
+        flight = zombies[int(share * len(zombies))]
+        if outcome is Outcome.DELIVERED:
+            self.model.accept(flight)
+        self._turn(flight.drain, [(flight, self._settlement(flight.claim, outcome, jitter))], 0)
+
     @precondition(lambda self: self._flying())
     @rule(share=_share)
     def arrive(self, share: float) -> None:
@@ -126,9 +137,11 @@ class QueueMachine(RuleBasedStateMachine):
         """A dispatcher sweeps."""
         self._sweep(jitter=0.5)
 
-    @rule(jitter=_share)
-    def sweep_a_while(self, jitter: float) -> None:
-        """Seven sweeps without a break: leases that ran out are found."""
+    @rule(jitter=_share, late=st.booleans())
+    def sweep_a_while(self, jitter: float, late: bool) -> None:  # noqa: FBT001 # drawn
+        """Seven sweeps without a break: leases that ran out are found, and their drains become zombies."""
+        if late:
+            self._move_clock(LEASE_MS + 1)
         for _ in range(7):
             self._move_clock(SWEEP_MS)
             self._sweep(jitter)
@@ -204,6 +217,9 @@ class QueueMachine(RuleBasedStateMachine):
     def _flying(self, drain: str | None = None) -> list[Flight]:
         return [flight for flight in self.model.flights if flight.drain and drain in (None, flight.drain)]
 
+    def _zombies(self) -> list[Flight]:
+        return [flight for flight in self._flying() if self.model.leases.get(room(flight.claim)) is not flight]
+
     def _flight(self, claim: Claim) -> Flight:
         return next(flight for flight in self.model.flights if flight.claim.token == claim.token)
 
@@ -258,7 +274,17 @@ class QueueMachine(RuleBasedStateMachine):
             )
         if settled:
             drains = [flight.drain for flight, _ in settled]
-            self._turn("sweeper", settled, 0)
+            self._turn(SWEEPER, settled, 0)
             # Their drains may live, and settle with an old token one day.
             for (flight, _), drain in zip(settled, drains, strict=True):
                 flight.drain = drain
+
+
+def walk(redis: Redis, how: settings) -> None:
+    """Runs the machine on this server."""
+
+    class Walk(QueueMachine):
+        def __init__(self) -> None:
+            super().__init__(redis)
+
+    run_state_machine_as_test(Walk, settings=how)

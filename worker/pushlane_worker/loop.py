@@ -24,6 +24,9 @@ from pushlane_worker.telemetry import logger
 SETTLE_S = 5.0
 """What settling may take beyond the last push's deadline when the process ends."""
 
+TURN_S = 5.0
+"""How long a task waits beyond its slice for Redis to answer a turn."""
+
 Late = Callable[[Report], None]
 
 
@@ -56,13 +59,21 @@ class LoopThread:
     def drain(self, channel: str, late: Late) -> Report:
         """Runs one drain's claiming phase and returns its report so far.
 
+        While Redis does not answer, that phase can not end; then this returns ``TURN_S`` after the slice, and the drain
+        goes on without its task.
+
         Args:
             channel: The channel's name, one of the settings'.
-            late: Called from the loop's thread pool with the final report, if pushes were still in flight.
+            late: Called from another thread with the final report, if more was counted after the return.
         """
-        future = asyncio.run_coroutine_threadsafe(self._drain(channel, late), self._loop)
-        # No time limit: a drain ends with its slice, but for one turn that waits for Redis to answer.
-        return future.result()
+        report = Report(channel)
+        future = asyncio.run_coroutine_threadsafe(self._drain(report, late), self._loop)
+        try:
+            future.result(self.settings.slice_s + TURN_S)
+        except TimeoutError:
+            report.ended = "slice"
+            future.add_done_callback(lambda _: late(report))
+        return report
 
     def stop_claiming(self) -> None:
         """Ends the claiming of all drains now and gives back what was not sent. Safe in a signal handler."""
@@ -96,8 +107,8 @@ class LoopThread:
         await self._client.aclose()
         await self._store.aclose()
 
-    async def _drain(self, channel: str, late: Late) -> Report:
-        report = Report(channel)
+    async def _drain(self, report: Report, late: Late) -> None:
+        channel = report.channel
         drain = Drain(
             turns=Turns(self._store, channel, self.settings.lease_s),
             pushers=self._pushers_of(channel),
@@ -116,7 +127,6 @@ class LoopThread:
                 self._forget(drain)
             else:
                 self._loop.create_task(self._settle(drain, late))
-        return report
 
     async def _settle(self, drain: Drain, late: Late) -> None:
         try:

@@ -49,7 +49,7 @@ class Pushers:
     def submit(self, job: Job) -> None:
         """Queues a claim; its ``done`` is called in the loop, once, whatever happens."""
         self._jobs.put_nowait(job)
-        # One more coroutine for each job that finds none waiting, up to the count: an idle channel costs nothing.
+        # Made with the first jobs: a channel that is never used has none.
         if len(self._tasks) < self.count:
             self._tasks.append(asyncio.get_running_loop().create_task(self._work()))
 

@@ -81,7 +81,7 @@ def _in_pool_child() -> bool:
 @app.task(name="pushlane.drain", bind=True, base=DrainTask, throws=(DrainError,))  # type: ignore[untyped-decorator]
 def drain(self: DrainTask, channel: str) -> dict[str, str | int | float]:
     """Drains one channel for a slice. Its result counts pushes and messages; see ``drain.Report``."""
-    if channel not in load_settings().channels:
+    if channel not in self.loop().settings.channels:
         raise SettingsError(f"PUSHLANE_CHANNELS__{channel.upper()}", "is not set in this worker, which got its drain")
     request = self.request
     report = self.run_drain(channel, partial(_tell_late, self, request.id, request.hostname))

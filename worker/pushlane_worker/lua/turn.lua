@@ -31,6 +31,10 @@ local turn_key = prefix .. 'turn:' .. drain
 local function repeated()
   local last = redis.call('GET', turn_key)
   local number, settled, listed = string.match(last or '', '^(%d+)\n(%d*)\n(.*)$')
+  -- An older turn was held up on the way, and repeated since on another connection: its claims would be nobody's.
+  if number and tonumber(number) > tonumber(turn) then
+    return { 0, {}, {}, now }
+  end
   if number ~= turn then
     return nil
   end

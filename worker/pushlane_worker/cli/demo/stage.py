@@ -36,6 +36,8 @@ FLOWER_PORT = 5555
 FAILURES = "0.05"
 LATENCY_S = "0.02"
 _KEYS = ("channel", "ready", "delayed", "leases", "claims", "rate", "gate", "dead", "unknown", "counters", "sweep")
+_KOMBU = ("", "_kombu.binding.", "_kombu.binding_permanent.")
+"""What Celery keeps of a queue: its messages and who is bound to it."""
 
 Tell = Callable[[str], None]
 
@@ -70,9 +72,9 @@ def stage(sabotage: str | None, tell: Tell, *, flower: bool) -> Iterator[Stage]:
         settings = _settings(redis_url, broker_url, channel, api_url)
         (folder / "demo.toml").write_text(settings, encoding="utf-8")
         env = _environment(folder)
-        flower_url = exits.enter_context(_flower(env, folder)) if flower else None
         process = exits.enter_context(_worker(env, folder, channel))
         tell(f"worker: celery -A pushlane_worker worker, pid {process.pid}")
+        flower_url = exits.enter_context(_flower(env, folder)) if flower else None
         running = Stage(redis_url, channel, FakeApiClient(api_url), process, folder, flower_url)
         _wait(lambda: _registered(running), "the worker to start")
         yield running
@@ -97,7 +99,7 @@ def _redis(tell: Tell) -> Iterator[tuple[str, str, str]]:
 def _forget(url: str, channel: str) -> None:
     """Leaves nothing of the demo on the user's Redis but records that expire by themselves."""
     with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=2) as client:
-        client.delete(*(f"{channel_prefix(channel)}{name}" for name in _KEYS), channel, f"_kombu.binding.{channel}")
+        client.delete(*(f"{channel_prefix(channel)}{name}" for name in _KEYS), *(f"{name}{channel}" for name in _KOMBU))
 
 
 @contextlib.contextmanager

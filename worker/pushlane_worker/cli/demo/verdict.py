@@ -30,13 +30,13 @@ class Verdict:
         if self.missing:
             yield f"{self.missing:,} of {self.accepted:,} accepted messages never arrived"
         if self.dead_letters:
-            yield f"{self.dead_letters:,} messages are dead letters"
+            yield f"{self.dead_letters:,} dead letters"
         if self.duplicates:
-            yield f"{self.duplicates:,} messages arrived more than once"
+            yield f"{self.duplicates:,} arrivals of messages that had arrived before"
         if self.order_breaks:
-            yield f"{self.order_breaks:,} messages arrived out of the order of their Receipt.sequence"
+            yield f"{self.order_breaks:,} arrivals out of the order of Receipt.sequence"
         if self.strangers:
-            yield f"{self.strangers:,} messages arrived that nobody sent"
+            yield f"{self.strangers:,} arrivals that nobody sent"
 
     def rows(self) -> Mapping[str, str]:
         """The table."""

@@ -1,0 +1,226 @@
+"""The tests of the tests: each of these edits breaks a promise of the queue, and something must notice.
+
+A mutant is a textual edit of the scripts as they are sent to Redis. Most are found by the random walks of
+``support.queue_machine``; those that need an exact moment name the test that finds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import Phase, Verbosity, settings
+from integration import test_gate, test_rate, test_settle, test_sweep, test_turn, test_wakeup
+from redis.exceptions import ResponseError
+from support.queue_machine import walk
+
+from pushlane import scripts
+from pushlane_worker.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+
+WALKS = settings(
+    max_examples=200,
+    stateful_step_count=50,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=(Phase.generate,),  # shrinking takes a hundred times as long as finding
+    report_multiple_bugs=False,
+    verbosity=Verbosity.quiet,
+)
+NOTICED = (AssertionError, LookupError, ValueError, ResponseError)
+
+
+def _walks(redis: Redis) -> None:
+    walk(redis, WALKS)
+
+
+def _tombstone(redis: Redis) -> None:
+    test_settle.test_a_delivered_message_leaves_a_tombstone(redis, 60_000, 86_400_000, 86_390_000)
+
+
+def _epoch(redis: Redis) -> None:
+    test_gate.test_an_outcome_from_before_the_gates_last_change_moves_it_no_more(redis, Outcome.DELIVERED)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """An edit of the scripts: ``old`` becomes ``new`` wherever it stands."""
+
+    name: str
+    old: str
+    new: str
+    found_by: Callable[[Redis], None] = _walks
+
+
+_POP = "redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)"
+_TAIL = "tail(prefix, bell, channel, {}, now, {})"
+_LISTEN = "redis.call('ZADD', listeners, now + LISTEN_MS, drain)"
+
+MUTANTS = (
+    # The queue's truth.
+    Mutant("a claim pops", "    write_lease(prefix, gate,", f"    {_POP}\n    write_lease(prefix, gate,"),
+    Mutant("a settle checks no token", "if held ~= token then", "if false then"),
+    Mutant(
+        "a claimed conversation stays ready",
+        "  redis.call('ZREM', prefix .. 'ready', conversation)\n  redis",
+        "  redis",
+    ),
+    Mutant("an enqueue readies a leased conversation", "conversation, id) == 1 then", "conversation, id) > 0 then"),
+    Mutant("a settle keeps the lease", "  redis.call('ZREM', prefix .. 'leases', conversation)\n", ""),
+    Mutant("a settle keeps the claim", "  redis.call('HDEL', prefix .. 'claims', conversation)\n", ""),
+    Mutant("a settle does not place", "  place(prefix, conversation, now, due)\n", ""),
+    Mutant(
+        "an empty conversation keeps its place", "if not drop_final_heads(prefix, conversation) then", "if false then"
+    ),
+    Mutant(
+        "an enqueue does not ready", "      set_ready(prefix, conversation)\n    end\n    reply", "    end\n    reply"
+    ),
+    Mutant(
+        "what is due stays delayed", "    redis.call('ZREM', prefix .. 'delayed', conversation)\n    set", "    set"
+    ),
+    Mutant("a repeated turn runs again", "if again then", "if false then"),
+    Mutant(
+        "a repeated enqueue is new",
+        "elseif string.sub(header, 111, 134)",
+        "elseif true then fresh = fresh + 1\n  elseif string.sub(header, 111, 134)",
+    ),
+    Mutant("a batch mixes senders", "head ~= address or ", ""),
+    Mutant("a batch has no limit", "0, limit - 1)", "0, -1)"),
+    Mutant(
+        "losses are not counted", "settled.lost and math.min(tonumber(string.sub(record, 9, 10)) + 1, 99) or 0", "0"
+    ),
+    Mutant("losses are never forgotten", "+ 1, 99) or 0", "+ 1, 99) or tonumber(string.sub(record, 9, 10))"),
+    Mutant("attempts are not counted", "tonumber(string.sub(record, 5, 8)) + 1", "tonumber(string.sub(record, 5, 8))"),
+    Mutant("followers die too", "if string.sub(settled.dead, i, i) == '1' then", "if settled.dead ~= '' then"),
+    Mutant("the dead count as waiting", "    count('depth', -died)\n", ""),
+    Mutant(
+        "an older turn runs again",
+        "if number and tonumber(number) > tonumber(turn) then",
+        "if false then",
+        test_turn.test_a_turn_that_was_held_up_on_the_way_changes_nothing,
+    ),
+    Mutant(
+        "a claimed conversation goes first again",
+        "'ready', turn, conversation",
+        "'ready', -turn, conversation",
+        test_turn.test_conversations_take_strict_turns,
+    ),
+    Mutant(
+        "a tombstone forgets the idempotency window",
+        "channel.retention_ms, accepted + channel.idempotency_ms - now, 1)",
+        "channel.retention_ms, 1)",
+        _tombstone,
+    ),
+    # Clocks.
+    Mutant("no guard on the gate's clock", "if wait > longest then", "if false then"),
+    Mutant("no guard on a lease's clock", "if #conversations == 0 then", "if false then"),
+    Mutant("no guard on a backoff's clock", "  make_ready(prefix, void)\n", ""),
+    Mutant("no guard on the rate window's clock", " and ended <= now) then", ") then"),
+    Mutant(
+        "no guard on a listener's clock",
+        "  redis.call('ZREMRANGEBYSCORE', listeners, '(' .. (now + LISTEN_MS), '+inf')\n",
+        "",
+        test_wakeup.test_a_listener_from_the_future_is_void,
+    ),
+    Mutant(
+        "no guard on a ring's clock",
+        "now - pending >= 0 and ",
+        "",
+        test_wakeup.test_a_ring_in_the_future_counts_as_lost,
+    ),
+    Mutant(
+        "leases are taken at once",
+        "if now - since < UNBROKEN_MS then",
+        "if false then",
+        test_sweep.test_a_gap_between_sweeps_starts_the_five_seconds_anew,
+    ),
+    Mutant(
+        "a lease is taken before its time",
+        "ZRANGEBYSCORE', leases, '-inf', now,",
+        "ZRANGEBYSCORE', leases, '-inf', now + 20000,",
+    ),
+    # The gate and the pace.
+    Mutant("old outcomes move the gate", "if epoch ~= gate.epoch then", "if false then", _epoch),
+    Mutant(
+        "many probes at once",
+        "gate.probe, gate.dirty = token, true",
+        "gate.dirty = true",
+        test_gate.test_a_broken_gate_lets_one_probe_through_at_a_time,
+    ),
+    Mutant(
+        "the cap holds nobody",
+        "math.min(free, room, gate.cap - count_pushing(prefix, channel, now))",
+        "math.min(free, room)",
+        test_turn.test_all_drains_together_claim_no_more_than_the_gates_cap,
+    ),
+    Mutant(
+        "a break's end releases nothing",
+        "gate.release = delayed",
+        "gate.release = 0",
+        test_gate.test_a_delivered_probe_opens_the_gate_and_releases_what_it_delayed,
+    ),
+    Mutant("a push leaves no trace in the window", "    redis.call('RPUSH', prefix .. 'rate', now)\n", ""),
+    Mutant(
+        "pushes in flight need no place",
+        "redis.call('LLEN', prefix .. 'rate') + leased",
+        "redis.call('LLEN', prefix .. 'rate')",
+        test_rate.test_a_push_holds_its_place_until_a_window_after_its_end,
+    ),
+    # Wake-ups.
+    Mutant("an enqueue does not ring", _TAIL.format("nil", 0) + "\nreturn reply", "return reply"),
+    Mutant("a turn does not ring", _TAIL.format("gate", "free == 0 and SOON_MS or 0"), ""),
+    Mutant("a sweep does not ring", _TAIL.format("gate", "SOON_MS"), ""),
+    Mutant(
+        "a registration does not ring",
+        "tail(prefix, bell, load_channel(prefix), nil, now, 0)",
+        "",
+        test_wakeup.test_a_registration_rings_for_work_that_waits,
+    ),
+    Mutant("a full drain listens", "if claimed < free and not leaves then", "if not leaves then"),
+    Mutant(
+        "a drain that left listens",
+        "if claimed < free and not leaves then",
+        "if claimed < free then",
+        test_wakeup.test_a_drain_that_leaves_idle_is_off_the_listeners_in_the_same_call,
+    ),
+    Mutant("nobody listens", _LISTEN, "", test_wakeup.test_a_drain_with_a_free_place_needs_no_ring),
+    Mutant(
+        "a ring is never answered",
+        "  redis.call('DEL', prefix .. 'pending')\n",
+        "",
+        test_wakeup.test_a_drains_first_turn_answers_the_ring,
+    ),
+    Mutant("a lost ring is waited for", "now - pending < TICKET_MS", "true"),
+)
+
+
+@pytest.fixture
+def mutate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mutant], None]:
+    """Makes every script that a test loads from now on a mutant."""
+    original = scripts.source
+
+    def apply(mutant: Mutant) -> None:
+        names = {"enqueue": "pushlane", "register": "pushlane", "turn": "pushlane_worker", "sweep": "pushlane_worker"}
+        applies = any(mutant.old in original(name, package) for name, package in names.items())
+        assert applies, f"no script holds {mutant.old!r}: this mutant tests nothing any more"
+
+        def source(name: str, package: str = scripts.PRODUCER, *, shebang: bool = True) -> str:
+            return original(name, package, shebang=shebang).replace(mutant.old, mutant.new)
+
+        monkeypatch.setattr(scripts, "source", source)
+
+    return apply
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_broken_queue_is_noticed(redis: Redis, mutate: Callable[[Mutant], None], mutant: Mutant) -> None:
+    """An edit that breaks a promise fails the random walks or the exact test."""
+    mutate(mutant)
+    with pytest.raises(NOTICED):
+        mutant.found_by(redis)
