@@ -35,6 +35,9 @@ PREFIX = f"pushlane:{SCHEMA}:"
 BELL = f"{PREFIX}bell"
 """zset: channels that need a drain, once each, by the ms of the ring; till empty."""
 
+CHANNELS = f"{PREFIX}channels"
+"""set: the names of the registered channels, for operators; for ever."""
+
 _PERMANENT = (b"conversation:", b"message:")
 _PERMANENT_NAMES = frozenset(
     [b"channel", b"ready", b"delayed", b"leases", b"claims", b"gate", b"dead", b"unknown", b"counters", b"sweep"]
@@ -48,7 +51,7 @@ def channel_prefix(channel: str) -> str:
 
 def is_permanent(key: bytes) -> bool:
     """Whether the key may stand without an expiry: what the queue's truth is made of, and what is empty when idle."""
-    if key == BELL.encode():
+    if key in {BELL.encode(), CHANNELS.encode()}:
         return True
     name = key.partition(b"}:")[2]
     return name in _PERMANENT_NAMES or name.startswith(_PERMANENT)

@@ -44,6 +44,10 @@ def _tombstone(redis: Redis) -> None:
     test_settle.test_a_delivered_message_leaves_a_tombstone(redis, 60_000, 86_400_000, 86_390_000)
 
 
+def _gate_clock(redis: Redis) -> None:
+    test_gate.test_a_clock_that_steps_back_keeps_no_gate_closed(redis, "failing")
+
+
 def _epoch(redis: Redis) -> None:
     test_gate.test_an_outcome_from_before_the_gates_last_change_moves_it_no_more(redis, Outcome.DELIVERED)
 
@@ -76,10 +80,15 @@ MUTANTS = (
     Mutant("a settle keeps the claim", "  redis.call('HDEL', prefix .. 'claims', conversation)\n", ""),
     Mutant("a settle does not place", "  place(prefix, conversation, now, due)\n", ""),
     Mutant(
-        "an empty conversation keeps its place", "if not drop_final_heads(prefix, conversation) then", "if false then"
+        "an empty conversation keeps its place",
+        "if not drop_final_heads(prefix, conversation) then",
+        "if false then",
+        _tombstone,
     ),
     Mutant(
-        "an enqueue does not ready", "      set_ready(prefix, conversation)\n    end\n    reply", "    end\n    reply"
+        "an enqueue does not ready",
+        "      set_ready(prefix, conversation)\n    end\n  end\n  reply",
+        "    end\n  end\n  reply",
     ),
     Mutant(
         "what is due stays delayed", "    redis.call('ZREM', prefix .. 'delayed', conversation)\n    set", "    set"
@@ -87,18 +96,28 @@ MUTANTS = (
     Mutant("a repeated turn runs again", "if again then", "if false then"),
     Mutant(
         "a repeated enqueue is new",
-        "elseif string.sub(header, 111, 134)",
-        "elseif true then fresh = fresh + 1\n  elseif string.sub(header, 111, 134)",
+        "if header ~= '' then\n    known",
+        "if header ~= '' then fresh = fresh + 1 elseif false then\n    known",
     ),
     Mutant("a batch mixes senders", "head ~= address or ", ""),
-    Mutant("a batch has no limit", "0, limit - 1)", "0, -1)"),
+    Mutant("a batch has no limit", "0, limit - 1)", "0, -1)", test_turn.test_a_batch_holds_at_most_ten_messages),
     Mutant(
         "losses are not counted", "settled.lost and math.min(tonumber(string.sub(record, 9, 10)) + 1, 99) or 0", "0"
     ),
-    Mutant("losses are never forgotten", "+ 1, 99) or 0", "+ 1, 99) or tonumber(string.sub(record, 9, 10))"),
+    Mutant(
+        "losses are never forgotten",
+        "+ 1, 99) or 0",
+        "+ 1, 99) or tonumber(string.sub(record, 9, 10))",
+        test_settle.test_losses_count_only_in_a_row,
+    ),
     Mutant("attempts are not counted", "tonumber(string.sub(record, 5, 8)) + 1", "tonumber(string.sub(record, 5, 8))"),
     Mutant("followers die too", "if string.sub(settled.dead, i, i) == '1' then", "if settled.dead ~= '' then"),
-    Mutant("the dead count as waiting", "    count('depth', -died)\n", ""),
+    Mutant(
+        "the dead count as waiting",
+        "    count('depth', -died)\n",
+        "",
+        test_settle.test_the_counters_are_what_a_recount_gives,
+    ),
     Mutant(
         "an older turn runs again",
         "if number and tonumber(number) > tonumber(turn) then",
@@ -118,10 +137,25 @@ MUTANTS = (
         _tombstone,
     ),
     # Clocks.
-    Mutant("no guard on the gate's clock", "if wait > longest then", "if false then"),
-    Mutant("no guard on a lease's clock", "if #conversations == 0 then", "if false then"),
-    Mutant("no guard on a backoff's clock", "  make_ready(prefix, void)\n", ""),
-    Mutant("no guard on the rate window's clock", " and ended <= now) then", ") then"),
+    Mutant("no guard on the gate's clock", "if wait > longest then", "if false then", _gate_clock),
+    Mutant(
+        "no guard on a lease's clock",
+        "if #conversations == 0 then",
+        "if false then",
+        test_sweep.test_a_lease_that_ends_too_far_in_the_future_is_void,
+    ),
+    Mutant(
+        "no guard on a backoff's clock",
+        "  make_ready(prefix, void)\n",
+        "",
+        test_turn.test_a_backoff_longer_than_the_longest_is_void,
+    ),
+    Mutant(
+        "no guard on the rate window's clock",
+        " and ended <= now + 1) then",
+        ") then",
+        test_rate.test_a_clock_that_steps_back_closes_no_window,
+    ),
     Mutant(
         "no guard on a listener's clock",
         "  redis.call('ZREMRANGEBYSCORE', listeners, '(' .. (now + LISTEN_MS), '+inf')\n",
@@ -165,7 +199,7 @@ MUTANTS = (
         "gate.release = 0",
         test_gate.test_a_delivered_probe_opens_the_gate_and_releases_what_it_delayed,
     ),
-    Mutant("a push leaves no trace in the window", "    redis.call('RPUSH', prefix .. 'rate', now)\n", ""),
+    Mutant("a push leaves no trace in the window", "    redis.call('RPUSH', prefix .. 'rate', now + 1)\n", ""),
     Mutant(
         "pushes in flight need no place",
         "redis.call('LLEN', prefix .. 'rate') + leased",
@@ -174,7 +208,12 @@ MUTANTS = (
     ),
     # Wake-ups.
     Mutant("an enqueue does not ring", _TAIL.format("nil", 0) + "\nreturn reply", "return reply"),
-    Mutant("a turn does not ring", _TAIL.format("gate", "free == 0 and SOON_MS or 0"), ""),
+    Mutant(
+        "a turn does not ring",
+        _TAIL.format("gate", "free == 0 and SOON_MS or 0"),
+        "",
+        test_wakeup.test_a_drain_whose_slice_is_over_rings_for_what_it_leaves,
+    ),
     Mutant("a sweep does not ring", _TAIL.format("gate", "SOON_MS"), ""),
     Mutant(
         "a registration does not ring",
@@ -182,7 +221,12 @@ MUTANTS = (
         "",
         test_wakeup.test_a_registration_rings_for_work_that_waits,
     ),
-    Mutant("a full drain listens", "if claimed < free and not leaves then", "if not leaves then"),
+    Mutant(
+        "a full drain listens",
+        "if claimed < free and not leaves then",
+        "if not leaves then",
+        test_wakeup.test_a_full_drain_does_not_listen,
+    ),
     Mutant(
         "a drain that left listens",
         "if claimed < free and not leaves then",

@@ -8,10 +8,11 @@ from redis import Redis
 
 from pushlane.keys import BELL, channel_prefix
 from pushlane.scripts import source
+from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.line import channel_record as worker_record
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import NextStep
-from pushlane_worker.settings import ChannelSettings, Settings
+from pushlane_worker.settings import Settings
 from pushlane_worker.store import Claim, Settlement, Store, Turns
 
 LEASE_S = 30.0

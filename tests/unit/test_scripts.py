@@ -10,6 +10,7 @@ from pushlane import record
 from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
 from pushlane.scripts import source
 from pushlane_worker import drain, settings
+from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.outcome import Outcome
 
 PACKAGES = ("pushlane", "pushlane_worker")
@@ -199,7 +200,7 @@ def test_ids_addresses_and_bodies_fit_the_records_widths() -> None:
     """A record has 3, 4 and 6 digits for their lengths; longer ones would shift everything behind them."""
     assert MAX_ID_BYTES <= 999
     assert len('["", ""]') + 2 * 2 * MAX_ID_BYTES <= 9999, "two ids of nothing but quotes"
-    limit = settings.ChannelSettings.model_fields["max_message_bytes"]
+    limit = ChannelSettings.model_fields["max_message_bytes"]
     assert any(getattr(rule, "le", 0) == 999_999 for rule in limit.metadata)
     assert re.search(r"'%03d%04d%06d'", LIBRARIES["lib_record"])
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pushlane_worker.channel_settings import ChannelSettings, RateLimit
 from pushlane_worker.errors import SettingsError
 from pushlane_worker.line import channel_record
 from pushlane_worker.settings import (
     Addresses,
-    ChannelSettings,
-    RateLimit,
     Settings,
     check_variables,
     load_settings,

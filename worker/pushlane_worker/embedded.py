@@ -12,12 +12,10 @@ A killed parent leaves the private directory, too; it lies in the system's tempo
 
 import atexit
 import contextlib
-import os
 import random
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,6 +24,7 @@ from types import TracebackType
 from typing import Self
 
 from pushlane_worker.errors import EmbeddedServerError
+from pushlane_worker.lifetime import tied_to_parent
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 5.0
@@ -35,15 +34,6 @@ _PORT_TRIES = 5
 # Below every ephemeral range (Linux from 32768, macOS from 49152): while a server restarts, a client that reconnects
 # could otherwise be given its port as the *source* port, connect to itself, and keep the server from binding again.
 _PORTS = range(20_000, 32_000)
-
-# Runs in the child in place of a preexec_fn, which may deadlock in a process with threads. The setting survives the
-# exec. The parent may have died before it was made, hence the look at the parent's pid after it. 1 is PR_SET_PDEATHSIG.
-_DIE_WITH_PARENT = """
-import ctypes, os, sys
-if ctypes.CDLL(None).prctl(1, 9) or os.getppid() != int(sys.argv[1]):
-    sys.exit("the server could not be tied to its parent process")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def server_binary() -> Path:
@@ -197,12 +187,10 @@ class EmbeddedServer:
         words = [str(binary), "--port", str(port), "--bind", HOST, "--protected-mode", "yes", "--dir", str(directory)]
         words += ["--save", "", "--appendonly", "yes" if self._append_only else "no", "--appendfsync", "everysec"]
         words += ["--maxmemory-policy", "noeviction", "--loglevel", "warning", "--daemonize", "no"]
-        if sys.platform == "linux":
-            words = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *words]
         with (directory / "server.log").open("wb") as log:
             # A group of its own: Ctrl-C at the demo must not end the server before the demo has put its table together.
             return subprocess.Popen(  # noqa: S603 - our own binary and flags
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0
+                tied_to_parent(words), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0
             )
 
     def _answers(self) -> bool:

@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pushlane.keys import channel_prefix
+from pushlane.keys import CHANNELS, channel_prefix
 from pushlane.message import MAX_ID_BYTES, Limits, check_channel_name
 from pushlane.record import HEADER_BYTES, Header, from_ms, read_content, read_header
 from pushlane_worker.outcome import Outcome
@@ -125,6 +125,10 @@ class Inspector:
 
     def __exit__(self, *_: object) -> None:
         self.redis.close()
+
+    def channels(self) -> list[str]:
+        """The registered channels, by name."""
+        return sorted(name.decode() for name in self.redis.smembers(CHANNELS))
 
     def limits(self, channel: str) -> Limits | None:
         """What the channel takes; None when it is not registered."""

@@ -16,7 +16,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from pushlane.keys import BELL, channel_prefix
+from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.record import HEADER_BYTES, Header, read_header
 from pushlane.scripts import source
 from pushlane_worker.outcome import MAX_DETAIL_CHARS, PushResult
@@ -132,7 +132,9 @@ class Store:
     async def register(self, channel: str, record: Mapping[str, str | int]) -> bool:
         """Writes the channel's record; whether the channel was not registered before."""
         fields = [item for pair in record.items() for item in pair]
-        return bool(await self._scripts.register(keys=[channel_prefix(channel), BELL], args=["", *fields]))
+        fresh = await self._scripts.register(keys=[channel_prefix(channel), BELL], args=["", *fields])
+        await self.redis.sadd(CHANNELS, channel)
+        return bool(fresh)
 
     async def queue_of(self, channel: str) -> str | None:
         """The Celery queue that the channel's drains go to; None when the channel is not registered."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import redis
 from billiard.process import current_process
 from celery import Task, signals
 from celery.exceptions import Ignore
@@ -15,6 +16,8 @@ from pushlane_worker.celery import app
 from pushlane_worker.dispatcher import DispatcherStep
 from pushlane_worker.drain import Report
 from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed, SettingsError
+from pushlane_worker.health import server_findings
+from pushlane_worker.inspection import Inspector
 from pushlane_worker.loop import LoopThread
 from pushlane_worker.outcome import Outcome
 from pushlane_worker.settings import Settings, load_settings
@@ -133,11 +136,28 @@ def _checked(settings: Settings, pool: str) -> Settings:
     return settings
 
 
+def _check_server(settings: Settings) -> None:
+    """One that does not answer yet is no reason to stop: the worker waits for it."""
+    try:
+        with Inspector(settings.redis_url) as inspector:
+            findings = list(server_findings(inspector.redis.info()))
+    except redis.RedisError as error:
+        logger().warning("redis.unavailable", problem=str(error) or type(error).__name__)
+        return
+    for verdict, what in findings:
+        if verdict == "failed":
+            raise SettingsError("PUSHLANE_REDIS_URL", what)
+        if verdict == "warning":
+            logger().warning("redis.unfit", problem=what)
+
+
 @signals.celeryd_init.connect  # type: ignore[untyped-decorator]
 def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # celery has no types
     """Stops the start of a worker with one line when a setting is wrong."""
     try:
-        configure(_checked(load_settings(), str(getattr(instance, "pool_cls", ""))))
+        settings = _checked(load_settings(), str(getattr(instance, "pool_cls", "")))
+        configure(settings)
+        _check_server(settings)
     except SettingsError as error:
         sys.stderr.write(f"pushlane: {error}\n")
         raise SystemExit(2) from None

@@ -21,16 +21,19 @@ if channel.kind ~= kind then
 end
 
 local total = (#ARGV - FIRST + 1) / GROUP
-local known, fresh = {}, 0
+local known, fingerprints, fresh = {}, {}, 0
 for i = 1, total do
   local at = FIRST + (i - 1) * GROUP
-  local header = redis.call('GETRANGE', prefix .. 'message:' .. ARGV[at], 0, HEADER_BYTES - 1)
-  if header == '' then
-    fresh = fresh + 1
-  elseif string.sub(header, 111, 134) ~= ARGV[at + 4] then
+  local id, fingerprint = ARGV[at], ARGV[at + 4]
+  local header = redis.call('GETRANGE', prefix .. 'message:' .. id, 0, HEADER_BYTES - 1)
+  local earlier = header == '' and fingerprints[id] or string.sub(header, 111, 134)
+  if earlier ~= '' and earlier ~= fingerprint then
     return { 3, i - 1 }
-  else
-    known[i] = header
+  end
+  if header ~= '' then
+    known[id] = { tonumber(string.sub(header, 19, 32)), string.sub(header, 2, 2) }
+  elseif not fingerprints[id] then
+    fingerprints[id], fresh = fingerprint, fresh + 1
   end
 end
 
@@ -42,25 +45,22 @@ end
 
 local reply = { 0 }
 for i = 1, total do
-  local header = known[i]
-  if header then
-    reply[#reply + 1] = tonumber(string.sub(header, 19, 32))
-    reply[#reply + 1] = string.sub(header, 2, 2)
-    reply[#reply + 1] = 1
-  else
-    local at = FIRST + (i - 1) * GROUP
-    local id, conversation = ARGV[at], ARGV[at + 1]
+  local at = FIRST + (i - 1) * GROUP
+  local id, conversation = ARGV[at], ARGV[at + 1]
+  local before = known[id]
+  if not before then
     sequence = sequence + 1
+    known[id] = { sequence, 'q' }
     redis.call('SET', prefix .. 'message:' .. id,
       new_record(sequence, now, conversation, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]))
     -- A list that was not empty has its place already.
     if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
       set_ready(prefix, conversation)
     end
-    reply[#reply + 1] = sequence
-    reply[#reply + 1] = 'q'
-    reply[#reply + 1] = 0
   end
+  reply[#reply + 1] = known[id][1]
+  reply[#reply + 1] = known[id][2]
+  reply[#reply + 1] = before and 1 or 0
 end
 count('accepted', fresh)
 count('depth', fresh)

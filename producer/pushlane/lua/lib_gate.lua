@@ -31,7 +31,7 @@ end
 
 local function change_gate(gate, state, reason, now, due)
   gate.state, gate.reason, gate['until'], gate.since, gate.changed = state, reason, due, now, now
-  gate.probe, gate.failures, gate.cap = '', 0, CAP_AT_START
+  gate.probe, gate.failures, gate.cap, gate.release = '', 0, CAP_AT_START, 0
   gate.epoch = gate.epoch + 1
   gate.dirty = true
 end

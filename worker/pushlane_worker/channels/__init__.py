@@ -11,9 +11,9 @@ from typing import ClassVar, Protocol, Self
 
 import httpx
 
+from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.outcome import Answer, PushResult
-from pushlane_worker.settings import ChannelSettings
 
 
 class ChannelKind(Protocol):

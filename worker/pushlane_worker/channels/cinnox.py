@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import httpx
 
+from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
 from pushlane_worker.channels.json_post import JsonPost
 from pushlane_worker.outcome import Answer, Outcome, PushResult
-from pushlane_worker.settings import ChannelSettings
 
 _DESTINATION_NOT_FOUND = frozenset({3000203, 3000205})
 _OUTCOMES = {

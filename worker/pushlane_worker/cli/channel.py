@@ -4,6 +4,8 @@ import asyncio
 
 import click
 
+from pushlane.message import Limits
+from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.ending import Refused
 from pushlane_worker.cli.printing import print_json
@@ -32,29 +34,28 @@ def register(name: str) -> None:
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """List the channels of the settings, and whether each is registered in Redis."""
-    settings = load_settings()
+    """List the channels that are registered in Redis or in the settings here."""
+    configured = load_settings().channels
     with queue.inspector() as inspector:
-        registered = {name: inspector.limits(name) is not None for name in settings.channels}
-    rows = [_row(settings, name, known) for name, known in registered.items()]
+        registered = {name: inspector.limits(name) for name in inspector.channels()}
+    names = sorted({*registered, *configured})
+    rows = [_row(name, registered.get(name), configured.get(name)) for name in names]
     if as_json:
         print_json({"channels": rows})
         return
     for row in rows:
         state = "registered" if row["registered"] else "not registered"
-        click.echo(f"{row['channel']}  {row['kind']}  {row['base_url']}  {state}")
+        click.echo(f"{row['channel']}  {row['kind']}  {row['base_url'] or 'not in the settings here'}  {state}")
 
 
-def _row(settings: Settings, name: str, registered: bool) -> dict[str, object]:  # noqa: FBT001 - private
-    channel = settings.channels[name]
-    rate = None if channel.rate_limit is None else str(channel.rate_limit)
+def _row(name: str, limits: Limits | None, settings: ChannelSettings | None) -> dict[str, object]:
     return {
         "channel": name,
-        "kind": channel.kind,
-        "base_url": channel.base_url,
-        "queue": channel.queue,
-        "rate_limit": rate,
-        "registered": registered,
+        "kind": limits.kind if limits else settings and settings.kind,
+        "registered": limits is not None,
+        "base_url": settings and settings.base_url,
+        "queue": settings and settings.queue,
+        "rate_limit": settings and settings.rate_limit and str(settings.rate_limit),
     }
 
 

@@ -3,26 +3,17 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import click
 import redis
 
 from pushlane_worker.cli.ending import one_line
+from pushlane_worker.health import Finding, server_findings
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.settings import Settings, load_settings
 
 TIMEOUT_S = 3.0
-LEAST_VERSION = 7
-"""Scripts that declare their flags (``#!lua``) came with Redis 7."""
-
-
-class Finding(NamedTuple):
-    """One line of the report."""
-
-    verdict: Literal["ok", "warning", "failed"]
-    what: str
 
 
 @click.command("check")
@@ -53,7 +44,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 def _redis(settings: Settings) -> Iterator[Finding]:
     try:
         with Inspector(settings.redis_url, timeout=TIMEOUT_S) as inspector:
-            yield from _server(inspector.redis.info())
+            yield from server_findings(inspector.redis.info())
             for name in settings.channels:
                 if inspector.limits(name) is None:
                     yield Finding(
@@ -62,22 +53,6 @@ def _redis(settings: Settings) -> Iterator[Finding]:
                     )
     except (redis.RedisError, OSError) as error:
         yield Finding("failed", f"PUSHLANE_REDIS_URL: {str(error) or type(error).__name__}")
-
-
-def _server(info: dict[str, Any]) -> Iterator[Finding]:
-    version = info.get("valkey_version") or info.get("redis_version", "0")
-    new_enough = int(str(version).partition(".")[0]) >= LEAST_VERSION
-    needed = "" if new_enough else f"; Pushlane needs {LEAST_VERSION} or newer"
-    yield Finding("ok" if new_enough else "failed", f"Redis: {info.get('server_name', 'redis')} {version}{needed}")
-    policy = info.get("maxmemory_policy")
-    if policy == "noeviction":
-        yield Finding("ok", "Redis: maxmemory-policy noeviction")
-    else:
-        yield Finding("failed", f"Redis: maxmemory-policy is {policy}, which drops messages; set it to noeviction")
-    if info.get("aof_enabled"):
-        yield Finding("ok", "Redis: append-only file on")
-    else:
-        yield Finding("warning", "Redis: no append-only file: messages are lost when it restarts; set appendonly yes")
 
 
 def _broker(settings: Settings) -> Finding:

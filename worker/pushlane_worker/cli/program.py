@@ -1,7 +1,5 @@
 """The group of commands. Each lives in the module that bears its name, and is imported only when it is called."""
 
-import os
-import sys
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
@@ -59,16 +57,11 @@ def run() -> int:
     """Runs the command that the arguments name and returns its exit code."""
     try:
         code = pushlane.main(prog_name="pushlane", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has enough; what is still buffered must not fail a second time.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:
         ending = explain(error)
         if ending is None:

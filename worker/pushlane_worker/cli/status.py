@@ -16,14 +16,15 @@ _COUNTS = ("depth", "ready", "delayed", "leased", "delivered", "dead", "unknown"
 @click.argument("names", nargs=-1, metavar="[CHANNEL]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Show the named channels, or all of the settings.
+    """Show the named channels, or all that are registered or in the settings.
 
     Depth counts messages that wait; ready, delayed and leased count conversations; unknown counts pushes that perhaps
     arrived.
     """
-    channels = queue.channels(names)
+    channels = queue.configured(names)
     with queue.inspector() as inspector:
-        overviews = {name: inspector.overview(name) for name in channels}
+        known = channels if names else sorted({*channels, *inspector.channels()})
+        overviews = {name: inspector.overview(name) for name in known}
     if as_json:
         print_json({"channels": [_document(name, overview) for name, overview in overviews.items()]})
         return

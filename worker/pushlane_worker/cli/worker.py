@@ -1,12 +1,16 @@
 """``pushlane worker``: checks the settings, then becomes Celery's own worker."""
 
 import os
+import re
 import sys
 
 import click
 
 from pushlane_worker.errors import SettingsError
 from pushlane_worker.settings import load_settings
+
+# Celery patches the process for them before anybody can object, and fails where they are not installed.
+_REFUSED_POOL = re.compile(r"(?:^| )(?:-P ?|--pool[ =])(?:gevent|eventlet)(?: |$)")
 
 
 def command_line(log_level: str, arguments: tuple[str, ...]) -> list[str]:
@@ -27,5 +31,7 @@ def command(arguments: tuple[str, ...]) -> None:
     settings = load_settings()
     if not settings.channels:
         raise SettingsError("PUSHLANE_CHANNELS__<NAME>__KIND", "no channel is set, so there is nothing to push")
+    if _REFUSED_POOL.search(" ".join(arguments)):
+        raise SettingsError("--pool", "gevent and eventlet do not work here; use prefork, threads or solo")
     words = command_line(settings.log_level, arguments)
     os.execv(words[0], words)  # noqa: S606 - no shell

@@ -30,7 +30,7 @@ local function trim_rate(prefix, channel, now)
   for _ = 1, MAX_MOVED do
     local ended = tonumber(redis.call('LINDEX', rate, 0) or '')
     -- One in the future comes from a clock that stepped back.
-    if not ended or (now - ended < channel.rate_window_ms and ended <= now) then
+    if not ended or (now - ended < channel.rate_window_ms and ended <= now + 1) then
       return
     end
     redis.call('LPOP', rate)

@@ -67,7 +67,8 @@ local function settle(prefix, channel, gate, now, settled)
   end
   count(OUTCOME_COUNTERS[outcome], 1)
   if settled.reached and channel.rate_limit > 0 then
-    redis.call('RPUSH', prefix .. 'rate', now)
+    -- The next ms: the clock is cut to whole ms, and a place must not be free a part of one too early.
+    redis.call('RPUSH', prefix .. 'rate', now + 1)
     redis.call('PEXPIRE', prefix .. 'rate', channel.rate_window_ms)
   end
   local due = 0

@@ -79,7 +79,7 @@ local function listen(claimed, wait)
     return
   end
   redis.call('ZREM', listeners, drain)
-  if free > 0 and ring_is_out(prefix, now) then
+  if free > 0 and not leaves and ring_is_out(prefix, now) then
     set_pending(prefix, now)
   end
 end

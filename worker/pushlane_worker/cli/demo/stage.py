@@ -28,7 +28,7 @@ from pushlane_worker.embedded import EmbeddedServer, free_port
 from pushlane_worker.fake_api.client import FakeApiClient
 from pushlane_worker.fake_api.control import DEMO_APP_ID, DEMO_TOKEN
 from pushlane_worker.inspection import Inspector
-from pushlane_worker.settings import CONFIG_VARIABLE, PREFIX
+from pushlane_worker.settings import CONFIG_VARIABLE, PREFIX, load_addresses
 
 START_S = 30.0
 POLL_S = 0.1
@@ -82,7 +82,7 @@ def stage(sabotage: str | None, tell: Tell, *, flower: bool) -> Iterator[Stage]:
 
 @contextlib.contextmanager
 def _redis(tell: Tell) -> Iterator[tuple[str, str, str]]:
-    given = queue.addresses()
+    given = load_addresses()
     if "redis_url" not in given.model_fields_set:
         with EmbeddedServer() as server:
             tell(f"server of its own at {server.url}, pid {server.pid}")

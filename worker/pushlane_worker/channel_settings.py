@@ -1,0 +1,110 @@
+"""The settings of one channel: where it pushes, with which token, at which pace, and how patiently."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode
+
+from pushlane_worker.errors import SettingsError
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_RATE = re.compile(r"([1-9]\d{0,6})/([1-9]\d{0,4})s")
+
+
+class RateLimit(NamedTuple):
+    """At most so many pushes in any window of so many seconds."""
+
+    pushes: int
+    window_s: int
+
+    def __str__(self) -> str:
+        return f"{self.pushes}/{self.window_s}s"
+
+
+def _parse_rate(value: object) -> RateLimit | None:
+    if value is None or isinstance(value, RateLimit):
+        return value
+    if value == "none":
+        return None
+    if isinstance(value, str) and (match := _RATE.fullmatch(value)):
+        return RateLimit(int(match[1]), int(match[2]))
+    raise PydanticCustomError("rate_limit", "must be like 500/60s, or none")
+
+
+def _parse_codes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return [code.strip() for code in value.split(",") if code.strip()]
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise PydanticCustomError("codes", "must be numbers like 100,101 or [100, 101]") from None
+
+
+_Rate = Annotated[RateLimit | None, NoDecode, BeforeValidator(_parse_rate)]
+_Codes = Annotated[frozenset[int], NoDecode, BeforeValidator(_parse_codes)]
+_Http = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+
+
+class ChannelSettings(BaseModel):
+    """One channel: an account at a remote API, and how patient we are with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kind: Literal["cinnox"] = Field(description="The remote API: `cinnox`.")
+    base_url: _Http = Field(description="The API's base address, such as `https://api.example.com`.")
+    app_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(description="The CINNOX app ID.")
+    token: SecretStr | None = Field(None, description="The app token. Exactly one of `TOKEN` and `TOKEN_FILE` is set.")
+    token_file: Path | None = Field(None, description="A file that holds the token; read again before each probe.")
+    queue: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(
+        "pushlane", description="The Celery queue that its drains go to."
+    )
+    rate_limit: _Rate = Field(
+        RateLimit(500, 60), description="`PUSHES/SECONDSs`: pushes in any such window, fleet-wide; or `none`."
+    )
+    max_queued: int = Field(1_000_000, ge=1, description="Messages that may wait in it; more are refused.")
+    max_attempts: int = Field(40, ge=1, le=9999, description="Failed pushes of a message before it is a dead letter.")
+    max_age_s: float = Field(86_400, gt=0, description="Seconds in its conversation before a failure is final.")
+    backoff_base_s: float = Field(1, gt=0, description="First wait after a failure; doubles, with full jitter.")
+    backoff_cap_s: float = Field(300, gt=0, le=86_400, description="Longest wait after a failure.")
+    breaker_after: int = Field(10, ge=1, description="Failures in a row, over all conversations, that break the gate.")
+    breaker_cap_s: float = Field(60, ge=1, le=86_400, description="Longest wait between two probes of a broken API.")
+    retry_after_cap_s: float = Field(3600, ge=1, le=86_400, description="Longest Retry-After that is obeyed.")
+    on_unknown: Literal["retry", "dead_letter"] = Field(
+        "retry", description="After a push of unknown outcome: `retry` may duplicate, `dead_letter` may lose."
+    )
+    retry_codes: _Codes = Field(frozenset(), description="More API codes that mean: failed, try again.")
+    reject_codes: _Codes = Field(frozenset(), description="More API codes that mean: a message is refused.")
+    text_unit: Literal["codepoints", "utf16", "bytes"] = Field(
+        "codepoints", description="What a character of the 5,000 is: `codepoints`, `utf16` or `bytes`."
+    )
+    max_message_bytes: int = Field(65_536, ge=1, le=999_999, description="A message's size as it is stored.")
+
+    @model_validator(mode="after")
+    def _one_token(self) -> "ChannelSettings":
+        if (self.token is None) == (self.token_file is None):
+            raise PydanticCustomError("token", "set exactly one of TOKEN and TOKEN_FILE")
+        if self.token is not None and not _TOKEN.fullmatch(self.token.get_secret_value()):
+            raise PydanticCustomError("token", "TOKEN must be printable ASCII without spaces")
+        return self
+
+    def read_token(self) -> str:
+        """The token, from its file if it is in one.
+
+        Raises:
+            SettingsError: The file can not be read, or holds no token.
+        """
+        if self.token is not None:
+            return self.token.get_secret_value()
+        try:
+            token = Path(str(self.token_file)).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise SettingsError("TOKEN_FILE", f"can not be read: {error}") from None
+        if not _TOKEN.fullmatch(token):
+            raise SettingsError("TOKEN_FILE", "must hold one token of printable ASCII without spaces")
+        return token
