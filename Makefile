@@ -20,7 +20,12 @@ check: $(STAMP) ## Check formatting, lint, types and import layers
 	$(BIN)/lint-imports --no-logo
 
 test: $(STAMP) ## Run the tests: make test ARGS="tests/unit -k order"
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n 3 -m "not alone"
+	$(BIN)/python -m pytest -m alone
+endif
 
 demo: $(STAMP) ## Watch 2,000 messages go through: make demo ARGS=--flower
 	$(BIN)/pushlane demo $(ARGS)

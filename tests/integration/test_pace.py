@@ -10,9 +10,10 @@ from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
 
+pytestmark = pytest.mark.alone
 ROOMS = 300
 BUDGET, WINDOW_S = 100, 5
-WINDOWS = 4
+WINDOWS = 3
 
 
 @pytest.mark.timeout(120)

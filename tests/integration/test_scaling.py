@@ -10,6 +10,7 @@ from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
 
+pytestmark = pytest.mark.alone
 IN_FLIGHT = 16
 ROOMS = 1000
 SPELL_S = 2.5
@@ -39,9 +40,9 @@ def _backlog(stack: Stack, per_room: int) -> int:
 
 
 def _rate(stack: Stack, processes: int) -> float:
-    """Pushes a second of so many processes: the best of three spells, for a busy machine can only slow them."""
+    """Pushes a second of so many processes: the best of two spells, for a busy machine can only slow them."""
     wait_until(lambda: stack.record().in_flight >= IN_FLIGHT * processes - 2, "all places to be taken", 20)
-    return max(_spell(stack) for _ in range(3))
+    return max(_spell(stack) for _ in range(2))
 
 
 def _spell(stack: Stack) -> float:
@@ -54,7 +55,7 @@ def _spell(stack: Stack) -> float:
 def test_processes_and_workers_add_up(stack: Stack) -> None:
     """At 100 ms latency `-c 2` gives at least 1.9 times `-c 1`, and a second worker adds as much as the first gives."""
     first = stack.worker("-c", "1").ready()
-    _backlog(stack, 75)
+    _backlog(stack, 55)
     one = _rate(stack, 1)
     stack.worker("-c", "1").ready()
     two_workers = _rate(stack, 2)

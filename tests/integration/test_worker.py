@@ -60,6 +60,7 @@ def test_a_backlog_goes_out_in_full_batches_and_in_order(stack: Stack, producer:
     assert (summary.duplicates, summary.order_breaks, summary.accepted_pushes) == (0, 0, 70)
 
 
+@pytest.mark.alone
 def test_a_hanging_push_delays_nobody_else(stack: Stack, producer: Producer) -> None:
     """While a push of one room hangs for 9 s, other rooms and another channel go on at their pace, with `-c 1`."""
     stack.worker("-c", "1").ready()
@@ -87,6 +88,7 @@ def _send_and_wait(stack: Stack, producer: Producer, word: str) -> float:
     return time.monotonic() - started
 
 
+@pytest.mark.alone
 def test_an_idle_queue_is_quick(stack: Stack, producer: Producer) -> None:
     """From `send` to arrival at the API it takes milliseconds: the 95th percentile of 100 sends is under 100 ms."""
     # The figure for an otherwise idle machine is in docs/decisions.md; this bound holds on a busy one too.

@@ -23,8 +23,13 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running(words: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The command as a process in a group of its own, its output in ``log``; ended with SIGTERM, then SIGKILL."""
+def running(
+    words: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, patient: bool = True
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The command as a process in a group of its own, its output in ``log``; ended with SIGTERM, then SIGKILL.
+
+    One that is not ``patient`` is killed at once: a Celery worker takes 3 s to stop, which few tests are about.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0
@@ -32,9 +37,10 @@ def running(words: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Pat
     try:
         yield process
     finally:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.terminate()
-            process.wait(STOP_TIMEOUT_S)
+        if patient:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.terminate()
+                process.wait(STOP_TIMEOUT_S)
         # Also what it left behind: a pool's children outlive a killed parent.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

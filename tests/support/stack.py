@@ -103,7 +103,7 @@ class Worker:
 
 @dataclass
 class Stack:
-    """Starts workers against one server and one stand-in; its ``close`` ends them."""
+    """Starts workers against one server and one stand-in; its ``close`` kills them."""
 
     redis_url: str
     api: FakeApi
@@ -123,10 +123,12 @@ class Stack:
         log = self.folder / f"worker{number}.log"
         words = [installed("celery"), "-A", "pushlane_worker", "worker", "--without-gossip", "--without-mingle"]
         words += ["-n", f"worker{number}@test", "-l", "INFO", *arguments]
-        return Worker(self._exit.enter_context(running(words, env=self.environment, cwd=self.folder, log=log)), log)
+        return Worker(
+            self._exit.enter_context(running(words, env=self.environment, cwd=self.folder, log=log, patient=False)), log
+        )
 
     def close(self) -> None:
-        """Ends the workers."""
+        """Kills the workers."""
         self._exit.close()
 
     def record(self) -> Summary:
