@@ -210,7 +210,7 @@ MUTANTS = (
     Mutant("an enqueue does not ring", _TAIL.format("nil", 0) + "\nreturn reply", "return reply"),
     Mutant(
         "a turn does not ring",
-        _TAIL.format("gate", "free == 0 and SOON_MS or 0"),
+        _TAIL.format("gate", "free < 0 and SOON_MS or 0"),
         "",
         test_wakeup.test_a_drain_whose_slice_is_over_rings_for_what_it_leaves,
     ),

@@ -26,7 +26,7 @@ def _rooms(queue: Queue, count: int) -> None:
 
 
 def _fail(queue: Queue, claims: Iterable[Claim], outcome: Outcome = Outcome.FAILED) -> None:
-    queue.turn(*(settle(claim, outcome, wait_ms=LONG_BACKOFF_MS, dead="0") for claim in claims), free=0)
+    queue.turn(*(settle(claim, outcome, wait_ms=LONG_BACKOFF_MS, dead="0") for claim in claims), free=-1)
 
 
 def _broken(redis: Redis, conversations: int = 6, **fields: int) -> Queue:
@@ -68,7 +68,7 @@ def test_a_delivery_between_failures_keeps_the_gate_open(redis: Redis) -> None:
     _rooms(queue, 20)
     for _ in range(4):
         _fail(queue, queue.turn(free=2).claims)
-        queue.turn(*(settle(claim) for claim in queue.turn(free=1).claims), free=0)
+        queue.turn(*(settle(claim) for claim in queue.turn(free=1).claims), free=-1)
     assert queue.gate()["state"] == "open"
 
 
@@ -126,7 +126,7 @@ def test_a_release_of_very_many_conversations_is_spread_over_calls(redis: Redis)
     """2,500 of them: no call moves more than a thousand, and sweeps say that there is more."""
     queue = _broken(redis, conversations=3)
     redis.zadd(queue.prefix + "delayed", {f"far{n}": queue.now + LONG_BACKOFF_MS + n for n in range(2498)})
-    queue.turn(settle(_probe(queue, 1000)), free=0)
+    queue.turn(settle(_probe(queue, 1000)), free=-1)
     assert redis.zcard(queue.prefix + "delayed") == 1500
     assert queue.sweep().more
     assert redis.zcard(queue.prefix + "delayed") == 500
@@ -168,7 +168,7 @@ def test_a_throttled_channel_waits_as_long_as_it_was_asked(redis: Redis, asked_m
     """Retry-After is obeyed to the millisecond, for all conversations; then it begins slowly."""
     queue = Queue(redis)
     _rooms(queue, 10)
-    queue.turn(settle(queue.turn(free=1).claims[0], Outcome.THROTTLED, wait_ms=asked_ms), free=0)
+    queue.turn(settle(queue.turn(free=1).claims[0], Outcome.THROTTLED, wait_ms=asked_ms), free=-1)
     queue.now += asked_ms - 1
     assert queue.turn().claims == ()
     queue.now += 1
@@ -183,11 +183,11 @@ def test_a_channel_that_is_throttled_again_waits_longer_each_time(redis: Redis) 
     waits = []
     for _ in range(8):
         (claim,) = queue.turn().claims
-        waits.append(queue.turn(settle(claim, Outcome.THROTTLED, wait_ms=-1), free=0).wait_ms)
+        waits.append(queue.turn(settle(claim, Outcome.THROTTLED, wait_ms=-1), free=-1).wait_ms)
         queue.now += waits[-1]
     assert waits == [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
     (claim,) = queue.turn(settle(queue.turn().claims[0])).claims
-    assert queue.turn(settle(claim, Outcome.THROTTLED, wait_ms=-1), free=0).wait_ms == 1000
+    assert queue.turn(settle(claim, Outcome.THROTTLED, wait_ms=-1), free=-1).wait_ms == 1000
 
 
 def test_many_pushes_throttled_at_once_count_once(redis: Redis) -> None:
@@ -197,11 +197,11 @@ def test_many_pushes_throttled_at_once_count_once(redis: Redis) -> None:
     _rooms(queue, 64)
     claims = queue.turn().claims
     assert len(claims) == 64
-    queue.turn(*(settle(claim, Outcome.THROTTLED, wait_ms=-1) for claim in claims[:32]), free=0)
-    last = queue.turn(*(settle(claim, Outcome.THROTTLED, wait_ms=-1) for claim in claims[32:]), free=0)
+    queue.turn(*(settle(claim, Outcome.THROTTLED, wait_ms=-1) for claim in claims[:32]), free=-1)
+    last = queue.turn(*(settle(claim, Outcome.THROTTLED, wait_ms=-1) for claim in claims[32:]), free=-1)
     assert last.wait_ms == 1000
     queue.now += 1000
-    queue.turn(settle(queue.turn(free=1).claims[0], Outcome.THROTTLED, wait_ms=-1), free=0)
+    queue.turn(settle(queue.turn(free=1).claims[0], Outcome.THROTTLED, wait_ms=-1), free=-1)
     assert int(queue.gate()["until"]) - queue.now == 2000
 
 
@@ -209,10 +209,10 @@ def test_a_misconfigured_channel_breaks_at_once_and_kills_nothing(redis: Redis) 
     """A wrong token is nobody's fault in the queue: one probe each 30 s, no attempt, no dead letter."""
     queue = Queue(redis)
     _rooms(queue, 6)
-    queue.turn(settle(queue.turn(free=1).claims[0], Outcome.MISCONFIGURED, detail="401"), free=0)
+    queue.turn(settle(queue.turn(free=1).claims[0], Outcome.MISCONFIGURED, detail="401"), free=-1)
     assert (queue.gate()["state"], queue.gate()["reason"]) == ("broken", "misconfigured: 401")
     for _ in range(5):
-        queue.turn(settle(_probe(queue, 30_000), Outcome.MISCONFIGURED, detail="401"), free=0)
+        queue.turn(settle(_probe(queue, 30_000), Outcome.MISCONFIGURED, detail="401"), free=-1)
     assert [queue.header(f"m{n}").attempts for n in range(6)] == [0] * 6
     assert queue.counters().get("dead", 0) == 0
     turn = queue.turn(settle(_probe(queue, 30_000)))
@@ -231,7 +231,7 @@ def test_an_outcome_from_before_the_gates_last_change_moves_it_no_more(redis: Re
     before = queue.gate()
     assert before["state"] == "broken"
     queue.now += 100
-    queue.turn(settle(old, outcome, wait_ms=100, dead="0"), free=0)
+    queue.turn(settle(old, outcome, wait_ms=100, dead="0"), free=-1)
     assert queue.gate() == before
 
 
@@ -246,7 +246,7 @@ def test_a_clock_that_steps_back_keeps_no_gate_closed(redis: Redis, kind: str) -
         "failing": (Outcome.FAILED, 10_000),
         "misconfigured": (Outcome.MISCONFIGURED, 0),
     }[kind]
-    queue.turn(settle(claim, outcome, wait_ms=wait, dead="0"), free=0)
+    queue.turn(settle(claim, outcome, wait_ms=wait, dead="0"), free=-1)
     assert queue.turn().claims == ()
     queue.now -= HOUR_MS
     assert len(queue.turn().claims) == (4 if kind == "throttled" else 1)

@@ -72,7 +72,7 @@ def test_no_window_ever_holds_more_than_the_limit(redis: Redis, actions: list[tu
                 claim, claimed = flying.pop(which % len(flying))
                 if outcome is not Outcome.UNSENT:
                     looks.append(claimed + round(share * (queue.now - claimed)))
-                queue.turn(settle(claim, outcome, dead="0", reached=outcome is not Outcome.UNSENT), free=0)
+                queue.turn(settle(claim, outcome, dead="0", reached=outcome is not Outcome.UNSENT), free=-1)
         assert _most_in_a_window([*looks, *(claimed for _, claimed in flying)]) <= LIMIT
         assert _most_in_a_window([*looks, *(queue.now for _ in flying)]) <= LIMIT
 
@@ -105,11 +105,11 @@ def test_the_wait_ends_when_the_next_place_is_free(redis: Redis) -> None:
     queue = _limited(redis)
     first, second, third = queue.turn().claims
     assert queue.turn().wait_ms == -1
-    assert queue.turn(settle(first), free=0).wait_ms == HELD_MS
+    assert queue.turn(settle(first), free=-1).wait_ms == HELD_MS
     queue.now += 1000
-    assert queue.turn(settle(second), settle(third), free=0).wait_ms == HELD_MS - 1000
+    assert queue.turn(settle(second), settle(third), free=-1).wait_ms == HELD_MS - 1000
     queue.now += HELD_MS - 1000
-    assert queue.turn(free=0).wait_ms == 0
+    assert queue.turn(free=-1).wait_ms == 0
     turn = queue.turn()
     assert (len(turn.claims), turn.wait_ms) == (1, 1000)
 
@@ -117,7 +117,7 @@ def test_the_wait_ends_when_the_next_place_is_free(redis: Redis) -> None:
 def test_a_lower_limit_holds_at_once(redis: Redis) -> None:
     """What was used under the old one counts against the new one."""
     queue = _limited(redis, limit=4)
-    queue.turn(*(settle(claim) for claim in queue.turn().claims), free=0)
+    queue.turn(*(settle(claim) for claim in queue.turn().claims), free=-1)
     queue.register()
     redis.hset(queue.prefix + "channel", "rate_limit", 2)
     turn = queue.turn()
@@ -129,7 +129,7 @@ def test_a_lower_limit_holds_at_once(redis: Redis) -> None:
 def test_a_clock_that_steps_back_closes_no_window(redis: Redis) -> None:
     """Ends in the future are void after the next turn."""
     queue = _limited(redis, limit=1)
-    queue.turn(settle(queue.turn().claims[0]), free=0)
+    queue.turn(settle(queue.turn().claims[0]), free=-1)
     queue.now -= 3_600_000
     assert len(queue.turn().claims) == 1
 

@@ -56,7 +56,7 @@ def test_a_delivered_message_leaves_a_tombstone(
     queue.enqueue("a", "a1", address=b'["alice",null]', body=b"secret text")
     claim = queue.turn().claims[0]
     queue.now += 10_000
-    queue.turn(settle(claim), free=0)
+    queue.turn(settle(claim), free=-1)
     assert kept_ms - 5_000 < redis.pttl(queue.prefix + "message:a1") <= kept_ms
     header = queue.header("a1")
     assert (header.state, header.final_ms, header.pushed_ms) == ("delivered", queue.now, queue.now)
@@ -123,7 +123,7 @@ def test_an_unsent_batch_is_given_back_as_it_was(redis: Redis) -> None:
     queue = Queue(redis, rate_limit=1)
     queue.enqueue("a", "a1")
     claim = queue.turn(drain="stopping").claims[0]
-    assert queue.turn(unsent(claim), drain="stopping", free=0).settled == (1,)
+    assert queue.turn(unsent(claim), drain="stopping", free=-1).settled == (1,)
     assert queue.header("a1").attempts == 0
     assert queue.turn(drain="next").batches == ["a1"]
 
@@ -195,7 +195,7 @@ def test_losses_count_only_in_a_row(redis: Redis) -> None:
     queue = Queue(redis)
     queue.enqueue("a", "a1", "a2")
     _lose(queue, 1)
-    queue.turn(settle(queue.turn().claims[0], Outcome.FAILED, dead="00"), free=0)
+    queue.turn(settle(queue.turn().claims[0], Outcome.FAILED, dead="00"), free=-1)
     assert queue.header("a1").losses == 0
     assert _lose(queue, 2) == ["a1 a2", "a1 a2"]
     assert queue.turn().batches == ["a1"]

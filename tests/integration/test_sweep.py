@@ -122,7 +122,7 @@ def test_what_is_due_is_ready_after_a_sweep(redis: Redis) -> None:
     """Also when no drain runs, and at most a thousand conversations a call."""
     queue = Queue(redis)
     queue.enqueue("a", "a1")
-    queue.turn(settle(queue.turn().claims[0], Outcome.FAILED, wait_ms=5000, dead="0"), free=0)
+    queue.turn(settle(queue.turn().claims[0], Outcome.FAILED, wait_ms=5000, dead="0"), free=-1)
     redis.zadd(queue.prefix + "delayed", {f"other{n}": queue.now + n for n in range(1500)})
     queue.now += 5000
     assert queue.sweep().more

@@ -145,7 +145,7 @@ def test_a_turn_claims_no_more_than_the_drain_has_places(redis: Redis) -> None:
     queue = Queue(redis)
     for n in range(4):
         queue.enqueue(f"r{n}", f"m{n}")
-    assert queue.turn(free=0).claims == ()
+    assert queue.turn(free=-1).claims == ()
     assert queue.turn(free=3).batches == ["m0", "m1", "m2"]
     assert queue.turn(free=3).batches == ["m3"]
 
@@ -250,7 +250,7 @@ def test_status_tells_what_is_in_flight(redis: Redis) -> None:
     claim = queue.turn().claims[0]
     in_flight = [status[1] for name in names if (status := queue.status(name))]
     assert in_flight == [True] * 10 + [False]
-    queue.turn(settle(claim), free=0)
+    queue.turn(settle(claim), free=-1)
     header, flying = queue.status(names[0]) or (None, True)
     assert header is not None
     assert (header.state, flying) == ("delivered", False)

@@ -27,7 +27,7 @@ def _delayed(redis: Redis, wait_ms: int) -> Queue:
     queue = Queue(redis)
     queue.enqueue("a", "a1")
     queue.rung()
-    queue.turn(settle(queue.turn().claims[0], Outcome.FAILED, wait_ms=wait_ms, dead="0"), drain="late", free=0)
+    queue.turn(settle(queue.turn().claims[0], Outcome.FAILED, wait_ms=wait_ms, dead="0"), drain="late", free=-1)
     queue.rung()
     return queue
 
@@ -157,7 +157,7 @@ def test_a_drain_whose_slice_is_over_rings_for_what_it_leaves(redis: Redis) -> N
     queue = Queue(redis)
     queue.turn(busy=1)
     queue.enqueue("a", "a1")
-    queue.turn(free=0)
+    queue.turn(free=-1)
     assert queue.rung()
 
 
@@ -172,7 +172,7 @@ def test_a_drain_that_settles_only_rings_for_what_it_would_have_stayed_for(
     queue.enqueue("a", "a1")
     (claim,) = queue.turn().claims
     queue.rung()
-    queue.turn(settle(claim, Outcome.FAILED, wait_ms=wait_ms, dead="0"), free=0)
+    queue.turn(settle(claim, Outcome.FAILED, wait_ms=wait_ms, dead="0"), free=-1)
     assert queue.rung() == rings
 
 
@@ -181,9 +181,9 @@ def test_a_push_settled_after_its_drain_left_rings(redis: Redis) -> None:
     queue = Queue(redis)
     queue.enqueue("a", *(f"a{n}" for n in range(11)))
     (claim,) = queue.turn().claims
-    queue.turn(free=0, busy=1)
+    queue.turn(free=-1, busy=1)
     queue.rung()
-    queue.turn(settle(claim), free=0)
+    queue.turn(settle(claim), free=-1)
     assert queue.rung()
 
 
@@ -223,7 +223,7 @@ def test_nothing_rings_for_work_that_can_not_be_claimed(redis: Redis) -> None:
     (claim,) = queue.turn().claims
     _lapse(queue)
     queue.enqueue("b", "b1")
-    queue.turn(settle(claim, Outcome.THROTTLED, wait_ms=30_000), free=0)
+    queue.turn(settle(claim, Outcome.THROTTLED, wait_ms=30_000), free=-1)
     queue.enqueue("c", "c1")
     queue.sweep()
     queue.register()
@@ -234,7 +234,7 @@ def test_nothing_spins(redis: Redis) -> None:
     """Ten seconds of a closed gate with work behind it: the fleet sleeps until the last second, then claims in time."""
     queue = Queue(redis)
     queue.enqueue("a", "a1", "a2")
-    queue.turn(settle(queue.turn().claims[0], Outcome.THROTTLED, wait_ms=10_000), free=0)
+    queue.turn(settle(queue.turn().claims[0], Outcome.THROTTLED, wait_ms=10_000), free=-1)
     queue.rung()
     opens, next_sweep, drain, rings, turns = queue.now + 10_000, queue.now, 0, 0, 0
     listening = claimed = False

@@ -49,12 +49,12 @@ def push(
 
 def _drain(redis_url: str, channel: str, settle: Callable[[Claim], Settlement] | None) -> Sequence[Claim]:
     async def drain() -> Sequence[Claim]:
-        store = Store.connect(redis_url)
+        store = Store.connect(redis_url, {channel: channel_record(channel)})
         try:
             turns = Turns(store, channel, LEASE_S)
             claims = (await turns.take(1000, 0, [])).claims
             if settle is not None:
-                await turns.take(0, 0, [settle(claim) for claim in claims])
+                await turns.take(-1, 0, [settle(claim) for claim in claims])
             return claims
         finally:
             await store.aclose()

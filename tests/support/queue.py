@@ -165,11 +165,9 @@ class Queue:
 
     def send(self, arguments: Sequence[_Argument]) -> Turn:
         """A turn as it went over the wire."""
-        wait_ms, settled, claims, now = self._call("turn", *arguments)
+        wait_ms, settled, claims, now, _why = self._call("turn", *arguments)
         assert now == self.now
-        return Turn(
-            wait_ms, tuple(settled), tuple(self._claim(claim[:2], claim[2] == 1, claim[3:]) for claim in claims)
-        )
+        return Turn(wait_ms, tuple(settled), tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims))
 
     def sweep(self) -> Sweep:
         """One sweep."""
@@ -179,7 +177,7 @@ class Queue:
             return Sweep(ran=False)
         more, expired, now = reply
         assert now == self.now
-        return Sweep(True, bool(more), tuple(self._claim(lease[:2], False, lease[2:]) for lease in expired))  # noqa: FBT003 # the first says it ran
+        return Sweep(True, bool(more), tuple(self._claim(lease[:2], 0, lease[2:]) for lease in expired))  # noqa: FBT003 # the first says it ran
 
     def sweep_for(self, span_ms: int, each_ms: int = 1000) -> Sweep:
         """Sweeps each second until the span is over; the last one's reply."""
@@ -192,7 +190,7 @@ class Queue:
     def expire(self, claims: Sequence[Claim], *, dead: str = "", wait_ms: int = 0) -> Turn:
         """Settles what a sweep listed, as a dispatcher does."""
         lost = (settle(claim, Outcome.UNKNOWN, dead=dead, wait_ms=wait_ms, reason="a", lost=True) for claim in claims)
-        return self.turn(*lost, drain=SWEEPER, free=0)
+        return self.turn(*lost, drain=SWEEPER, free=-1)
 
     def status(self, message_id: str) -> tuple[Header, bool] | None:
         """A message's header, and whether a push of it is in flight; None when it is not known."""
@@ -261,8 +259,8 @@ class Queue:
     def _call(self, script: str, *arguments: _Argument) -> Any:  # noqa: ANN401 # a reply of nested lists
         return self._scripts[script](keys=self._keys, args=[self.now, *arguments])
 
-    def _claim(self, who: Sequence[bytes], probe: bool, pairs: Sequence[bytes]) -> Claim:  # noqa: FBT001 # private
-        return Claim(who[0], who[1], probe, pairs[::2], pairs[1::2], self.now, 0.0)
+    def _claim(self, who: Sequence[bytes], probe: int, pairs: Sequence[bytes]) -> Claim:
+        return Claim(who[0], who[1], probe > 0, max(probe - 1, 0), pairs[::2], pairs[1::2], self.now, 0.0)
 
 
 def _texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:

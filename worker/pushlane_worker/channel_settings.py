@@ -60,7 +60,7 @@ class ChannelSettings(BaseModel):
     base_url: _Http = Field(description="The API's base address, such as `https://api.example.com`.")
     app_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(description="The CINNOX app ID.")
     token: SecretStr | None = Field(None, description="The app token. Exactly one of `TOKEN` and `TOKEN_FILE` is set.")
-    token_file: Path | None = Field(None, description="A file that holds the token; read again before each probe.")
+    token_file: Path | None = Field(None, description="A file that holds the token; read again when it changes.")
     queue: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(
         "pushlane", description="The Celery queue that its drains go to."
     )

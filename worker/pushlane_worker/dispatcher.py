@@ -7,20 +7,19 @@ again.
 """
 
 import asyncio
+import contextlib
 import random
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import redis
 from celery import bootsteps
 
-from pushlane_worker.errors import WorkerError
-from pushlane_worker.line import Line, channel_record, make_line
+from pushlane_worker.line import Line, channel_records, make_line
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import next_step
 from pushlane_worker.settings import Settings, load_settings
-from pushlane_worker.store import ChannelGone, Claim, Settlement, Store, Turns
+from pushlane_worker.store import ONLY_SETTLE, UNANSWERED, Claim, Settlement, Store, Turns
 from pushlane_worker.telemetry import logger
 
 SWEEP_EACH_S = 0.95
@@ -45,7 +44,7 @@ class Dispatcher:
     def __init__(self, settings: Settings, publish: Publish) -> None:
         self._settings = settings
         self._publish = publish
-        self._store = Store.connect(settings.redis_url)
+        self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._queues = {name: channel.queue for name, channel in settings.channels.items()}
         self._lines = {name: make_line(name, channel) for name, channel in settings.channels.items()}
 
@@ -73,12 +72,14 @@ class Dispatcher:
         while True:
             try:
                 return await step()
-            except (redis.RedisError, OSError) as error:
+            except UNANSWERED as error:
                 logger().warning(f"dispatcher.{what}_failed", problem=str(error) or type(error).__name__)
-                await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+            except Exception:  # noqa: BLE001 # without its dispatcher a worker looks well and does nothing
+                logger().exception(f"dispatcher.{what}_broken")
+            await asyncio.sleep(PAUSE_AFTER_ERROR_S)
 
     async def _register(self, channel: str) -> None:
-        await self._store.register(channel, channel_record(self._settings, channel))
+        await self._store.register(channel)
 
     async def _answer_bell(self) -> None:
         channel = await self._store.bell(BELL_TIMEOUT_S)
@@ -93,13 +94,9 @@ class Dispatcher:
             logger().warning("dispatcher.publish_failed", channel=channel, problem=str(error) or type(error).__name__)
 
     async def _sweep(self, channel: str, turns: Turns) -> None:
-        try:
-            more, expired = await self._store.sweep(channel)
-        except ChannelGone:
-            await self._register(channel)
-            return
+        more, expired = await self._store.sweep(channel)
         if expired:
-            await turns.take(0, 0, [self._lose(claim, self._lines[channel]) for claim in expired])
+            await turns.take(ONLY_SETTLE, 0, [self._lose(claim, self._lines[channel]) for claim in expired])
             logger().warning("lease.expired", channel=channel, conversations=len(expired))
         if not more:
             # Spread over the fleet; nothing secret depends on it.
@@ -120,10 +117,16 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery ha
         super().__init__(worker)
         self._loop = asyncio.new_event_loop()
         self._running: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=self._run, args=(worker.app,), name="pushlane-dispatcher", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="pushlane-dispatcher", daemon=True)
 
-    def start(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature
+    def start(self, worker: Any) -> None:  # noqa: ANN401 # celery's signature
         """Starts the thread."""
+
+        def publish(channel: str, queue: str) -> None:
+            worker.app.send_task("pushlane.drain", args=(channel,), queue=queue)
+
+        # Made here, so that a wrong setting ends the start and not a thread.
+        self._dispatcher = Dispatcher(load_settings(), publish)
         self._thread.start()
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature
@@ -138,17 +141,9 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery ha
         if self._running is not None:
             self._running.cancel()
 
-    def _run(self, app: Any) -> None:  # noqa: ANN401 # celery has no types
-        def publish(channel: str, queue: str) -> None:
-            app.send_task("pushlane.drain", args=(channel,), queue=queue)
-
+    def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._running = self._loop.create_task(Dispatcher(load_settings(), publish).run())
-        try:
+        self._running = self._loop.create_task(self._dispatcher.run())
+        with contextlib.suppress(asyncio.CancelledError):
             self._loop.run_until_complete(self._running)
-        except asyncio.CancelledError:
-            logger().debug("dispatcher.stopped")
-        except WorkerError as error:
-            logger().error("dispatcher.ended", problem=str(error))
-        finally:
-            self._loop.close()
+        self._loop.close()

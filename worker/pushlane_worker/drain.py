@@ -9,6 +9,7 @@ Each turn is one script call. While it claims, a drain with a free place listens
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,10 +18,12 @@ from typing import Literal
 from pushlane_worker.outcome import Outcome
 from pushlane_worker.places import Places
 from pushlane_worker.push import Job, Pushers
-from pushlane_worker.store import Settlement, Turn, Turns
+from pushlane_worker.store import ONLY_SETTLE, Settlement, Turn, Turns
 
 POLL_S = 0.02
 """How often a listening drain looks for work at least; listeners count for 250 ms (``lua/lib_wake.lua``)."""
+VOUCH_S = 0.5
+"""How often a full drain takes a turn at least: it vouches for the ring that is out, which lapses after 1 s."""
 SOON_MS = 1000
 """A drain stays for what is due within this: waking one takes longer than it should wait."""
 LINGER_S = 0.25
@@ -115,10 +118,10 @@ class Drain:
                     return
                 lingers = self._linger(lingers, turn)
                 if lingers is not None and time.monotonic() >= lingers:
-                    self.report.ended = self._why(turn)
+                    self.report.ended = turn.waits_for
                     break
                 await self._wait(turn, over)
-        await self._turn(0)
+        await self._turn(ONLY_SETTLE)
 
     async def settle(self) -> None:
         """The settling phase: returns when nothing is in flight any more."""
@@ -126,7 +129,7 @@ class Drain:
             if not self._finished:
                 await self._wake.wait()
             self._wake.clear()
-            await self._turn(0)
+            await self._turn(ONLY_SETTLE)
 
     @property
     def settled(self) -> bool:
@@ -135,7 +138,11 @@ class Drain:
 
     async def _turn(self, free: int) -> Turn:
         finished, self._finished = self._finished, []
-        turn = await self.turns.take(free, self._busy, finished)
+        try:
+            turn = await self.turns.take(free, self._busy, finished)
+        except BaseException:
+            self._finished[:0] = finished
+            raise
         for settlement, current in zip(finished, turn.settled, strict=True):
             self.report.add(settlement, current=current)
         self.report.next_ms = turn.wait_ms
@@ -155,7 +162,7 @@ class Drain:
         """The script took this drain off the listeners by the same rule (``lua/turn.lua``)."""
         leaves = self.settled and not turn.claims and not 0 <= turn.wait_ms <= SOON_MS
         if leaves:
-            self.report.ended = self._why(turn)
+            self.report.ended = turn.waits_for
         return leaves
 
     def _linger(self, lingers: float | None, turn: Turn) -> float | None:
@@ -163,25 +170,26 @@ class Drain:
             return None
         return time.monotonic() + LINGER_S if lingers is None else lingers
 
-    def _why(self, turn: Turn) -> Ended:
-        if turn.wait_ms <= 0:
-            return "empty"
-        return (
-            "gate" if self.report.outcomes[Outcome.THROTTLED] + self.report.outcomes[Outcome.MISCONFIGURED] else "rate"
-        )
-
     async def _wait(self, turn: Turn, over: float) -> None:
         if self.places.free(self.turns.channel) == 0:
-            longest = over - time.monotonic()
+            # The places may be held by an earlier drain or another channel, which does not wake this one.
+            vouch = min(over, time.monotonic() + VOUCH_S)
+            while (
+                not self._finished
+                and not self._stopped
+                and self.places.free(self.turns.channel) == 0
+                and time.monotonic() < vouch
+            ):
+                await self._sleep(POLL_S)
         elif turn.wait_ms == 0 and turn.claims:
-            return await asyncio.sleep(0)  # more is ready than one turn may claim
+            await asyncio.sleep(0)  # more is ready than one turn may claim
         else:
-            longest = min(POLL_S, turn.wait_ms / 1000) if turn.wait_ms > 0 else POLL_S
-        if not self._finished:
+            await self._sleep(min(POLL_S, turn.wait_ms / 1000) if turn.wait_ms > 0 else POLL_S)
+
+    async def _sleep(self, longest: float) -> None:
+        """Until a push is finished, the drain is stopped, or so many seconds have passed."""
+        if not self._finished and not self._stopped:
             self._wake.clear()
-            try:
-                async with asyncio.timeout(max(longest, 0.001)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(longest):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
-        return None

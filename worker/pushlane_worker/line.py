@@ -1,7 +1,6 @@
 """What a process has of one channel: its kind, its patience and its token."""
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pushlane_worker.channel_settings import ChannelSettings, RateLimit
@@ -13,27 +12,35 @@ from pushlane_worker.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What this process has of one channel. ``renew`` reads its token again."""
+    """What this process has of one channel."""
 
     name: str
     kind: ChannelKind
     policy: RetryPolicy
-    renew: Callable[[], None]
 
 
 class _Token:
-    """A channel's token as it was read last."""
+    """A channel's current token. A file is read again when it was changed, so that each process sees a new token."""
 
     def __init__(self, channel: ChannelSettings) -> None:
         self._channel = channel
+        self._seen = self._look()
         self._value = channel.read_token()
 
     def __call__(self) -> str:
+        if (seen := self._look()) != self._seen:
+            with contextlib.suppress(SettingsError):  # it is just being replaced: the next push reads it again
+                self._value, self._seen = self._channel.read_token(), seen
         return self._value
 
-    def renew(self) -> None:
-        with contextlib.suppress(SettingsError):  # a file that is just being replaced: the next probe reads it again
-            self._value = self._channel.read_token()
+    def _look(self) -> tuple[int, int, int] | None:
+        if self._channel.token_file is None:
+            return None
+        try:
+            status = self._channel.token_file.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def make_line(name: str, channel: ChannelSettings) -> Line:
@@ -48,7 +55,7 @@ def make_line(name: str, channel: ChannelSettings) -> Line:
         on_unknown=channel.on_unknown,
     )
     kind = KINDS[channel.kind].make(channel, token)
-    return Line(name, kind, policy, token.renew)
+    return Line(name, kind, policy)
 
 
 def channel_record(settings: Settings, name: str) -> dict[str, str | int]:
@@ -73,3 +80,8 @@ def channel_record(settings: Settings, name: str) -> dict[str, str | int]:
         "lease_rest_ms": round((settings.lease_s - settings.push_deadline_s) * 1000),
         "idempotency_ms": round(settings.idempotency_window_s * 1000),
     }
+
+
+def channel_records(settings: Settings) -> dict[str, dict[str, str | int]]:
+    """The records of all channels of the settings."""
+    return {name: channel_record(settings, name) for name in settings.channels}

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 import uvloop
 
 from pushlane_worker.drain import Drain, Report
+from pushlane_worker.errors import SettingsError
 from pushlane_worker.http import AiohttpTransport, PushClient
-from pushlane_worker.line import channel_record, make_line
+from pushlane_worker.line import channel_records, make_line
 from pushlane_worker.places import Places
 from pushlane_worker.push import Pushers
 from pushlane_worker.settings import Settings
-from pushlane_worker.store import ChannelGone, Store, Turns
+from pushlane_worker.store import Store, Turns
 from pushlane_worker.telemetry import logger
 
 SETTLE_S = 5.0
@@ -47,7 +48,7 @@ class LoopThread:
     def __post_init__(self) -> None:
         settings = self.settings
         self._places = Places(settings.max_in_flight, len(settings.channels))
-        self._store = Store.connect(settings.redis_url)
+        self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._client = PushClient(
             AiohttpTransport(limit=settings.max_in_flight),
             deadline_s=settings.push_deadline_s,
@@ -63,16 +64,22 @@ class LoopThread:
         goes on without its task.
 
         Args:
-            channel: The channel's name, one of the settings'.
-            late: Called from another thread with the final report, if more was counted after the return.
+            channel: The channel's name.
+            late: Called from another thread with the final report, if the drain goes on after the return.
+
+        Raises:
+            SettingsError: The channel is not one of this worker's.
         """
+        if channel not in self.settings.channels:
+            raise SettingsError(
+                f"PUSHLANE_CHANNELS__{channel.upper()}", "is not set in this worker, which got its drain"
+            )
         report = Report(channel)
         future = asyncio.run_coroutine_threadsafe(self._drain(report, late), self._loop)
         try:
             future.result(self.settings.slice_s + TURN_S)
         except TimeoutError:
             report.ended = "slice"
-            future.add_done_callback(lambda _: late(report))
         return report
 
     def stop_claiming(self) -> None:
@@ -108,22 +115,20 @@ class LoopThread:
         await self._store.aclose()
 
     async def _drain(self, report: Report, late: Late) -> None:
-        channel = report.channel
         drain = Drain(
-            turns=Turns(self._store, channel, self.settings.lease_s),
-            pushers=self._pushers_of(channel),
+            turns=Turns(self._store, report.channel, self.settings.lease_s),
+            pushers=self._pushers_of(report.channel),
             places=self._places,
             slice_s=self.settings.slice_s,
             report=report,
         )
+        over = self._loop.time() + self.settings.slice_s + TURN_S
         self._drains.add(drain)
         self._idle.clear()
         try:
             await drain.claim()
-        except ChannelGone:
-            await self._store.register(channel, channel_record(self.settings, channel))
         finally:
-            if drain.settled:
+            if drain.settled and self._loop.time() < over:
                 self._forget(drain)
             else:
                 self._loop.create_task(self._settle(drain, late))
@@ -131,8 +136,8 @@ class LoopThread:
     async def _settle(self, drain: Drain, late: Late) -> None:
         try:
             await drain.settle()
-        except ChannelGone:
-            logger().error("drain.channel_gone", channel=drain.report.channel)
+        except Exception:  # noqa: BLE001 # its leases run out, and are settled as unknown
+            logger().exception("drain.unsettled", channel=drain.report.channel)
         finally:
             self._forget(drain)
         await self._loop.run_in_executor(None, late, drain.report)

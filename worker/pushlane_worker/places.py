@@ -24,7 +24,7 @@ class Places:
 
     @contextmanager
     def drain(self, channel: str) -> Iterator[None]:
-        """While it lasts, other channels leave this one half of the places."""
+        """While it lasts, other channels leave this one its even share of the places."""
         self._drains[channel] += 1
         try:
             yield
@@ -33,8 +33,8 @@ class Places:
 
     def share(self, channel: str) -> int:
         """The most pushes that the channel may have in flight now."""
-        others = any(count for name, count in self._drains.items() if name != channel)
-        return max(1, self.limit // 2) if others else self.alone
+        others = sum(1 for name, count in self._drains.items() if count and name != channel)
+        return max(1, self.limit // (others + 1)) if others else self.alone
 
     def free(self, channel: str) -> int:
         """How many more batches the channel may claim now."""

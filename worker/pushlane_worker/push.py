@@ -47,7 +47,7 @@ class Pushers:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def submit(self, job: Job) -> None:
-        """Queues a claim; its ``done`` is called in the loop, once, whatever happens."""
+        """Queues a claim; its ``done`` is called in the loop, once, whatever becomes of the push."""
         self._jobs.put_nowait(job)
         # Made with the first jobs: a channel that is never used has none.
         if len(self._tasks) < self.count:
@@ -70,21 +70,20 @@ class Pushers:
             job = await self._jobs.get()
             started = time.monotonic()
             result = await self._push(job.claim, started)
-            self._log(job.claim, result, time.monotonic() - started)
+            # Settled before it is logged: a log that can not be written must not cost a delivery.
             job.done(self._settlement(job.claim, result))
+            self._log(job.claim, result, time.monotonic() - started)
 
     def _settlement(self, claim: Claim, result: PushResult) -> Settlement:
         history = [] if result.outcome is Outcome.DELIVERED else claim.history()
-        # The jitter only spreads retries; nothing secret depends on it.
-        return Settlement(claim, result, next_step(result, history, self.line.policy, random.random()))  # noqa: S311
+        jitter = random.random()  # noqa: S311 # it only spreads retries
+        return Settlement(claim, result, next_step(result, history, self.line.policy, jitter, claim.early_ms))
 
     async def _push(self, claim: Claim, now: float) -> PushResult:
         if claim.deadline - now < self.deadline_s:
             return PushResult(Outcome.UNSENT, "its lease would not outlast the push", reached=False)
         request = None
         try:
-            if claim.probe:
-                self.line.renew()
             contents = [read_content(record) for record in claim.records]
             request = self.line.kind.request(contents[0][0], contents[0][1], [content[2] for content in contents])
             return self.line.kind.read(await self.client.exchange(request))

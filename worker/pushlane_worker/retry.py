@@ -35,7 +35,7 @@ class NextStep:
     Attributes:
         wait_ms: How long its conversation waits, or for a throttled channel how long its gate stays closed; -1 when
             the gate's own rule decides.
-        dead: One character a message: ``1`` for those to dead-letter.
+        dead: One character a message: ``1`` for those to dead-letter; empty when the push was no attempt.
         reason: The record's code of why they die.
     """
 
@@ -50,9 +50,17 @@ def backoff_s(policy: RetryPolicy, attempt: int, jitter: float) -> float:
     return jitter * min(policy.backoff_cap_s, policy.backoff_base_s * 2.0 ** min(attempt - 1, 32))
 
 
-def next_step(result: PushResult, batch: Sequence[History], policy: RetryPolicy, jitter: float) -> NextStep:
-    """The next step for a batch whose push had this result."""
+def next_step(
+    result: PushResult, batch: Sequence[History], policy: RetryPolicy, jitter: float, early_ms: int = 0
+) -> NextStep:
+    """The next step for a batch whose push had this result.
+
+    ``early_ms`` is how long a probe's batch would still have waited: when the probe failed it waits on, and has spent
+    no attempt.
+    """
     match result.outcome:
+        case Outcome.FAILED if early_ms:
+            return NextStep(wait_ms=early_ms)
         case Outcome.DELIVERED | Outcome.MISCONFIGURED | Outcome.UNSENT:
             return NextStep()
         case Outcome.THROTTLED:

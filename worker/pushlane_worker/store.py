@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -27,6 +27,14 @@ WORKER = "pushlane_worker"
 REDIS_TIMEOUT_S = 5.0
 _RETRY_FIRST_S = 0.05
 _RETRY_CAP_S = 1.0
+_MAX_REFUSED = 10
+ONLY_SETTLE = -1
+"""The free places of a drain that claims no more."""
+UNREGISTERED = -2
+"""How ``turn`` and ``sweep`` say that Redis does not know the channel (any more)."""
+UNANSWERED = (redis.RedisError, OSError, RuntimeError)
+"""What a call may end with while Redis or the way to it is away. uvloop raises a bare RuntimeError for a connection
+that is reset while it is written (seen under a storm of CLIENT KILL)."""
 
 
 @dataclass(slots=True)
@@ -36,6 +44,8 @@ class Claim:
     conversation: bytes
     token: bytes
     probe: bool
+    early_ms: int
+    """For a probe that was not due yet: the ms until it would have been."""
     message_ids: Sequence[bytes]
     records: Sequence[bytes]
     claimed_ms: int
@@ -83,12 +93,9 @@ class Turn:
     """A turn's reply: ms until something can be claimed (0 now, -1 not before an outcome or an enqueue)."""
 
     wait_ms: int
+    waits_for: Literal["empty", "rate", "gate"]
     settled: Sequence[bool]
     claims: Sequence[Claim]
-
-
-class ChannelGone(Exception):
-    """The channel is not registered in Redis (any more)."""
 
 
 @dataclass(slots=True)
@@ -100,9 +107,15 @@ class _Scripts:
 
 @dataclass(slots=True)
 class Store:
-    """The scripts on one asyncio client. Belongs to one event loop."""
+    """The scripts on one asyncio client. Belongs to one event loop.
+
+    Args:
+        redis: Gives raw bytes.
+        records: What to write of each channel when Redis has lost it (``lua/register.lua``).
+    """
 
     redis: redis.asyncio.Redis
+    records: Mapping[str, Mapping[str, str | int]]
     _scripts: _Scripts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,25 +126,26 @@ class Store:
         )
 
     @classmethod
-    def connect(cls, redis_url: str) -> "Store":
+    def connect(cls, redis_url: str, records: Mapping[str, Mapping[str, str | int]]) -> "Store":
         """A store with its own connections, made at the first call; every answer within 5 s or an error."""
-        return cls(
-            redis.asyncio.Redis.from_url(
-                redis_url,
-                socket_timeout=REDIS_TIMEOUT_S,
-                socket_connect_timeout=REDIS_TIMEOUT_S,
-                socket_keepalive=True,
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-            )
+        client = redis.asyncio.Redis.from_url(
+            redis_url,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
+        # Records are bytes, whatever the address asks for.
+        client.connection_pool.connection_kwargs["decode_responses"] = False
+        return cls(client, records)
 
     async def aclose(self) -> None:
         """Closes its connections."""
         await self.redis.aclose()
 
-    async def register(self, channel: str, record: Mapping[str, str | int]) -> bool:
+    async def register(self, channel: str) -> bool:
         """Writes the channel's record; whether the channel was not registered before."""
-        fields = [item for pair in record.items() for item in pair]
+        fields = [item for pair in self.records[channel].items() for item in pair]
         fresh = await self._scripts.register(keys=[channel_prefix(channel), BELL], args=["", *fields])
         await self.redis.sadd(CHANNELS, channel)
         return bool(fresh)
@@ -147,21 +161,22 @@ class Store:
         return _text(rung[1]) if rung else None
 
     async def sweep(self, channel: str) -> tuple[bool, list[Claim]]:
-        """Sweeps once: whether to go on at once, and the leases that ran out, as claims with headers for records.
-
-        Raises:
-            ChannelGone: When the channel is not registered.
-        """
+        """Sweeps once: whether to go on at once, and the leases that ran out, as claims with headers for records."""
         reply = await self._scripts.sweep(keys=[channel_prefix(channel), BELL], args=[""])
-        if reply[0] == -2:  # noqa: PLR2004 # the script's header says so
-            raise ChannelGone(channel)
+        if reply[0] == UNREGISTERED:
+            await self.register(channel)
         if reply[0] < 0:
             return False, []
         return bool(reply[0]), [_claim(lease[0], lease[1], lease[2:], reply[2]) for lease in reply[1]]
 
     async def turn(self, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists
-        """One call of ``lua/turn.lua``."""
-        return await self._scripts.turn(keys=[channel_prefix(channel), BELL], args=["", *arguments])
+        """One call of ``lua/turn.lua``, of two if the channel had to be registered again."""
+        keys, args = [channel_prefix(channel), BELL], ["", *arguments]
+        reply = await self._scripts.turn(keys=keys, args=args)
+        if reply[0] != UNREGISTERED:
+            return reply
+        await self.register(channel)
+        return await self._scripts.turn(keys=keys, args=args)
 
 
 def _text(value: object) -> str:
@@ -174,10 +189,10 @@ def _claim(
     pairs: Sequence[bytes],
     now_ms: int,
     *,
-    probe: bool = False,
+    probe: int = 0,
     deadline: float = 0.0,
 ) -> Claim:
-    return Claim(conversation, token, probe, pairs[::2], pairs[1::2], now_ms, deadline)
+    return Claim(conversation, token, probe > 0, max(probe - 1, 0), pairs[::2], pairs[1::2], now_ms, deadline)
 
 
 @dataclass(slots=True)
@@ -191,12 +206,12 @@ class Turns:
     number: int = 0
 
     async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
-        """Settles, then claims up to ``free`` batches; ``busy`` pushes are still in flight.
+        """Settles, then claims up to ``free`` batches (-1: only settles); ``busy`` pushes are still in flight.
 
         Tries until Redis answers: what it settles may not be forgotten, and what it claimed may not be claimed twice.
 
         Raises:
-            ChannelGone: When the channel is not registered.
+            redis.ResponseError: The script itself fails, again and again.
         """
         started = time.monotonic()
         arguments = [self.drain, self.number, free, busy, round(self.lease_s * 1000)]
@@ -204,22 +219,25 @@ class Turns:
             arguments += settlement.arguments()
         reply = await self._insist(arguments)
         self.number += 1
-        if reply[0] == -2:  # noqa: PLR2004 # the script's header says so
-            raise ChannelGone(self.channel)
-        wait, settled, claims, now = reply
+        wait, settled, claims, now, why = reply
         deadline = started + self.lease_s
         return Turn(
             wait,
+            why.decode(),
             [status == 1 for status in settled],
-            [_claim(claim[0], claim[1], claim[3:], now, probe=claim[2] == 1, deadline=deadline) for claim in claims],
+            [_claim(claim[0], claim[1], claim[3:], now, probe=claim[2], deadline=deadline) for claim in claims],
         )
 
     async def _insist(self, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists
-        pause = _RETRY_FIRST_S
+        pause, refused = _RETRY_FIRST_S, 0
         while True:
             try:
                 return await self.store.turn(self.channel, arguments)
-            except redis.RedisError as error:
+            except UNANSWERED as error:
+                # Redis that loads, is read-only or full recovers; a script that fails of itself does not.
+                refused += type(error) is redis.ResponseError
+                if refused > _MAX_REFUSED:
+                    raise
                 logger().warning("turn.unanswered", channel=self.channel, turn=self.number, problem=str(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _RETRY_CAP_S)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _RETRY_CAP_S)

@@ -70,7 +70,7 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
 
     def run_drain(self, channel: str, late: Callable[[Report], None]) -> Report:
         """One drain, with the process marked busy."""
-        self._running += 1
+        self._running += 1  # before the loop, which installs the handler
         try:
             return self.loop().drain(channel, late)
         finally:
@@ -84,8 +84,6 @@ def _in_pool_child() -> bool:
 @app.task(name="pushlane.drain", bind=True, base=DrainTask, throws=(DrainError,))  # type: ignore[untyped-decorator]
 def drain(self: DrainTask, channel: str) -> dict[str, str | int | float]:
     """Drains one channel for a slice. Its result counts pushes and messages; see ``drain.Report``."""
-    if channel not in self.loop().settings.channels:
-        raise SettingsError(f"PUSHLANE_CHANNELS__{channel.upper()}", "is not set in this worker, which got its drain")
     request = self.request
     report = self.run_drain(channel, partial(_tell_late, self, request.id, request.hostname))
     trouble = _trouble(report)

@@ -1,5 +1,6 @@
 """Structured logs: stable dotted event names with key-values, never a message's text and never a token."""
 
+import contextlib
 import logging
 import sys
 from typing import Any
@@ -26,10 +27,28 @@ def configure(settings: Settings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.log_level)),
-        # Celery replaces sys.stderr by a logger of its own in its workers; the real one keeps a line a line.
-        logger_factory=structlog.PrintLoggerFactory(file=sys.__stderr__),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
+
+
+class _Lines:
+    """Writes lines to the real standard error; Celery replaces ``sys.stderr`` by a logger of its own in its workers.
+
+    A full disk or a closed pipe costs the line, never the push that it tells of.
+    """
+
+    def __init__(self, *_: object) -> None:
+        self._file = sys.__stderr__
+
+    def msg(self, message: str) -> None:
+        """Writes one line."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._file is not None:
+                self._file.write(message + "\n")
+                self._file.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 def logger() -> Logger:

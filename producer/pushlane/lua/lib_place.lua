@@ -16,7 +16,9 @@ local function drop_final_heads(prefix, conversation)
     if not id then
       return false, dropped
     end
-    if redis.call('GETRANGE', prefix .. 'message:' .. id, 1, 1) == 'q' then
+    local version_and_state = redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 1)
+    -- A record of another layout is a newer worker's business: it stays.
+    if version_and_state == '1q' or string.find(version_and_state, '^[^1]') then
       return true, dropped
     end
     redis.call('LPOP', list)

@@ -27,26 +27,33 @@ local function count_pushing(prefix, channel, now)
   return redis.call('ZCOUNT', prefix .. 'leases', '(' .. (now + channel.lease_rest_ms), '+inf')
 end
 
--- Milliseconds until something can be claimed: 0 now; -1 when nothing can before an outcome or an enqueue.
+-- Milliseconds until something can be claimed: 0 now; -1 when nothing can before an outcome or an enqueue. And what it
+-- waits for: 'empty' for work that is due, 'rate' or 'gate'.
 local function claim_wait(prefix, channel, gate, now)
-  local wait = 0
+  local wait, why = 0, 'empty'
   if redis.call('ZCARD', prefix .. 'ready') == 0 then
     local first = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')
     if not first[1] then
-      return -1
+      return -1, why
     end
-    wait = math.max(tonumber(first[2]) - now, 0)
-  end
-  local leased = redis.call('ZCARD', prefix .. 'leases')
-  if gate.state == 'open' and count_pushing(prefix, channel, now) >= gate.cap then
-    return -1
+    -- The probe of a broken gate may be one that is not due yet.
+    wait = gate.state == 'broken' and 0 or math.max(tonumber(first[2]) - now, 0)
   end
   local at_gate = gate_wait(gate, channel, now)
-  local _, at_rate = rate_room(prefix, channel, now, leased)
-  if at_gate < 0 or at_rate < 0 then
-    return -1
+  if at_gate < 0 or gate.state == 'open' and count_pushing(prefix, channel, now) >= gate.cap then
+    return -1, 'gate'
   end
-  return math.max(wait, at_gate, at_rate)
+  local _, at_rate = rate_room(prefix, channel, now, redis.call('ZCARD', prefix .. 'leases'))
+  if at_rate < 0 then
+    return -1, 'rate'
+  end
+  if at_gate > wait then
+    wait, why = at_gate, 'gate'
+  end
+  if at_rate > wait then
+    wait, why = at_rate, 'rate'
+  end
+  return wait, why
 end
 
 local function channel_name(prefix)

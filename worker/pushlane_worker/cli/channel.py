@@ -9,7 +9,7 @@ from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.ending import Refused
 from pushlane_worker.cli.printing import print_json
-from pushlane_worker.line import channel_record
+from pushlane_worker.line import channel_records
 from pushlane_worker.settings import Settings, load_settings
 from pushlane_worker.store import Store
 
@@ -60,8 +60,8 @@ def _row(name: str, limits: Limits | None, settings: ChannelSettings | None) -> 
 
 
 async def _register(settings: Settings, name: str) -> bool:
-    store = Store.connect(settings.redis_url)
+    store = Store.connect(settings.redis_url, channel_records(settings))
     try:
-        return await store.register(name, channel_record(settings, name))
+        return await store.register(name)
     finally:
         await store.aclose()

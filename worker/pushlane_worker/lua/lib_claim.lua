@@ -1,5 +1,6 @@
 -- Claiming: the batch stays at the head of its list, under a lease; only a settle with its token removes it.
 local MAX_BATCHES_BYTES = 4 * 1024 * 1024 -- a turn's reply stays below about this size
+local UNREADABLE_MS = 60000 -- how long a conversation waits whose head is of an unknown layout
 local SINGLE_AFTER_LOSSES = 2 -- after so many leases lost in a row a message goes alone: it may be what kills workers
 
 -- The longest prefix with one sender, receiver and part label. Drops final heads. Returns records, ids and bytes.
@@ -7,7 +8,7 @@ local function read_batch(prefix, conversation, limit)
   local records, ids, bytes, head = {}, {}, 0, nil
   for _, id in ipairs(redis.call('LRANGE', prefix .. 'conversation:' .. conversation, 0, limit - 1)) do
     local record = redis.call('GET', prefix .. 'message:' .. id)
-    if not record or string.sub(record, 2, 2) ~= 'q' then
+    if not record or string.sub(record, 1, 2) ~= '1q' then
       break
     end
     local first, last = address_span(record)
@@ -27,6 +28,7 @@ end
 
 local function write_lease(prefix, gate, conversation, ids, token, now, lease_ms)
   redis.call('ZREM', prefix .. 'ready', conversation)
+  redis.call('ZREM', prefix .. 'delayed', conversation)
   redis.call('ZADD', prefix .. 'leases', now + lease_ms, conversation)
   redis.call('HSET', prefix .. 'claims', conversation, token .. ' ' .. gate.epoch .. ' ' .. table.concat(ids, ','))
   if gate.state == 'broken' then
@@ -47,28 +49,49 @@ local function claim_budget(prefix, channel, gate, now, free)
   return math.min(free, room, gate.cap - count_pushing(prefix, channel, now))
 end
 
--- Returns the claims, each {conversation, token, probe (0 or 1), id, record, id, record …}.
+-- The conversation whose turn it is, and 0. With a broken gate and nothing ready, the one that is due first, and the ms
+-- until then: an outage must not last longer for a few conversations that back off.
+local function next_conversation(prefix, gate, now)
+  local ready = redis.call('ZRANGE', prefix .. 'ready', 0, 0)
+  if ready[1] or gate.state ~= 'broken' then
+    return ready[1], 0
+  end
+  local first = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')
+  return first[1], first[1] and math.max(tonumber(first[2]) - now, 0)
+end
+
+-- Nothing of it can be claimed: its heads are final, which drops them and keeps its turn, or of a layout that this
+-- worker does not know, which is looked at again later. Returns how many it dropped.
+local function pass_over(prefix, channel, conversation, now)
+  local alive, dropped = drop_final_heads(prefix, conversation)
+  if not alive or dropped == 0 then
+    redis.call('ZREM', prefix .. 'ready', conversation)
+    redis.call('ZREM', prefix .. 'delayed', conversation)
+  end
+  if alive and dropped == 0 then
+    count('unreadable', 1)
+    redis.call('ZADD', prefix .. 'delayed', now + math.min(UNREADABLE_MS, channel.backoff_cap_ms), conversation)
+  end
+  return dropped
+end
+
+-- Returns the claims, each {conversation, token, probe, id, record, id, record …}; see turn.lua for probe.
 local function claim_ready(prefix, channel, gate, now, drain, turn, free, lease_ms)
   local claims, inspected, bytes = {}, 0, 0
   local budget = claim_budget(prefix, channel, gate, now, free)
   while #claims < budget and inspected < MAX_INSPECTED and bytes < MAX_BATCHES_BYTES do
-    local conversation = redis.call('ZRANGE', prefix .. 'ready', 0, 0)[1]
+    local conversation, early = next_conversation(prefix, gate, now)
     if not conversation then
       break
     end
     local records, ids, size = read_batch(prefix, conversation, channel.batch_limit)
     inspected, bytes = inspected + #ids + 1, bytes + size
     if #ids == 0 then
-      -- Its head is final: drop that, and let the conversation keep its turn.
-      local alive, dropped = drop_final_heads(prefix, conversation)
-      inspected = inspected + dropped
-      if not alive then
-        redis.call('ZREM', prefix .. 'ready', conversation)
-      end
+      inspected = inspected + pass_over(prefix, channel, conversation, now)
     else
       local token = drain .. ':' .. turn .. ':' .. #claims
       write_lease(prefix, gate, conversation, ids, token, now, lease_ms)
-      local claim = { conversation, token, gate.state == 'broken' and 1 or 0 }
+      local claim = { conversation, token, gate.state == 'broken' and 1 + early or 0 }
       for i, id in ipairs(ids) do
         claim[#claim + 1], claim[#claim + 2] = id, records[i]
       end

@@ -76,7 +76,9 @@ local function settle(prefix, channel, gate, now, settled)
     deliver(prefix, channel, conversation, lease.ids, now)
   elseif outcome == FAILED or outcome == UNKNOWN or outcome == REJECTED then
     due = now + settled.wait
-    spend_attempt(prefix, lease.ids, now, settled)
+    if settled.dead ~= '' then
+      spend_attempt(prefix, lease.ids, now, settled)
+    end
     if outcome == UNKNOWN then
       list_unknown(prefix, conversation, lease.ids, now, settled)
     end

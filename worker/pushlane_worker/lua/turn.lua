@@ -5,14 +5,15 @@
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] drain     the drain's random id, the first part of its tokens
 -- ARGV[3] turn      its number, from 0; repeating the last one returns the same claims and settles nothing twice
--- ARGV[4] free      places that the drain can fill; 0 when it only settles
+-- ARGV[4] free      places that the drain can fill; 0 when it is full, -1 when it only settles
 -- ARGV[5] busy      its pushes still in flight; with none, and nothing to claim soon, it leaves with this turn
 -- ARGV[6] lease_ms
--- ARGV[7…] settled  groups of 9: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message), reason,
+-- ARGV[7…] settled  groups of 9: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message; '' for no attempt), reason,
 --                   detail, reached (0 or 1), lost (0 or 1)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
--- Returns {wait, settled, claims, now}: ms until something can be claimed (0 now, -1 not before an outcome or an enqueue);
--- a 1, or a 0 for a stale token, for each settled; each claim {conversation, token, probe (0 or 1), id, record, …}.
+-- Returns {wait, settled, claims, now, why}: ms until something can be claimed (0 now, -1 not before an outcome or an
+-- enqueue) and what it waits for ('empty', 'rate', 'gate'); a 1, or a 0 for a stale token, for each settled; each claim
+-- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time.
 -- {-2} when nobody has registered the channel.
 --- use record channel place outcomes gate wake settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
@@ -33,7 +34,7 @@ local function repeated()
   local number, settled, listed = string.match(last or '', '^(%d+)\n(%d*)\n(.*)$')
   -- An older turn was held up on the way, and repeated since on another connection: its claims would be nobody's.
   if number and tonumber(number) > tonumber(turn) then
-    return { 0, {}, {}, now }
+    return { 0, {}, {}, now, 'empty' }
   end
   if number ~= turn then
     return nil
@@ -45,7 +46,7 @@ local function repeated()
   for status in string.gmatch(settled, '%d') do
     statuses[#statuses + 1] = tonumber(status)
   end
-  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations), now }
+  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations), now, 'empty' }
 end
 
 local function settle_all()
@@ -79,7 +80,7 @@ local function listen(claimed, wait)
     return
   end
   redis.call('ZREM', listeners, drain)
-  if free > 0 and not leaves and ring_is_out(prefix, now) then
+  if free >= 0 and not leaves and ring_is_out(prefix, now) then
     set_pending(prefix, now)
   end
 end
@@ -100,8 +101,8 @@ local claims = claim_ready(prefix, channel, gate, now, drain, turn, free, lease_
 remember(statuses, claims)
 save_gate(prefix, gate)
 write_counters(prefix)
-local wait = claim_wait(prefix, channel, gate, now)
+local wait, why = claim_wait(prefix, channel, gate, now)
 listen(#claims, wait)
 -- One that claims no more rings also for what it would have stayed for.
-tail(prefix, bell, channel, gate, now, free == 0 and SOON_MS or 0)
-return { wait, statuses, claims, now }
+tail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)
+return { wait, statuses, claims, now, why }
