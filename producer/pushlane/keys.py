@@ -19,6 +19,7 @@ after the prefix       type    content                                          
 ``dead``               zset    dead-lettered message ids, by ms                                              till empty
 ``unknown``            stream  pushes of unknown outcome, about the last 10,000                              for ever
 ``counters``           hash    monotonic counters, and the depth                                             for ever
+``suspects``           set     conversations of single messages that were rejected, none delivered between      a day
 ``pending``            string  ms of a ring that no drain has answered yet                                   10 s
 ``listeners``          zset    drains with a free place, by the ms until which they count                    a minute
 ``turn:<drain>``       string  a drain's last turn, so that a repeated one changes nothing                   5 min

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.queue import LEASE_MS, Queue, settle, unsent
+from support.queue import LEASE_MS, Queue, room, settle, unsent
 
 from pushlane_worker.outcome import Outcome
 
@@ -161,6 +161,49 @@ def test_the_cap_doubles_also_when_pushes_end_one_by_one(redis: Redis) -> None:
     for _ in range(4):
         flying += queue.turn(settle(flying.pop(0))).claims
     assert len(flying) == 8
+
+
+def _backing_off(redis: Redis) -> tuple[Queue, Claim]:
+    """A broken gate with nothing but conversations that back off, and the probe that goes out all the same."""
+    queue = Queue(redis, breaker_after=2)
+    _rooms(queue, 2)
+    far, near = queue.turn(free=2).claims
+    failed = (
+        settle(far, Outcome.FAILED, wait_ms=90_000, dead="0"),
+        settle(near, Outcome.FAILED, wait_ms=60_000, dead="0"),
+    )
+    queue.turn(*failed, free=-1)
+    return queue, _probe(queue, 1000)
+
+
+def test_with_nothing_ready_the_conversation_that_is_due_first_is_the_probe(redis: Redis) -> None:
+    """An outage lasts no longer because the few conversations there are back off; and only one of them goes out."""
+    queue, claim = _backing_off(redis)
+    assert (room(claim), claim.early_ms) == ("r1", 59_000)
+    assert (queue.places("r1"), queue.places("r0")) == (["leases"], ["delayed"])
+    turn = queue.turn(settle(claim))
+    assert (queue.gate()["state"], turn.batches, turn.claims[0].early_ms) == ("open", ["m0"], 0)
+
+
+def test_what_is_ready_is_probed_before_what_backs_off(redis: Redis) -> None:
+    """Nobody's wait is cut short while another conversation can find out."""
+    queue = _broken(redis, conversations=3)
+    claim = _probe(queue, 1000)
+    assert (room(claim), claim.early_ms) == ("r2", 0)
+
+
+def test_a_probe_before_its_time_that_fails_waits_on_and_costs_nothing(redis: Redis) -> None:
+    """A long outage spends no message's attempts on probes: it is due when it was before, probe after probe."""
+    queue, claim = _backing_off(redis)
+    due, attempts = queue.now + 59_000, queue.header("m1").attempts
+    for _ in range(5):
+        assert (room(claim), claim.early_ms) == ("r1", due - queue.now)
+        queue.turn(settle(claim, Outcome.FAILED, wait_ms=claim.early_ms), free=-1)
+        assert queue.gate()["state"] == "broken"
+        assert (queue.places("r1"), redis.zscore(queue.prefix + "delayed", "r1")) == (["delayed"], due)
+        claim = _probe(queue, 1000)
+    assert queue.header("m1").attempts == attempts == 1
+    assert queue.counters().get("dead", 0) == 0
 
 
 @pytest.mark.parametrize("asked_ms", [1500, 600_000])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ALICE, BOB = b'["alice",null]', b'["bob",null]'
 MIB = 1024 * 1024
+UNREADABLE_MS = 60_000
 
 
 def test_a_batch_ends_where_sender_or_receiver_changes(redis: Redis) -> None:
@@ -255,3 +256,76 @@ def test_status_tells_what_is_in_flight(redis: Redis) -> None:
     assert header is not None
     assert (header.state, flying) == ("delivered", False)
     assert queue.status("nobody") is None
+
+
+def test_a_record_of_another_layout_is_neither_pushed_nor_dropped(redis: Redis) -> None:
+    """It is a newer worker's: its conversation is looked at again after a minute, and the others go on meanwhile."""
+    queue = Queue(redis)
+    queue.enqueue("a", "a1", "a2")
+    queue.enqueue("b", "b1")
+    redis.setrange(queue.prefix + "message:a1", 0, b"2")
+    turn = queue.turn()
+    assert turn.batches == ["b1"]
+    assert (queue.places("a"), queue.waiting("a"), queue.counters()["unreadable"]) == (["delayed"], "a1 a2", 1)
+    queue.now += UNREADABLE_MS - 1
+    assert queue.turn(settle(turn.claims[0])).claims == ()
+    assert queue.counters()["unreadable"] == 1
+    queue.now += 1
+    assert queue.turn().claims == ()
+    assert (queue.places("a"), queue.waiting("a"), queue.counters()["unreadable"]) == (["delayed"], "a1 a2", 2)
+    redis.setrange(queue.prefix + "message:a1", 0, b"1")
+    queue.now += UNREADABLE_MS
+    assert queue.turn().batches == ["a1 a2"]
+
+
+def test_a_batch_ends_before_a_record_of_another_layout(redis: Redis) -> None:
+    """What stands before it in the conversation goes out; nothing behind it overtakes it."""
+    queue = Queue(redis)
+    queue.enqueue("a", "a1", "a2", "a3")
+    redis.setrange(queue.prefix + "message:a2", 0, b"2")
+    first = queue.turn()
+    assert first.batches == ["a1"]
+    assert (queue.turn(settle(first.claims[0])).claims, queue.waiting("a")) == ((), "a2 a3")
+
+
+def test_a_turn_says_that_it_waits_for_work(redis: Redis) -> None:
+    """With nothing in the queue there is no time; for a conversation that backs off it is its own."""
+    queue = Queue(redis)
+    idle = queue.turn()
+    assert (idle.wait_ms, idle.why) == (-1, "empty")
+    queue.enqueue("a", "a1")
+    turn = queue.turn(settle(queue.turn().claims[0], Outcome.FAILED, wait_ms=700, dead="0"))
+    assert (turn.wait_ms, turn.why) == (700, "empty")
+
+
+def test_a_turn_says_that_it_waits_for_the_rate_window(redis: Redis) -> None:
+    """While the budget is in flight only an outcome can tell when; after that it is the window's end."""
+    queue = Queue(redis, rate_limit=1, rate_window_ms=5000)
+    for n in range(2):
+        queue.enqueue(f"r{n}", f"m{n}")
+    first = queue.turn()
+    assert (first.wait_ms, first.why) == (-1, "rate")
+    turn = queue.turn(settle(first.claims[0]))
+    assert (turn.claims, turn.wait_ms, turn.why) == ((), 5001, "rate")
+
+
+def test_a_turn_says_that_it_waits_for_the_gate(redis: Redis) -> None:
+    """Whether the gate is full, or closed for a time; and a closed gate over an empty queue is none's wait."""
+    queue = Queue(redis)
+    for n in range(5):
+        queue.enqueue(f"r{n}", f"m{n}")
+    full = queue.turn()
+    assert (len(full.claims), full.wait_ms, full.why) == (4, -1, "gate")
+    closed = queue.turn(settle(full.claims[0], Outcome.THROTTLED, wait_ms=9000))
+    assert (closed.wait_ms, closed.why) == (9000, "gate")
+
+
+def test_of_several_reasons_to_wait_a_turn_names_the_last_to_end(redis: Redis) -> None:
+    """What a drain reports is what kept it from going on."""
+    queue = Queue(redis, rate_limit=1, rate_window_ms=5000)
+    queue.enqueue("a", "a1", "a2")
+    turn = queue.turn(settle(queue.turn().claims[0], Outcome.THROTTLED, wait_ms=9000))
+    assert (turn.wait_ms, turn.why) == (9000, "gate")
+    queue.now += 9000
+    turn = queue.turn(settle(queue.turn().claims[0], Outcome.THROTTLED, wait_ms=2000))
+    assert (turn.wait_ms, turn.why) == (5001, "rate")

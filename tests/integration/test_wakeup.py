@@ -131,6 +131,27 @@ def test_a_full_drain_vouches_for_the_ring_that_is_out(redis: Redis) -> None:
         claim = turn.claims[0]
 
 
+@pytest.mark.parametrize(("free", "vouches"), [(0, True), (-1, False)])
+def test_a_full_drain_vouches_for_the_ring_and_one_that_only_settles_does_not(
+    redis: Redis,
+    free: int,
+    vouches: bool,  # noqa: FBT001 # pytest's table
+) -> None:
+    """While it claims, a drain without a free place will take the work itself; one that has left never will."""
+    queue = Queue(redis)
+    for n in range(2):
+        queue.enqueue(f"r{n}", f"m{n}")
+    queue.turn(free=1)
+    assert queue.rung()
+    rang = queue.now
+    queue.now += TICKET_MS - 1
+    queue.turn(free=free, busy=1)
+    assert queue.pending_ms() == (queue.now if vouches else rang)
+    queue.now += 1
+    queue.sweep()
+    assert queue.rung() == (not vouches)
+
+
 def test_a_drain_that_leaves_idle_is_off_the_listeners_in_the_same_call(redis: Redis) -> None:
     """No message can fall between its last look and its leaving."""
     queue = Queue(redis)

@@ -44,7 +44,7 @@ def test_a_message_goes_all_the_way(stack: Stack, producer: Producer) -> None:
     assert [(entry.text, entry.sender, entry.receiver) for entry in stack.api.room("r 1/{x}")] == [
         ("héllo ☃", "s", '"r"')
     ]
-    wait_until(lambda: stack.state(producer, receipt) == "delivered", "the message to be delivered")
+    stack.wait_for_state(producer, receipt, "delivered")
     status = producer.status("support", receipt.message_id)
     assert status is not None
     assert status.attempts == 0

@@ -48,6 +48,7 @@ class Turn:
     """A turn's reply."""
 
     wait_ms: int
+    why: str
     settled: tuple[int, ...]
     claims: tuple[Claim, ...]
 
@@ -86,9 +87,10 @@ def settle(
     detail: str = "said so",
     reached: bool = True,
     lost: bool = False,
+    split: int = 0,
 ) -> Settlement:
     """A claim with what its push came to."""
-    return Settlement(claim, PushResult(outcome, detail, reached=reached), NextStep(wait_ms, dead, reason), lost)
+    return Settlement(claim, PushResult(outcome, detail, reached=reached), NextStep(wait_ms, dead, reason, split), lost)
 
 
 def unsent(claim: Claim) -> Settlement:
@@ -165,9 +167,10 @@ class Queue:
 
     def send(self, arguments: Sequence[_Argument]) -> Turn:
         """A turn as it went over the wire."""
-        wait_ms, settled, claims, now, _why = self._call("turn", *arguments)
+        wait_ms, settled, claims, now, why = self._call("turn", *arguments)
         assert now == self.now
-        return Turn(wait_ms, tuple(settled), tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims))
+        claimed = tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims)
+        return Turn(wait_ms, why.decode(), tuple(settled), claimed)
 
     def sweep(self) -> Sweep:
         """One sweep."""

@@ -38,6 +38,7 @@ class Message:
     state: str = "queued"
     attempts: int = 0
     losses: int = 0
+    part: int = 0
 
 
 @dataclass(eq=False)
@@ -66,6 +67,7 @@ class Model:
     flights: list[Flight] = field(default_factory=list)
     pushes: Counter[Outcome] = field(default_factory=Counter)
     stale: int = 0
+    parts: int = 0
 
     def live(self, conversation: str) -> list[str]:
         """The conversation's messages that are not final, in their order."""
@@ -81,7 +83,8 @@ class Model:
         for name in self.live(conversation)[:BATCH_LIMIT]:
             message = self.messages[name]
             alone = message.losses >= ALONE_AFTER_LOSSES
-            if batch and (alone or message.address != self.messages[batch[0]].address):
+            head = self.messages[batch[0]] if batch else message
+            if batch and (alone or (message.address, message.part) != (head.address, head.part)):
                 break
             batch.append(name)
             if alone:
@@ -121,6 +124,9 @@ class Model:
         del self.leases[conversation]
         self.pushes[outcome] += 1
         flight.doubtful |= outcome is Outcome.UNKNOWN
+        if settlement.step.split:
+            self._split(flight.names, settlement.step.split)
+            return 1
         for name, dies in zip(flight.names, settlement.step.dead.ljust(len(flight.names), "0"), strict=True):
             message = self.messages[name]
             if outcome is Outcome.DELIVERED:
@@ -132,6 +138,12 @@ class Model:
                 assert over == (dies == "1"), "I2, I11: none dies before its budget is over"
                 message.state = "dead" if over else "queued"
         return 1
+
+    def _split(self, names: list[str], size: int) -> None:
+        assert len(names) > size > 0, "a batch of one is not halved"
+        for index, name in enumerate(names):
+            self.messages[name].part = self.parts + (1 if index < size else 2)
+        self.parts += 2
 
     def _assert_order(self, name: str) -> None:
         for earlier, message in self.messages.items():

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from redis import Redis
 from support.processes import environment, installed, running
@@ -145,6 +145,16 @@ class Stack:
         """The state of the message, as its producer sees it."""
         status = producer.status(receipt.channel, receipt.message_id)
         return status.state if status else None
+
+    def wait_for_state(self, producer: Producer, receipt: Receipt, state: str) -> None:
+        """Waits until the message is in this state."""
+        wait_until(lambda: self.state(producer, receipt) == state, f"the message to be {state}")
+
+    def depth(self, channel: str = "support") -> int:
+        """How many messages wait or are in flight."""
+        with Redis.from_url(self.redis_url) as client:
+            counted: Any = client.hget(f"{channel_prefix(channel)}counters", "depth")
+        return int(counted)
 
     def leases(self, channel: str = "support") -> int:
         """How many conversations of the channel are leased."""

@@ -119,6 +119,18 @@ def test_two_busy_channels_get_half_each() -> None:
     assert (process.running("one"), process.running("two")) == (32, 32)
 
 
+def test_three_busy_channels_get_a_third_each() -> None:
+    """The share is even however many there are: nobody's two neighbours leave it nothing."""
+    process = Process(64, channels=3)
+    for name in NAMES:
+        process.step("enter", name)
+    for name in NAMES:
+        process.step("claim", name)
+    assert [process.running(name) for name in NAMES] == [21, 21, 21]
+    process.step("leave", "three")
+    assert [process.places.share(name) for name in ("one", "two")] == [32, 32]
+
+
 def test_a_drain_that_left_gives_its_half_back() -> None:
     """Two drains of a channel count until the last one has left, also when one ends with an error."""
     places = Places(64, 2)

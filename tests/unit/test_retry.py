@@ -79,7 +79,7 @@ def test_retry_after_moves_only_a_throttled_push(outcome: Outcome) -> None:
 def test_a_refused_batch_dies_with_the_reason() -> None:
     """A rejection is final for what was in the push; its conversation goes on at once."""
     assert step(Outcome.REJECTED, FRESH) == NextStep(wait_ms=0, dead="1", reason="r")
-    assert step(Outcome.REJECTED, FRESH, TIRED, OLD) == NextStep(wait_ms=0, dead="111", reason="r")
+    assert step(Outcome.REJECTED, FRESH, TIRED, OLD) == NextStep(split=2)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,19 @@ def test_a_batch_that_failed_backs_off_and_only_spent_messages_die(
 ) -> None:
     """Each message has its own budget; the survivor with most attempts says how long the conversation waits."""
     assert step(outcome, *batch) == NextStep(wait_ms=wait_ms, dead=dead, reason="a")
+
+
+@pytest.mark.parametrize("batch", [(FRESH,), (TIRED,), (FRESH, OLD, TIRED)])
+def test_a_probe_before_its_time_that_failed_waits_on_and_is_no_attempt(batch: tuple[History, ...]) -> None:
+    """The gate asked, not the message: it waits what it would have waited, and nobody dies of it."""
+    assert next_step(PushResult(Outcome.FAILED), batch, POLICY, HALF, early_ms=59_000) == NextStep(wait_ms=59_000)
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FAILED])
+def test_a_probe_before_its_time_is_like_any_other_push_unless_it_failed(outcome: Outcome) -> None:
+    """A refusal is one whenever it comes, and what may have arrived is an attempt."""
+    early = next_step(PushResult(outcome), [FRESH, TIRED], POLICY, HALF, early_ms=59_000)
+    assert early == step(outcome, FRESH, TIRED)
 
 
 @pytest.mark.parametrize(("attempts", "dead"), [(0, "1"), (1, "1")])

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pushlane.record import NO_REASON, REASON_CODES
 from pushlane_worker.outcome import Outcome, PushResult
+from pushlane_worker.splitting import left_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,13 @@ class NextStep:
             the gate's own rule decides.
         dead: One character a message: ``1`` for those to dead-letter; empty when the push was no attempt.
         reason: The record's code of why they die.
+        split: How many messages make the first part of a batch that is halved; 0 when it is not.
     """
 
     wait_ms: int = 0
     dead: str = ""
     reason: str = NO_REASON
+    split: int = 0
 
 
 def backoff_s(policy: RetryPolicy, attempt: int, jitter: float) -> float:
@@ -68,11 +71,17 @@ def next_step(
             asked = max(result.retry_after_s or 0.0, 0.0)
             return NextStep(wait_ms=round(1000 * min(asked, policy.retry_after_cap_s)) or -1)
         case Outcome.REJECTED:
-            return NextStep(dead="1" * len(batch), reason=REASON_CODES["rejected"])
+            return _refuse(len(batch), whole=result.whole)
         case Outcome.UNKNOWN if policy.on_unknown == "dead_letter":
             return NextStep(dead="1" * len(batch), reason=REASON_CODES["unknown"])
         case Outcome.FAILED | Outcome.UNKNOWN:
             return _try_again(batch, policy, jitter)
+
+
+def _refuse(size: int, *, whole: bool) -> NextStep:
+    if not whole and size > 1:
+        return NextStep(split=left_part(size))
+    return NextStep(dead="1" * size, reason=REASON_CODES["rejected"])
 
 
 def _try_again(batch: Sequence[History], policy: RetryPolicy, jitter: float) -> NextStep:

@@ -85,6 +85,7 @@ class Settlement:
             self.result.detail[:MAX_DETAIL_CHARS],
             int(self.result.reached),
             int(self.lost),
+            self.step.split,
         )
 
 

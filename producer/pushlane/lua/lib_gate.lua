@@ -7,7 +7,7 @@ local PROBE_MISCONFIGURED_MS = 30000
 local THROTTLE_FIRST_MS = 1000
 local THROTTLE_CAP_MS = 60000
 
-local GATE_NUMBERS = { 'until', 'cap', 'failures', 'epoch', 'since', 'throttles', 'release' }
+local GATE_NUMBERS = { 'until', 'cap', 'failures', 'epoch', 'since', 'throttles', 'release', 'rejections' }
 
 local function load_gate(prefix)
   local values = redis.call('HMGET', prefix .. 'gate', 'state', 'reason', 'probe', unpack(GATE_NUMBERS))
@@ -25,7 +25,7 @@ local function save_gate(prefix, gate)
   if gate.dirty then
     redis.call('HSET', prefix .. 'gate', 'state', gate.state, 'reason', gate.reason, 'probe', gate.probe,
       'until', gate['until'], 'cap', gate.cap, 'failures', gate.failures, 'epoch', gate.epoch, 'since', gate.since,
-      'throttles', gate.throttles, 'release', gate.release, 'changed', gate.changed or gate.since)
+      'throttles', gate.throttles, 'release', gate.release, 'rejections', gate.rejections, 'changed', gate.changed or gate.since)
   end
 end
 
@@ -85,6 +85,12 @@ local function tell_gate(gate, channel, outcome, epoch, now, wait, detail, delay
     throttle(gate, now, wait, detail)
   elseif outcome == MISCONFIGURED then
     change_gate(gate, 'broken', 'misconfigured: ' .. detail, now, now + PROBE_MISCONFIGURED_MS)
+  elseif outcome == SUSPECT then
+    if gate.state == 'broken' then
+      probe_failed(gate, channel, now, gate.reason)
+    else
+      change_gate(gate, 'broken', 'suspect: ' .. detail, now, now + PROBE_MISCONFIGURED_MS)
+    end
   elseif outcome == DELIVERED or outcome == REJECTED then
     if gate.state ~= 'open' then
       change_gate(gate, 'open', '', now, 0)

@@ -1,4 +1,6 @@
 -- Settling one lease: what its outcome does to the batch, to the rate window and to the gate.
+local SUSPECT_AFTER = 20
+local SUSPECTS_KEPT_MS = 86400000
 local LIST_UNKNOWN = 10000 -- pushes of unknown outcome that stay listed, about
 
 -- Adds an attempt to the messages of a batch. `dead` says which of them have spent their budget: a '1' in its place.
@@ -16,6 +18,26 @@ local function spend_attempt(prefix, ids, now, settled)
       bury(prefix, id, now, settled.reason, settled.detail)
     end
   end
+end
+
+-- Gives the two halves of a rejected batch labels of their own, so that they are pushed apart. It is no attempt.
+local function split_batch(prefix, ids, size)
+  local label = redis.call('HINCRBY', prefix .. 'counters', 'parts', 2)
+  for i, id in ipairs(ids) do
+    local part = (label - (i <= size and 1 or 0)) % 100000000
+    redis.call('SETRANGE', prefix .. 'message:' .. id, 10, string.format('%08d', part))
+  end
+end
+
+-- Whether a rejection is taken for a fault of the channel: so many single messages of different conversations were
+-- rejected in a row, and none delivered between, that the messages can hardly be to blame.
+local function is_suspect(prefix, gate, conversation, ids)
+  if #ids == 1 then
+    redis.call('SADD', prefix .. 'suspects', conversation)
+    redis.call('PEXPIRE', prefix .. 'suspects', SUSPECTS_KEPT_MS)
+    gate.rejections, gate.dirty = redis.call('SCARD', prefix .. 'suspects'), true
+  end
+  return gate.rejections >= SUSPECT_AFTER
 end
 
 local function list_unknown(prefix, conversation, ids, now, settled)
@@ -74,6 +96,14 @@ local function settle(prefix, channel, gate, now, settled)
   local due = 0
   if outcome == DELIVERED then
     deliver(prefix, channel, conversation, lease.ids, now)
+    if gate.rejections > 0 then
+      redis.call('DEL', prefix .. 'suspects')
+      gate.rejections, gate.dirty = 0, true
+    end
+  elseif outcome == REJECTED and is_suspect(prefix, gate, conversation, lease.ids) then
+    outcome = SUSPECT
+  elseif settled.split > 0 then
+    split_batch(prefix, lease.ids, settled.split)
   elseif outcome == FAILED or outcome == UNKNOWN or outcome == REJECTED then
     due = now + settled.wait
     if settled.dead ~= '' then

@@ -8,8 +8,8 @@
 -- ARGV[4] free      places that the drain can fill; 0 when it is full, -1 when it only settles
 -- ARGV[5] busy      its pushes still in flight; with none, and nothing to claim soon, it leaves with this turn
 -- ARGV[6] lease_ms
--- ARGV[7…] settled  groups of 9: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message; '' for no attempt), reason,
---                   detail, reached (0 or 1), lost (0 or 1)
+-- ARGV[7…] settled  groups of 10: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message; '' for no attempt), reason,
+--                   detail, reached (0 or 1), lost (0 or 1), split (size of the first part, or 0)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
 -- Returns {wait, settled, claims, now, why}: ms until something can be claimed (0 now, -1 not before an outcome or an
 -- enqueue) and what it waits for ('empty', 'rate', 'gate'); a 1, or a 0 for a stale token, for each settled; each claim
@@ -19,7 +19,7 @@
 local prefix, bell = KEYS[1], KEYS[2]
 local now, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3]
 local free, busy, lease_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local FIRST, GROUP = 7, 9
+local FIRST, GROUP = 7, 10
 local TURN_KEPT_MS = 300000
 
 local channel = load_channel(prefix)
@@ -55,7 +55,7 @@ local function settle_all()
     statuses[#statuses + 1] = settle(prefix, channel, gate, now, {
       conversation = ARGV[at], token = ARGV[at + 1], outcome = tonumber(ARGV[at + 2]), wait = tonumber(ARGV[at + 3]),
       dead = ARGV[at + 4], reason = ARGV[at + 5], detail = ARGV[at + 6], reached = ARGV[at + 7] == '1',
-      lost = ARGV[at + 8] == '1',
+      lost = ARGV[at + 8] == '1', split = tonumber(ARGV[at + 9]),
     })
   end
   return statuses

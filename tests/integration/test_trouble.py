@@ -1,0 +1,155 @@
+"""A real worker in real trouble: a full disk, a slow API, a token that changes, an outage with little to send."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from support.processes import installed, running
+from support.stack import FakeApi, Stack, channel_settings, fake_api
+from support.waiting import wait_until
+
+from pushlane import Producer, RoomMessage
+
+PREFIX = "pushlane:1:{support}:"
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """An API that answers at once."""
+    with fake_api() as api:
+        yield api
+
+
+@pytest.fixture
+def producer(redis_url: str) -> Iterator[Producer]:
+    """A producer on the test's server."""
+    with Producer(redis_url) as producer:
+        yield producer
+
+
+@pytest.fixture
+def stack(redis_url: str, api: FakeApi, tmp_path: Path) -> Iterator[Stack]:
+    """One channel, whose gate breaks at once and whose conversations back off for hours."""
+    settings = channel_settings(api.url, breaker_after=1, backoff_base_s=86_400, backoff_cap_s=86_400)
+    stack = Stack(redis_url, api, tmp_path, settings)
+    yield stack
+    stack.close()
+
+
+def _depth(redis: Redis) -> int:
+    return int(redis.hget(f"{PREFIX}counters", "depth") or 0)
+
+
+def test_a_worker_whose_log_can_not_be_written_delivers_all_the_same(
+    redis_url: str, redis: Redis, api: FakeApi, producer: Producer, tmp_path: Path
+) -> None:
+    """A full disk costs log lines, never a message: each arrives once, with fewer coroutines than messages."""
+    stack = Stack(redis_url, api, tmp_path, {**channel_settings(api.url), "PUSHLANE_MAX_IN_FLIGHT": "4"})
+    words = ["sh", "-c", 'exec "$@" 2>/dev/full', "sh", installed("celery"), "-A", "pushlane_worker", "worker"]
+    words += ["-c", "1", "--without-gossip", "--without-mingle", "-n", "full@test", "-l", "INFO"]
+    with running(words, env=stack.environment, cwd=tmp_path, log=tmp_path / "log", patient=False):
+        wait_until(lambda: redis.exists(f"{PREFIX}channel"), "the channel to be registered", 30)
+        producer.send_many("support", [RoomMessage(f"r{n}", "hello") for n in range(40)])
+        stack.wait_for(40, timeout_s=20)
+        wait_until(lambda: _depth(redis) == 0, "all to be settled")
+        summary = stack.record()
+    assert (summary.accepted, summary.duplicates) == (40, 0)
+
+
+@pytest.mark.alone
+def test_a_backlog_behind_a_slow_api_neither_floods_celery_nor_leaves_a_process_idle(
+    redis_url: str, redis: Redis, producer: Producer, tmp_path: Path
+) -> None:
+    """With every place in flight for a second, few wake-ups wait in the broker, and pushes never pause for long."""
+    with fake_api(latency_s=1) as api:
+        stack = Stack(redis_url, api, tmp_path, channel_settings(api.url))
+        try:
+            stack.worker("-c", "1").ready()
+            for _ in range(10):
+                producer.send_many("support", [RoomMessage(f"r{n}", "hello") for n in range(2000)])
+            queued, idle = _watch(redis, 8)
+        finally:
+            stack.close()
+        assert stack.record().in_flight > 0, "the backlog was too small for this test"
+    assert queued <= 3, f"{queued} drains waited in the broker"
+    assert idle <= 0.3, f"nothing was in flight for {idle:.2f} s"
+
+
+def _watch(redis: Redis, duration_s: float) -> tuple[int, float]:
+    """The most drains that waited, and the longest time without a lease, from when the slow start is over."""
+    wait_until(lambda: redis.zcard(f"{PREFIX}leases") >= 32, "the slow start to be over", 15)
+    started = seen = time.monotonic()
+    queued, idle = 0, 0.0
+
+    def look() -> bool:
+        nonlocal queued, idle, seen
+        now = time.monotonic()
+        queued = max(queued, int(redis.llen("pushlane")))
+        idle = max(idle, now - seen)
+        if redis.zcard(f"{PREFIX}leases"):
+            seen = now
+        return now - started > duration_s
+
+    wait_until(look, "the time to pass", duration_s + 5)
+    return queued, idle
+
+
+def test_a_token_that_is_renewed_in_its_file_is_never_refused(
+    redis_url: str, api: FakeApi, producer: Producer, tmp_path: Path
+) -> None:
+    """Each process takes the new token with its next push: no 401, no probe, no pause."""
+    file = tmp_path / "token"
+    file.write_text("first")
+    api.control(token="first", latency_s=0.02)
+    # One place a process: whatever the first has no place for, the second one takes.
+    settings = {**channel_settings(api.url, token_file=file), "PUSHLANE_MAX_IN_FLIGHT": "1"}
+    del settings["PUSHLANE_CHANNELS__SUPPORT__TOKEN"]
+    stack = Stack(redis_url, api, tmp_path, settings)
+    try:
+        worker = stack.worker("-c", "2").ready()
+        sent = 0
+
+        def send() -> None:
+            nonlocal sent
+            producer.send_many("support", [RoomMessage(f"r{n}", f"hello {sent}") for n in range(10)])
+            sent += 10
+            stack.wait_for(sent)
+
+        def both_pushed() -> bool:
+            send()
+            log = worker.log.read_text()
+            return all(f"ForkPoolWorker-{n}] Task pushlane.drain" in log for n in (1, 2))
+
+        wait_until(both_pushed, "both processes to have pushed", 20)
+        file.write_text("second-token")
+        api.control(token="second-token")
+        for _ in range(5):
+            send()
+        assert set(stack.record().by_status) == {200}
+    finally:
+        stack.close()
+
+
+@pytest.mark.alone
+def test_an_outage_is_over_within_a_probes_wait_though_all_conversations_back_off(
+    stack: Stack, redis: Redis, api: FakeApi, producer: Producer
+) -> None:
+    """The one conversation there is would wait for hours: it is the probe, at the cost of no attempt, and then goes."""
+    stack.worker("-c", "1").ready()
+    producer.send("support", RoomMessage("r", "warm up"))
+    stack.wait_for(1)
+    api.control(down=503)
+    receipts = producer.send_many("support", [RoomMessage("r", f"hello #{n + 1}") for n in range(3)])
+    wait_until(lambda: stack.record().by_status.get(503, 0) >= 3, "two probes")
+    assert redis.hget(f"{PREFIX}gate", "state") == b"broken"
+    api.control(down=None)
+    back = time.monotonic()
+    stack.wait_for(4)
+    assert time.monotonic() - back < 1 + 2
+    assert api.texts("r") == ["warm up", "hello #1", "hello #2", "hello #3"]
+    wait_until(lambda: _depth(redis) == 0, "it to be settled")
+    status = producer.status("support", receipts[0].message_id)
+    assert status is not None
+    assert status.attempts == 1

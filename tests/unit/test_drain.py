@@ -1,0 +1,178 @@
+"""A drain against turns and pushers of the test's own: no Redis, no API."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from support.waiting import wait_until_async
+
+from pushlane_worker.drain import Drain, Ended, Report
+from pushlane_worker.outcome import Outcome, PushResult
+from pushlane_worker.places import Places
+from pushlane_worker.retry import NextStep
+from pushlane_worker.store import ONLY_SETTLE, Claim, Settlement, Turn, Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pushlane_worker.push import Job, Pushers
+
+CHANNEL = "support"
+NOTHING = Turn(-1, "empty", [], [])
+LATER = Turn(500, "gate", [], [])
+
+
+def claim(name: bytes) -> Claim:
+    """A batch of one message."""
+    return Claim(name, b"d:0:0", probe=False, early_ms=0, message_ids=[name], records=[b""], claimed_ms=0, deadline=0.0)
+
+
+def delivered(job: Job) -> None:
+    """Ends a push well."""
+    job.done(Settlement(job.claim, PushResult(Outcome.DELIVERED), NextStep()))
+
+
+@dataclass
+class FakeTurns:
+    """Answers each turn with the next of these, or raises it; then with the last one."""
+
+    answers: list[Turn | Exception]
+    channel: str = CHANNEL
+    frees: list[int] = field(default_factory=list)
+    settled: list[list[bytes]] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None
+    """Called once, in the first turn that raises: what happens while Redis does not answer."""
+
+    async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
+        """Notes what it was asked."""
+        del busy
+        self.frees.append(free)
+        self.settled.append([settlement.claim.conversation for settlement in settlements])
+        await asyncio.sleep(0)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            self.before()
+            raise answer
+        return Turn(answer.wait_ms, answer.waits_for, [True] * len(settlements), answer.claims)
+
+
+@dataclass
+class FakePushers:
+    """Keeps the jobs; the test ends them."""
+
+    jobs: list[Job] = field(default_factory=list)
+
+    def submit(self, job: Job) -> None:
+        """Takes a job."""
+        self.jobs.append(job)
+
+
+def make(*answers: Turn | Exception, slice_s: float = 60, limit: int = 4) -> tuple[Drain, FakeTurns, FakePushers]:
+    """A drain with these answers."""
+    turns, pushers = FakeTurns(list(answers)), FakePushers()
+    drain = Drain(cast("Turns", turns), cast("Pushers", pushers), Places(limit, channels=1), slice_s, Report(CHANNEL))
+    return drain, turns, pushers
+
+
+async def test_what_was_finished_outlives_a_turn_that_failed() -> None:
+    """A delivery is never forgotten: the next turn settles it, before what was finished meanwhile."""
+    claims = [claim(b"a"), claim(b"b")]
+    drain, turns, pushers = make(Turn(-1, "gate", [], claims), ValueError("the reply made no sense"), NOTHING)
+    turns.before = lambda: delivered(pushers.jobs[1])
+    claiming = asyncio.create_task(drain.claim())
+    await wait_until_async(lambda: _soon(pushers.jobs), "the claims to be pushed")
+    delivered(pushers.jobs[0])
+    with pytest.raises(ValueError, match="no sense"):
+        await claiming
+    assert not drain.settled
+    async with asyncio.timeout(5):
+        await drain.settle()
+    assert turns.settled[1:] == [[b"a"], [b"a", b"b"]]
+    assert (drain.settled, drain.report.delivered, drain.report.outcomes) == (True, 2, {Outcome.DELIVERED: 2})
+
+
+async def _soon(things: Sequence[object]) -> Sequence[object]:
+    return things
+
+
+@pytest.mark.alone
+async def test_a_full_drain_notices_at_once_that_another_gave_a_place_back() -> None:
+    """The places may be another channel's or an earlier drain's, which wakes nobody: it looks each 20 ms."""
+    drain, turns, _ = make(LATER, limit=1)
+    drain.places.take(CHANNEL, 1)
+    claiming = asyncio.create_task(drain.claim())
+    await wait_until_async(lambda: _soon(turns.frees), "the first turn")
+    drain.places.give(CHANNEL)
+    given = time.monotonic()
+    await wait_until_async(lambda: _soon(turns.frees[1:]), "the second turn")
+    assert time.monotonic() - given < 0.15, "less than a third of the time after which it would look anyhow"
+    drain.stop()
+    await claiming
+    assert turns.frees[:2] == [0, 1]
+    assert turns.frees[-1] == ONLY_SETTLE
+
+
+async def test_a_full_drain_takes_a_turn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no place it still vouches for the ring that is out, which would lapse."""
+    monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 0.01)
+    drain, turns, _ = make(LATER, limit=1)
+    drain.places.take(CHANNEL, 1)
+    claiming = asyncio.create_task(drain.claim())
+    await wait_until_async(lambda: _soon(turns.frees[2:]), "the third turn")
+    drain.stop()
+    await claiming
+    assert set(turns.frees[:-1]) == {0}
+
+
+@pytest.mark.parametrize(
+    ("turn", "ended"),
+    [
+        (Turn(-1, "empty", [], []), "empty"),
+        (Turn(5000, "empty", [], []), "empty"),
+        (Turn(5000, "rate", [], []), "rate"),
+        (Turn(-1, "rate", [], []), "rate"),
+        (Turn(5000, "gate", [], []), "gate"),
+        (Turn(-1, "gate", [], []), "gate"),
+    ],
+)
+async def test_a_drain_that_has_nothing_to_do_says_what_it_waited_for(turn: Turn, ended: Ended) -> None:
+    """Operators see why a channel stands still, in the words of the script that knows."""
+    drain, turns, _ = make(turn)
+    await drain.claim()
+    assert (drain.report.ended, turns.frees) == (ended, [5])
+
+
+async def test_a_drain_whose_pushes_hang_says_what_it_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves soon, with the last turn's word; the pushes are settled later."""
+    monkeypatch.setattr("pushlane_worker.drain.LINGER_S", 0.03)
+    drain, turns, pushers = make(Turn(-1, "empty", [], [claim(b"a")]), Turn(-1, "rate", [], []))
+    async with asyncio.timeout(5):
+        await drain.claim()
+    assert (drain.report.ended, drain.settled, turns.frees[-1]) == ("rate", False, ONLY_SETTLE)
+    delivered(pushers.jobs[0])
+    async with asyncio.timeout(5):
+        await drain.settle()
+    assert drain.report.delivered == 1
+
+
+async def test_a_drain_whose_slice_is_over_says_so() -> None:
+    """There may be more: its task ended because others want their turn."""
+    drain, turns, _ = make(LATER, slice_s=0.05)
+    async with asyncio.timeout(5):
+        await drain.claim()
+    assert (drain.report.ended, turns.frees[-1]) == ("slice", ONLY_SETTLE)
+
+
+async def test_a_drain_that_is_stopped_says_so() -> None:
+    """A worker that ends leaves its work to the others, and rings for it."""
+    drain, turns, _ = make(LATER)
+    claiming = asyncio.create_task(drain.claim())
+    await wait_until_async(lambda: _soon(turns.frees), "the first turn")
+    drain.stop()
+    async with asyncio.timeout(5):
+        await claiming
+    assert (drain.report.ended, turns.frees[-1]) == ("shutdown", ONLY_SETTLE)

@@ -1,0 +1,186 @@
+"""A claim on its way to a pusher is done once, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import time
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from pushlane_worker.channel_settings import ChannelSettings
+from pushlane_worker.channels.cinnox import Cinnox
+from pushlane_worker.http import PushClient
+from pushlane_worker.line import make_line
+from pushlane_worker.outcome import Outcome
+from pushlane_worker.push import Job, Pushers
+from pushlane_worker.store import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from pushlane_worker.channels import ChannelKind
+    from pushlane_worker.outcome import Answer, PushResult
+    from pushlane_worker.store import Settlement
+
+DEADLINE_S = 5.0
+ROOM, BODY = b"room", b'"hi"'
+ATTEMPTS = b"0003"
+RECORD = (
+    b"1q--" + ATTEMPTS + b"00" + b"0" * 8 + b"0" * 14 + b"0" * 78 + b"f" * 24
+    + b"%03d%04d%06d" % (len(ROOM), 0, len(BODY)) + ROOM + BODY
+)  # fmt: skip
+
+
+class Broken:
+    """A channel kind whose code has a fault."""
+
+    kind: ClassVar[str] = "broken"
+    batch_limit: ClassVar[int] = 10
+    max_text: ClassVar[int | None] = None
+
+    @classmethod
+    def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
+        """Needs neither."""
+        del settings, token
+        return cls()
+
+    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:
+        """Is right."""
+        del conversation, address, bodies
+        return httpx.Request("POST", "https://api.example.com/")
+
+    def read(self, answer: Answer) -> PushResult:
+        """Breaks."""
+        raise ZeroDivisionError(answer.status)
+
+
+class BrokenBefore(Broken):
+    """It breaks when it builds the request."""
+
+    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> NoReturn:
+        """Breaks."""
+        raise ZeroDivisionError(conversation, address, bodies)
+
+
+class Api:
+    """Counts requests and says yes, or raises."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.error: Exception | None = None
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answers."""
+        self.texts.append(request.content.decode())
+        if self.error is not None:
+            raise self.error
+        return httpx.Response(200, content=json.dumps({"code": 0, "message": "ok"}))
+
+
+@pytest.fixture
+def api() -> Api:
+    """An API that accepts all."""
+    return Api()
+
+
+@pytest.fixture
+async def pushers(api: Api) -> AsyncIterator[Pushers]:
+    """A single coroutine of a `cinnox` channel."""
+    settings = ChannelSettings(
+        kind="cinnox", base_url="https://api.example.com", app_id="app", token=SecretStr("t"), token_file=None
+    )
+    client = PushClient(httpx.MockTransport(api), deadline_s=DEADLINE_S)
+    pushers = Pushers(make_line("support", settings), client, DEADLINE_S, count=1)
+    yield pushers
+    await pushers.close()
+
+
+async def push(pushers: Pushers, *, lease_s: float = 30.0, early_ms: int = 0) -> Settlement:
+    """What becomes of a claim, within 5 s."""
+    done: asyncio.Queue[Settlement] = asyncio.Queue()
+    deadline = time.monotonic() + lease_s
+    claim = Claim(ROOM, b"d:0:0", early_ms > 0, early_ms, [b"m"], [RECORD], claimed_ms=0, deadline=deadline)
+    pushers.submit(Job(claim, done.put_nowait))
+    async with asyncio.timeout(5):
+        settlement = await done.get()
+    await asyncio.sleep(0)
+    assert done.empty()
+    return settlement
+
+
+def with_kind(pushers: Pushers, kind: ChannelKind) -> None:
+    """Replaces the channel's kind."""
+    pushers.line = dataclasses.replace(pushers.line, kind=kind)
+
+
+async def test_a_push_is_done(pushers: Pushers, api: Api) -> None:
+    """What the API accepted is delivered, with nothing more to do."""
+    settlement = await push(pushers)
+    assert (settlement.result.outcome, settlement.step.dead, len(api.texts)) == (Outcome.DELIVERED, "", 1)
+
+
+async def test_a_log_that_breaks_costs_no_delivery(pushers: Pushers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is settled before it is told of."""
+
+    def broken() -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pushlane_worker.push.logger", broken)
+    assert (await push(pushers)).result.outcome is Outcome.DELIVERED
+
+
+async def test_a_fault_before_the_request_is_a_failed_push(pushers: Pushers, api: Api) -> None:
+    """Nothing left the process: it is tried again, and can not have become two."""
+    with_kind(pushers, BrokenBefore())
+    settlement = await push(pushers)
+    assert (settlement.result.outcome, settlement.result.reached) == (Outcome.FAILED, False)
+    assert (settlement.result.detail, settlement.step.dead) == ("a fault in Pushlane: ZeroDivisionError", "0")
+    assert api.texts == []
+    assert (await push(pushers)).result.outcome is Outcome.FAILED, "the coroutine goes on"
+
+
+async def test_a_fault_after_the_request_is_an_unknown_outcome(pushers: Pushers, api: Api) -> None:
+    """The messages may be there: it is counted and listed as what may duplicate."""
+    with_kind(pushers, Broken())
+    settlement = await push(pushers)
+    assert (settlement.result.outcome, settlement.result.reached) == (Outcome.UNKNOWN, True)
+    assert (settlement.step.dead, len(api.texts)) == ("0", 1)
+    assert (await push(pushers)).result.outcome is Outcome.UNKNOWN, "the coroutine goes on"
+
+
+async def test_a_fault_of_the_transport_is_an_unknown_outcome(pushers: Pushers, api: Api) -> None:
+    """An error that nobody foresaw says nothing about how far the request came."""
+    api.error = KeyError("x")
+    settlement = await push(pushers)
+    assert (settlement.result.outcome, settlement.result.reached) == (Outcome.UNKNOWN, True)
+
+
+async def test_no_connection_is_a_failed_push(pushers: Pushers, api: Api) -> None:
+    """It certainly took no effect."""
+    api.error = httpx.ConnectError("refused")
+    settlement = await push(pushers)
+    assert (settlement.result.outcome, settlement.result.reached) == (Outcome.FAILED, False)
+
+
+async def test_a_probe_before_its_time_that_failed_is_no_attempt(pushers: Pushers, api: Api) -> None:
+    """Its conversation waits the rest of its own time."""
+    api.error = httpx.ConnectError("refused")
+    settlement = await push(pushers, early_ms=59_000)
+    assert (settlement.step.wait_ms, settlement.step.dead) == (59_000, "")
+
+
+async def test_a_claim_whose_lease_would_end_in_mid_push_is_given_back(pushers: Pushers, api: Api) -> None:
+    """Another one may claim the conversation then, and both would push it."""
+    settlement = await push(pushers, lease_s=DEADLINE_S - 0.1)
+    assert (settlement.result.outcome, settlement.result.reached, api.texts) == (Outcome.UNSENT, False, [])
+
+
+def test_the_broken_kinds_are_kinds() -> None:
+    """The tests above replace a kind by nothing less."""
+    kinds: list[ChannelKind] = [Broken(), BrokenBefore()]
+    assert {kind.kind for kind in kinds} != {Cinnox.kind}

@@ -1,0 +1,55 @@
+"""The README's tables against the code: no setting and no command is missing there, and no default is out of date."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import pytest
+from pydantic.fields import FieldInfo
+
+from pushlane_worker.channel_settings import ChannelSettings
+from pushlane_worker.cli.program import pushlane
+from pushlane_worker.settings import Settings
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def table(first_cell: str) -> dict[str, list[str]]:
+    """The rows of the table whose head begins with this cell, by their own first cell."""
+    _, _, after = README.partition(f"\n| {first_cell} |")
+    assert after, f"no table {first_cell}"
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in after.partition("\n\n")[0].splitlines()[2:]]
+    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows}
+
+
+def written(field: FieldInfo) -> str:
+    """A field's default as the table writes it."""
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if default is None or default == frozenset():
+        return ""
+    if isinstance(default, float) and default.is_integer():
+        return str(int(default))
+    return str(default)
+
+
+@pytest.mark.parametrize(
+    ("head", "fields"),
+    [
+        ("`PUSHLANE_…`", {name: field for name, field in Settings.model_fields.items() if name != "channels"}),
+        ("`PUSHLANE_CHANNELS__<NAME>__…`", ChannelSettings.model_fields),
+    ],
+)
+def test_every_setting_is_in_the_readme_with_its_default(head: str, fields: Mapping[str, FieldInfo]) -> None:
+    """Who reads the table knows all there is to set, and what holds when it is not."""
+    told = {name: cells[0] for name, cells in table(head).items()}
+    assert told == {f"`{name.upper()}`": written(field) for name, field in fields.items()}
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """What `pushlane --help` lists is in the table, and the table lists nothing else."""
+    told = {re.findall(r"`pushlane ([a-z-]+)", cell)[0] for cell in table("command")}
+    assert isinstance(pushlane, click.Group)
+    assert told == set(pushlane.list_commands(click.Context(pushlane)))

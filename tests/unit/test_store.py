@@ -1,0 +1,125 @@
+"""A drain's turns while Redis, or the way to it, is away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import redis
+
+from pushlane.keys import BELL, CHANNELS, channel_prefix
+from pushlane.scripts import source
+from pushlane_worker.store import UNREGISTERED, WORKER, Store, Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+REPLY: list[Any] = [0, [], [[b"room", b"d:3:0", 0, b"m", b"1q"]], 1_700_000_000_000, b"empty"]
+DRAIN, NUMBER, FREE, BUSY = "d", 3, 5, 2
+RECORD: dict[str, str | int] = {"kind": "cinnox", "queue": "pushlane"}
+
+
+class Client:
+    """Answers the scripts' calls with what the test says, and keeps them."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.calls: list[tuple[str, Sequence[object], Sequence[object]]] = []
+        self.members: list[tuple[str, str]] = []
+        self._names = {source("turn", WORKER): "turn", source("sweep", WORKER): "sweep", source("register"): "register"}
+
+    def register_script(self, text: str) -> Callable[..., Awaitable[object]]:
+        """One of the three scripts."""
+        name = self._names[text]
+
+        async def call(keys: Sequence[object], args: Sequence[object]) -> object:
+            self.calls.append((name, keys, args))
+            if name != "turn":
+                return 1
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+    async def sadd(self, key: str, member: str) -> int:
+        """Notes it."""
+        self.members.append((key, member))
+        return 1
+
+    def turns(self) -> Turns:
+        """A drain before its turn 3."""
+        store = Store(cast("redis.asyncio.Redis", self), {"support": RECORD})
+        return Turns(store, "support", 30.0, DRAIN, NUMBER)
+
+    def named(self, name: str) -> list[Sequence[object]]:
+        """The arguments of each call of a script."""
+        return [args for called, _, args in self.calls if called == name]
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tries again at once."""
+    monkeypatch.setattr("pushlane_worker.store._RETRY_FIRST_S", 0)
+    monkeypatch.setattr("pushlane_worker.store._RETRY_CAP_S", 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis.ConnectionError("reset"),
+        redis.TimeoutError("no answer"),
+        redis.BusyLoadingError("loading"),
+        redis.ReadOnlyError("a replica"),
+        redis.OutOfMemoryError("full"),
+        OSError(104, "reset"),
+        RuntimeError("unable to perform operation; the handler is closed"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_turn_without_an_answer_is_sent_again_with_its_number(error: Exception) -> None:
+    """However long it takes: what it settles is not forgotten, and Redis knows a repeated turn by its number."""
+    client = Client(*[error] * 30, REPLY)
+    turns = client.turns()
+    turn = await turns.take(FREE, BUSY, [])
+    assert client.named("turn") == [["", DRAIN, NUMBER, FREE, BUSY, 30_000]] * 31
+    assert [claim.conversation for claim in turn.claims] == [b"room"]
+    assert turns.number == NUMBER + 1
+
+
+async def test_a_turn_that_the_script_refuses_is_given_up() -> None:
+    """A fault of the script does not pass: after ten refusals the drain hears of it, and its number stays."""
+    client = Client(*[redis.ResponseError("user_script: no such thing")] * 11, REPLY)
+    turns = client.turns()
+    with pytest.raises(redis.ResponseError, match="no such thing"):
+        await turns.take(FREE, BUSY, [])
+    assert (len(client.named("turn")), turns.number) == (11, NUMBER)
+
+
+async def test_ten_refusals_are_none_too_many() -> None:
+    """A server that is just being replaced may refuse for a while."""
+    client = Client(*[redis.ResponseError("unknown command")] * 10, REPLY)
+    assert (await client.turns().take(FREE, BUSY, [])).claims
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), KeyError("ours")])
+async def test_a_fault_of_our_own_is_not_repeated(error: Exception) -> None:
+    """Only what may end with Redis being away is tried again."""
+    client = Client(error, REPLY)
+    with pytest.raises(type(error), match="ours"):
+        await client.turns().take(FREE, BUSY, [])
+    assert len(client.named("turn")) == 1
+
+
+async def test_a_turn_of_a_channel_that_redis_forgot_registers_it_and_goes_on() -> None:
+    """After a FLUSHALL the next turn of any drain makes the channel known again, under the same number."""
+    client = Client([UNREGISTERED], REPLY)
+    turns = client.turns()
+    turn = await turns.take(FREE, BUSY, [])
+    assert [name for name, _, _ in client.calls] == ["turn", "register", "turn"]
+    assert {tuple(keys) for _, keys, _ in client.calls} == {(channel_prefix("support"), BELL)}
+    assert client.named("turn") == [["", DRAIN, NUMBER, FREE, BUSY, 30_000]] * 2
+    assert client.named("register") == [["", "kind", "cinnox", "queue", "pushlane"]]
+    assert client.members == [(CHANNELS, "support")]
+    assert ([claim.conversation for claim in turn.claims], turns.number) == ([b"room"], NUMBER + 1)
