@@ -11,7 +11,7 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import redis
 
@@ -23,7 +23,15 @@ from pushlane.errors import (
     QueueUnavailable,
     UnknownChannel,
 )
-from pushlane.message import Limits, Message, MessageStatus, Receipt, check_channel_name, check_idempotency_key
+from pushlane.message import (
+    CancelResult,
+    Limits,
+    Message,
+    MessageStatus,
+    Receipt,
+    check_channel_name,
+    check_idempotency_key,
+)
 from pushlane.record import STATES, from_ms, read_content, read_header
 
 if TYPE_CHECKING:
@@ -152,6 +160,11 @@ def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageS
         final_at=from_ms(header.final_ms),
         last_push=from_ms(header.pushed_ms),
     )
+
+
+def read_cancel(reply: bytes) -> CancelResult:
+    """The reply of ``lua/cancel.lua``."""
+    return cast("CancelResult", reply.decode())
 
 
 def unavailable(channel: str, error: redis.RedisError, message_id: str | None = None) -> PushlaneError:

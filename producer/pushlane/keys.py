@@ -13,13 +13,14 @@ after the prefix       type    content                                          
 ``ready``              zset    conversations that may be pushed now, by the turn they took                   till empty
 ``delayed``            zset    conversations that back off, by due ms                                        till empty
 ``leases``             zset    leased conversations, by deadline ms                                          till empty
-``claims``             hash    of each lease: token, epoch of the gate, message ids                          till empty
+``claims``             hash    of each lease: token, epoch of the gate, own due ms, message ids              till empty
 ``rate``               list    ms at which pushes ended, inside the rate window                              rate window
 ``gate``               hash    state, until, cap on pushes in flight, reason, epoch                          for ever
 ``dead``               zset    dead-lettered message ids, by ms                                              till empty
 ``unknown``            stream  pushes of unknown outcome, about the last 10,000                              for ever
 ``counters``           hash    monotonic counters, and the depth                                             for ever
-``suspects``           set     conversations of single messages that were rejected, none delivered between      a day
+``unreadable``         zset    conversations whose head is of an unknown layout, by ms of the next look      till empty
+``suspects``           set     conversations of single rejections in a row, none delivered between           a day
 ``pending``            string  ms of a ring that no drain has answered yet                                   10 s
 ``listeners``          zset    drains with a free place, by the ms until which they count                    a minute
 ``turn:<drain>``       string  a drain's last turn, so that a repeated one changes nothing                   5 min
@@ -41,7 +42,19 @@ CHANNELS = f"{PREFIX}channels"
 
 _PERMANENT = (b"conversation:", b"message:")
 _PERMANENT_NAMES = frozenset(
-    [b"channel", b"ready", b"delayed", b"leases", b"claims", b"gate", b"dead", b"unknown", b"counters", b"sweep"]
+    [
+        b"channel",
+        b"ready",
+        b"delayed",
+        b"leases",
+        b"claims",
+        b"unreadable",
+        b"gate",
+        b"dead",
+        b"unknown",
+        b"counters",
+        b"sweep",
+    ]
 )
 
 

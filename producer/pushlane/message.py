@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pushlane.errors import InvalidMessage
 
@@ -213,6 +213,9 @@ class Receipt:
     sequence: int
     state: str
     duplicate: bool
+
+
+CancelResult = Literal["cancelled", "maybe_delivered", "in_flight", "already_final", "not_found"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,14 @@ from pushlane.acceptance import (
     check_key,
     chunks,
     prepare,
+    read_cancel,
     read_receipts,
     read_status,
     unavailable,
 )
 from pushlane.errors import PushlaneError
 from pushlane.keys import BELL, channel_prefix
-from pushlane.message import Limits, Message, MessageStatus, Receipt, check_channel_name
+from pushlane.message import CancelResult, Limits, Message, MessageStatus, Receipt, check_channel_name
 from pushlane.scripts import source
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Producer:
         self._limits = LimitsCache()
         self._enqueue = self._redis.register_script(source("enqueue"))
         self._read_status = self._redis.register_script(source("status"))
+        self._cancel = self._redis.register_script(source("cancel"))
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +113,22 @@ class Producer:
             raise unavailable(channel, error) from error
         return read_status(channel, message_id, reply)
 
+    def cancel(self, channel: str, message_id: str) -> CancelResult:
+        """Takes the message out of the queue, if it is still in it.
+
+        Returns:
+            ``cancelled``; ``maybe_delivered``: cancelled, but an earlier push of it had an unknown outcome;
+            ``in_flight``: a push of it is on its way; ``already_final``: delivered, cancelled or dead; ``not_found``.
+
+        Raises:
+            QueueUnavailable: No answer within the timeout: perhaps cancelled. Repeating it is safe.
+        """
+        keys = [channel_prefix(check_channel_name(channel)), BELL]
+        try:
+            return read_cancel(self._cancel(keys=keys, args=["", message_id]))
+        except redis.RedisError as error:
+            raise unavailable(channel, error) from error
+
     def _limits_of(self, channel: str) -> Limits:
         if known := self._limits.get(channel):
             return known
@@ -145,6 +163,7 @@ class AsyncProducer:
         self._limits = LimitsCache()
         self._enqueue = self._redis.register_script(source("enqueue"))
         self._read_status = self._redis.register_script(source("status"))
+        self._cancel = self._redis.register_script(source("cancel"))
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,6 +204,14 @@ class AsyncProducer:
         except redis.RedisError as error:
             raise unavailable(channel, error) from error
         return read_status(channel, message_id, reply)
+
+    async def cancel(self, channel: str, message_id: str) -> CancelResult:
+        """Takes the message out of the queue; see ``Producer.cancel``."""
+        keys = [channel_prefix(check_channel_name(channel)), BELL]
+        try:
+            return read_cancel(await self._cancel(keys=keys, args=["", message_id]))
+        except redis.RedisError as error:
+            raise unavailable(channel, error) from error
 
     async def _limits_of(self, channel: str) -> Limits:
         if known := self._limits.get(channel):

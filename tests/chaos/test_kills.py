@@ -50,7 +50,7 @@ def _unknown(client: Redis) -> list[list[str]]:
 def _leased(client: Redis) -> list[list[str]]:
     """The message ids of each lease."""
     claims: Any = client.hvals("pushlane:1:{support}:claims")
-    return sorted(sorted(claim.split(b" ")[2].decode().split(",")) for claim in claims)
+    return sorted(sorted(claim.split(b" ")[3].decode().split(",")) for claim in claims)
 
 
 @pytest.mark.timeout(120)

@@ -216,8 +216,9 @@ def test_dead_letters_are_listed_past_a_page(redis: Redis, support: str) -> None
     pushlane("send", "support", "--file", "-", stdin=stdin, redis_url=support).ok()
     gate = f"{channel_prefix('support')}gate"
     redis.hset(gate, mapping={"state": "open", "cap": 1000, "epoch": 0})
+    redis.hset(f"{channel_prefix('support')}channel", "breaker_after", 1000)
     while redis.zcard(f"{channel_prefix('support')}ready"):
-        push(support, Outcome.REJECTED, dead="1", reason="r")
+        push(support, Outcome.FAILED, dead="1", reason="a")
     out = pushlane("dead", "list", "support", "--limit", "1000", redis_url=support).ok()
     assert len(set(out.splitlines())) == 450
 
@@ -352,3 +353,11 @@ def test_a_reader_that_has_enough_is_no_error(support: str) -> None:
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+def test_a_message_is_cancelled(support: str) -> None:
+    """It says what came of it; a message that is final is not cancelled, and the exit code says so."""
+    receipt = json.loads(pushlane("send", "support", "--room", "r", "hello", "--json", redis_url=support).ok())
+    assert pushlane("cancel", "support", receipt["message_id"], redis_url=support).ok() == "cancelled\n"
+    again = pushlane("cancel", "support", receipt["message_id"], redis_url=support)
+    again.refused(1, receipt["message_id"], "already_final")

@@ -1,10 +1,6 @@
 """The stand-in on a real socket: it counts right, and it misbehaves exactly as told."""
 
 import asyncio
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
@@ -17,11 +13,6 @@ from pushlane_worker.fake_api import Control, Cut, Fail, FakeApi, FakeApiClient,
 T = TypeVar("T")
 
 PATH = "/v1/api/apps/demo/message-push"
-PROGRAM = """
-import sys
-from pushlane_worker.fake_api import Control, run
-run("127.0.0.1", int(sys.argv[1]), Control(), lambda url: print(url, flush=True), die_with_parent=True)
-"""
 
 
 class Sender:
@@ -344,42 +335,3 @@ async def test_a_client_that_leaves_in_the_middle_disturbs_nobody(
 async def test_a_body_without_bound_is_refused(sender: Sender) -> None:
     """More than 1 MiB cannot be a push."""
     assert (await sender.push("x" * (1 << 20))).status_code == 413
-
-
-def test_the_program_serves_until_it_is_told_to_stop() -> None:
-    """SIGTERM ends it with exit code 0 and without a word."""
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        client = FakeApiClient(program.stdout.readline().strip())
-        client.control(stall=Stall(seconds=1))
-        assert client.record().pushes == 0
-        program.send_signal(signal.SIGTERM)
-        _, words = program.communicate(timeout=10)
-    assert (program.returncode, words) == (0, "")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
-def test_the_program_dies_with_its_parent() -> None:
-    """A killed test run leaves no stand-in behind: the pipe that it holds open is closed."""
-    parent = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
-    command = [sys.executable, "-c", parent, PROGRAM, "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        client = FakeApiClient(program.stdout.readline().strip())
-        program.kill()
-        program.communicate(timeout=10)
-    with pytest.raises(OSError, match="refused"):
-        client.record()
-
-
-def test_a_port_in_use_is_one_clear_line() -> None:
-    """The program that cannot listen says where, and exits with 1."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        command = [sys.executable, "-W", "error", "-c", PROGRAM, port]
-        program = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    assert program.returncode == 1
-    assert program.stderr.count("\n") == 1
-    assert f"127.0.0.1:{port}" in program.stderr
-    assert "in use" in program.stderr

@@ -24,7 +24,7 @@ ALONE_AFTER_LOSSES = 2
 MAX_LEASE_MS = 300_000
 _COUNTED = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.REJECTED)
 _STANDING = frozenset(
-    "channel ready delayed leases claims rate gate dead unknown counters pending listeners sweep".split()  # noqa: SIM905 # reads best
+    "channel ready delayed leases claims rate gate dead unknown counters pending listeners suspects sweep".split()  # noqa: SIM905 # reads best
 )
 
 

@@ -1,28 +1,15 @@
 """Every setting that is wrong stops the start with one line that names it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from support.environment import CHANNEL, ROOT, SECRET, Tell
 
 from pushlane_worker.channel_settings import ChannelSettings, RateLimit
-from pushlane_worker.errors import SettingsError
-from pushlane_worker.line import channel_record
-from pushlane_worker.settings import (
-    Addresses,
-    Settings,
-    check_variables,
-    load_settings,
-)
+from pushlane_worker.settings import Addresses, Settings, check_variables, load_settings
 
-SECRET = "s3cr3t-t0ken"
-ROOT = {"PUSHLANE_REDIS_URL": "redis://localhost:6379/0"}
-CHANNEL = {
-    "PUSHLANE_CHANNELS__SUPPORT__KIND": "cinnox",
-    "PUSHLANE_CHANNELS__SUPPORT__BASE_URL": "https://api.example.com",
-    "PUSHLANE_CHANNELS__SUPPORT__APP_ID": "app",
-    "PUSHLANE_CHANNELS__SUPPORT__TOKEN": SECRET,
-}
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
 TOML = f"""
 redis_url = "redis://file:6379/0"
 slice_s = 3
@@ -35,50 +22,6 @@ token = "{SECRET}"
 rate_limit = "10/1s"
 retry_codes = [7, 8]
 """
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting and no file of the developer's has a say."""
-    for variable in Settings.model_fields:
-        monkeypatch.delenv(f"PUSHLANE_{variable.upper()}", raising=False)
-    monkeypatch.delenv("PUSHLANE_CONFIG", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def tell(monkeypatch: pytest.MonkeyPatch) -> "Tell":
-    """Sets the environment to these variables beside the right ones, and loads the settings."""
-    return Tell(monkeypatch)
-
-
-class Tell:
-    """Loads settings from an environment."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self._patch = patch
-
-    def __call__(self, **channel: str) -> ChannelSettings:
-        """The channel ``support``, with these settings of it beside the right ones."""
-        names = {f"PUSHLANE_CHANNELS__SUPPORT__{name.upper()}": value for name, value in channel.items()}
-        return self.all({**ROOT, **CHANNEL, **names}).channels["support"]
-
-    def all(self, variables: Mapping[str, str]) -> Settings:
-        """The settings of exactly these variables."""
-        for name, value in variables.items():
-            self._patch.setenv(name, value)
-        return load_settings()
-
-    def error(self, **variables: str) -> str:
-        """What is said of the right environment with these of its variables replaced, or left out if empty."""
-        names = {f"PUSHLANE_{name}": value for name, value in variables.items()}
-        with pytest.raises(SettingsError) as caught:
-            self.all({**ROOT, **CHANNEL, **names})
-        line = str(caught.value)
-        assert "\n" not in line
-        assert SECRET not in line + repr(caught.value)
-        return line
-
 
 # --- what is right -----------------------------------------------------------------------------------------------
 
@@ -112,104 +55,11 @@ def test_no_channel_is_no_error(tell: Tell) -> None:
     assert tell.all(ROOT).channels == {}
 
 
-@pytest.mark.parametrize("value", ["10,20", " 10 , 20 ,", "[10, 20]", " [10,20]"])
-def test_codes_are_a_json_list_or_separated_by_commas(tell: Tell, value: str) -> None:
-    """Both ways that operators write lists mean the same."""
-    assert tell(retry_codes=value, reject_codes=value).retry_codes == {10, 20}
-    assert tell(retry_codes=value, reject_codes=value).reject_codes == {10, 20}
-
-
-def test_a_single_code_is_a_list_of_one(tell: Tell) -> None:
-    """A lone number is not taken for something else."""
-    assert tell(retry_codes="6451001").retry_codes == {6_451_001}
-
-
-@pytest.mark.parametrize(
-    ("value", "limit"),
-    [("500/60s", RateLimit(500, 60)), ("1/1s", RateLimit(1, 1)), ("9999999/99999s", RateLimit(9_999_999, 99_999))],
-)
-def test_a_rate_limit_is_pushes_in_a_window(tell: Tell, value: str, limit: RateLimit) -> None:
-    """It reads as the API's own documentation writes it, and prints as it was read."""
-    assert tell(rate_limit=value).rate_limit == limit
-    assert str(limit) == value
-
-
-def test_no_rate_limit_has_to_be_said(tell: Tell) -> None:
-    """``none`` takes the limit away, and the record says 0 to the scripts."""
-    assert tell(rate_limit="none").rate_limit is None
-    assert channel_record(load_settings(), "support")["rate_limit"] == 0
-
-
-@pytest.mark.parametrize("value", ["12345", "true", "null", "1e3", "[1]", '{"a":1}', '"quoted"'])
-def test_what_looks_like_json_is_still_text(tell: Tell, value: str) -> None:
-    """An app id or a token of digits stays the text that it is."""
-    channel = tell(app_id=value, token=value)
-    assert channel.app_id == value
-    assert channel.read_token() == value
-
-
 def test_an_empty_variable_is_an_absent_one(tell: Tell) -> None:
     """Compose files set variables to nothing when the host has none."""
     settings = tell.all({**ROOT, **CHANNEL, "PUSHLANE_SLICE_S": "", "PUSHLANE_CHANNELS__SUPPORT__QUEUE": ""})
     assert settings.slice_s == 2
     assert settings.channels["support"].queue == "pushlane"
-
-
-def test_the_channels_record_holds_no_secret(tell: Tell) -> None:
-    """What workers write to Redis has neither the token nor the account nor the address."""
-    written = str(channel_record(tell.all({**ROOT, **CHANNEL}), "support"))
-    for secret in (SECRET, "api.example.com", "'app'"):
-        assert secret not in written
-
-
-# --- tokens ------------------------------------------------------------------------------------------------------
-
-
-def test_a_token_is_never_shown(tell: Tell) -> None:
-    """Settings end up in logs and tracebacks; tokens do not."""
-    settings = tell.all({**ROOT, **CHANNEL})
-    assert SECRET not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
-
-
-def test_a_token_may_come_from_a_file_and_is_read_each_time(tell: Tell, tmp_path: Path) -> None:
-    """A rotated token is found by the next look at its file, without a restart."""
-    file = tmp_path / "token"
-    file.write_text("first\n")
-    channel = tell(token="", token_file=str(file))
-    assert channel.read_token() == "first"
-    file.write_text("  second \n")
-    assert channel.read_token() == "second"
-
-
-@pytest.mark.parametrize("content", ["", "\n", "two words", "tök", "two\nlines", "\0"])
-def test_a_file_without_a_right_token_stops_the_start(tell: Tell, tmp_path: Path, content: str) -> None:
-    """The line names the variable of the file, and says nothing of its content."""
-    file = tmp_path / "token"
-    file.write_text(content)
-    line = tell.error(CHANNELS__SUPPORT__TOKEN="", CHANNELS__SUPPORT__TOKEN_FILE=str(file))
-    assert line.startswith("PUSHLANE_CHANNELS__SUPPORT__TOKEN_FILE: must hold one token")
-
-
-def test_a_token_file_that_can_not_be_read_stops_the_start(tell: Tell, tmp_path: Path) -> None:
-    """A missing file, a folder, and bytes that are no text are told apart from a wrong token."""
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
-    for name in ("missing", "bytes", "."):
-        line = tell.error(CHANNELS__SUPPORT__TOKEN="", CHANNELS__SUPPORT__TOKEN_FILE=str(tmp_path / name))
-        assert line.startswith("PUSHLANE_CHANNELS__SUPPORT__TOKEN_FILE: can not be read: ")
-
-
-def test_exactly_one_of_token_and_token_file_is_set(tell: Tell) -> None:
-    """Neither is no channel, and both is a question that we do not answer by guessing."""
-    expected = "PUSHLANE_CHANNELS__SUPPORT: set exactly one of TOKEN and TOKEN_FILE"
-    assert tell.error(CHANNELS__SUPPORT__TOKEN="") == expected
-    assert tell.error(CHANNELS__SUPPORT__TOKEN_FILE="/run/secrets/token") == expected
-
-
-@pytest.mark.parametrize("token", [f"{SECRET} x", f" {SECRET}", f"{SECRET}ü", f"{SECRET}\n"])
-def test_a_token_that_no_header_takes_is_refused_without_being_shown(tell: Tell, token: str) -> None:
-    """A blank at its end is the usual slip of a copied token."""
-    line = tell.error(CHANNELS__SUPPORT__TOKEN=token)
-    assert line == "PUSHLANE_CHANNELS__SUPPORT: TOKEN must be printable ASCII without spaces"
 
 
 # --- what is wrong -----------------------------------------------------------------------------------------------
@@ -274,26 +124,6 @@ def test_a_wrong_value_is_one_line_with_its_name_and_what_is_allowed(
     assert line.startswith(f"PUSHLANE_{variable}: ")
     assert allowed in line
     assert len(line) < 250
-
-
-@pytest.mark.parametrize("value", ["a,b", "[1", "1;2", "1.5", '["a"]'])
-def test_codes_that_are_no_numbers_are_refused_by_their_name(tell: Tell, value: str) -> None:
-    """A list that can not be read is not an empty list."""
-    assert tell.error(CHANNELS__SUPPORT__RETRY_CODES=value).startswith("PUSHLANE_CHANNELS__SUPPORT__RETRY_CODES: ")
-
-
-@pytest.mark.parametrize("value", ["abc", "[]", "7", "{"])
-def test_channels_that_are_no_table_are_refused_by_their_name(tell: Tell, value: str) -> None:
-    """The line names the variable, not the file, when the environment is wrong."""
-    assert tell.error(CHANNELS=value).startswith("PUSHLANE_CHANNELS: ")
-
-
-@pytest.mark.parametrize("name", ["1ST", "MY-SHOP", "A" * 33])
-def test_a_channels_name_is_checked(tell: Tell, name: str) -> None:
-    """A name that producers could not use is found at the start."""
-    channel = {variable.replace("SUPPORT", name): value for variable, value in CHANNEL.items()}
-    line = tell.error(**{variable.removeprefix("PUSHLANE_"): value for variable, value in channel.items()})
-    assert line.startswith(f"PUSHLANE_CHANNELS: {name.lower()}: a channel's name must be")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ against 38,000 to 44,000 with coroutines that are fed from a queue).
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pushlane_worker.errors import PushNotSent, PushUnanswered
 from pushlane_worker.http import PushClient
 from pushlane_worker.line import Line
 from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.retry import next_step
+from pushlane_worker.retry import History, next_step
 from pushlane_worker.store import Claim, Settlement
 from pushlane_worker.telemetry import logger
 
@@ -72,10 +73,15 @@ class Pushers:
             result = await self._push(job.claim, started)
             # Settled before it is logged: a log that can not be written must not cost a delivery.
             job.done(self._settlement(job.claim, result))
-            self._log(job.claim, result, time.monotonic() - started)
+            with contextlib.suppress(Exception):
+                self._log(job.claim, result, time.monotonic() - started)
 
     def _settlement(self, claim: Claim, result: PushResult) -> Settlement:
-        history = [] if result.outcome is Outcome.DELIVERED else claim.history()
+        try:
+            history = [] if result.outcome is Outcome.DELIVERED else claim.history()
+        except Exception:  # noqa: BLE001 # a damaged record: it is settled as if it were new
+            logger().exception("push.history_broken", channel=self.line.name)
+            history = [History(0, 0.0)] * len(claim.message_ids)
         jitter = random.random()  # noqa: S311 # it only spreads retries
         return Settlement(claim, result, next_step(result, history, self.line.policy, jitter, claim.early_ms))
 

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "send": "Enqueue one text, or a file of messages.",
         "status": "Show the channels.",
         "message": "Show where one message is.",
+        "cancel": "Take one message out of the queue.",
         "dead": "List and show dead letters.",
         "channel": "Register and list channels.",
         "check": "Check settings, Redis, the broker and the remote addresses.",

@@ -26,11 +26,13 @@ local function read_batch(prefix, conversation, limit)
   return records, ids, bytes
 end
 
-local function write_lease(prefix, gate, conversation, ids, token, now, lease_ms)
+-- due: for a probe that is not due yet, when it would be; else 0.
+local function write_lease(prefix, gate, conversation, ids, token, now, lease_ms, due)
   redis.call('ZREM', prefix .. 'ready', conversation)
   redis.call('ZREM', prefix .. 'delayed', conversation)
   redis.call('ZADD', prefix .. 'leases', now + lease_ms, conversation)
-  redis.call('HSET', prefix .. 'claims', conversation, token .. ' ' .. gate.epoch .. ' ' .. table.concat(ids, ','))
+  redis.call('HSET', prefix .. 'claims', conversation, string.format('%s %d %d ', token, gate.epoch, due)
+    .. table.concat(ids, ','))
   if gate.state == 'broken' then
     gate.probe, gate.dirty = token, true
   end
@@ -62,7 +64,7 @@ end
 
 -- Nothing of it can be claimed: its heads are final, which drops them and keeps its turn, or of a layout that this
 -- worker does not know, which is looked at again later. Returns how many it dropped.
-local function pass_over(prefix, channel, conversation, now)
+local function pass_over(prefix, conversation, now)
   local alive, dropped = drop_final_heads(prefix, conversation)
   if not alive or dropped == 0 then
     redis.call('ZREM', prefix .. 'ready', conversation)
@@ -70,7 +72,7 @@ local function pass_over(prefix, channel, conversation, now)
   end
   if alive and dropped == 0 then
     count('unreadable', 1)
-    redis.call('ZADD', prefix .. 'delayed', now + math.min(UNREADABLE_MS, channel.backoff_cap_ms), conversation)
+    redis.call('ZADD', prefix .. 'unreadable', now + UNREADABLE_MS, conversation)
   end
   return dropped
 end
@@ -87,10 +89,10 @@ local function claim_ready(prefix, channel, gate, now, drain, turn, free, lease_
     local records, ids, size = read_batch(prefix, conversation, channel.batch_limit)
     inspected, bytes = inspected + #ids + 1, bytes + size
     if #ids == 0 then
-      inspected = inspected + pass_over(prefix, channel, conversation, now)
+      inspected = inspected + pass_over(prefix, conversation, now)
     else
       local token = drain .. ':' .. turn .. ':' .. #claims
-      write_lease(prefix, gate, conversation, ids, token, now, lease_ms)
+      write_lease(prefix, gate, conversation, ids, token, now, lease_ms, early > 0 and now + early or 0)
       local claim = { conversation, token, gate.state == 'broken' and 1 + early or 0 }
       for i, id in ipairs(ids) do
         claim[#claim + 1], claim[#claim + 2] = id, records[i]
@@ -102,13 +104,14 @@ local function claim_ready(prefix, channel, gate, now, drain, turn, free, lease_
 end
 
 -- The claims of a turn whose reply was lost, as far as they still stand.
-local function reread_claims(prefix, token_prefix, conversations)
+local function reread_claims(prefix, token_prefix, conversations, now)
   local claims = {}
   for _, conversation in ipairs(conversations) do
     local claim = redis.call('HGET', prefix .. 'claims', conversation)
     if claim and string.sub(claim, 1, #token_prefix) == token_prefix then
-      local token, listed = string.match(claim, '^(%S+) %d+ (.*)$')
-      local again = { conversation, token, redis.call('HGET', prefix .. 'gate', 'probe') == token and 1 or 0 }
+      local token, due, listed = string.match(claim, '^(%S+) %d+ (%d+) (.*)$')
+      local probes = redis.call('HGET', prefix .. 'gate', 'probe') == token
+      local again = { conversation, token, probes and 1 + math.max(tonumber(due) - now, 0) or 0 }
       for id in string.gmatch(listed, '[^,]+') do
         again[#again + 1], again[#again + 2] = id, redis.call('GET', prefix .. 'message:' .. id)
       end

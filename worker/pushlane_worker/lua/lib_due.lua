@@ -25,6 +25,15 @@ local function move_due(prefix, channel, gate, now)
   return #due
 end
 
+-- Conversations whose head was of a layout unknown to the worker that met it: perhaps another one knows it.
+local function look_again(prefix, now)
+  local due = redis.call('ZRANGEBYSCORE', prefix .. 'unreadable', '-inf', now, 'LIMIT', 0, 100)
+  for _, conversation in ipairs(due) do
+    redis.call('ZREM', prefix .. 'unreadable', conversation)
+    set_ready(prefix, conversation)
+  end
+end
+
 local function trim_rate(prefix, channel, now)
   local rate = prefix .. 'rate'
   for _ = 1, MAX_MOVED do

@@ -66,7 +66,7 @@ local function end_lease(prefix, conversation, token)
   if not claim then
     return nil
   end
-  local held, epoch, listed = string.match(claim, '^(%S+) (%d+) (.*)$')
+  local held, epoch, due, listed = string.match(claim, '^(%S+) (%d+) (%d+) (.*)$')
   if held ~= token then
     return nil
   end
@@ -76,7 +76,7 @@ local function end_lease(prefix, conversation, token)
   for id in string.gmatch(listed, '[^,]+') do
     ids[#ids + 1] = id
   end
-  return { ids = ids, epoch = tonumber(epoch) }
+  return { ids = ids, epoch = tonumber(epoch), due = tonumber(due) }
 end
 
 -- Returns 1, or 0 for a stale token, which settles nothing.
@@ -93,7 +93,7 @@ local function settle(prefix, channel, gate, now, settled)
     redis.call('RPUSH', prefix .. 'rate', now + 1)
     redis.call('PEXPIRE', prefix .. 'rate', channel.rate_window_ms)
   end
-  local due = 0
+  local due = lease.due -- a probe that was claimed early and is given back waits on
   if outcome == DELIVERED then
     deliver(prefix, channel, conversation, lease.ids, now)
     if gate.rejections > 0 then

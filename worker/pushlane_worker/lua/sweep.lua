@@ -41,7 +41,7 @@ local function expired_leases()
   local expired = {}
   for _, conversation in ipairs(conversations) do
     local claim = redis.call('HGET', prefix .. 'claims', conversation)
-    local token, listed = string.match(claim, '^(%S+) %d+ (.*)$')
+    local token, listed = string.match(claim, '^(%S+) %d+ %d+ (.*)$')
     local lease = { conversation, token }
     for id in string.gmatch(listed, '[^,]+') do
       lease[#lease + 1], lease[#lease + 2] = id, redis.call('GETRANGE', prefix .. 'message:' .. id, 0, HEADER_BYTES - 1)
@@ -54,6 +54,7 @@ end
 local gate = load_gate(prefix)
 open_when_due(gate, channel, now)
 trim_rate(prefix, channel, now)
+look_again(prefix, now)
 local expired = expired_leases()
 local more = (move_due(prefix, channel, gate, now) >= MAX_MOVED or #expired >= MAX_LISTED) and 1 or 0
 redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more)

@@ -46,7 +46,7 @@ local function repeated()
   for status in string.gmatch(settled, '%d') do
     statuses[#statuses + 1] = tonumber(status)
   end
-  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations), now, 'empty' }
+  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations, now), now, 'empty' }
 end
 
 local function settle_all()

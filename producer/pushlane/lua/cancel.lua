@@ -1,0 +1,34 @@
+#!lua flags=allow-oom
+--- Takes one message out of the queue, unless a push of it is in flight or it is final.
+-- KEYS[1] prefix   the channel's key prefix
+-- KEYS[2] bell
+-- ARGV[1] now      ms, or '' for the server's time
+-- ARGV[2] id
+-- Returns 'cancelled', 'maybe_delivered' (cancelled, but an earlier push of it had an unknown outcome), 'in_flight',
+-- 'already_final' or 'not_found'.
+--- use record channel place outcomes gate wake
+local prefix, bell, now, id = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
+local key = prefix .. 'message:' .. id
+local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + 256)
+local channel = load_channel(prefix)
+if record == '' or not channel then
+  return 'not_found'
+end
+if string.sub(record, 2, 2) ~= 'q' then
+  return 'already_final'
+end
+local conversation = string.sub(record, HEADER_BYTES + 1, HEADER_BYTES + tonumber(string.sub(record, 135, 137)))
+local claim = redis.call('HGET', prefix .. 'claims', conversation)
+if claim and string.find(claim, id, 1, true) then
+  return 'in_flight'
+end
+
+entomb(channel, key, 'c', now, false)
+count('cancelled', 1)
+count('depth', -1)
+write_counters(prefix)
+-- Its place is where it was: one that backs off goes on doing so, with the next message as its head.
+local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
+place(prefix, conversation, now, tonumber(due or '0'))
+tail(prefix, bell, channel, nil, now, 0)
+return string.sub(record, 4, 4) == 'm' and 'maybe_delivered' or 'cancelled'

@@ -1,0 +1,31 @@
+"""The producers that the tests of the outbox go through."""
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+from support.channels import register
+from support.outbox import AsyncDoor, Door, Open
+
+from pushlane import Producer
+
+
+@pytest.fixture(params=[Producer, AsyncDoor], ids=["Producer", "AsyncProducer"])
+def open_door(request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Makes producers of one sort, and closes them at the end."""
+    doors: list[Door] = []
+
+    def make(redis_url: str | None, timeout: float = 2.0) -> Door:
+        doors.append(request.param(redis_url, timeout=timeout))
+        return doors[-1]
+
+    yield make
+    for door in doors:
+        door.close()
+
+
+@pytest.fixture
+def door(open_door: Open, redis_url: str, redis: Redis) -> Door:
+    """A producer with the channel ``support`` registered."""
+    register(redis)
+    return open_door(redis_url)

@@ -1,0 +1,129 @@
+"""Taking a message out of the queue again, with five honest answers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from support.queue import Queue, settle
+from support.stack import Stack, channel_settings, fake_api
+from support.waiting import wait_until
+
+from pushlane import Producer, RoomMessage
+from pushlane.keys import BELL
+from pushlane.scripts import source
+from pushlane_worker.outcome import Outcome
+
+
+@pytest.fixture
+def queue(redis: Redis) -> Queue:
+    """A registered channel."""
+    queue = Queue(redis)
+    queue.register()
+    return queue
+
+
+@pytest.fixture
+def producer(redis_url: str) -> Iterator[Producer]:
+    """A producer on the test's server."""
+    with Producer(redis_url) as producer:
+        yield producer
+
+
+def _state(producer: Producer, message_id: str) -> str | None:
+    status = producer.status("support", message_id)
+    return status.state if status else None
+
+
+def test_a_waiting_message_is_cancelled_and_its_followers_move_on(queue: Queue, producer: Producer) -> None:
+    """It is never claimed, its neighbours keep their order, and depth and status say so."""
+    queue.enqueue("a", "first", "second", "third")
+    assert producer.cancel("support", "second") == "cancelled"
+    assert _state(producer, "second") == "cancelled"
+    assert queue.counters()["depth"] == 2
+    claimed = []
+    while claims := queue.turn().claims:
+        claimed += [name for claim in claims for name in claim.message_ids]
+        queue.turn(*map(settle, claims), free=-1)
+    assert claimed == [b"first", b"third"]
+    assert queue.counters()["depth"] == 0
+
+
+def test_the_last_message_leaves_no_conversation_behind(queue: Queue, producer: Producer, redis: Redis) -> None:
+    """An empty conversation is in no place."""
+    queue.enqueue("a", "only")
+    assert producer.cancel("support", "only") == "cancelled"
+    assert redis.exists(*(queue.prefix + name for name in ("ready", "delayed", "leases", "conversation:a"))) == 0
+
+
+def test_a_message_in_flight_is_not_cancelled_but_one_behind_it_is(queue: Queue, producer: Producer) -> None:
+    """What the API may be reading can not be taken back; the batch is settled as it was claimed."""
+    queue.enqueue("a", *(f"m{n}" for n in range(12)))
+    (claim,) = queue.turn().claims
+    assert producer.cancel("support", "m9") == "in_flight"
+    assert producer.cancel("support", "m10") == "cancelled"
+    (claim,) = queue.turn(settle(claim)).claims
+    assert claim.message_ids == [b"m11"]
+
+
+def test_a_message_of_an_unknown_push_is_cancelled_with_a_warning(queue: Queue, producer: Producer) -> None:
+    """It is not pushed again, but the API may have it already."""
+    queue.enqueue("a", "m")
+    (claim,) = queue.turn().claims
+    queue.turn(settle(claim, Outcome.UNKNOWN, dead="0", wait_ms=5000), free=-1)
+    assert producer.cancel("support", "m") == "maybe_delivered"
+    queue.now += 5000
+    assert queue.turn().claims == ()
+
+
+def test_a_conversation_that_backs_off_goes_on_doing_so(queue: Queue, redis: Redis) -> None:
+    """Cancelling its head does not make the next message due at once: the API is as slow for that one."""
+    queue.enqueue("a", "head")
+    (claim,) = queue.turn().claims
+    queue.enqueue("a", "next", address=b"[null,1]")
+    queue.turn(settle(claim, Outcome.FAILED, dead="0", wait_ms=5000), free=-1)
+    cancel = redis.register_script(source("cancel"))
+    assert cancel(keys=[queue.prefix, BELL], args=[queue.now, "head"]) == b"cancelled"
+    assert queue.turn().wait_ms == 5000
+    queue.now += 5000
+    assert [claim.message_ids for claim in queue.turn().claims] == [[b"next"]]
+
+
+def test_final_and_unknown_messages_say_so(queue: Queue, producer: Producer) -> None:
+    """Delivered, cancelled before, or never seen."""
+    queue.enqueue("a", "delivered")
+    (claim,) = queue.turn().claims
+    queue.turn(settle(claim), free=-1)
+    queue.enqueue("a", "twice")
+    assert producer.cancel("support", "delivered") == "already_final"
+    assert producer.cancel("support", "twice") == "cancelled"
+    assert producer.cancel("support", "twice") == "already_final"
+    assert producer.cancel("support", "never") == "not_found"
+    assert producer.cancel("nobody", "never") == "not_found"
+
+
+def test_a_full_redis_still_cancels(queue: Queue, producer: Producer, redis: Redis) -> None:
+    """It frees memory, so it must work when there is none."""
+    queue.enqueue("a", "m")
+    redis.config_set("maxmemory", 1)
+    try:
+        assert producer.cancel("support", "m") == "cancelled"
+    finally:
+        redis.config_set("maxmemory", 0)
+
+
+def test_a_cancelled_message_never_reaches_the_api(redis_url: str, producer: Producer, tmp_path: Path) -> None:
+    """With a real worker: what is cancelled while the room's first push is on its way stays out."""
+    with fake_api(latency_s=1.0) as api:
+        stack = Stack(redis_url, api, tmp_path, channel_settings(api.url))
+        try:
+            stack.worker("-c", "1").ready()
+            first = producer.send("support", RoomMessage("r", "first"))
+            wait_until(lambda: stack.record().in_flight == 1, "the first push")
+            rest = producer.send_many("support", [RoomMessage("r", text) for text in ("second", "third")])
+            assert producer.cancel("support", first.message_id) == "in_flight"
+            assert producer.cancel("support", rest[0].message_id) == "cancelled"
+            stack.wait_for(2)
+            assert stack.api.texts("r") == ["first", "third"]
+        finally:
+            stack.close()

@@ -1,0 +1,142 @@
+"""The way out against servers that misbehave: what is an answer, and whose."""
+
+import gzip
+from contextlib import suppress
+
+import pytest
+from hostile import OK, Peer, answering, serving, wait_until
+from support.pushing import exchange, push, pushing
+
+from pushlane_worker.channels.cinnox import Cinnox
+from pushlane_worker.errors import PushUnanswered
+from pushlane_worker.http import AiohttpTransport
+from pushlane_worker.outcome import Outcome
+
+REFUSED = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"code":6451000}'
+
+# --- never twice -------------------------------------------------------------------------------------------------
+
+
+async def test_a_reused_connection_that_closes_on_the_request_is_not_tried_again() -> None:
+    """F58: aiohttp repeats idempotent requests by itself; a push must reach the server at most once."""
+
+    async def one_then_close(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+
+    async with serving(one_then_close) as server, pushing() as client:
+        await client.exchange(push(server.url(), b"first"))
+        with pytest.raises(PushUnanswered):
+            await client.exchange(push(server.url(), b"second"))
+    assert server.bodies == [b"first", b"second"]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+async def test_a_connection_that_the_server_closed_meanwhile_sends_nothing_twice(*, reset: bool) -> None:
+    """F58: the next push takes a new connection or is unanswered; none reaches the server twice."""
+
+    async def one_request(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        if reset:
+            peer.reset()
+
+    bodies = [b"push %d" % number for number in range(30)]
+    async with serving(one_request) as server, pushing() as client:
+        for body in bodies:
+            with suppress(PushUnanswered):
+                await client.exchange(push(server.url(), body))
+    assert len(server.bodies) == len(set(server.bodies))
+    assert set(server.bodies) <= set(bodies)
+
+
+async def test_a_stray_answer_is_not_taken_for_the_next_ones() -> None:
+    """Bytes that came while nobody had asked belong to no push: a refusal must not read as delivered."""
+    strayed: list[bool] = []
+
+    async def stray(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(REFUSED if strayed else OK)
+        if not strayed:
+            strayed.append(True)
+            await wait_until(lambda: bool(idle()), "the connection to be idle")
+            await peer.send(OK)
+        await peer.reader.read()
+
+    transport = AiohttpTransport()
+
+    def idle() -> list[bool]:
+        session = transport._session
+        pools = [] if session is None or session.connector is None else session.connector._conns.values()
+        return [protocol.should_close for pool in pools for protocol, _ in pool]
+
+    async with serving(stray) as server, pushing(transport) as client:
+        await client.exchange(push(server.url(), b"first"))
+        await wait_until(lambda: any(idle()), "the stray answer")
+        answer = await client.exchange(push(server.url(), b"second"))
+    assert answer.body == b'{"code":6451000}'
+    assert server.connections == 2
+
+
+async def test_a_connection_is_used_again() -> None:
+    """Ten pushes in a row take one connection."""
+    async with serving(answering(*[OK] * 10)) as server, pushing() as client:
+        for _ in range(10):
+            await client.exchange(push(server.url()))
+    assert server.connections == 1
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "body"),
+    [
+        pytest.param(OK, 200, b'{"code":0}', id="plain"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", id="no content"),
+        pytest.param(b'HTTP/1.0 200 OK\r\n\r\n{"code":0}', 200, b'{"code":0}', id="HTTP/1.0"),
+        pytest.param(b'HTTP/1.1 200 OK\r\n\r\n{"co', 200, b'{"co', id="cut without a length"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, 200, b'{"code":0}', id="100 before"),
+        pytest.param(
+            b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{"code":0}\r\n0\r\nX-Sum: 1\r\n\r\n',
+            200,
+            b'{"code":0}',
+            id="chunked with a trailer",
+        ),
+        pytest.param(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", 101, b"", id="101"
+        ),
+    ],
+)
+async def test_an_answer_in_an_unusual_form_is_read(raw: bytes, status: int, body: bytes) -> None:
+    """F47, F59: what HTTP allows arrives as it is; whether it means anything is the channel's to say."""
+    answer = await exchange(answering(raw))
+    assert (answer.status, answer.body) == (status, body)
+
+
+async def test_header_names_are_in_lower_case() -> None:
+    """A channel finds Retry-After however the server spells it."""
+    answer = await exchange(answering(b"HTTP/1.1 429 Slow\r\nRETRY-AFTER: 7\r\nContent-Length: 0\r\n\r\n"))
+    assert dict(answer.headers) == {"retry-after": "7", "content-length": "0"}
+
+
+async def test_a_compressed_answer_is_asked_against_and_not_decoded() -> None:
+    """F48: no gzip bomb can unfold; the channel finds the bytes unreadable and the push unknown."""
+    packed = gzip.compress(b'{"code":0}')
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    async with serving(answering(head + packed)) as server, pushing() as client:
+        answer = await client.exchange(push(server.url()))
+    assert b"\r\naccept-encoding: identity\r\n" in server.heads[0].lower()
+    assert answer.body == packed
+    assert Cinnox(base_url="http://x", app_id="a", token="t").read(answer).outcome is Outcome.UNKNOWN
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """F55: no other host ever sees the token."""
+    async with serving(answering(OK)) as other:
+        head = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % other.url().encode()
+        answer = await exchange(answering(head))
+    assert answer.status == 302
+    assert other.connections == 0

@@ -1,0 +1,98 @@
+"""Both producers against a server that is away, frozen or restarted: what they survive."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+from support.channels import register
+from support.outbox import HELLO, Door, Open, ids_in, texts
+
+from pushlane import QueueUnavailable
+from pushlane_worker.embedded import EmbeddedServer, free_port
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedServer]:
+    """A server that the test may freeze and kill, with the channel registered for good."""
+    with EmbeddedServer(append_only=True) as server, Redis.from_url(server.url) as client:
+        register(client)
+        yield server
+
+
+def test_a_closed_port_is_unavailable_at_once(open_door: Open) -> None:
+    """Nothing was sent, so the error claims nothing about a message; it comes well within the timeout."""
+    nowhere = open_door(f"redis://127.0.0.1:{free_port()}/0", timeout=5.0)
+    started = time.monotonic()
+    for call in (
+        lambda: nowhere.send("support", HELLO),
+        lambda: nowhere.send_many("support", [HELLO]),
+        lambda: nowhere.status("support", "id"),
+    ):
+        with pytest.raises(QueueUnavailable) as caught:
+            call()
+        assert caught.value.message_id is None
+    assert time.monotonic() - started < 2
+
+
+def test_a_frozen_server_is_unavailable_within_the_timeout(open_door: Open, own_server: EmbeddedServer) -> None:
+    """A server that accepts connections and says nothing holds no caller longer than the timeout, also a new one."""
+    warm, cold = open_door(own_server.url, timeout=0.3), open_door(own_server.url, timeout=0.3)
+    warm.send("support", HELLO)
+    own_server.pause()
+    try:
+        for door in (warm, cold):
+            started = time.monotonic()
+            with pytest.raises(QueueUnavailable):
+                door.send("support", HELLO)
+            assert time.monotonic() - started < 1
+    finally:
+        own_server.resume()
+    assert warm.send("support", HELLO).state == "queued"
+    assert cold.send("support", HELLO).state == "queued"
+
+
+def test_a_call_without_an_answer_can_be_repeated_with_its_key(open_door: Open, own_server: EmbeddedServer) -> None:
+    """F63: the frozen server takes the message once it goes on; the repeat meets it and does not make it two."""
+    door = open_door(own_server.url, timeout=0.3)
+    first = door.send("support", HELLO)
+    own_server.pause()
+    try:
+        with pytest.raises(QueueUnavailable, match="perhaps accepted: repeat with the same key") as caught:
+            door.send("support", HELLO, idempotency_key="order 7")
+    finally:
+        own_server.resume()
+    receipt = door.send("support", HELLO, idempotency_key="order 7")
+    assert receipt.message_id == caught.value.message_id
+    with Redis.from_url(own_server.url) as redis:
+        assert ids_in(redis) == [first.message_id, receipt.message_id]
+
+
+def test_after_a_restart_of_the_server_the_next_send_works(open_door: Open, own_server: EmbeddedServer) -> None:
+    """The pooled connection is dead and the scripts are forgotten; the caller notices neither."""
+    door = open_door(own_server.url)
+    assert door.send("support", HELLO).sequence == 1
+    own_server.restart()
+    assert door.send("support", HELLO).sequence == 2
+    own_server.restart()
+    assert [receipt.sequence for receipt in door.send_many("support", texts(2))] == [3, 4]
+
+
+def test_a_server_that_is_down_and_comes_back_is_used_again(open_door: Open, own_server: EmbeddedServer) -> None:
+    """An error leaves a producer usable."""
+    door = open_door(own_server.url)
+    door.send("support", HELLO)
+    own_server.kill()
+    with pytest.raises(QueueUnavailable):
+        door.send("support", HELLO)
+    own_server.start()
+    assert door.send("support", HELLO).sequence == 2
+
+
+def test_scripts_that_the_server_forgot_are_loaded_again(door: Door, redis: Redis) -> None:
+    """SCRIPT FLUSH, as a failover is, costs a round trip and no message."""
+    receipt = door.send("support", HELLO)
+    redis.script_flush()
+    assert door.send("support", HELLO).sequence == 2
+    redis.script_flush()
+    assert door.status("support", receipt.message_id) is not None

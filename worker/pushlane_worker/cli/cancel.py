@@ -1,0 +1,28 @@
+"""``pushlane cancel``: takes a message out of the queue."""
+
+import click
+
+from pushlane.outbox import Producer
+from pushlane_worker.cli import queue
+from pushlane_worker.cli.ending import Failed
+
+_FAILED = {
+    "in_flight": "a push of it is in flight; ask again when it has ended",
+    "already_final": "it is delivered, cancelled or dead already",
+    "not_found": "it was never accepted, or is past its retention",
+}
+
+
+@click.command("cancel")
+@click.argument("channel")
+@click.argument("message_id", metavar="ID")
+def command(channel: str, message_id: str) -> None:
+    """Cancel the message ID of CHANNEL; exit 1 when it could not be cancelled.
+
+    Prints `cancelled`, or `maybe_delivered` when an earlier push of it had an unknown outcome.
+    """
+    with Producer(queue.redis_url()) as producer:
+        result = producer.cancel(channel, message_id)
+    if result in _FAILED:
+        raise Failed(f"message {message_id} of channel {channel!r} is not cancelled ({result}): {_FAILED[result]}")
+    click.echo(result)
