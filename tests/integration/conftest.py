@@ -1,4 +1,4 @@
-"""The producers that the tests of the outbox go through."""
+"""Producers, and a stand-in for the chat API."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,23 @@ import pytest
 from redis import Redis
 from support.channels import register
 from support.outbox import AsyncDoor, Door, Open
+from support.stack import FakeApi, fake_api
 
 from pushlane import Producer
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """An API that answers at once."""
+    with fake_api() as api:
+        yield api
+
+
+@pytest.fixture
+def producer(redis_url: str) -> Iterator[Producer]:
+    """A producer on the test's server."""
+    with Producer(redis_url) as producer:
+        yield producer
 
 
 @pytest.fixture(params=[Producer, AsyncDoor], ids=["Producer", "AsyncProducer"])

@@ -1,6 +1,5 @@
 """Taking a message out of the queue again, with five honest answers."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ def queue(redis: Redis) -> Queue:
     queue = Queue(redis)
     queue.register()
     return queue
-
-
-@pytest.fixture
-def producer(redis_url: str) -> Iterator[Producer]:
-    """A producer on the test's server."""
-    with Producer(redis_url) as producer:
-        yield producer
 
 
 def _state(producer: Producer, message_id: str) -> str | None:

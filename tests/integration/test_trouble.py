@@ -16,20 +16,6 @@ PREFIX = "pushlane:1:{support}:"
 
 
 @pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """An API that answers at once."""
-    with fake_api() as api:
-        yield api
-
-
-@pytest.fixture
-def producer(redis_url: str) -> Iterator[Producer]:
-    """A producer on the test's server."""
-    with Producer(redis_url) as producer:
-        yield producer
-
-
-@pytest.fixture
 def stack(redis_url: str, api: FakeApi, tmp_path: Path) -> Iterator[Stack]:
     """One channel, whose gate breaks at once and whose conversations back off for hours."""
     settings = channel_settings(api.url, breaker_after=1, backoff_base_s=86_400, backoff_cap_s=86_400)

@@ -7,24 +7,10 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from support.stack import FakeApi, Stack, channel_settings, fake_api
+from support.stack import FakeApi, Stack, channel_settings
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """An API that answers at once."""
-    with fake_api() as api:
-        yield api
-
-
-@pytest.fixture
-def producer(redis_url: str) -> Iterator[Producer]:
-    """A producer on the test's server."""
-    with Producer(redis_url) as producer:
-        yield producer
 
 
 @pytest.fixture
