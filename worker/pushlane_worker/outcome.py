@@ -13,7 +13,7 @@ MAX_DETAIL_CHARS = 500
 
 
 class Outcome(IntEnum):
-    """The result of one push. ``lua/turn.lua`` repeats these values in its header."""
+    """The result of one push. ``lua/turn.lua`` and ``lib_outcomes.lua`` repeat these values."""
 
     DELIVERED = 1
     THROTTLED = 2
