@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import redis
@@ -23,6 +23,7 @@ from pushlane.errors import (
     QueueUnavailable,
     UnknownChannel,
 )
+from pushlane.form import Form
 from pushlane.message import (
     CancelResult,
     Limits,
@@ -36,6 +37,8 @@ from pushlane.record import STATES, from_ms, read_content, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pushlane.options import Options
 
 CHUNK: Final = 1000
 """Messages a script call: all or nothing within it."""
@@ -54,7 +57,7 @@ class Entry:
     message_id: str
     message: Message
     fingerprint: bytes
-    key: str | None
+    options: Options
 
 
 def _message_id(channel: str, key: str | None) -> str:
@@ -69,25 +72,25 @@ def _fingerprint(message: Message) -> bytes:
     return hashlib.blake2b(b"\0".join([lengths, *parts]), digest_size=12).hexdigest().encode()
 
 
-def prepare(channel: str, limits: Limits, messages: Sequence[object], key: str | None, *, single: bool) -> list[Entry]:
+def prepare(channel: str, limits: Limits, forms: Sequence[Form], *, single: bool) -> list[Entry]:
     """The messages with their ids. Raises InvalidMessage for the first that the channel does not take."""
     entries = []
-    for index, candidate in enumerate(messages):
+    for index, form in enumerate(forms):
         try:
-            message = limits.check(candidate)
+            message = limits.check(form.message)
         except InvalidMessage as error:
             raise (error if single else error.at(index)) from None
-        own_key = key if key is None or single else f"{key}/{index}"
-        entries.append(Entry(_message_id(channel, own_key), message, _fingerprint(message), own_key))
+        message_id = _message_id(channel, form.options.idempotency_key)
+        entries.append(Entry(message_id, message, _fingerprint(message), form.options))
     return entries
 
 
-def check_key(key: str | None, count: int | None) -> None:
-    """Raises InvalidMessage unless the key, or the longest of a list's element keys, is a valid one."""
-    if key is not None:
-        check_idempotency_key(key)
-        if count is not None:
-            check_idempotency_key(f"{key}/{max(count - 1, 0)}")
+def forms_of(messages: Sequence[Message], options: Options) -> list[Form]:
+    """The messages of a list with these options, each with a key of its own. Raises InvalidMessage for a long key."""
+    if (key := options.idempotency_key) is None:
+        return [Form(message, options) for message in messages]
+    check_idempotency_key(f"{key}/{max(len(messages) - 1, 0)}")
+    return [Form(message, replace(options, idempotency_key=f"{key}/{i}")) for i, message in enumerate(messages)]
 
 
 def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:
@@ -96,6 +99,7 @@ def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:
     for entry in entries:
         message = entry.message
         arguments += (entry.message_id, message.conversation, message.address, message.body, entry.fingerprint)
+        arguments += (entry.options.due, entry.options.expires)
     return arguments
 
 
@@ -108,7 +112,7 @@ def read_receipts(channel: str, entries: Sequence[Entry], reply: Sequence[Any]) 
         raise InvalidMessage("message", f"does not fit the channel, which is of kind {reply[1].decode()!r} now")
     if code == _CONFLICT:
         entry = entries[reply[1]]
-        raise IdempotencyConflict(entry.key or "", entry.message_id)
+        raise IdempotencyConflict(entry.options.idempotency_key or "", entry.message_id)
     if code != _OK:
         raise QueueFull(channel, f"{reply[1]} messages wait in it already", RETRY_AFTER_FULL_S)
     values = iter(reply[1:])

@@ -2,8 +2,10 @@
 
 ::
 
-    {"room_id", "text", "sender_eid"?, "receiver_eid"?, "idempotency_key"?}     for a channel of kind cinnox
-    {"user_id", "message", "idempotency_key"?}                                  for a channel of kind third_party
+    {"room_id", "text", "sender_eid"?, "receiver_eid"?, …}     for a channel of kind cinnox
+    {"user_id", "message", …}                                  for a channel of kind third_party
+
+and in both: "idempotency_key"?, "not_before"? (a time of RFC 3339), "expires_in_s"?
 
 Strict, because it is our own: an unknown field, a field given twice or a mixture of the two is refused, so that a typo
 never becomes a message without its sender. An optional field may be null.
@@ -17,7 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.errors import InvalidMessage
-from pushlane.message import Message, RoomMessage, ThirdPartyMessage, check_idempotency_key
+from pushlane.message import Message, RoomMessage, ThirdPartyMessage
+from pushlane.options import NO_OPTIONS, Options
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 MAX_NAME_CHARS: Final = 40
 """So much of an unknown field's name is repeated in the error."""
 
-_OPTIONS: Final = ("idempotency_key",)
+_OPTIONS: Final = ("idempotency_key", "not_before", "expires_in_s")
 _ROOM: Final = ("room_id", "text", "sender_eid", "receiver_eid", *_OPTIONS)
 _THIRD_PARTY: Final = ("user_id", "message", *_OPTIONS)
 _ONLY_THIRD_PARTY: Final = ("user_id", "message")
@@ -36,7 +39,7 @@ class Form:
     """A message with the options that came in the same object."""
 
     message: Message
-    idempotency_key: str | None = None
+    options: Options = NO_OPTIONS
 
 
 def parse(data: bytes) -> Form:
@@ -65,9 +68,8 @@ def build(fields: object) -> Form:
         if name not in known:
             raise InvalidMessage(_shown(str(name)), _unknown(str(name), fields, known))
     values = {name: fields.get(name) for name in known}
-    key = values["idempotency_key"]
     message = _third_party(values) if known is _THIRD_PARTY else _room(values)
-    return Form(message, None if key is None else check_idempotency_key(key))
+    return Form(message, Options.from_json(*(values[name] for name in _OPTIONS)))
 
 
 def fields_of(kind: str, conversation: str, address: bytes, body: bytes) -> dict[str, object]:

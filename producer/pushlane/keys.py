@@ -15,10 +15,14 @@ after the prefix       type    content                                          
 ``leases``             zset    leased conversations, by deadline ms                                          till empty
 ``claims``             hash    of each lease: token, epoch of the gate, own due ms, message ids              till empty
 ``rate``               list    ms at which pushes ended, inside the rate window                              rate window
-``gate``               hash    state, until, cap on pushes in flight, reason, epoch                          for ever
+``gate``               hash    state, paused, until, cap on pushes in flight, reason, epoch                  for ever
 ``dead``               zset    dead-lettered message ids, by ms                                              till empty
 ``unknown``            stream  pushes of unknown outcome, about the last 10,000                              for ever
 ``counters``           hash    monotonic counters, and the depth                                             for ever
+``scheduled``          zset    messages that join later, by ms: acceptance number (14 digits) and id          till empty
+``blocked``            zset    conversations whose head is in trouble, by ms since when                       till empty
+``blocked_by``         hash    of each of these: why                                                         till empty
+``replay:<run>``       zset    dead letters that are being replayed, by acceptance number                    an hour
 ``unreadable``         zset    conversations whose head is of an unknown layout, by ms of the next look      till empty
 ``suspects``           set     conversations of single rejections in a row, none delivered between           a day
 ``pending``            string  ms of a ring that no drain has answered yet                                   10 s
@@ -48,6 +52,9 @@ _PERMANENT_NAMES = frozenset(
         b"delayed",
         b"leases",
         b"claims",
+        b"scheduled",
+        b"blocked",
+        b"blocked_by",
         b"unreadable",
         b"gate",
         b"dead",

@@ -19,8 +19,8 @@ from pushlane.acceptance import (
     LimitsCache,
     address_of,
     arguments_of,
-    check_key,
     chunks,
+    forms_of,
     prepare,
     read_cancel,
     read_receipts,
@@ -28,12 +28,17 @@ from pushlane.acceptance import (
     unavailable,
 )
 from pushlane.errors import PushlaneError
+from pushlane.form import Form
 from pushlane.keys import BELL, channel_prefix
 from pushlane.message import CancelResult, Limits, Message, MessageStatus, Receipt, check_channel_name
+from pushlane.options import Options
 from pushlane.scripts import source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
+
+    from pushlane.options import When
 
 
 class Producer:
@@ -69,32 +74,59 @@ class Producer:
         """Closes its connections."""
         self._redis.close()
 
-    def send(self, channel: str, message: Message, *, idempotency_key: str | None = None) -> Receipt:
-        """Enqueues one message.
+    def send(
+        self,
+        channel: str,
+        message: Message,
+        *,
+        idempotency_key: str | None = None,
+        not_before: When | None = None,
+        expires_in: timedelta | float | None = None,
+    ) -> Receipt:
+        """Enqueues one message. Seconds, or what they are given as, count from now on Redis's clock.
+
+        Args:
+            channel: Its name.
+            message: For the channel's kind.
+            idempotency_key: 1 to 255 printable ASCII characters; the same one again within the window (24 h) is the
+                same message.
+            not_before: When it joins its conversation: an aware datetime, a timedelta or seconds; what is past is now.
+            expires_in: How long it may be delivered, as a timedelta or seconds; then it is a dead letter, `expired`.
 
         Raises:
-            InvalidMessage: The message breaks a rule; nothing was sent.
+            InvalidMessage: The message or an option breaks a rule; nothing was sent.
             UnknownChannel: Nobody has registered the channel; nothing was sent.
             IdempotencyConflict: The key was used within its window for another message; nothing was sent.
             QueueFull: The channel or Redis is full; nothing was sent.
             QueueUnavailable: No answer within the timeout: perhaps accepted. Repeat with the same key.
         """
-        check_key(idempotency_key, None)
-        entries = prepare(channel, self._limits_of(channel), [message], idempotency_key, single=True)
+        options = Options.check(idempotency_key, not_before, expires_in)
+        entries = prepare(channel, self._limits_of(channel), [Form(message, options)], single=True)
         return self._accept(channel, entries)[0]
 
     def send_many(
-        self, channel: str, messages: Sequence[Message], *, idempotency_key: str | None = None
+        self,
+        channel: str,
+        messages: Sequence[Message],
+        *,
+        idempotency_key: str | None = None,
+        not_before: When | None = None,
+        expires_in: timedelta | float | None = None,
     ) -> list[Receipt]:
         """Enqueues many messages in their order, 1,000 a round trip; each 1,000 is all or nothing.
 
-        All are checked before the first is sent. Element ``i`` has the idempotency key ``{key}/{i}``.
+        All are checked before the first is sent. Element ``i`` has the idempotency key ``{key}/{i}``; the other options
+        are those of each.
 
         Raises:
             PushlaneError: As ``send``; its ``receipts`` are the accepted prefix.
         """
-        check_key(idempotency_key, len(messages))
-        entries = prepare(channel, self._limits_of(channel), messages, idempotency_key, single=False)
+        options = Options.check(idempotency_key, not_before, expires_in)
+        return self.send_forms(channel, forms_of(messages, options))
+
+    def send_forms(self, channel: str, forms: Sequence[Form]) -> list[Receipt]:
+        """Enqueues messages that each have options of their own; in all else as ``send_many``."""
+        entries = prepare(channel, self._limits_of(channel), forms, single=False)
         receipts: list[Receipt] = []
         for chunk in chunks(entries):
             try:
@@ -175,18 +207,36 @@ class AsyncProducer:
         """Closes its connections."""
         await self._redis.aclose()
 
-    async def send(self, channel: str, message: Message, *, idempotency_key: str | None = None) -> Receipt:
+    async def send(
+        self,
+        channel: str,
+        message: Message,
+        *,
+        idempotency_key: str | None = None,
+        not_before: When | None = None,
+        expires_in: timedelta | float | None = None,
+    ) -> Receipt:
         """Enqueues one message; see ``Producer.send``."""
-        check_key(idempotency_key, None)
-        entries = prepare(channel, await self._limits_of(channel), [message], idempotency_key, single=True)
+        options = Options.check(idempotency_key, not_before, expires_in)
+        entries = prepare(channel, await self._limits_of(channel), [Form(message, options)], single=True)
         return (await self._accept(channel, entries))[0]
 
     async def send_many(
-        self, channel: str, messages: Sequence[Message], *, idempotency_key: str | None = None
+        self,
+        channel: str,
+        messages: Sequence[Message],
+        *,
+        idempotency_key: str | None = None,
+        not_before: When | None = None,
+        expires_in: timedelta | float | None = None,
     ) -> list[Receipt]:
         """Enqueues many messages in their order; see ``Producer.send_many``."""
-        check_key(idempotency_key, len(messages))
-        entries = prepare(channel, await self._limits_of(channel), messages, idempotency_key, single=False)
+        options = Options.check(idempotency_key, not_before, expires_in)
+        return await self.send_forms(channel, forms_of(messages, options))
+
+    async def send_forms(self, channel: str, forms: Sequence[Form]) -> list[Receipt]:
+        """Enqueues messages that each have options of their own; see ``Producer.send_forms``."""
+        entries = prepare(channel, await self._limits_of(channel), forms, single=False)
         receipts: list[Receipt] = []
         for chunk in chunks(entries):
             try:

@@ -72,8 +72,8 @@ MUTANTS = (
     Mutant("a settle checks no token", "if held ~= token then", "if false then"),
     Mutant(
         "a claimed conversation stays ready",
-        "  redis.call('ZREM', prefix .. 'ready', conversation)\n  redis",
-        "  redis",
+        "  leave_places(prefix, conversation)\n  redis",
+        "  redis.call('ZREM', prefix .. 'delayed', conversation)\n  redis",
     ),
     Mutant("an enqueue readies a leased conversation", "conversation, id) == 1 then", "conversation, id) > 0 then"),
     Mutant("a settle keeps the lease", "  redis.call('ZREM', prefix .. 'leases', conversation)\n", ""),
@@ -81,14 +81,14 @@ MUTANTS = (
     Mutant("a settle does not place", "  place(prefix, conversation, now, due)\n", ""),
     Mutant(
         "an empty conversation keeps its place",
-        "if not drop_final_heads(prefix, conversation) then",
+        "if not drop_heads(prefix, conversation, now) then",
         "if false then",
         _tombstone,
     ),
     Mutant(
         "an enqueue does not ready",
-        "      set_ready(prefix, conversation)\n    end\n  end\n  reply",
-        "    end\n  end\n  reply",
+        "    set_ready(prefix, conversation)\n  end\n  return 'q'",
+        "  end\n  return 'q'",
     ),
     Mutant(
         "what is due stays delayed", "    redis.call('ZREM', prefix .. 'delayed', conversation)\n    set", "    set"
@@ -99,8 +99,13 @@ MUTANTS = (
         "if header ~= '' then\n    known",
         "if header ~= '' then fresh = fresh + 1 elseif false then\n    known",
     ),
-    Mutant("a batch mixes senders", "head ~= address or ", ""),
-    Mutant("a batch has no limit", "0, limit - 1)", "0, -1)", test_turn.test_a_batch_holds_at_most_ten_messages),
+    Mutant("a batch mixes senders", "batch.address ~= address or ", ""),
+    Mutant(
+        "a batch has no limit",
+        "#batch.ids, limit - 1)",
+        "#batch.ids, -1)",
+        test_turn.test_a_batch_holds_at_most_ten_messages,
+    ),
     Mutant(
         "losses are not counted", "settled.lost and math.min(tonumber(string.sub(record, 9, 10)) + 1, 99) or 0", "0"
     ),
@@ -114,8 +119,8 @@ MUTANTS = (
     Mutant("followers die too", "if string.sub(settled.dead, i, i) == '1' then", "if settled.dead ~= '' then"),
     Mutant(
         "the dead count as waiting",
-        "    count('depth', -died)\n",
-        "",
+        "  count('depth', -1)\nend",
+        "end",
         test_settle.test_the_counters_are_what_a_recount_gives,
     ),
     Mutant(
@@ -217,7 +222,7 @@ MUTANTS = (
     Mutant("a sweep does not ring", _TAIL.format("gate", "SOON_MS"), ""),
     Mutant(
         "a registration does not ring",
-        "tail(prefix, bell, load_channel(prefix), nil, now, 0)",
+        "tail(prefix, bell, load_channel(prefix), gate, now, 0)",
         "",
         test_wakeup.test_a_registration_rings_for_work_that_waits,
     ),

@@ -31,7 +31,8 @@ LEASE_MS = 30_000
 SWEEPER = "sweeper"
 """A dispatcher's own drain, which settles what a sweep listed. Its turns begin with 1: turn 0 would answer a ring."""
 LOST = PushResult(Outcome.UNKNOWN, "its lease ran out")
-_OWNERS = {"enqueue": "pushlane", "register": "pushlane", "status": "pushlane", "turn": WORKER, "sweep": WORKER}
+_PRODUCERS = ("enqueue", "register", "status", "cancel")
+_WORKERS = ("turn", "sweep", "pause", "skip", "replay", "purge")
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,14 @@ class Queue:
         self.channel = channel
         self.now = EPOCH_MS
         self.messages: dict[str, tuple[str, bytes, bytes]] = {}
+        self._options: dict[str, tuple[str, str]] = {}
         self.prefix = channel_prefix(channel)
         self._record = channel_record(channel, **{"rate_limit": 0, **fields})
         self._keys = [self.prefix, BELL]
         self._scripts = {
-            name: self.redis.register_script(scripts.source(name, package)) for name, package in _OWNERS.items()
+            name: self.redis.register_script(scripts.source(name, package))
+            for package, names in (("pushlane", _PRODUCERS), (WORKER, _WORKERS))
+            for name in names
         }
         self._turns: defaultdict[str, int] = defaultdict(int, {SWEEPER: 1})
         self._last: dict[str, list[_Argument]] = {}
@@ -126,12 +130,19 @@ class Queue:
         return bool(self._call("register", *(item for pair in self._record.items() for item in pair)))
 
     def enqueue(
-        self, conversation: str, *message_ids: str, address: bytes = b"", body: bytes | None = None
+        self,
+        conversation: str,
+        *message_ids: str,
+        address: bytes = b"",
+        body: bytes | None = None,
+        due: str = "",
+        expires: str = "",
     ) -> list[Accepted]:
-        """Accepts these messages; without a ``body`` each says its own id."""
+        """Accepts these messages, each of which says its own id without a ``body``; see the script for the others."""
         for message_id in message_ids:
             own = message_id.encode() if body is None else body
             self.messages.setdefault(message_id, (conversation, address, own))
+            self._options.setdefault(message_id, (due, expires))
         return self.enqueue_again(*message_ids)
 
     def enqueue_again(self, *message_ids: str) -> list[Accepted]:
@@ -140,7 +151,7 @@ class Queue:
         for message_id in message_ids:
             conversation, address, body = self.messages[message_id]
             fingerprint = hashlib.blake2b(b"\0".join([conversation.encode(), address, body]), digest_size=12)
-            groups += (message_id, conversation, address, body, fingerprint.hexdigest())
+            groups += (message_id, conversation, address, body, fingerprint.hexdigest(), *self._options[message_id])
         code, *values = self._call("enqueue", "cinnox", *groups)
         assert code == 0, f"enqueue answered {code} {values}"
         triples = zip(values[::3], values[1::3], values[2::3], strict=True)
@@ -195,6 +206,28 @@ class Queue:
         lost = (settle(claim, Outcome.UNKNOWN, dead=dead, wait_ms=wait_ms, reason="a", lost=True) for claim in claims)
         return self.turn(*lost, drain=SWEEPER, free=-1)
 
+    def cancel(self, message_id: str) -> str:
+        """Cancels a message; what the script says of it."""
+        return str(self._call("cancel", message_id).decode())
+
+    def pause(self, *, paused: bool = True) -> bool:
+        """Pauses the channel or lets it go on; whether that changed anything."""
+        return bool(self._call("pause", int(paused)))
+
+    def skip(self, conversation: str) -> list[str]:
+        """Sends the head of a blocked conversation to the dead letters; what the script says."""
+        return [word.decode() for word in self._call("skip", conversation)]
+
+    def replay(self, *message_ids: str, run: str = "run") -> list[int]:
+        """Replays dead letters, in the order of their acceptance; what the script says: replayed, left, full."""
+        for message_id in message_ids:
+            self.redis.zadd(f"{self.prefix}replay:{run}", {message_id: self.header(message_id).sequence})
+        return list(self._call("replay", run))
+
+    def purge(self, *message_ids: str) -> int:
+        """Purges dead letters; how many it were."""
+        return int(self._call("purge", *message_ids))
+
     def status(self, message_id: str) -> tuple[Header, bool] | None:
         """A message's header, and whether a push of it is in flight; None when it is not known."""
         reply = self._scripts["status"](keys=[self.prefix], args=[message_id])
@@ -235,7 +268,8 @@ class Queue:
         """The counters that the messages' records give."""
         states = [self.header(message_id).state for message_id in self.messages]
         counted = {name: states.count(name) for name in ("delivered", "dead")}
-        return {"accepted": len(states), "depth": states.count("queued"), **counted}
+        waiting = states.count("queued") + states.count("scheduled")
+        return {"accepted": len(states), "depth": waiting, **counted}
 
     def assert_counters(self) -> None:
         """Depth, accepted, delivered and dead are what a recount gives."""

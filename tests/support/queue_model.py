@@ -24,7 +24,25 @@ ALONE_AFTER_LOSSES = 2
 MAX_LEASE_MS = 300_000
 _COUNTED = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.REJECTED)
 _STANDING = frozenset(
-    "channel ready delayed leases claims rate gate dead unknown counters pending listeners suspects sweep".split()  # noqa: SIM905 # reads best
+    [
+        "channel",
+        "ready",
+        "delayed",
+        "scheduled",
+        "blocked",
+        "blocked_by",
+        "leases",
+        "claims",
+        "rate",
+        "gate",
+        "dead",
+        "unknown",
+        "counters",
+        "pending",
+        "listeners",
+        "suspects",
+        "sweep",
+    ]
 )
 
 

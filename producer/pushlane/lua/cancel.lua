@@ -9,15 +9,16 @@
 --- use record channel place outcomes gate wake
 local prefix, bell, now, id = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local key = prefix .. 'message:' .. id
-local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + 256)
+local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
 local channel = load_channel(prefix)
 if record == '' or not channel then
   return 'not_found'
 end
-if string.sub(record, 2, 2) ~= 'q' then
+local state = string.sub(record, 2, 2)
+if state ~= 'q' and state ~= 's' then
   return 'already_final'
 end
-local conversation = string.sub(record, HEADER_BYTES + 1, HEADER_BYTES + tonumber(string.sub(record, 135, 137)))
+local conversation = conversation_of(record)
 local claim = redis.call('HGET', prefix .. 'claims', conversation)
 if claim and string.find(claim, id, 1, true) then
   return 'in_flight'
@@ -26,9 +27,13 @@ end
 entomb(channel, key, 'c', now, false)
 count('cancelled', 1)
 count('depth', -1)
+if state == 's' then
+  redis.call('ZREM', prefix .. 'scheduled', scheduled_member(record, id))
+else
+  -- Its place is where it was: one that backs off goes on doing so, with the next message as its head.
+  local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
+  place(prefix, conversation, now, tonumber(due or '0'))
+end
 write_counters(prefix)
--- Its place is where it was: one that backs off goes on doing so, with the next message as its head.
-local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
-place(prefix, conversation, now, tonumber(due or '0'))
 tail(prefix, bell, channel, nil, now, 0)
 return string.sub(record, 4, 4) == 'm' and 'maybe_delivered' or 'cancelled'

@@ -4,13 +4,14 @@
 -- KEYS[2] bell
 -- ARGV[1] now        ms, or '' for the server's time
 -- ARGV[2] kind       of the messages; the channel must be of the same
--- ARGV[3…] messages  groups of 5: id, conversation, address, body, fingerprint (24 characters)
+-- ARGV[3…] messages  groups of 7: id, conversation, address, body, fingerprint (24 characters), due (ms, '+' and ms from
+--                    now, or ''), expires (ms from now, or '')
 -- Returns {0, sequence, state, duplicate (0 or 1), …} with three values a message, or {1} unknown channel,
 -- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full.
 --- use record channel place outcomes gate wake
 local prefix, bell = KEYS[1], KEYS[2]
 local now, kind = clock(ARGV[1]), ARGV[2]
-local FIRST, GROUP = 3, 5
+local FIRST, GROUP = 3, 7
 
 local channel = load_channel(prefix)
 if not channel then
@@ -43,20 +44,38 @@ if depth + fresh > channel.max_queued then
   return { 4, depth }
 end
 
+local function due_of(argument)
+  local due = tonumber(argument) or 0
+  if string.sub(argument, 1, 1) == '+' then
+    due = now + due
+  end
+  return due > now and due or 0
+end
+
+local function accept(id, at)
+  local conversation, due = ARGV[at + 1], due_of(ARGV[at + 5])
+  local expires = ARGV[at + 6] == '' and 0 or now + tonumber(ARGV[at + 6])
+  local record = new_record(sequence, now, due, expires, conversation, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
+  redis.call('SET', prefix .. 'message:' .. id, record)
+  if due > 0 then
+    redis.call('ZADD', prefix .. 'scheduled', expires > 0 and math.min(due, expires) or due, scheduled_member(record, id))
+    return 's'
+  end
+  -- A list that was not empty has its place already.
+  if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
+    set_ready(prefix, conversation)
+  end
+  return 'q'
+end
+
 local reply = { 0 }
 for i = 1, total do
   local at = FIRST + (i - 1) * GROUP
-  local id, conversation = ARGV[at], ARGV[at + 1]
+  local id = ARGV[at]
   local before = known[id]
   if not before then
     sequence = sequence + 1
-    known[id] = { sequence, 'q' }
-    redis.call('SET', prefix .. 'message:' .. id,
-      new_record(sequence, now, conversation, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]))
-    -- A list that was not empty has its place already.
-    if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
-      set_ready(prefix, conversation)
-    end
+    known[id] = { sequence, accept(id, at) }
   end
   reply[#reply + 1] = known[id][1]
   reply[#reply + 1] = known[id][2]

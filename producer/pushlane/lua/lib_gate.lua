@@ -1,5 +1,5 @@
 -- The gate: a channel's one record of whether it may push. States: open, throttled (until), broken (one probe at a time,
--- the next one not before until). `epoch` counts its changes of state: an outcome whose push began in an older epoch
+-- the next one not before until). Over each of them an operator may have `paused` it, since so many ms. `epoch` counts its changes of state: an outcome whose push began in an older epoch
 -- moves the gate no more, so 64 pushes that are throttled at once count once.
 local CAP_AT_START = 4 -- pushes in flight after a start or a break; each success adds one, so it doubles a round trip
 local PROBE_FIRST_MS = 1000
@@ -10,10 +10,10 @@ local THROTTLE_CAP_MS = 60000
 local GATE_NUMBERS = { 'until', 'cap', 'failures', 'epoch', 'since', 'throttles', 'release', 'rejections' }
 
 local function load_gate(prefix)
-  local values = redis.call('HMGET', prefix .. 'gate', 'state', 'reason', 'probe', unpack(GATE_NUMBERS))
-  local gate = { state = values[1] or 'open', reason = values[2] or '', probe = values[3] or '', dirty = false }
+  local values = redis.call('HMGET', prefix .. 'gate', 'state', 'reason', 'probe', 'paused', unpack(GATE_NUMBERS))
+  local gate = { state = values[1] or 'open', reason = values[2] or '', probe = values[3] or '', paused = values[4], dirty = false }
   for i, name in ipairs(GATE_NUMBERS) do
-    gate[name] = tonumber(values[i + 3]) or 0
+    gate[name] = tonumber(values[i + 4]) or 0
   end
   if gate.cap == 0 then
     gate.cap = CAP_AT_START
@@ -36,9 +36,12 @@ local function change_gate(gate, state, reason, now, due)
   gate.dirty = true
 end
 
--- Milliseconds until the gate lets a push through: 0 now, -1 when only an outcome can tell (a probe is out).
--- A wait longer than its kind can be comes from a clock that stepped back, and is void.
+-- Milliseconds until the gate lets a push through: 0 now, -1 when only an outcome (a probe is out) or an operator can
+-- tell. A wait longer than its kind can be comes from a clock that stepped back, and is void.
 local function gate_wait(gate, channel, now)
+  if gate.paused then
+    return -1
+  end
   if gate.state == 'open' then
     return 0
   end

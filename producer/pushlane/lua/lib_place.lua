@@ -1,29 +1,62 @@
 -- `place`: the one function that says where a conversation stands. Every script that touches one ends with it, so that
 -- it is in exactly one of: absent (its list is empty), ready, delayed, leases.
 local MAX_INSPECTED = 200
+local drops_left = MAX_INSPECTED -- messages that this call may still drop for being over
 
 local function set_ready(prefix, conversation)
   local turn = redis.call('HINCRBY', prefix .. 'counters', 'ready_turns', 1)
   redis.call('ZADD', prefix .. 'ready', turn, conversation)
 end
 
--- Drops final messages from the head of the list, at most MAX_INSPECTED; what is left of them, the next claim drops.
--- Returns whether a message is left, and how many it dropped.
-local function drop_final_heads(prefix, conversation)
-  local list = prefix .. 'conversation:' .. conversation
-  for dropped = 0, MAX_INSPECTED - 1 do
-    local id = redis.call('LINDEX', list, 0)
-    if not id then
-      return false, dropped
-    end
-    local version_and_state = redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 1)
-    -- A record of another layout is a newer worker's business: it stays.
-    if version_and_state == '1q' or string.find(version_and_state, '^[^1]') then
-      return true, dropped
-    end
-    redis.call('LPOP', list)
+-- A conversation whose head is in trouble, for operators: since when, and why.
+local function block(prefix, conversation, now, why)
+  redis.call('ZADD', prefix .. 'blocked', 'NX', now, conversation)
+  redis.call('HSET', prefix .. 'blocked_by', conversation, string.sub(why, 1, 500))
+end
+
+local function unblock(prefix, conversation)
+  if redis.call('ZREM', prefix .. 'blocked', conversation) == 1 then
+    redis.call('HDEL', prefix .. 'blocked_by', conversation)
   end
-  return true, MAX_INSPECTED
+end
+
+-- Moves a message to the dead letters and counts it; what holds it, the caller takes it out of.
+local function kill(prefix, id, now, reason, detail)
+  bury(prefix, id, now, reason, detail)
+  count('dead', 1)
+  count('depth', -1)
+end
+
+-- Whether a message is over, by the first 84 bytes of its record: final, or expired, of which it dies here. A record of
+-- another layout is a newer worker's business: it stays.
+local function is_over(prefix, id, record, now)
+  local version_and_state = string.sub(record, 1, 2)
+  if version_and_state ~= '1q' then
+    return string.find(version_and_state, '^[^1]') == nil
+  end
+  if not has_expired(record, now) then
+    return false
+  end
+  kill(prefix, id, now, 'e', 'its time to be delivered was over')
+  return true
+end
+
+-- Drops messages that are over from the head of the list; those that it leaves, the next claim drops. Returns the head,
+-- or nil for an empty list.
+local function drop_heads(prefix, conversation, now)
+  local list = prefix .. 'conversation:' .. conversation
+  local id = redis.call('LINDEX', list, 0)
+  while id and drops_left > 0 and is_over(prefix, id, redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 83), now) do
+    redis.call('LPOP', list)
+    drops_left = drops_left - 1
+    id = redis.call('LINDEX', list, 0)
+  end
+  return id
+end
+
+local function leave_places(prefix, conversation)
+  redis.call('ZREM', prefix .. 'ready', conversation)
+  redis.call('ZREM', prefix .. 'delayed', conversation)
 end
 
 -- due: ms at which the conversation may be pushed again; 0 for now.
@@ -31,9 +64,9 @@ local function place(prefix, conversation, now, due)
   if redis.call('ZSCORE', prefix .. 'leases', conversation) then
     return
   end
-  if not drop_final_heads(prefix, conversation) then
-    redis.call('ZREM', prefix .. 'ready', conversation)
-    redis.call('ZREM', prefix .. 'delayed', conversation)
+  if not drop_heads(prefix, conversation, now) then
+    leave_places(prefix, conversation)
+    unblock(prefix, conversation)
   elseif due > now then
     redis.call('ZREM', prefix .. 'ready', conversation)
     redis.call('ZADD', prefix .. 'delayed', due, conversation)

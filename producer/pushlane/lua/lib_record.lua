@@ -14,6 +14,7 @@
 -- reason: - none, r rejected, e expired, a exhausted, u unknown, f forbidden
 -- flags: m maybe delivered, - none
 local HEADER_BYTES = 147
+local MAX_CONVERSATION_BYTES = 256
 local MAX_DETAIL_BYTES = 2000
 local ZERO_MS = '0000000000000'
 
@@ -21,11 +22,29 @@ local function ms(value)
   return string.format('%013d', value)
 end
 
-local function new_record(sequence, now, conversation, address, body, fingerprint)
-  local stamp = ms(now)
-  return '1q--00000000000000' .. string.format('%014d', sequence) .. stamp .. stamp .. ZERO_MS .. ZERO_MS .. ZERO_MS
-    .. ZERO_MS .. fingerprint .. string.format('%03d%04d%06d', #conversation, #address, #body)
-    .. conversation .. address .. body
+-- due: when it joins its conversation, 0 for at once. expires: when it may no longer be delivered, 0 for never.
+local function new_record(sequence, now, due, expires, conversation, address, body, fingerprint)
+  local state, joined = 'q', now
+  if due > 0 then
+    state, joined = 's', 0
+  end
+  return '1' .. state .. '--00000000000000' .. string.format('%014d', sequence) .. ms(now) .. ms(joined) .. ms(due)
+    .. ms(expires) .. ZERO_MS .. ZERO_MS .. fingerprint
+    .. string.format('%03d%04d%06d', #conversation, #address, #body) .. conversation .. address .. body
+end
+
+-- Where a message waits for its time: by acceptance among those of the same ms.
+local function scheduled_member(record, id)
+  return string.sub(record, 19, 32) .. id
+end
+
+local function conversation_of(record)
+  return string.sub(record, HEADER_BYTES + 1, HEADER_BYTES + tonumber(string.sub(record, 135, 137)))
+end
+
+local function has_expired(record, now)
+  local expires = tonumber(string.sub(record, 72, 84))
+  return expires > 0 and expires <= now
 end
 
 -- Where the address and the body stand in a record: two positions each.
@@ -36,13 +55,12 @@ end
 
 -- A final record without address and body, kept for `status` and for idempotency.
 local function entomb(channel, key, state, now, pushed)
-  local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + 256)
-  local conversation = string.sub(record, HEADER_BYTES + 1, HEADER_BYTES + tonumber(string.sub(record, 135, 137)))
+  local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
   local accepted = tonumber(string.sub(record, 33, 45))
   local keep = math.max(channel.retention_ms, accepted + channel.idempotency_ms - now, 1)
   redis.call('SET', key, '1' .. state .. string.sub(record, 3, 84) .. ms(now)
     .. (pushed and ms(now) or string.sub(record, 98, 110)) .. string.sub(record, 111, 137) .. '0000000000'
-    .. conversation, 'PX', keep)
+    .. conversation_of(record), 'PX', keep)
 end
 
 -- A dead letter keeps its address and body for a replay, and says why it died.

@@ -27,17 +27,29 @@ local function count_pushing(prefix, channel, now)
   return redis.call('ZCOUNT', prefix .. 'leases', '(' .. (now + channel.lease_rest_ms), '+inf')
 end
 
+-- Milliseconds until there is a conversation to claim, -1 for never.
+local function work_wait(prefix, gate, now)
+  if redis.call('ZCARD', prefix .. 'ready') > 0 then
+    return 0
+  end
+  local delayed = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')[2]
+  local scheduled = redis.call('ZRANGE', prefix .. 'scheduled', 0, 0, 'WITHSCORES')[2]
+  if not delayed and not scheduled then
+    return -1
+  end
+  -- The probe of a broken gate may be one that is not due yet.
+  if delayed and gate.state == 'broken' then
+    return 0
+  end
+  return math.max(math.min(tonumber(delayed or scheduled), tonumber(scheduled or delayed)) - now, 0)
+end
+
 -- Milliseconds until something can be claimed: 0 now; -1 when nothing can before an outcome or an enqueue. And what it
 -- waits for: 'empty' for work that is due, 'rate' or 'gate'.
 local function claim_wait(prefix, channel, gate, now)
-  local wait, why = 0, 'empty'
-  if redis.call('ZCARD', prefix .. 'ready') == 0 then
-    local first = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')
-    if not first[1] then
-      return -1, why
-    end
-    -- The probe of a broken gate may be one that is not due yet.
-    wait = gate.state == 'broken' and 0 or math.max(tonumber(first[2]) - now, 0)
+  local wait, why = work_wait(prefix, gate, now), 'empty'
+  if wait < 0 then
+    return -1, why
   end
   local at_gate = gate_wait(gate, channel, now)
   if at_gate < 0 or gate.state == 'open' and count_pushing(prefix, channel, now) >= gate.cap then

@@ -1,5 +1,6 @@
 #!lua
 --- Writes the channel's record, which says to producers and scripts what the channel is, and rings if work waits.
+-- Whoever registers may have a new token or address: a gate that broke as misconfigured probes at once.
 -- KEYS[1] prefix   the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now      ms, or '' for the server's time
@@ -10,5 +11,10 @@ local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local known = redis.call('EXISTS', prefix .. 'channel')
 redis.call('DEL', prefix .. 'channel')
 redis.call('HSET', prefix .. 'channel', unpack(ARGV, 2))
-tail(prefix, bell, load_channel(prefix), nil, now, 0)
+local gate = load_gate(prefix)
+if gate.state == 'broken' and string.find(gate.reason, '^misconfigured') then
+  gate['until'], gate.dirty = now, true
+  save_gate(prefix, gate)
+end
+tail(prefix, bell, load_channel(prefix), gate, now, 0)
 return 1 - known

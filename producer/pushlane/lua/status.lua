@@ -9,8 +9,7 @@ local record = redis.call('GET', prefix .. 'message:' .. id)
 if not record then
   return {}
 end
-local conversation = string.sub(record, HEADER_BYTES + 1, HEADER_BYTES + tonumber(string.sub(record, 135, 137)))
-local claim = redis.call('HGET', prefix .. 'claims', conversation)
+local claim = redis.call('HGET', prefix .. 'claims', conversation_of(record))
 if claim and string.find(claim, id, 1, true) then
   return { record, 1 }
 end

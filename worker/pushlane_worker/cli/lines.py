@@ -47,21 +47,6 @@ def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield batch
 
 
-def runs(batch: Iterable[Line]) -> Iterator[list[Line]]:
-    """A batch in pieces that one call can send: a message with a key of its own is alone."""
-    run: list[Line] = []
-    for line in batch:
-        if line.form.idempotency_key is None:
-            run.append(line)
-            continue
-        if run:
-            yield run
-        yield [line]
-        run = []
-    if run:
-        yield run
-
-
 def _form(number: int, data: bytes, limits: Limits) -> Form:
     if len(data) > MAX_LINE_BYTES:
         raise InvalidMessage(f"line {number}", f"takes more than {MAX_LINE_BYTES} bytes", limit=MAX_LINE_BYTES)

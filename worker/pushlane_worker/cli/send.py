@@ -101,10 +101,9 @@ def _send_file(channel: str, file: BinaryIO, tally: Tally) -> None:
         sent_to = 0
         try:
             for batch in lines.batches(lines.read(file, limits, lambda _: None)):
-                for run in lines.runs(batch):
-                    tally.add(_send(producer, channel, run))
-                    sent_to = run[-1].number
-                    progress.advance(task, len(run))
+                tally.add(producer.send_forms(channel, [line.form for line in batch]))
+                sent_to = batch[-1].number
+                progress.advance(task, len(batch))
         except PushlaneError as error:
             if tally.count == 0:
                 raise
@@ -131,12 +130,6 @@ def _check_file(file: BinaryIO, limits: Limits, progress: Progress) -> int | Non
     progress.remove_task(task)
     file.seek(start)
     return count
-
-
-def _send(producer: Producer, channel: str, run: list[lines.Line]) -> list[Receipt]:
-    if (key := run[0].form.idempotency_key) is not None:
-        return [producer.send(channel, run[0].form.message, idempotency_key=key)]
-    return producer.send_many(channel, [line.form.message for line in run])
 
 
 def _so_far(count: int, line: int) -> str:

@@ -1,35 +1,41 @@
 -- Claiming: the batch stays at the head of its list, under a lease; only a settle with its token removes it.
 local MAX_BATCHES_BYTES = 4 * 1024 * 1024 -- a turn's reply stays below about this size
-local UNREADABLE_MS = 60000 -- how long a conversation waits whose head is of an unknown layout
 local SINGLE_AFTER_LOSSES = 2 -- after so many leases lost in a row a message goes alone: it may be what kills workers
 
--- The longest prefix with one sender, receiver and part label. Drops final heads. Returns records, ids and bytes.
-local function read_batch(prefix, conversation, limit)
-  local records, ids, bytes, head = {}, {}, 0, nil
-  for _, id in ipairs(redis.call('LRANGE', prefix .. 'conversation:' .. conversation, 0, limit - 1)) do
-    local record = redis.call('GET', prefix .. 'message:' .. id)
-    if not record or string.sub(record, 1, 2) ~= '1q' then
-      break
-    end
-    local first, last = address_span(record)
-    local address = string.sub(record, 11, 18) .. string.sub(record, first, last)
-    local fragile = tonumber(string.sub(record, 9, 10)) >= SINGLE_AFTER_LOSSES
-    if head and (head ~= address or fragile) then
-      break
-    end
-    head, bytes = address, bytes + #record
-    records[#records + 1], ids[#ids + 1] = record, id
-    if fragile then
-      break
+-- Adds a message to the batch, if it goes with those before it. Returns whether another one may follow.
+local function add_to_batch(batch, id, record)
+  local first, last = address_span(record)
+  local address = string.sub(record, 11, 18) .. string.sub(record, first, last)
+  local fragile = tonumber(string.sub(record, 9, 10)) >= SINGLE_AFTER_LOSSES
+  if batch.address and (batch.address ~= address or fragile) then
+    return false
+  end
+  batch.address, batch.bytes = address, batch.bytes + #record
+  batch.records[#batch.records + 1], batch.ids[#batch.ids + 1] = record, id
+  return not fragile
+end
+
+-- The longest prefix with one sender, receiver and part label; drops what is over on the way.
+local function read_batch(prefix, conversation, limit, now)
+  local list, batch, open = prefix .. 'conversation:' .. conversation, { records = {}, ids = {}, bytes = 0 }, true
+  while open do
+    open = false
+    for _, id in ipairs(redis.call('LRANGE', list, #batch.ids, limit - 1)) do
+      local record = redis.call('GET', prefix .. 'message:' .. id) or ''
+      if is_over(prefix, id, record, now) then
+        redis.call('LREM', list, 1, id)
+        drops_left, open = drops_left - 1, drops_left > 1
+      elseif string.sub(record, 1, 1) ~= '1' or not add_to_batch(batch, id, record) then
+        return batch
+      end
     end
   end
-  return records, ids, bytes
+  return batch
 end
 
 -- due: for a probe that is not due yet, when it would be; else 0.
 local function write_lease(prefix, gate, conversation, ids, token, now, lease_ms, due)
-  redis.call('ZREM', prefix .. 'ready', conversation)
-  redis.call('ZREM', prefix .. 'delayed', conversation)
+  leave_places(prefix, conversation)
   redis.call('ZADD', prefix .. 'leases', now + lease_ms, conversation)
   redis.call('HSET', prefix .. 'claims', conversation, string.format('%s %d %d ', token, gate.epoch, due)
     .. table.concat(ids, ','))
@@ -62,42 +68,41 @@ local function next_conversation(prefix, gate, now)
   return first[1], first[1] and math.max(tonumber(first[2]) - now, 0)
 end
 
--- Nothing of it can be claimed: its heads are final, which drops them and keeps its turn, or of a layout that this
--- worker does not know, which is looked at again later. Returns how many it dropped.
+-- Nothing of it can be claimed: nothing is left of it, or its head is of a layout that this worker does not know, which
+-- is looked at again later.
 local function pass_over(prefix, conversation, now)
-  local alive, dropped = drop_final_heads(prefix, conversation)
-  if not alive or dropped == 0 then
-    redis.call('ZREM', prefix .. 'ready', conversation)
-    redis.call('ZREM', prefix .. 'delayed', conversation)
+  leave_places(prefix, conversation)
+  if redis.call('EXISTS', prefix .. 'conversation:' .. conversation) == 0 then
+    unblock(prefix, conversation)
+    return
   end
-  if alive and dropped == 0 then
-    count('unreadable', 1)
-    redis.call('ZADD', prefix .. 'unreadable', now + UNREADABLE_MS, conversation)
-  end
-  return dropped
+  count('unreadable', 1)
+  redis.call('ZADD', prefix .. 'unreadable', now + UNREADABLE_MS, conversation)
+  block(prefix, conversation, now, 'its head is in a layout that this version of the workers does not know')
 end
 
 -- Returns the claims, each {conversation, token, probe, id, record, id, record …}; see turn.lua for probe.
 local function claim_ready(prefix, channel, gate, now, drain, turn, free, lease_ms)
   local claims, inspected, bytes = {}, 0, 0
   local budget = claim_budget(prefix, channel, gate, now, free)
-  while #claims < budget and inspected < MAX_INSPECTED and bytes < MAX_BATCHES_BYTES do
+  while #claims < budget and inspected < MAX_INSPECTED and drops_left > 0 and bytes < MAX_BATCHES_BYTES do
     local conversation, early = next_conversation(prefix, gate, now)
     if not conversation then
       break
     end
-    local records, ids, size = read_batch(prefix, conversation, channel.batch_limit)
-    inspected, bytes = inspected + #ids + 1, bytes + size
-    if #ids == 0 then
-      inspected = inspected + pass_over(prefix, conversation, now)
-    else
+    local batch = read_batch(prefix, conversation, channel.batch_limit, now)
+    local ids = batch.ids
+    inspected, bytes = inspected + #ids + 1, bytes + batch.bytes
+    if #ids > 0 then
       local token = drain .. ':' .. turn .. ':' .. #claims
       write_lease(prefix, gate, conversation, ids, token, now, lease_ms, early > 0 and now + early or 0)
       local claim = { conversation, token, gate.state == 'broken' and 1 + early or 0 }
       for i, id in ipairs(ids) do
-        claim[#claim + 1], claim[#claim + 2] = id, records[i]
+        claim[#claim + 1], claim[#claim + 2] = id, batch.records[i]
       end
       claims[#claims + 1] = claim
+    elseif drops_left > 0 then
+      pass_over(prefix, conversation, now)
     end
   end
   return claims

@@ -1,5 +1,39 @@
--- What time makes possible again: conversations whose wait is over, and places in the rate window.
+-- What time makes possible: scheduled messages join, conversations whose wait is over, and places in the rate window.
 local MAX_MOVED = 1000
+local UNREADABLE_MS = 60000 -- how long something waits whose record is of an unknown layout
+
+-- A scheduled message whose time has come joins its conversation; one that has expired dies.
+local function join(prefix, member, now)
+  local id = string.sub(member, 15)
+  local key = prefix .. 'message:' .. id
+  local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
+  if string.find(record, '^[^1]') then
+    redis.call('ZADD', prefix .. 'scheduled', now + UNREADABLE_MS, member)
+    return
+  end
+  redis.call('ZREM', prefix .. 'scheduled', member)
+  if string.sub(record, 2, 2) ~= 's' then
+    return
+  end
+  redis.call('SETRANGE', key, 0, '1q' .. string.sub(record, 3, 45) .. ms(now))
+  if is_over(prefix, id, '1q' .. string.sub(record, 3), now) then
+    return
+  end
+  local conversation = conversation_of(record)
+  -- A list that was not empty has its place already.
+  if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
+    set_ready(prefix, conversation)
+  end
+end
+
+-- At most MAX_MOVED. Returns how many messages it moved.
+local function join_due(prefix, now)
+  local due = redis.call('ZRANGEBYSCORE', prefix .. 'scheduled', '-inf', now, 'LIMIT', 0, MAX_MOVED)
+  for _, member in ipairs(due) do
+    join(prefix, member, now)
+  end
+  return #due
+end
 
 local function make_ready(prefix, conversations)
   for _, conversation in ipairs(conversations) do
@@ -8,7 +42,7 @@ local function make_ready(prefix, conversations)
   end
 end
 
--- Moves at most MAX_MOVED conversations. After a break of the gate, `release` of them are ready whatever their time.
+-- Readies at most MAX_MOVED conversations. After a break of the gate, `release` of them are ready whatever their time.
 -- Returns how many it moved.
 local function move_due(prefix, channel, gate, now)
   local delayed = prefix .. 'delayed'

@@ -15,7 +15,7 @@ local function spend_attempt(prefix, ids, now, settled)
     redis.call('SETRANGE', key, 3, flags .. string.format('%04d%02d', attempts, losses))
     redis.call('SETRANGE', key, 97, ms(now))
     if string.sub(settled.dead, i, i) == '1' then
-      bury(prefix, id, now, settled.reason, settled.detail)
+      kill(prefix, id, now, settled.reason, settled.detail)
     end
   end
 end
@@ -112,9 +112,11 @@ local function settle(prefix, channel, gate, now, settled)
     if outcome == UNKNOWN then
       list_unknown(prefix, conversation, lease.ids, now, settled)
     end
-    local _, died = string.gsub(settled.dead, '1', '')
-    count('dead', died)
-    count('depth', -died)
+  end
+  if outcome == DELIVERED or outcome == REJECTED or not string.find(settled.dead, '0') and settled.dead ~= '' then
+    unblock(prefix, conversation)
+  elseif outcome == FAILED or outcome == UNKNOWN then
+    block(prefix, conversation, now, settled.detail)
   end
   place(prefix, conversation, now, due)
   -- A lease that ran out tells of a worker, not of the API: for the gate it is as if it had never been sent.

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---- Does about once a second what only time brings: readies what is due, rings for it, and lists leases that ran out.
+--- Does about once a second what only time brings: moves what is due, rings for it, and lists leases that ran out.
 -- Leases are listed only after sweeps have run unbroken for a while: after an outage of Redis the drains settle first.
 -- KEYS[1] prefix   the channel's key prefix
 -- KEYS[2] bell
@@ -56,8 +56,11 @@ open_when_due(gate, channel, now)
 trim_rate(prefix, channel, now)
 look_again(prefix, now)
 local expired = expired_leases()
-local more = (move_due(prefix, channel, gate, now) >= MAX_MOVED or #expired >= MAX_LISTED) and 1 or 0
-redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more)
+local joined = join_due(prefix, now)
+local readied = move_due(prefix, channel, gate, now)
+local more = math.max(joined, readied) >= MAX_MOVED or #expired >= MAX_LISTED
+redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more and 1 or 0)
 save_gate(prefix, gate)
+write_counters(prefix)
 tail(prefix, bell, channel, gate, now, SOON_MS)
-return { more, expired, now }
+return { more and 1 or 0, expired, now }

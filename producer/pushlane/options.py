@@ -1,0 +1,97 @@
+"""How a message is sent: its idempotency key, when it joins its conversation, and when it is too late for it.
+
+Times are judged by Redis's clock: what is relative here is added to it there.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pushlane.errors import InvalidMessage
+from pushlane.message import check_idempotency_key
+
+MAX_AHEAD_DAYS: Final = 3650
+"""Ten years: what lies further ahead is a mistake in its unit."""
+
+When = datetime | timedelta | float
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_TOO_FAR: Final = f"must be at most {MAX_AHEAD_DAYS} days ahead"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What goes with a message, checked.
+
+    Attributes:
+        due: When it joins its conversation, as ``lua/enqueue.lua`` takes it: ms, ``+`` and ms from now, or nothing.
+        expires: Ms from its acceptance after which it may no longer be delivered, or nothing.
+    """
+
+    idempotency_key: str | None = None
+    due: str = ""
+    expires: str = ""
+
+    @classmethod
+    def check(
+        cls, idempotency_key: str | None, not_before: When | None = None, expires_in: timedelta | float | None = None
+    ) -> Options:
+        """The options of ``send``. Raises InvalidMessage, which names the argument."""
+        key = None if idempotency_key is None else check_idempotency_key(idempotency_key)
+        return cls(key, _due(not_before), _expires("expires_in", expires_in))
+
+    @classmethod
+    def from_json(cls, idempotency_key: object, not_before: object, expires_in_s: object) -> Options:
+        """The options of the JSON form; each may be None. Raises InvalidMessage, which names the field."""
+        key = None if idempotency_key is None else check_idempotency_key(idempotency_key)
+        due = "" if not_before is None else _due(_parse_time("not_before", not_before))
+        return cls(key, due, _expires("expires_in_s", expires_in_s))
+
+
+NO_OPTIONS: Final = Options()
+
+
+def _due(not_before: object) -> str:
+    if not_before is None:
+        return ""
+    if not isinstance(not_before, datetime):
+        return f"+{max(_milliseconds('not_before', not_before, 'an aware datetime, a timedelta or seconds'), 0)}"
+    if not_before.tzinfo is None:
+        raise InvalidMessage("not_before", "has no time zone: give an aware datetime, such as datetime.now(UTC)")
+    if not_before - datetime.now(UTC) > timedelta(days=MAX_AHEAD_DAYS):
+        raise InvalidMessage("not_before", _TOO_FAR, limit=MAX_AHEAD_DAYS)
+    return str(max(math.ceil(not_before.timestamp() * 1000), 0))
+
+
+def _expires(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    milliseconds = _milliseconds(name, value, "seconds or a timedelta" if name == "expires_in" else "a number")
+    if milliseconds <= 0:
+        raise InvalidMessage(name, "must be more than 0")
+    return str(milliseconds)
+
+
+def _milliseconds(name: str, value: object, kinds: str) -> int:
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidMessage(name, f"must be {kinds}, not {type(value).__name__}")
+    if not -math.inf < value < math.inf:
+        raise InvalidMessage(name, "must be a finite number")
+    if value > MAX_AHEAD_DAYS * 86400:
+        raise InvalidMessage(name, _TOO_FAR, limit=MAX_AHEAD_DAYS)
+    return math.ceil(value * 1000)
+
+
+def _parse_time(name: str, value: object) -> datetime:
+    wrong = InvalidMessage(name, "must be a time of RFC 3339 with its zone, such as 2026-11-22T14:30:00Z")
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise wrong
+    try:
+        return datetime.fromisoformat(value.upper())
+    except ValueError:
+        raise wrong from None

@@ -1,0 +1,26 @@
+#!lua flags=allow-oom
+--- Forgets what dead letters say; what became of them is kept as long as of any final message.
+-- KEYS[1] prefix   the channel's key prefix
+-- ARGV[1] now      ms, or '' for the server's time
+-- ARGV[2…] ids     at most 200
+-- Returns how many it purged.
+--- use record channel
+local prefix, now = KEYS[1], clock(ARGV[1])
+local channel = load_channel(prefix)
+if not channel then
+  return 0
+end
+local purged = 0
+local FIRST = 2
+for i = FIRST, #ARGV do
+  local key = prefix .. 'message:' .. ARGV[i]
+  if redis.call('GETRANGE', key, 0, 1) == '1x' and redis.call('ZREM', prefix .. 'dead', ARGV[i]) == 1 then
+    local died = redis.call('GETRANGE', key, 84, 96)
+    entomb(channel, key, 'x', now, false)
+    redis.call('SETRANGE', key, 84, died)
+    purged = purged + 1
+  end
+end
+count('purged', purged)
+write_counters(prefix)
+return purged

@@ -1,0 +1,53 @@
+#!lua
+--- Puts dead letters back into the queue, each at the tail of its conversation with its whole budget, oldest first.
+-- KEYS[1] prefix   the channel's key prefix
+-- KEYS[2] bell
+-- ARGV[1] now      ms, or '' for the server's time
+-- ARGV[2] run      names the zset replay:<run>: ids by acceptance number
+-- Returns {replayed, left, full (0 or 1)}: how many went back now, how many the run still has, and whether the channel
+-- takes no more. {-2} when nobody has registered the channel.
+--- use record channel place outcomes gate wake
+local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
+local run = prefix .. 'replay:' .. ARGV[2]
+local channel = load_channel(prefix)
+if not channel then
+  return { -2 }
+end
+
+-- The record as it was accepted, but for what says that it may be delivered already. Its time to expire is void.
+local function revive(record)
+  local _, address_end = address_span(record)
+  local content_end = address_end + tonumber(string.sub(record, 142, 147))
+  return '1q-' .. string.sub(record, 4, 4) .. '00000000000000' .. string.sub(record, 19, 45) .. ms(now)
+    .. ZERO_MS .. ZERO_MS .. ZERO_MS .. string.sub(record, 98, content_end)
+end
+
+local function replay(id)
+  local key = prefix .. 'message:' .. id
+  local record = redis.call('GET', key) or ''
+  -- It may have been purged or replayed meanwhile; one of another layout is a newer worker's business.
+  if string.sub(record, 1, 2) ~= '1x' or redis.call('ZREM', prefix .. 'dead', id) == 0 then
+    return 0
+  end
+  redis.call('SET', key, revive(record))
+  local conversation = conversation_of(record)
+  redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id)
+  local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
+  place(prefix, conversation, now, tonumber(due or '0'))
+  return 1
+end
+
+local depth, replayed, taken = tonumber(redis.call('HGET', prefix .. 'counters', 'depth') or 0), 0, 0
+local ids = redis.call('ZRANGE', run, 0, MAX_INSPECTED - 1)
+while taken < #ids and depth + replayed < channel.max_queued do
+  taken = taken + 1
+  replayed = replayed + replay(ids[taken])
+end
+if taken > 0 then
+  redis.call('ZREMRANGEBYRANK', run, 0, taken - 1)
+end
+count('depth', replayed)
+count('replayed', replayed)
+write_counters(prefix)
+tail(prefix, bell, channel, nil, now, 0)
+return { replayed, redis.call('ZCARD', run), taken < #ids and 1 or 0 }
