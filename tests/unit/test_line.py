@@ -61,3 +61,16 @@ def test_a_line_without_a_token_is_not_made(tmp_path: Path) -> None:
     """At the start a missing file is a wrong setting."""
     with pytest.raises(SettingsError, match="TOKEN_FILE"):
         line(tmp_path / "nowhere")
+
+
+def test_a_new_token_is_told_once(tmp_path: Path) -> None:
+    """The dispatcher asks each second: a gate that broke for the old token shall probe at once, and only once."""
+    file = tmp_path / "token"
+    file.write_text("first")
+    channel = line(file)
+    assert not channel.renewed()
+    file.write_text("")
+    assert not channel.renewed()
+    file.write_text("second-one")
+    assert channel.renewed()
+    assert not channel.renewed()

@@ -94,6 +94,8 @@ class Dispatcher:
             logger().warning("dispatcher.publish_failed", channel=channel, problem=str(error) or type(error).__name__)
 
     async def _sweep(self, channel: str, turns: Turns) -> None:
+        if await asyncio.to_thread(self._lines[channel].renewed):
+            await self._register(channel)  # a gate that broke for the old token probes at once
         more, expired = await self._store.sweep(channel)
         if expired:
             await turns.take(ONLY_SETTLE, 0, [self._lose(claim, self._lines[channel]) for claim in expired])

@@ -1,6 +1,7 @@
 """What a process has of one channel: its kind, its patience and its token."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pushlane_worker.channel_settings import ChannelSettings, RateLimit
@@ -17,6 +18,8 @@ class Line:
     name: str
     kind: ChannelKind
     policy: RetryPolicy
+    renewed: Callable[[], bool]
+    """Whether there is a new token since the last call."""
 
 
 class _Token:
@@ -32,6 +35,12 @@ class _Token:
             with contextlib.suppress(SettingsError):  # it is just being replaced: the next push reads it again
                 self._value, self._seen = self._channel.read_token(), seen
         return self._value
+
+    def renewed(self) -> bool:
+        """Whether the file was changed since it was last read; reads it."""
+        before = self._seen
+        self()
+        return self._seen != before
 
     def _look(self) -> tuple[int, int, int] | None:
         if self._channel.token_file is None:
@@ -55,7 +64,7 @@ def make_line(name: str, channel: ChannelSettings) -> Line:
         on_unknown=channel.on_unknown,
     )
     kind = KINDS[channel.kind].make(channel, token)
-    return Line(name, kind, policy)
+    return Line(name, kind, policy, token.renewed)
 
 
 def channel_record(settings: Settings, name: str) -> dict[str, str | int]:
