@@ -1,5 +1,5 @@
 -- `place`: the one function that says where a conversation stands. Every script that touches one ends with it, so that
--- it is in exactly one of: absent (its list is empty), ready, delayed, leases.
+-- it is in exactly one of: absent (its list is empty), ready, delayed, leases, held (its head waits for a decision).
 local MAX_INSPECTED = 200
 local drops_left = MAX_INSPECTED -- messages that this call may still drop for being over
 
@@ -30,9 +30,8 @@ end
 -- Whether a message is over, by the first 84 bytes of its record: final, or expired, of which it dies here. A record of
 -- another layout is a newer worker's business: it stays.
 local function is_over(prefix, id, record, now)
-  local version_and_state = string.sub(record, 1, 2)
-  if version_and_state ~= '1q' then
-    return string.find(version_and_state, '^[^1]') == nil
+  if not string.find(record, '^1[qh]') then
+    return not string.find(record, '^[^1]')
   end
   if not has_expired(record, now) then
     return false
@@ -41,22 +40,34 @@ local function is_over(prefix, id, record, now)
   return true
 end
 
--- Drops messages that are over from the head of the list; those that it leaves, the next claim drops. Returns the head,
--- or nil for an empty list.
+-- Drops messages that are over from the head of the list; those that it leaves, the next claim drops. Returns the head and
+-- the first 84 bytes of its record, or nil for an empty list.
 local function drop_heads(prefix, conversation, now)
   local list = prefix .. 'conversation:' .. conversation
-  local id = redis.call('LINDEX', list, 0)
-  while id and drops_left > 0 and is_over(prefix, id, redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 83), now) do
+  while true do
+    local id = redis.call('LINDEX', list, 0)
+    local record = id and redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 83)
+    if not id or drops_left <= 0 or not is_over(prefix, id, record, now) then
+      return id, record
+    end
     redis.call('LPOP', list)
     drops_left = drops_left - 1
-    id = redis.call('LINDEX', list, 0)
   end
-  return id
 end
 
 local function leave_places(prefix, conversation)
   redis.call('ZREM', prefix .. 'ready', conversation)
   redis.call('ZREM', prefix .. 'delayed', conversation)
+  if redis.call('ZREM', prefix .. 'held', conversation) == 1 then
+    unblock(prefix, conversation)
+  end
+end
+
+-- Until its head's hold ends, or its time to be delivered does, whichever comes first.
+local function set_held(prefix, conversation, record, now)
+  local ends, expires = tonumber(string.sub(record, 59, 71)), tonumber(string.sub(record, 72, 84))
+  redis.call('ZADD', prefix .. 'held', expires > 0 and math.min(ends, expires) or ends, conversation)
+  block(prefix, conversation, now, 'held: its head waits for a decision')
 end
 
 -- due: ms at which the conversation may be pushed again; 0 for now.
@@ -64,16 +75,18 @@ local function place(prefix, conversation, now, due)
   if redis.call('ZSCORE', prefix .. 'leases', conversation) then
     return
   end
-  if not drop_heads(prefix, conversation, now) then
-    leave_places(prefix, conversation)
+  local id, record = drop_heads(prefix, conversation, now)
+  local turn = redis.call('ZSCORE', prefix .. 'ready', conversation)
+  leave_places(prefix, conversation)
+  if not id then
     unblock(prefix, conversation)
+  elseif string.sub(record, 1, 2) == '1h' then
+    set_held(prefix, conversation, record, now)
   elseif due > now then
-    redis.call('ZREM', prefix .. 'ready', conversation)
     redis.call('ZADD', prefix .. 'delayed', due, conversation)
+  elseif turn then
+    redis.call('ZADD', prefix .. 'ready', turn, conversation) -- it keeps its turn
   else
-    redis.call('ZREM', prefix .. 'delayed', conversation)
-    if not redis.call('ZSCORE', prefix .. 'ready', conversation) then
-      set_ready(prefix, conversation)
-    end
+    set_ready(prefix, conversation)
   end
 end

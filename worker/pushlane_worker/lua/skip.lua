@@ -14,11 +14,11 @@ end
 if redis.call('ZSCORE', prefix .. 'leases', conversation) then
   return { 'in_flight' }
 end
-local id = drop_heads(prefix, conversation, now)
-if id and redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 1) ~= '1q' then
+local id, record = drop_heads(prefix, conversation, now)
+if id and string.sub(record, 1, 1) ~= '1' then
   return { 'unreadable' }
 end
-if id then
+if id and string.find(record, '^1[qh]') then
   local why = redis.call('HGET', prefix .. 'blocked_by', conversation) or ''
   kill(prefix, id, now, 'a', 'skipped by an operator; it was blocked by: ' .. why)
 end

@@ -1,0 +1,140 @@
+"""The ASGI app: routes, what they need for as long as the process lives, and the access log."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from pushlane.callback import routing
+from pushlane.callback.feed import Feed
+from pushlane.callback.holds import Holds
+from pushlane.callback.moderation import Moderation
+from pushlane.callback.policies import load_object, make_policies
+from pushlane.callback.settings import CallbackSettings, load_callback_settings
+from pushlane.callback.spool import Spool
+from pushlane.callback.web import ApiKeys, json_response
+from pushlane.errors import SettingsError
+from pushlane.logs import configure, logger
+from pushlane.outbox import AsyncProducer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from pushlane.callback.chat_message import ChatMessage
+    from pushlane.callback.settings import ModerationSettings
+
+
+def create_app() -> ASGIApp:
+    """The app with the settings of this process: what uvicorn's workers call. Raises SettingsError."""
+    settings = load_callback_settings()
+    configure(settings.log_format, settings.log_level)
+    return AccessLog(make_app(settings))
+
+
+def make_app(settings: CallbackSettings) -> Starlette:
+    """The app with these settings. Raises SettingsError for a policy, words or a routing that can not be loaded."""
+    moderation = settings.moderation
+    policies = make_policies(moderation) if moderation else ()
+    route = _route(moderation) if moderation else None
+    keys = ApiKeys(
+        {name: service.read_key() for name, service in settings.api_keys.items()},
+        {name: service.channels for name, service in settings.api_keys.items()},
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            producer = await stack.enter_async_context(AsyncProducer(settings.redis_url))
+            app.state.holds = Holds(producer, keys)
+            app.state.producer = producer
+            if moderation is not None:
+                feed = Feed(settings.redis_url, settings.retention_s, await _open_spool(moderation))
+                feed.start()
+                stack.push_async_callback(feed.aclose)
+                app.state.feed = feed
+                app.state.moderation = Moderation(moderation, moderation.read_tokens(), policies, feed, route)
+                stack.callback(app.state.moderation.close)
+            yield
+
+    routes = [
+        Route("/healthz", _healthz),
+        Route("/readyz", _readyz),
+        Route("/v1/channels/{channel}/decisions/{key:path}", _decide, methods=["POST"]),
+    ]
+    if moderation is not None:
+        routes.append(Route("/tencent/callback", _moderate, methods=["POST"]))
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _open_spool(settings: ModerationSettings) -> Spool:
+    try:
+        return await Spool.open(settings.spool_dir)
+    except OSError as error:
+        raise SettingsError("PUSHLANE_MODERATION__SPOOL_DIR", str(error)) from None
+
+
+def _route(settings: ModerationSettings) -> Callable[[ChatMessage], routing.Route | None] | None:
+    if settings.routing is not None:
+        found: Callable[[ChatMessage], routing.Route | None] = load_object(
+            "PUSHLANE_MODERATION__ROUTING", settings.routing
+        )
+        return found
+    if settings.relay_channel is not None and settings.relay_room is not None:
+        return routing.by_template(settings.relay_channel, settings.relay_room)
+    return None
+
+
+async def _moderate(request: Request) -> Response:
+    moderation: Moderation = request.app.state.moderation
+    return await moderation.respond(request)
+
+
+async def _decide(request: Request) -> Response:
+    holds: Holds = request.app.state.holds
+    return await holds.decide(request)
+
+
+async def _healthz(_request: Request) -> Response:
+    """The process answers."""
+    return json_response({"status": "ok"})
+
+
+async def _readyz(request: Request) -> Response:
+    """Redis answers as well. Without it moderation goes on, but nothing can be enqueued."""
+    producer: AsyncProducer = request.app.state.producer
+    ready = await producer.ping()
+    return json_response({"status": "ok" if ready else "redis is away"}, 200 if ready else 503)
+
+
+class AccessLog:
+    """One line a request: method, path, status, ms. Neither its query, which holds a signature, nor its body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request and tells of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        finally:
+            took_ms = round((time.perf_counter() - started) * 1000, 1)
+            logger().info("request", method=scope["method"], path=scope["path"], status=status, ms=took_ms)

@@ -1,0 +1,150 @@
+"""From a decision to the queue: record, effects, acknowledge; and the disk while Redis is away.
+
+Recording comes before the answer and makes a repeat of a request get the first answer. The effects come after it, in
+the order of the decisions: what this process does not get done, a worker's sweep does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from pushlane import effects
+from pushlane.callback.decision import Decision
+from pushlane.callback.recorder import RECORD_S, Recorder
+from pushlane.callback.spool import SpoolFull
+from pushlane.errors import PushlaneError
+from pushlane.logs import logger
+from pushlane.outbox import AsyncProducer
+
+if TYPE_CHECKING:
+    from pushlane.callback.spool import Spool
+    from pushlane.callback.verdict import Verdict
+
+AWAY_S: Final = 1.0
+"""After a failure Redis is left alone for so long: a second request need not find out what the first one did."""
+MAX_WAITING: Final = 1000
+"""Decisions whose effects wait in this process; beyond it a worker's sweep does them."""
+APPLY_AT_ONCE: Final = 100
+REFEED_EACH_S: Final = 0.5
+REFEED_AT_ONCE: Final = 100
+CLOSE_S: Final = 2.0
+UNANSWERED: Final = (redis.RedisError, OSError, RuntimeError, TimeoutError)
+
+
+class Feed:
+    """Feeds decisions into the queue. Belongs to one event loop.
+
+    Args:
+        redis_url: Where the queue is.
+        retention_s: How long decisions are kept.
+        spool: Where they wait while Redis is away.
+    """
+
+    def __init__(self, redis_url: str, retention_s: float, spool: Spool) -> None:
+        self._redis: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+            redis_url,
+            socket_timeout=2.0,
+            socket_connect_timeout=RECORD_S,
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
+        # Answers are bytes, whatever the address asks for.
+        self._redis.connection_pool.connection_kwargs["decode_responses"] = False
+        self._recorder = Recorder(self._redis, retention_s)
+        self._producer = AsyncProducer(redis_url)
+        self._spool = spool
+        self._away_until = 0.0
+        self._waiting: asyncio.Queue[Decision] = asyncio.Queue(MAX_WAITING)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.lost = 0
+        """Decisions that neither Redis nor the disk took."""
+
+    def start(self) -> None:
+        """Begins to apply effects, and to feed what is on disk."""
+        self._tasks = [asyncio.create_task(self._apply_all()), asyncio.create_task(self._refeed_all())]
+
+    async def aclose(self) -> None:
+        """Applies what waits for a moment, then closes; the rest is a worker's."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._waiting.join(), CLOSE_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._spool.aclose()
+        await self._producer.aclose()
+        await self._redis.aclose()
+
+    async def record(self, decision: Decision) -> Verdict:
+        """Records the decision, and returns the verdict that its request is answered with: an earlier one stands."""
+        # New decisions go behind old ones: while something waits on disk, everything goes there.
+        if self._spool.empty and time.monotonic() >= self._away_until:
+            try:
+                earlier = await self._recorder.record(decision)
+            except UNANSWERED as error:
+                self._away_until = time.monotonic() + AWAY_S
+                logger().warning("decision.redis_away", problem=str(error) or type(error).__name__)
+            else:
+                if earlier is not None:
+                    return earlier
+                self._queue(decision)
+                return decision.verdict
+        try:
+            await self._spool.append(decision.to_json())
+        except (OSError, SpoolFull) as error:
+            self.lost += 1
+            logger().error("decision.lost", key=decision.key, verdict=decision.verdict.kind, problem=str(error))
+        return decision.verdict
+
+    def _queue(self, decision: Decision) -> None:
+        if decision.effects:
+            with contextlib.suppress(asyncio.QueueFull):
+                self._waiting.put_nowait(decision)
+
+    async def _apply_all(self) -> None:
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < APPLY_AT_ONCE and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            try:
+                done = await effects.apply(self._producer, {one.key: one.effects for one in batch})
+                await effects.acknowledge(self._redis, done)
+            except (*UNANSWERED, PushlaneError) as error:
+                logger().warning("effects.postponed", count=len(batch), problem=str(error) or type(error).__name__)
+            except Exception:  # noqa: BLE001 # one decision must not end the feed of all others
+                logger().exception("effects.broken")
+            finally:
+                for _ in batch:
+                    self._waiting.task_done()
+
+    async def _refeed_all(self) -> None:
+        while True:
+            await asyncio.sleep(REFEED_EACH_S)
+            try:
+                await self._spool.adopt()
+                while not self._spool.empty:
+                    await self._refeed()
+            except UNANSWERED as error:
+                logger().warning("spool.waits", problem=str(error) or type(error).__name__)
+            except Exception:  # noqa: BLE001 # the same
+                logger().exception("spool.broken")
+
+    async def _refeed(self) -> None:
+        payloads = await self._spool.read(REFEED_AT_ONCE)
+        decisions = []
+        for payload in payloads:
+            try:
+                decisions.append(Decision.from_json(payload))
+            except (ValueError, TypeError, KeyError):  # another version wrote it
+                self.lost += 1
+                logger().exception("decision.unreadable")
+        for decision, earlier in zip(decisions, await self._recorder.record_all(decisions), strict=True):
+            if earlier is None:
+                self._queue(decision)
+        await self._spool.confirm(len(payloads))
