@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from support.loopback import free_port
 from support.processes import environment, installed, running
 from support.waiting import wait_until
 
@@ -89,6 +89,13 @@ def callback(folder: Path, redis_url: str, settings: Mapping[str, str], *, worke
         started = Callback(process, f"http://127.0.0.1:{port}", log)
         wait_until(lambda: _answers(started), "the callback to answer", START_S)
         yield started
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _answers(started: Callback) -> bool:
