@@ -17,7 +17,7 @@ from pushlane.callback.blocked_words import BlockedWords, load_words
 UNSEEN = (
     "\u00ad\u034f\u061c\u115f\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u2060\u2064\u2066\u3164\ufe0f\ufeff\uffa0"
 )
-UNSEEN += "\x00\x08\U000e0041\U000e0100\ud800\udfff\ufffc\u0301\u0489\u20e3"
+UNSEEN += "\x00\x08\U000e0041\U000e0100\ud800\udfff\ufffc\ufff9\U00013430\u0301\u0489\u20e3"
 
 FORBID = BlockedWords(
     ["casino", "badword", "free money", "赌博", "赌", "カジノ", "카지노", "казино", "คาสิโน", "كازينو"]
@@ -104,6 +104,13 @@ def catches(policy: BlockedWords, text: str) -> bool:
         "去casino玩",
         "カcasinoカ",
         "เล่นcasinoครับ",
+        "саѕіпо",
+        "₵₳₴ɨ₦Ø",
+        "ᑕᗩᔕIᑎO",
+        "ƈąʂıŋơ",
+        "casino€5",
+        "2×casino×2",
+        "fr€€ money",
         "вadwоrd",
         "ВADWORD",
         "ƀađẁóŗɗ",

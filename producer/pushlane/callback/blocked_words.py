@@ -178,10 +178,10 @@ def _are_joined(text: str, folded: Folded, places: Sequence[int], at: int) -> bo
 
 @lru_cache(maxsize=4096)
 def _kind(original: str, folded: str) -> str:
-    """What a character builds words with: letters, symbols that are letters (🅰, 🇦), or, without spaces, nothing."""
+    """What a character builds words with: letters, symbols that are letters (🅰, 🇦, €), or, without spaces, nothing."""
     if category(folded)[0] not in "LNM" or script(folded) in SPACELESS:
         return ""
-    return "symbol" if category(original) == "So" else "letter"
+    return "symbol" if category(original)[0] == "S" else "letter"
 
 
 def _look_like_capitals(text: str) -> bool:

@@ -63,6 +63,8 @@ _VOICED: Final = "\u3099\u309a"
 _LATIN: Final = re.compile(
     r"LATIN (?:(?:CAPITAL|SMALL) LETTER|LETTER SMALL CAPITAL) ([A-Z])(?: WITH .+)?$|REGIONAL INDICATOR .* ([A-Z])$"
 )
+# Letters of "fancy text" generators and of spam that TR39 does not list.
+_ALSO_ALIKE: Final = dict(zip("пŋᎦᗩᑕᗴᕮᘜᒎᑎᗝᑫᔕᗯᘔ₳฿₵€₣₲₤₦₱₴𐌀𐌍𐌏𐌔", "nnsaceegjnoqswzabcefglnpsanos", strict=True))
 _BLOCKS: Final = (range(0x20000), range(0x2F800, 0x2FA20), range(0xE0000, 0xE1000))
 """Where characters are that a folding changes; beyond lie Han characters, and nothing."""
 
@@ -158,7 +160,7 @@ def _tables() -> _Tables:
         elif category(character)[0] == "M":
             marks.append(character)
         capital = look.get(_bare(character.upper()), "").lower()
-        if capital not in ("", "l", folded) and not _bare(character).isascii():
+        if capital not in ("", "l", folded):
             capitals[character] = capital
         # TR39 calls the small palochka an i; it is as long as an l.
         if folded == "i" and (look.get(character) == "l" or character == "\u04cf"):
@@ -219,7 +221,7 @@ def _look_alikes() -> dict[str, str]:
     """Which ASCII letter each character looks like; several letters for ligatures."""
     # It lists each pair both ways, wraps characters of right-to-left scripts in marks, and calls m an rn.
     raw = json.loads(files("confusable_homoglyphs").joinpath("confusables.json").read_text("utf-8"))
-    look = {}
+    look = dict(_ALSO_ALIKE)
     for character, alike in raw.items():
         if len(character) == 1 and not character.isascii() and _may_look(character):
             for entry in alike:
