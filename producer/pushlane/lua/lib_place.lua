@@ -41,22 +41,28 @@ local function is_over(prefix, id, record, now)
   return true
 end
 
--- Drops messages that are over from the head of the list; those that it leaves, the next claim drops. Returns the head,
--- or nil for an empty list.
+-- Drops messages that are over from the head of the list; those that it leaves, the next claim drops. Returns the head
+-- and the first 84 bytes of its record, or nil for an empty list.
 local function drop_heads(prefix, conversation, now)
-  local list = prefix .. 'conversation:' .. conversation
-  local id = redis.call('LINDEX', list, 0)
-  while id and drops_left > 0 and is_over(prefix, id, redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 83), now) do
+  local list, dropped = prefix .. 'conversation:' .. conversation, false
+  while true do
+    local id = redis.call('LINDEX', list, 0)
+    local record = id and redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 83)
+    if not id or drops_left <= 0 or not is_over(prefix, id, record, now) then
+      if dropped and (not id or string.sub(record, 5, 8) == '0000') then
+        unblock(prefix, conversation) -- the one that was in trouble is gone
+      end
+      return id, record
+    end
     redis.call('LPOP', list)
-    drops_left = drops_left - 1
-    id = redis.call('LINDEX', list, 0)
+    drops_left, dropped = drops_left - 1, true
   end
-  return id
 end
 
 local function leave_places(prefix, conversation)
   redis.call('ZREM', prefix .. 'ready', conversation)
   redis.call('ZREM', prefix .. 'delayed', conversation)
+  redis.call('ZREM', prefix .. 'unreadable', conversation)
 end
 
 -- due: ms at which the conversation may be pushed again; 0 for now.
@@ -66,14 +72,11 @@ local function place(prefix, conversation, now, due)
   end
   if not drop_heads(prefix, conversation, now) then
     leave_places(prefix, conversation)
-    unblock(prefix, conversation)
   elseif due > now then
-    redis.call('ZREM', prefix .. 'ready', conversation)
+    leave_places(prefix, conversation)
     redis.call('ZADD', prefix .. 'delayed', due, conversation)
-  else
-    redis.call('ZREM', prefix .. 'delayed', conversation)
-    if not redis.call('ZSCORE', prefix .. 'ready', conversation) then
-      set_ready(prefix, conversation)
-    end
+  elseif not redis.call('ZSCORE', prefix .. 'ready', conversation) then
+    leave_places(prefix, conversation)
+    set_ready(prefix, conversation)
   end
 end

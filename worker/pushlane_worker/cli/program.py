@@ -17,8 +17,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "status": "Show the channels.",
         "message": "Show where one message is.",
         "cancel": "Take one message out of the queue.",
-        "dead": "List and show dead letters.",
-        "channel": "Register and list channels.",
+        "dead": "List, show, replay and purge dead letters.",
+        "blocked": "List conversations that can not move, and skip what blocks one.",
+        "channel": "Register, list, pause and resume channels.",
         "check": "Check settings, Redis, the broker and the remote addresses.",
     }
 )

@@ -58,7 +58,7 @@ look_again(prefix, now)
 local expired = expired_leases()
 local joined = join_due(prefix, now)
 local readied = move_due(prefix, channel, gate, now)
-local more = math.max(joined, readied) >= MAX_MOVED or #expired >= MAX_LISTED
+local more = joined or readied >= MAX_MOVED or #expired >= MAX_LISTED
 redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more and 1 or 0)
 save_gate(prefix, gate)
 write_counters(prefix)
