@@ -11,12 +11,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import Phase, Verbosity, settings
-from integration import test_gate, test_rate, test_settle, test_sweep, test_turn, test_wakeup
+from integration import (
+    test_blocked,
+    test_expiry,
+    test_gate,
+    test_pause,
+    test_rate,
+    test_replay,
+    test_schedule,
+    test_settle,
+    test_sweep,
+    test_turn,
+    test_wakeup,
+)
 from redis.exceptions import ResponseError
+from support.queue import PRODUCERS, WORKERS
 from support.queue_machine import walk
 
 from pushlane import scripts
 from pushlane_worker.outcome import Outcome
+from pushlane_worker.store import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -246,6 +260,179 @@ MUTANTS = (
         test_wakeup.test_a_drains_first_turn_answers_the_ring,
     ),
     Mutant("a lost ring is waited for", "now - pending < TICKET_MS", "true"),
+    # Messages for later.
+    Mutant("a scheduled message joins too early", "'scheduled', '-inf', now,", "'scheduled', '-inf', now + 1,"),
+    Mutant(
+        "scheduled messages of one time join in any order",
+        "return string.sub(record, 19, 32) .. id",
+        "return '00000000000000' .. id",
+        test_schedule.test_scheduled_messages_of_the_same_time_join_in_the_order_of_acceptance,
+    ),
+    Mutant(
+        "a message that joins is not stamped", "string.sub(record, 3, 45) .. ms(now))", "string.sub(record, 3, 45))"
+    ),
+    Mutant(
+        "a message that joins stays scheduled",
+        "  redis.call('ZREM', prefix .. 'scheduled', member)\n",
+        "",
+    ),
+    Mutant(
+        "a message that joins readies a leased conversation",
+        "'conversation:' .. conversation, id) == 1 then",
+        "'conversation:' .. conversation, id) > 0 then",
+    ),
+    Mutant(
+        "a cancelled message stays scheduled",
+        "  redis.call('ZREM', prefix .. 'scheduled', scheduled_member(record, id))\n",
+        "",
+    ),
+    Mutant(
+        "nobody waits for what is scheduled",
+        "local scheduled = redis.call('ZRANGE', prefix .. 'scheduled', 0, 0, 'WITHSCORES')[2]",
+        "local scheduled",
+        test_schedule.test_a_sweep_rings_for_what_joins_within_a_second,
+    ),
+    Mutant(
+        "a sweep takes any number of scheduled messages",
+        "'scheduled', '-inf', now, 'LIMIT', 0, MAX_JOINED)",
+        "'scheduled', '-inf', now)",
+        test_schedule.test_a_script_lets_at_most_five_hundred_join_and_the_rest_soon_after,
+    ),
+    Mutant(
+        "a sweep keeps quiet about the rest",
+        "local more = joined or readied",
+        "local more = readied",
+        test_schedule.test_a_script_lets_at_most_five_hundred_join_and_the_rest_soon_after,
+    ),
+    Mutant(
+        "what expires before its time waits for it",
+        "expires > 0 and math.min(due, expires) or due",
+        "due",
+    ),
+    # Expiry.
+    Mutant("expired messages are claimed", "return expires > 0 and expires <= now", "return false"),
+    Mutant("a message expires a millisecond late", "expires <= now", "expires < now"),
+    Mutant("an expired message stays in the list", "        redis.call('LREM', list, 1, id)\n", ""),
+    Mutant(
+        "a message expires in flight",
+        "  if redis.call('ZSCORE', prefix .. 'leases', conversation) then\n    return\n  end\n  if not drop",
+        "  if not drop",
+    ),
+    Mutant(
+        "drops have no bound",
+        "if not id or drops_left <= 0 or not is_over",
+        "if not id or not is_over",
+        test_expiry.test_many_conversations_of_expired_messages_share_one_bound,
+    ),
+    Mutant(
+        "a claim's drops have no bound",
+        "drops_left - 1, drops_left > 1",
+        "drops_left, true",
+        test_expiry.test_many_conversations_of_expired_messages_share_one_bound,
+    ),
+    # Dead letters.
+    Mutant(
+        "a replay keeps the attempts",
+        "string.sub(record, 4, 4) .. '00000000000000'",
+        "string.sub(record, 4, 18)",
+    ),
+    Mutant(
+        "a replay forgets what may be delivered",
+        "'1q-' .. string.sub(record, 4, 4)",
+        "'1q-' .. '-'",
+    ),
+    Mutant(
+        "a replay keeps the time to live",
+        "    .. ZERO_MS .. ZERO_MS .. ZERO_MS .. ",
+        "    .. string.sub(record, 59, 84) .. ZERO_MS .. ",
+    ),
+    Mutant(
+        "a replay fills a full channel",
+        "depth + replayed < channel.max_queued",
+        "true",
+        test_replay.test_a_full_channel_takes_no_more_and_says_so,
+    ),
+    Mutant("a replay takes what was purged", " or redis.call('ZREM', prefix .. 'dead', id) == 0 then", " then"),
+    Mutant(
+        "a replay goes to the head",
+        "  redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id)\n",
+        "  redis.call('LPUSH', prefix .. 'conversation:' .. conversation, id)\n",
+    ),
+    Mutant("a replay is not counted as waiting", "count('depth', replayed)\n", ""),
+    Mutant(
+        "a replay does not ring",
+        _TAIL.format("nil", 0) + "\nreturn { replayed",
+        "return { replayed",
+        test_replay.test_a_replay_rings,
+    ),
+    Mutant(
+        "a purge keeps the text",
+        "    entomb(channel, key, 'x', now, false)\n",
+        "",
+        test_replay.test_a_purged_dead_letter_has_no_text_and_still_says_what_became_of_it,
+    ),
+    Mutant(
+        "a purge forgets when it died",
+        "    redis.call('SETRANGE', key, 84, died)\n",
+        "",
+        test_replay.test_a_purged_dead_letter_has_no_text_and_still_says_what_became_of_it,
+    ),
+    # The operator.
+    Mutant("a pause is ignored", "if gate.paused then", "if false then"),
+    Mutant("going on does not ring", _TAIL.format("nil", 0) + "\nreturn changed", "return changed"),
+    Mutant(
+        "a second pause is a new one",
+        "'HSETNX', prefix .. 'gate', 'paused', now",
+        "'HSET', prefix .. 'gate', 'paused', now",
+        test_pause.test_pausing_twice_is_harmless,
+    ),
+    Mutant("a skip takes a head in flight", "  return { 'in_flight' }\n", ""),
+    Mutant(
+        "a skip takes what is not blocked",
+        " or not redis.call('ZSCORE', prefix .. 'blocked', conversation) then",
+        " then",
+    ),
+    Mutant(
+        "a skip lets the others wait",
+        "result, due = { 'skipped', id }, 0",
+        "result = { 'skipped', id }",
+        test_blocked.test_a_skipped_head_is_dead_and_those_behind_it_go_out_at_once,
+    ),
+    Mutant(
+        "a delivered conversation stays blocked",
+        "    unblock(prefix, conversation)\n  elseif outcome == FAILED",
+        "  elseif outcome == FAILED",
+    ),
+    Mutant(
+        "an empty conversation stays blocked",
+        "if dropped and (not id or string.sub(record, 5, 8) == '0000') then",
+        "if dropped and id and string.sub(record, 5, 8) == '0000' then",
+    ),
+    Mutant(
+        "who follows a gone head is blamed for it",
+        "if dropped and (not id or string.sub(record, 5, 8) == '0000') then",
+        "if dropped and not id then",
+        test_blocked.test_who_follows_a_cancelled_head_is_not_blamed_for_it,
+    ),
+    Mutant(
+        "the dead stay in their list",
+        "      redis.call('LREM', prefix .. 'conversation:' .. conversation, 1, id)",
+        "",
+        test_replay.test_what_dies_in_a_large_turn_leaves_its_list_at_once,
+    ),
+    Mutant(
+        "a leased conversation is looked at again",
+        "  redis.call('ZREM', prefix .. 'unreadable', conversation)\nend",
+        "end",
+        test_blocked.test_a_leased_conversation_is_not_looked_at_again,
+    ),
+    Mutant("each failure blocks anew", "'blocked', 'NX', now", "'blocked', now"),
+    Mutant(
+        "a registration changes nothing for a misconfigured gate",
+        "  gate['until'], gate.dirty = now, true\n",
+        "",
+        test_pause.test_a_registration_lets_a_misconfigured_gate_probe_at_once,
+    ),
 )
 
 
@@ -255,7 +442,7 @@ def mutate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mutant], None]:
     original = scripts.source
 
     def apply(mutant: Mutant) -> None:
-        names = {"enqueue": "pushlane", "register": "pushlane", "turn": "pushlane_worker", "sweep": "pushlane_worker"}
+        names = dict.fromkeys(PRODUCERS, scripts.PRODUCER) | dict.fromkeys(WORKERS, WORKER)
         applies = any(mutant.old in original(name, package) for name, package in names.items())
         assert applies, f"no script holds {mutant.old!r}: this mutant tests nothing any more"
 

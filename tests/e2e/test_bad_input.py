@@ -136,6 +136,46 @@ def test_a_queue_that_fills_up_in_the_middle_says_how_far_it_came(redis: Redis, 
     assert accepted(redis) == 1000
 
 
+OPERATIONS = [
+    ("channel", "pause", "suport"),
+    ("channel", "resume", "suport"),
+    ("blocked", "suport"),
+    ("blocked", "skip", "suport", "room"),
+    ("dead", "replay", "suport", "--all"),
+    ("dead", "replay", "suport", "--all", "--dry-run"),
+    ("dead", "purge", "suport", "id", "--yes"),
+]
+
+
+@pytest.mark.parametrize("command", OPERATIONS, ids=" ".join)
+def test_an_operation_on_an_unknown_channel_is_refused(command: tuple[str, ...], redis: Redis, redis_url: str) -> None:
+    """The line says which one; nothing is written that would make it look like a channel."""
+    pushlane(*command, redis_url=redis_url).refused(2, "'suport'", "not registered")
+    assert redis.dbsize() == 0
+
+
+@pytest.mark.parametrize("command", OPERATIONS, ids=" ".join)
+def test_an_operation_on_a_redis_that_is_away_fails(command: tuple[str, ...]) -> None:
+    """The line names the setting and the address."""
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    pushlane(*command, redis_url=url, timeout_s=PROMPT_S).refused(1, "PUSHLANE_REDIS_URL", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("message", "support"),
+        ("dead", "show", "support"),
+        ("dead", "replay", "support"),
+        ("blocked", "skip", "support"),
+    ],
+    ids=" ".join,
+)
+def test_a_word_that_is_no_text_is_refused(command: tuple[str, ...]) -> None:
+    """A byte that is no UTF-8 is an argument's fault, not a traceback."""
+    pushlane(*command, "a\udcff", redis_url="redis://127.0.0.1:1/0").refused(2, "UTF-8")
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -145,9 +185,21 @@ def test_a_queue_that_fills_up_in_the_middle_says_how_far_it_came(redis: Redis, 
         ('{"room_id": "r", "text": ""}', ("line 1502: text", "empty")),
         (json.dumps({"room_id": "r", "text": "x" * 5001}), ("line 1502: text", "5000")),
         ('{"room_id": "r", "text": "hello", "idempotency_key": "\\u00e9"}', ("line 1502: idempotency_key", "ASCII")),
+        ('{"room_id": "r", "text": "hello", "not_before": "tomorrow"}', ("line 1502: not_before", "RFC 3339")),
+        ('{"room_id": "r", "text": "hello", "expires_in_s": -1}', ("line 1502: expires_in_s", "more than 0")),
         ("[]", ("line 1502: message", "object", "array")),
     ],
-    ids=["no JSON", "unknown field", "missing field", "empty text", "long text", "bad key", "no object"],
+    ids=[
+        "no JSON",
+        "unknown field",
+        "missing field",
+        "empty text",
+        "long text",
+        "bad key",
+        "bad time",
+        "bad span",
+        "no object",
+    ],
 )
 def test_one_wrong_line_keeps_the_whole_file_out(
     line: str, words: tuple[str, ...], redis: Redis, redis_url: str, tmp_path: Path
@@ -179,7 +231,28 @@ def test_a_wrong_line_of_standard_input_keeps_its_thousand_out(redis: Redis, red
         (("send", "Support!", "--room", "r", "hello"), ("channel", "lower-case")),
         (("sned",), ("sned",)),
         (("status", "--jsn"), ("--jsn", "--json")),
+        (("send", "support", "--file", "-", "--not-before", "90"), ("--file", "times")),
+        (("send", "support", "--file", "-", "--expires-in", "90"), ("--file", "times")),
+        (("send", "support", "--room", "r", "hello", "--not-before", "tomorrow"), ("--not-before", "RFC 3339", "90")),
+        (("send", "support", "--room", "r", "hello", "--not-before", "2026-11-22T14:30:00"), ("--not-before", "zone")),
+        (("send", "support", "--room", "r", "hello", "--not-before", "-5"), ("--not-before", "seconds from now")),
+        (("send", "support", "--room", "r", "hello", "--not-before", "1e9"), ("--not-before", "RFC 3339")),
+        (("send", "support", "--room", "r", "hello", "--not-before", "999999999"), ("not_before", "days ahead")),
+        (("send", "support", "--room", "r", "hello", "--expires-in", "0"), ("expires_in", "more than 0")),
+        (("send", "support", "--room", "r", "hello", "--expires-in", "nan"), ("expires_in", "finite")),
+        (("send", "support", "--room", "r", "hello", "--expires-in", "1h"), ("--expires-in", "float")),
         (("dead", "list", "support", "--limit", "0"), ("--limit",)),
+        (("dead", "replay", "support"), ("exactly one", "--conversation", "--reason", "--all")),
+        (("dead", "replay", "support", "--all", "id"), ("exactly one",)),
+        (("dead", "replay", "support", "--all", "--reason", "expired"), ("exactly one",)),
+        (("dead", "purge", "support", "--yes", "id", "--conversation", "c"), ("exactly one",)),
+        (("dead", "purge", "support", "--reason", "dead", "--yes"), ("--reason", "rejected")),
+        (("dead", "purge", "support", "--all"), ("add --yes",)),
+        (("blocked", "--limit", "0"), ("--limit",)),
+        (("blocked", "Support!"), ("channel", "lower-case")),
+        (("blocked", "skip", "support"), ("CONVERSATION",)),
+        (("channel", "pause"), ("NAME",)),
+        (("channel", "pause", "Support!"), ("channel", "lower-case")),
         (("fake-api", "--rate-limit", "fast"), ("--rate-limit",)),
         (("fake-api", "--fail", "2"), ("--fail",)),
         (("demo", "--messages", "1"), ("--messages",)),

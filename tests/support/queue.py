@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from support.channels import channel_record
+from support.queue_replies import Accepted, Sweep, texts
 
 from pushlane import scripts
 from pushlane.keys import BELL, channel_prefix
@@ -21,7 +22,7 @@ from pushlane_worker.retry import NextStep
 from pushlane_worker.store import WORKER, Claim, Settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from redis import Redis
 
@@ -31,17 +32,8 @@ LEASE_MS = 30_000
 SWEEPER = "sweeper"
 """A dispatcher's own drain, which settles what a sweep listed. Its turns begin with 1: turn 0 would answer a ring."""
 LOST = PushResult(Outcome.UNKNOWN, "its lease ran out")
-_PRODUCERS = ("enqueue", "register", "status", "cancel")
-_WORKERS = ("turn", "sweep", "pause", "skip", "replay", "purge")
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """What ``enqueue`` said of one message."""
-
-    sequence: int
-    state: str
-    duplicate: bool
+PRODUCERS = ("enqueue", "register", "status", "cancel", "decide")
+WORKERS = ("turn", "sweep", "pause", "skip", "replay", "purge")
 
 
 @dataclass(frozen=True)
@@ -57,15 +49,6 @@ class Turn:
     def batches(self) -> list[str]:
         """The ids of each claim, in one string."""
         return [ids(claim) for claim in self.claims]
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A sweep's reply; ``ran`` is False when another swept just now."""
-
-    ran: bool
-    more: bool = False
-    expired: tuple[Claim, ...] = ()
 
 
 def ids(claim: Claim) -> str:
@@ -112,13 +95,13 @@ class Queue:
         self.channel = channel
         self.now = EPOCH_MS
         self.messages: dict[str, tuple[str, bytes, bytes]] = {}
-        self._options: dict[str, tuple[str, str]] = {}
+        self._options: dict[str, tuple[str, str, str]] = {}
         self.prefix = channel_prefix(channel)
         self._record = channel_record(channel, **{"rate_limit": 0, **fields})
         self._keys = [self.prefix, BELL]
         self._scripts = {
             name: self.redis.register_script(scripts.source(name, package))
-            for package, names in (("pushlane", _PRODUCERS), (WORKER, _WORKERS))
+            for package, names in (("pushlane", PRODUCERS), (WORKER, WORKERS))
             for name in names
         }
         self._turns: defaultdict[str, int] = defaultdict(int, {SWEEPER: 1})
@@ -137,12 +120,13 @@ class Queue:
         body: bytes | None = None,
         due: str = "",
         expires: str = "",
+        hold: str = "",
     ) -> list[Accepted]:
         """Accepts these messages, each of which says its own id without a ``body``; see the script for the others."""
         for message_id in message_ids:
             own = message_id.encode() if body is None else body
             self.messages.setdefault(message_id, (conversation, address, own))
-            self._options.setdefault(message_id, (due, expires))
+            self._options.setdefault(message_id, (due, expires, hold))
         return self.enqueue_again(*message_ids)
 
     def enqueue_again(self, *message_ids: str) -> list[Accepted]:
@@ -206,6 +190,11 @@ class Queue:
         lost = (settle(claim, Outcome.UNKNOWN, dead=dead, wait_ms=wait_ms, reason="a", lost=True) for claim in claims)
         return self.turn(*lost, drain=SWEEPER, free=-1)
 
+    def decide(self, key: str, decision: str) -> tuple[str, int, int]:
+        """Decides on a key; the decision that stands, how many messages it met, and how many are left."""
+        standing, met, left = self._call("decide", key, decision)
+        return standing.decode(), met, left
+
     def cancel(self, message_id: str) -> str:
         """Cancels a message; what the script says of it."""
         return str(self._call("cancel", message_id).decode())
@@ -219,9 +208,11 @@ class Queue:
         return [word.decode() for word in self._call("skip", conversation)]
 
     def replay(self, *message_ids: str, run: str = "run") -> list[int]:
-        """Replays dead letters, in the order of their acceptance; what the script says: replayed, left, full."""
-        for message_id in message_ids:
-            self.redis.zadd(f"{self.prefix}replay:{run}", {message_id: self.header(message_id).sequence})
+        """Replays these and what the run had left, oldest first; what the script says: replayed, left, full."""
+        key = f"{self.prefix}replay:{run}"
+        if message_ids:
+            self.redis.zadd(key, {message_id: self.header(message_id).sequence for message_id in message_ids})
+            self.redis.expire(key, 3600)
         return list(self._call("replay", run))
 
     def purge(self, *message_ids: str) -> int:
@@ -252,23 +243,35 @@ class Queue:
         return b" ".join(listed).decode()
 
     def places(self, conversation: str) -> list[str]:
-        """Which of ready, delayed and leases hold the conversation."""
-        names = ("ready", "delayed", "leases")
+        """Which of ready, delayed, leases and held hold the conversation."""
+        names = ("ready", "delayed", "leases", "held")
         return [name for name in names if self.redis.zscore(self.prefix + name, conversation) is not None]
+
+    def scheduled(self) -> list[str]:
+        """The ids of what joins later, in the order in which it will."""
+        members: list[bytes] = self.redis.zrange(self.prefix + "scheduled", 0, -1)
+        return [member[14:].decode() for member in members]
+
+    def blocked(self) -> dict[str, tuple[int, str]]:
+        """The conversations whose head is in trouble: since when, and why."""
+        since: list[tuple[bytes, float]] = self.redis.zrange(self.prefix + "blocked", 0, -1, withscores=True)
+        why = texts(self.redis.hgetall(self.prefix + "blocked_by"))
+        assert {name.decode() for name, _ in since} == why.keys()
+        return {name.decode(): (round(score), why[name.decode()]) for name, score in since}
 
     def gate(self) -> dict[str, str]:
         """The gate's record."""
-        return _texts(self.redis.hgetall(self.prefix + "gate"))
+        return texts(self.redis.hgetall(self.prefix + "gate"))
 
     def counters(self) -> dict[str, int]:
         """The channel's counters."""
-        return {name: int(value) for name, value in _texts(self.redis.hgetall(self.prefix + "counters")).items()}
+        return {name: int(value) for name, value in texts(self.redis.hgetall(self.prefix + "counters")).items()}
 
     def recount(self) -> dict[str, int]:
         """The counters that the messages' records give."""
         states = [self.header(message_id).state for message_id in self.messages]
         counted = {name: states.count(name) for name in ("delivered", "dead")}
-        waiting = states.count("queued") + states.count("scheduled")
+        waiting = sum(states.count(name) for name in ("queued", "scheduled", "held"))
         return {"accepted": len(states), "depth": waiting, **counted}
 
     def assert_counters(self) -> None:
@@ -278,7 +281,7 @@ class Queue:
 
     def unknown(self) -> list[dict[str, str]]:
         """The listed pushes of unknown outcome."""
-        return [_texts(entry) for _, entry in self.redis.xrange(self.prefix + "unknown")]
+        return [texts(entry) for _, entry in self.redis.xrange(self.prefix + "unknown")]
 
     def rung(self) -> bool:
         """Whether the bell holds the channel; takes it out, as a dispatcher does."""
@@ -298,7 +301,3 @@ class Queue:
 
     def _claim(self, who: Sequence[bytes], probe: int, pairs: Sequence[bytes]) -> Claim:
         return Claim(who[0], who[1], probe > 0, max(probe - 1, 0), pairs[::2], pairs[1::2], self.now, 0.0)
-
-
-def _texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in raw.items()}

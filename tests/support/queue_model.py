@@ -1,4 +1,8 @@
-"""What the queue promises, as a model in Python, and the invariants I1 to I12 that hold the two together."""
+"""What the queue promises, as a model in Python; ``queue_invariants`` holds it and Redis together.
+
+The model knows every step but one: expiry is lazy, so that a message may stay ``queued`` after its time. It is never
+claimed then, and the model learns of its death from Redis.
+"""
 
 from __future__ import annotations
 
@@ -14,49 +18,37 @@ from pushlane_worker.outcome import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from support.queue_snapshot import Snapshot
-
     from pushlane_worker.store import Claim, Settlement
 
 MAX_ATTEMPTS = 4
 BATCH_LIMIT = 10
 ALONE_AFTER_LOSSES = 2
 MAX_LEASE_MS = 300_000
+FINAL = frozenset(["delivered", "dead", "cancelled"])
 _COUNTED = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.REJECTED)
-_STANDING = frozenset(
-    [
-        "channel",
-        "ready",
-        "delayed",
-        "scheduled",
-        "blocked",
-        "blocked_by",
-        "leases",
-        "claims",
-        "rate",
-        "gate",
-        "dead",
-        "unknown",
-        "counters",
-        "pending",
-        "listeners",
-        "suspects",
-        "sweep",
-    ]
-)
 
 
 @dataclass
 class Message:
-    """What the model knows of one message."""
+    """What the model knows of one message; times in ms, 0 for never."""
 
     conversation: str
     address: bytes
     sequence: int
     state: str = "queued"
+    joined: int = 0
+    due: int = 0
+    expires: int = 0
     attempts: int = 0
     losses: int = 0
     part: int = 0
+    lives: int = 1
+    maybe: bool = False
+    purged: bool = False
+
+    def over(self, now: int) -> bool:
+        """Whether it may be delivered no more."""
+        return 0 < self.expires <= now
 
 
 @dataclass(eq=False)
@@ -66,6 +58,8 @@ class Flight:
     claim: Claim
     drain: str
     deadline: int
+    lives: list[int]
+    """How often each of its messages had been in the queue when it was claimed."""
     accepted: bool = False
     doubtful: bool = False
 
@@ -80,25 +74,58 @@ class Model:
     """The queue as it should be, and what the API has accepted."""
 
     messages: dict[str, Message] = field(default_factory=dict)
+    lines: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Of each conversation, everything that ever joined it, in its order."""
     leases: dict[str, Flight] = field(default_factory=dict)
+    blocked: dict[str, int] = field(default_factory=dict)
+    """Since when a conversation's head is in trouble; some may have become empty meanwhile."""
     log: list[str] = field(default_factory=list)
     flights: list[Flight] = field(default_factory=list)
     pushes: Counter[Outcome] = field(default_factory=Counter)
-    stale: int = 0
+    counters: Counter[str] = field(default_factory=Counter)
+    """The monotonic ones, but for the pushes."""
     parts: int = 0
+    paused: bool = False
+
+    def enqueue(self, name: str, message: Message, now: int) -> None:
+        """A new message, which joins at once or later."""
+        self.messages[name] = message
+        self.counters["accepted"] += 1
+        if message.due > now:
+            message.state = "scheduled"
+        else:
+            self._join(name, now)
+
+    def join_due(self, now: int) -> None:
+        """Everything whose time has come joins in the order of due times, then of acceptance."""
+        for name in self.scheduled():
+            message = self.messages[name]
+            if self.joins_at(name) > now:
+                return
+            if message.over(now):
+                message.joined = now
+                self.die(name)
+            else:
+                self._join(name, now)
+
+    def joins_at(self, name: str) -> int:
+        """When a scheduled message joins; one that expires before that dies then."""
+        message = self.messages[name]
+        return min(message.due, message.expires or message.due)
+
+    def scheduled(self) -> list[str]:
+        """What joins later, in the order in which it will."""
+        names = (name for name, message in self.messages.items() if message.state == "scheduled")
+        return sorted(names, key=lambda name: (self.joins_at(name), self.messages[name].sequence))
 
     def live(self, conversation: str) -> list[str]:
         """The conversation's messages that are not final, in their order."""
-        return [
-            name
-            for name, message in self.messages.items()
-            if message.conversation == conversation and message.state == "queued"
-        ]
+        return [name for name in self.lines[conversation] if self.messages[name].state == "queued"]
 
-    def next_batch(self, conversation: str) -> list[str]:
+    def next_batch(self, conversation: str, now: int) -> list[str]:
         """What a claim must take."""
         batch: list[str] = []
-        for name in self.live(conversation)[:BATCH_LIMIT]:
+        for name in [name for name in self.live(conversation) if not self.messages[name].over(now)][:BATCH_LIMIT]:
             message = self.messages[name]
             alone = message.losses >= ALONE_AFTER_LOSSES
             head = self.messages[batch[0]] if batch else message
@@ -111,13 +138,16 @@ class Model:
 
     def claim(self, claim: Claim, drain: str, now: int) -> Flight:
         """Takes a claim that the queue gave; it must be the right one."""
-        conversation, flight = room(claim), Flight(claim, drain, now + LEASE_MS)
+        assert not self.paused, "a paused channel claims nothing"
+        flight = Flight(claim, drain, now + LEASE_MS, [])
+        conversation = room(claim)
         assert conversation not in self.leases, "I6: one unexpired lease a conversation"
         assert all(claim.token != other.claim.token for other in self.flights), "I6: no token twice"
-        assert flight.names == self.next_batch(conversation), "I3, I4: a claim is the head of what waits"
+        assert flight.names == self.next_batch(conversation, now), "I3, I4: a claim is the head of what waits"
         for name, record in zip(flight.names, claim.records, strict=True):
             assert read_content(record)[2] == name.encode(), "I1: the payload as it was"
             assert read_header(record).attempts == self.messages[name].attempts, "I11"
+            flight.lives.append(self.messages[name].lives)
         self.leases[conversation] = flight
         self.flights.append(flight)
         return flight
@@ -127,35 +157,117 @@ class Model:
         if flight.accepted:
             return
         flight.accepted = True
-        for name in flight.names:
-            if name not in self.log:
+        for name, life in zip(flight.names, flight.lives, strict=True):
+            # One that was replayed since this claim has a new place in the order.
+            if name not in self.log and life == self.messages[name].lives:
                 self._assert_order(name)
             self.log.append(name)
 
-    def settle(self, flight: Flight, settlement: Settlement) -> int:
+    def settle(self, flight: Flight, settlement: Settlement, now: int) -> int:
         """Settles a flight; the status that the queue must answer."""
         conversation, outcome = room(flight.claim), settlement.result.outcome
         if self.leases.get(conversation) is not flight:
             flight.doubtful = True
-            self.stale += 1
+            self.counters["settled_stale"] += 1
             return 0
         del self.leases[conversation]
         self.pushes[outcome] += 1
         flight.doubtful |= outcome is Outcome.UNKNOWN
         if settlement.step.split:
             self._split(flight.names, settlement.step.split)
-            return 1
+        else:
+            self._spend(flight, settlement)
+        self._block(conversation, settlement, now)
+        return 1
+
+    def in_flight(self, name: str) -> bool:
+        """Whether a lease holds the message."""
+        flight = self.leases.get(self.messages[name].conversation)
+        return flight is not None and name in flight.names
+
+    def cancel(self, name: str) -> str:
+        """Cancels a message; the answer that the queue must give."""
+        message = self.messages.get(name)
+        if message is None:
+            return "not_found"
+        if message.state in FINAL:
+            return "already_final"
+        if self.in_flight(name):
+            return "in_flight"
+        message.state = "cancelled"
+        self.counters["cancelled"] += 1
+        return "maybe_delivered" if message.maybe else "cancelled"
+
+    def skip(self, conversation: str, now: int) -> list[str]:
+        """Kills the head of a blocked conversation; the answer that the queue must give."""
+        if conversation not in self.blocked:
+            return ["not_blocked"]
+        if conversation in self.leases:
+            return ["in_flight"]
+        del self.blocked[conversation]
+        heads = [name for name in self.live(conversation) if not self.messages[name].over(now)][:1]
+        if heads and not self.messages[heads[0]].attempts:
+            return ["not_blocked"]
+        for name in heads:
+            self.die(name)
+        return ["skipped", *heads] if heads else ["not_blocked"]
+
+    def replay(self, names: Iterable[str], now: int) -> int:
+        """Puts back those of them that are dead letters, oldest first; how many."""
+        known = sorted(
+            (name for name in names if self.dead_letter(name)), key=lambda name: self.messages[name].sequence
+        )
+        for name in known:
+            message = self.messages[name]
+            message.attempts = message.losses = message.part = message.expires = message.due = 0
+            message.lives += 1
+            if name in self.lines[message.conversation]:
+                self.lines[message.conversation].remove(name)
+            self._join(name, now)
+        self.counters["replayed"] += len(known)
+        return len(known)
+
+    def purge(self, names: Iterable[str]) -> int:
+        """Forgets what these of them say that are dead letters; how many."""
+        known = [name for name in names if self.dead_letter(name)]
+        for name in known:
+            self.messages[name].purged = True
+        self.counters["purged"] += len(known)
+        return len(known)
+
+    def head_has_failed(self, conversation: str) -> bool:
+        """Whether the conversation's head has had a push that failed."""
+        return any(self.messages[name].attempts for name in self.live(conversation)[:1])
+
+    def dead_letter(self, name: str) -> bool:
+        """Whether it is dead and not purged."""
+        return self.messages[name].state == "dead" and not self.messages[name].purged
+
+    def die(self, name: str) -> None:
+        """Sends a message to the dead letters."""
+        self.messages[name].state = "dead"
+        self.counters["dead"] += 1
+
+    def _join(self, name: str, now: int) -> None:
+        message = self.messages[name]
+        message.state, message.joined = "queued", now
+        self.lines[message.conversation].append(name)
+
+    def _spend(self, flight: Flight, settlement: Settlement) -> None:
+        outcome = settlement.result.outcome
         for name, dies in zip(flight.names, settlement.step.dead.ljust(len(flight.names), "0"), strict=True):
             message = self.messages[name]
             if outcome is Outcome.DELIVERED:
                 message.state = "delivered"
+                self.counters["delivered"] += 1
             elif outcome in _COUNTED:
                 message.attempts += 1
                 message.losses = message.losses + 1 if settlement.lost else 0
+                message.maybe |= outcome is Outcome.UNKNOWN
                 over = outcome is Outcome.REJECTED or message.attempts >= MAX_ATTEMPTS
                 assert over == (dies == "1"), "I2, I11: none dies before its budget is over"
-                message.state = "dead" if over else "queued"
-        return 1
+                if over:
+                    self.die(name)
 
     def _split(self, names: list[str], size: int) -> None:
         assert len(names) > size > 0, "a batch of one is not halved"
@@ -163,80 +275,17 @@ class Model:
             self.messages[name].part = self.parts + (1 if index < size else 2)
         self.parts += 2
 
+    def _block(self, conversation: str, settlement: Settlement, now: int) -> None:
+        """In trouble is what failed and will be tried again, until something of it is delivered or all of it died."""
+        outcome, dead = settlement.result.outcome, settlement.step.dead
+        over = outcome in {Outcome.DELIVERED, Outcome.REJECTED} or (dead != "" and "0" not in dead)
+        if over or all(self.messages[name].over(now) for name in self.live(conversation)):
+            self.blocked.pop(conversation, None)
+        elif outcome in {Outcome.FAILED, Outcome.UNKNOWN}:
+            self.blocked.setdefault(conversation, now)
+
     def _assert_order(self, name: str) -> None:
-        for earlier, message in self.messages.items():
-            if earlier == name:
-                return
-            if message.conversation == self.messages[name].conversation:
-                gone = earlier in self.log or message.state == "dead"
-                assert gone, f"I3: {name} arrived before {earlier}"
-
-    def check(self, snapshot: Snapshot, conversations: Iterable[str]) -> None:
-        """The invariants that hold after every step."""
-        self._check_messages(snapshot)
-        for conversation in conversations:
-            self._check_conversation(snapshot, conversation)
-        self._check_duplicates()
-        self._check_counters(snapshot)
-        self._check_keys(snapshot)
-
-    def _check_messages(self, snapshot: Snapshot) -> None:
-        for name, message in self.messages.items():
-            record = snapshot.records[name]
-            assert record, f"I1: {name} is lost"
-            header = read_header(record)
-            assert header.state == message.state, f"I1, I2: {name} is {header.state}, not {message.state}"
-            assert (header.attempts, header.losses) == (message.attempts, message.losses), f"I11: {name}"
-            assert header.sequence == message.sequence, "I8: its first answer"
-            if message.state != "delivered":
-                assert read_content(record)[:3] == (message.conversation, message.address, name.encode()), "I1"
-            else:
-                assert name in self.log, f"I2: {name} was never accepted"
-        assert snapshot.dead == {name for name, message in self.messages.items() if message.state == "dead"}, "I1"
-
-    def _check_conversation(self, snapshot: Snapshot, conversation: str) -> None:
-        live, listed = self.live(conversation), snapshot.lists[conversation]
-        queued = [name for name in listed if self.messages[name].state == "queued"]
-        assert queued == live, f"I4: {conversation} lists {queued}, not {live}"
-        places = snapshot.places(conversation)
-        if conversation in self.leases:
-            assert places == ["leases"], f"I6: {conversation} is leased and stands in {places}"
-            token = self.leases[conversation].claim.token.decode()
-            assert snapshot.claims[conversation] == token, "I6: the current token"
-        elif live:
-            assert places in (["ready"], ["delayed"]), f"I5, I9: {conversation} stands in {places}"
-        else:
-            assert (places, listed) == ([], []), f"I10: {conversation} is empty and stands in {places}"
-        assert (conversation in snapshot.claims) == (conversation in self.leases), "I9: the lease is gone"
-
-    def _check_duplicates(self) -> None:
-        doubts: defaultdict[str, int] = defaultdict(int)
-        for flight in self.flights:
-            for name in flight.names:
-                doubts[name] += flight.doubtful
-        for name, copies in Counter(self.log).items():
-            assert copies <= 1 + doubts[name], f"I7: {copies} copies of {name}, {doubts[name]} unknown outcomes"
-
-    def _check_counters(self, snapshot: Snapshot) -> None:
-        states = Counter(message.state for message in self.messages.values())
-        expected = {
-            "accepted": len(self.messages),
-            "depth": states["queued"],
-            "delivered": states["delivered"],
-            "dead": states["dead"],
-            "settled_stale": self.stale,
-            **{f"pushes_{outcome.name.lower()}": self.pushes[outcome] for outcome in Outcome},
-        }
-        assert {name: snapshot.counters.get(name, 0) for name in expected} == expected, "I12"
-
-    def _check_keys(self, snapshot: Snapshot) -> None:
-        for key in snapshot.keys:
-            _, _, name = key.partition("}:")
-            kind, _, rest = name.partition(":")
-            known = {
-                "": key == "pushlane:1:bell",
-                "message": rest in self.messages,
-                "conversation": bool(self.live(rest)),
-                "turn": True,
-            }
-            assert known.get(kind, kind in _STANDING), f"I10: {key} is left over"
+        line = self.lines[self.messages[name].conversation]
+        for earlier in line[: line.index(name)]:
+            gone = earlier in self.log or self.messages[earlier].state in {"dead", "cancelled"}
+            assert gone, f"I3: {name} arrived before {earlier}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from support.queue_replies import texts
+
 from pushlane.keys import BELL
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ class Snapshot:
     ready: frozenset[str]
     delayed: Mapping[str, int]
     leases: Mapping[str, int]
+    scheduled: Mapping[str, int]
+    blocked: Mapping[str, int]
+    blocked_by: Mapping[str, str]
     claims: Mapping[str, str]
     gate: Mapping[str, str]
     counters: Mapping[str, int]
@@ -46,8 +51,8 @@ class Snapshot:
         return [name for name, held in where.items() if conversation in held]
 
     def claimable(self) -> bool:
-        """Whether a turn with a free place would claim something now."""
-        waits = self.ready or any(due <= self.now for due in self.delayed.values())
+        """Whether a turn with a free place would claim something now, or drop what has expired."""
+        waits = self.ready or any(due <= self.now for due in (*self.delayed.values(), *self.scheduled.values()))
         return bool(waits) and self._gate_room() > 0 and self._rate_room() > 0
 
     def somebody_looks(self) -> bool:
@@ -60,6 +65,8 @@ class Snapshot:
         return int(self.channel[name])
 
     def _gate_room(self) -> int:
+        if "paused" in self.gate:
+            return 0
         wait = int(self.gate.get("until", 0)) - self.now
         if self.gate.get("state") == "broken":
             void = wait > max(self._number("breaker_cap_ms"), LONGEST_PROBE_MS)
@@ -83,9 +90,9 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
     """The channel as it is."""
     conversations = list(conversations)
     names, pipe, prefix = list(queue.messages), queue.redis.pipeline(transaction=True), queue.prefix
-    for name in ("channel", "gate", "counters", "claims"):
+    for name in ("channel", "gate", "counters", "claims", "blocked_by"):
         pipe.hgetall(prefix + name)
-    for name in ("delayed", "leases", "listeners"):
+    for name in ("delayed", "leases", "listeners", "scheduled", "blocked"):
         pipe.zrange(prefix + name, 0, -1, withscores=True)
     for name in ("ready", "dead"):
         pipe.zrange(prefix + name, 0, -1)
@@ -96,18 +103,22 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
     pipe.mget([f"{prefix}message:{name}" for name in names] or ["none"])
     for conversation in conversations:
         pipe.lrange(f"{prefix}conversation:{conversation}", 0, -1)
-    channel, gate, counters, claims, delayed, leases, listeners, *rest = pipe.execute()
+    channel, gate, counters, claims, blocked_by, *rest = pipe.execute()
+    delayed, leases, listeners, scheduled, blocked, *rest = rest
     ready, dead, rate, pending, rung, keys, records, *lists = rest
     return Snapshot(
         now=queue.now,
-        channel=_texts(channel),
+        channel=texts(channel),
         lists={name: _names(listed) for name, listed in zip(conversations, lists, strict=True)},
         ready=frozenset(_names(ready)),
         delayed=_scores(delayed),
         leases=_scores(leases),
-        claims={name: claim.split(" ")[0] for name, claim in _texts(claims).items()},
-        gate=_texts(gate),
-        counters={name: int(value) for name, value in _texts(counters).items()},
+        scheduled={member[14:]: due for member, due in _scores(scheduled).items()},
+        blocked=_scores(blocked),
+        blocked_by=texts(blocked_by),
+        claims={name: claim.split(" ")[0] for name, claim in texts(claims).items()},
+        gate=texts(gate),
+        counters={name: int(value) for name, value in texts(counters).items()},
         rate=[int(ended) for ended in rate],
         pending=None if pending is None else int(pending),
         listeners=_scores(listeners),
@@ -120,10 +131,6 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
 
 def _names(raw: Iterable[bytes]) -> list[str]:
     return [name.decode() for name in raw]
-
-
-def _texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in raw.items()}
 
 
 def _scores(raw: Iterable[tuple[bytes, float]]) -> dict[str, int]:

@@ -368,6 +368,16 @@ def test_what_can_not_be_masked_in_place_is_forbidden(given_message: ChatMessage
     assert verdict.kind == "forbid"
 
 
+def test_a_mark_that_spells_belongs_to_the_word_and_is_no_character_of_its_own() -> None:
+    """Also in a script without spaces, where words count anywhere."""
+    assert catches(BlockedWords(["บน"]), "อยู่บนโต๊ะ")
+    assert not catches(BlockedWords(["บน"]), "บนี้")
+    assert not catches(BlockedWords(["か"]), "が")
+    verdict = BlockedWords(["คาสิโน"], action="mask").judge(said("ไปคาสิโนกัน"))
+    assert verdict is not None
+    assert said("").rewritten(verdict).text == "ไป*****กัน"
+
+
 def test_a_longer_word_that_does_not_stand_alone_hides_none_within_it() -> None:
     """And none that begins before it."""
     assert catches(BlockedWords(["free money now", "money"]), "free money nowhere")

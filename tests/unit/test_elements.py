@@ -15,6 +15,7 @@ from pushlane.callback.elements import MAX_DEPTH, Place, TooDeep, readings, repl
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["MsgType", "MsgBody", "Text"]), inner),
+    max_leaves=20,
 )
 
 
@@ -129,14 +130,24 @@ def test_no_shape_breaks_the_walk(body: object, custom_data: object) -> None:
     assert all(isinstance(text.value, str) for text in texts(odd))
 
 
-@pytest.mark.parametrize("levels", [MAX_DEPTH, 100_000])
+def nested(levels: int) -> ChatMessage:
+    """A message of so many lists and objects within each other, three of which every message has."""
+    deep: object = "casino"
+    for _ in range(levels - 3):
+        deep = [deep]
+    return message(element("TIMTextElem", Text=deep))
+
+
+def test_what_is_nested_as_deep_as_allowed_is_read() -> None:
+    """To the last level."""
+    assert "casino" in {text.value for text in texts(nested(MAX_DEPTH))}
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 100_000])
 def test_what_is_nested_too_deep_is_an_error_and_no_recursion_error(levels: int) -> None:
     """A policy that forgets about it ends in on_error, and not in a message that passes."""
-    deep: object = "casino"
-    for _ in range(levels):
-        deep = [deep]
     with pytest.raises(TooDeep, match="nested deeper than 64"):
-        list(texts(message(element("TIMTextElem", Text=deep))))
+        list(texts(nested(levels)))
 
 
 def test_twelve_relays_within_each_other_are_read() -> None:
@@ -201,7 +212,7 @@ def test_replacing_texts_keeps_all_else_and_leaves_the_given_elements_alone() ->
     assert changed[1] is body[1]
 
 
-@given(st.lists(JSON))
+@given(st.lists(JSON, max_size=3))
 def test_every_place_leads_to_its_text(body: list[Any]) -> None:
     """Replacing each text by itself gives the same elements."""
     odd = message(*body)
@@ -216,7 +227,7 @@ def test_reading_takes_time_by_the_size_of_the_message() -> None:
         start = time.process_time()
         assert list(readings(worst))
         assert time.process_time() - start < 1
-    many = message(relay([element("TIMTextElem", Text="a")] * 5_000, AbstractList=["a"] * 20_000))
+    many = message(relay([element("TIMTextElem", Text="a")] * 5_000, AbstractList=["a"] * 60_000))
     start = time.process_time()
     places = {text.place: "b" for text in texts(many) if text.value == "a"}
     assert len(replaced(many.msg_body, places)) == 1

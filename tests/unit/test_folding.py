@@ -71,6 +71,7 @@ def test_ascii_folds_by_case_alone(text: str) -> None:
         ("ه", "o"),
         ("۵", "o"),
         ("〇", "o"),
+        ("ഠം", "ഠo"),
         ("ဝ", "o"),
         ("๐", "o"),
     ],

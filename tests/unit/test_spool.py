@@ -218,6 +218,17 @@ async def test_a_living_process_keeps_its_file(tmp_path: Path) -> None:
         await spool.aclose()
 
 
+async def test_what_it_holds_is_not_adopted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where a second lock would be granted to the same process."""
+    await left_behind(tmp_path, numbered(1))
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    spool = await Spool.open(tmp_path)
+    await spool.append(*numbered(2))
+    await spool.adopt()
+    assert await spool.read(9) == numbered(1, 2)
+    await spool.aclose()
+
+
 ADOPTER = """
 import asyncio, sys
 from pathlib import Path
@@ -419,11 +430,13 @@ async def test_an_empty_file_is_deleted(tmp_path: Path) -> None:
 
 
 async def test_damage_to_our_own_file_costs_no_later_payload(tmp_path: Path) -> None:
-    """What is appended behind it could not be read after a crash, so it goes to another file."""
+    """What is appended then goes to another file, and the damaged one is set aside as it is."""
     spool = await Spool.open(tmp_path)
     await keep(spool, numbered(1, 2, 3))
     [file] = tmp_path.iterdir()
-    os.truncate(file, FRAME + 5)
+    damaged = bytearray(file.read_bytes())
+    damaged[FRAME + 5] ^= 0x10
+    file.write_bytes(damaged)
     assert await spool.read(9) == numbered(1)
     assert spool.left_out == 2 * FRAME
     await spool.append(b"next")
@@ -431,7 +444,9 @@ async def test_damage_to_our_own_file_costs_no_later_payload(tmp_path: Path) -> 
     assert await drained(spool) == [b"next"]
     assert spool.left_out == 2 * FRAME, "told once"
     await spool.aclose()
-    assert [path.name for path in tmp_path.iterdir()] == [f"{file.name}.damaged"]
+    [aside] = tmp_path.iterdir()
+    assert aside.name == f"{file.name}.damaged"
+    assert aside.read_bytes() == damaged
 
 
 # Bounds
@@ -528,6 +543,29 @@ async def test_a_cancelled_append_disturbs_no_other(tmp_path: Path, monkeypatch:
     assert [task.cancelled() for task in (first, *others)] == [True, False, True, False]
     payloads = await drained(spool)
     assert [payload for payload in payloads if payload in numbered(1, 3)] == numbered(1, 3)
+    await spool.aclose()
+
+
+async def test_the_name_of_a_file_is_on_disk_before_anything_is_kept_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut a file without a name is no file; so with the first one, and with one that replaces it."""
+    fsync, synced = os.fsync, list[int]()
+
+    def note(fd: int) -> None:
+        synced.append(os.fstat(fd).st_ino)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    spool = await Spool.open(tmp_path)
+    for _ in range(2):
+        [file] = tmp_path.iterdir()
+        file.unlink()
+        await spool.append(b"one")
+    [file] = tmp_path.iterdir()
+    names = tmp_path.stat().st_ino
+    assert [inode == names for inode in synced] == [True, True, False, True, False]
+    assert synced[-1] == file.stat().st_ino
     await spool.aclose()
 
 
@@ -722,6 +760,36 @@ async def test_a_refused_start_holds_nothing(tmp_path: Path) -> None:
     spool = await Spool.open(tmp_path)
     assert await drained(spool) == numbered(*range(5))
     await spool.aclose()
+
+
+def held() -> tuple[set[threading.Thread], set[str]]:
+    """The spools' threads, and the descriptors that are open."""
+    threads = {thread for thread in threading.enumerate() if thread.name == "pushlane-spool"}
+    return threads, {path.name for path in Path("/dev/fd").iterdir()}
+
+
+async def test_neither_a_thread_nor_a_descriptor_is_left(tmp_path: Path) -> None:
+    """After a closing, a refused start, and adoptions that met living processes."""
+    threads, descriptors = held()
+    living = await Spool.open(tmp_path)
+    await living.append(b"one")
+    spool = await Spool.open(tmp_path)
+    before_adoption = held()
+    for _ in range(5):
+        await spool.adopt()
+    assert held() == before_adoption
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        await Spool.open(tmp_path / "file")
+    await left_behind(tmp_path, numbered(1))
+    await spool.adopt()
+    assert await drained(spool) == numbered(1)
+    await spool.aclose()
+    await living.aclose()
+    for thread in held()[0] - threads:
+        await asyncio.to_thread(thread.join, 10)
+    assert held()[0] <= threads
+    assert held()[1] == descriptors
 
 
 # Crashes

@@ -13,30 +13,34 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pushlane.errors import UnknownChannel
 from pushlane.keys import CHANNELS, channel_prefix
-from pushlane.message import MAX_ID_BYTES, Limits, check_channel_name
-from pushlane.record import HEADER_BYTES, Header, from_ms, read_content, read_header
+from pushlane.message import Limits, check_channel_name
+from pushlane.record import from_ms
+from pushlane_worker.blocked import Blocked, read_blocked
+from pushlane_worker.dead_letters import DeadLetters
 from pushlane_worker.outcome import Outcome
 
 TIMEOUT_S = 2.0
 LAST_UNKNOWN = 5
 """How many of the pushes of unknown outcome an overview names."""
-PAGE = 200
-"""Dead letters a round trip."""
-_CONTENT_SIZES = slice(134, 147)
-_GATE = ("state", "until", "cap", "reason", "changed")
+_GATE = ("state", "until", "cap", "reason", "changed", "paused")
 _CHANNEL = ("kind", "max_queued", "rate_limit", "rate_window_ms")
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Whether the channel may push. ``until`` is None when no time ends it; ``cap`` is None before the first push."""
+    """Whether the channel may push: not while it is paused, else as its state says.
+
+    ``until`` is None when no time ends the state; ``cap`` is None before the first push.
+    """
 
     state: str
     until: datetime | None
     reason: str
     cap: int | None
     changed: datetime | None
+    paused_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +65,20 @@ class UnknownPush:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One channel at one moment. Counts of messages: depth, accepted, delivered; of conversations: ready to leased."""
+    """One channel at one moment.
+
+    Depth, scheduled (which is part of it), accepted and delivered count messages; ready to blocked conversations.
+    """
 
     channel: str
     kind: str
     depth: int
     max_queued: int
+    scheduled: int
     ready: int
     delayed: int
     leased: int
+    blocked: int
     gate: Gate
     rate: RateUse
     accepted: int
@@ -80,28 +89,24 @@ class Overview:
     last_unknown: tuple[UnknownPush, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that will not be tried again, without what it says."""
+def connect(redis_url: str, timeout: float) -> Any:  # noqa: ANN401 - see Returns
+    """A client with connections of its own.
 
-    message_id: str
-    conversation: str
-    reason: str | None
-    detail: str
-    attempts: int
-    maybe_delivered: bool
-    accepted_at: datetime | None
-    final_at: datetime | None
+    Returns:
+        Typed loosely: redis-py's types mix the replies of its blocking and its asyncio client.
 
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """What a dead letter says, as its record keeps it; ``kind`` is its channel's."""
-
-    kind: str
-    conversation: str
-    address: bytes
-    body: bytes
+    Raises:
+        ValueError: The address is none.
+    """
+    client = redis.Redis.from_url(
+        redis_url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+    )
+    # Records are bytes, whatever the address asks for.
+    client.connection_pool.connection_kwargs["decode_responses"] = False
+    return client
 
 
 class Inspector:
@@ -112,13 +117,7 @@ class Inspector:
     """
 
     def __init__(self, redis_url: str, *, timeout: float = TIMEOUT_S) -> None:
-        # Typed loosely: redis-py's types mix the replies of its blocking and its asyncio client.
-        self.redis: Any = redis.Redis.from_url(
-            redis_url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
+        self.redis = connect(redis_url, timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -136,15 +135,22 @@ class Inspector:
         kind, max_text, unit, max_bytes = self.redis.hmget(_key(channel, "channel"), names)
         return None if kind is None else Limits(kind.decode(), int(max_text), unit.decode(), int(max_bytes))
 
+    def require(self, channel: str) -> Limits:
+        """What the channel takes. Raises UnknownChannel when it is not registered."""
+        limits = self.limits(channel)
+        if limits is None:
+            raise UnknownChannel(channel)
+        return limits
+
     def overview(self, channel: str) -> Overview | None:
         """The channel as it stands; None when it is not registered."""
         prefix = channel_prefix(check_channel_name(channel))
         with self.redis.pipeline(transaction=True) as batch:
             batch.hmget(f"{prefix}channel", _CHANNEL).hmget(f"{prefix}gate", _GATE).hgetall(f"{prefix}counters")
-            for name in ("ready", "delayed", "leases", "dead"):
+            for name in ("scheduled", "ready", "delayed", "leases", "blocked", "dead"):
                 batch.zcard(f"{prefix}{name}")
             batch.llen(f"{prefix}rate").xrevrange(f"{prefix}unknown", count=LAST_UNKNOWN)
-            record, gate, counters, ready, delayed, leased, dead, rate, unknown = batch.execute()
+            record, gate, counters, scheduled, ready, delayed, leased, blocked, dead, rate, unknown = batch.execute()
         kind, *numbers = record
         if kind is None:
             return None
@@ -155,9 +161,11 @@ class Inspector:
             kind=kind.decode(),
             depth=counts.get("depth", 0),
             max_queued=max_queued,
+            scheduled=scheduled,
             ready=ready,
             delayed=delayed,
             leased=leased,
+            blocked=blocked,
             gate=_gate(*gate),
             rate=RateUse(rate + leased if rate_limit else 0, rate_limit or None, window_ms // 1000),
             accepted=counts.get("accepted", 0),
@@ -168,53 +176,34 @@ class Inspector:
             last_unknown=tuple(_unknown(fields) for _, fields in unknown),
         )
 
-    def dead_letters(self, channel: str, limit: int) -> Iterator[DeadLetter]:
-        """At most ``limit`` dead letters, the latest first."""
-        for start in range(0, limit, PAGE):
-            stop = min(start + PAGE, limit)
-            ids = self.redis.zrevrange(_key(channel, "dead"), start, stop - 1)
-            yield from self._read_dead(channel, ids)
-            if len(ids) < stop - start:
-                return
+    def gate(self, channel: str) -> Gate:
+        """Whether the channel may push; open where nobody has registered it."""
+        return _gate(*self.redis.hmget(_key(channel, "gate"), _GATE))
 
-    def payload(self, channel: str, message_id: str) -> tuple[DeadLetter, Payload] | None:
-        """A dead letter with what it says; None when there is no such dead letter."""
-        kind = self.redis.hget(_key(channel, "channel"), "kind")
-        record = self.redis.get(_key(channel, f"message:{message_id}"))
-        if record is None or kind is None or (header := read_header(record)).state != "dead":
-            return None
-        conversation, address, body, detail = read_content(record)
-        letter = _dead_letter(message_id, header, conversation, detail)
-        return letter, Payload(kind.decode(), conversation, address, body)
+    def dead_letters(self, channel: str) -> DeadLetters:
+        """The channel's dead letters, which are read when they are asked for."""
+        return DeadLetters(self.redis, channel)
 
-    def _read_dead(self, channel: str, ids: list[bytes]) -> Iterator[DeadLetter]:
-        """Reads around the payloads: they can be 64 KiB each."""
-        keys = [_key(channel, f"message:{message_id.decode()}") for message_id in ids]
-        heads = self._ranges((key, 0, HEADER_BYTES + MAX_ID_BYTES - 1) for key in keys)
-        tails = self._ranges((key, _content_end(head), -1) for key, head in zip(keys, heads, strict=True))
-        for message_id, head, tail in zip(ids, heads, tails, strict=True):
-            if head:  # it may have gone since the page was read
-                conversation = head[HEADER_BYTES : HEADER_BYTES + int(head[134:137])].decode()
-                yield _dead_letter(message_id.decode(), read_header(head), conversation, tail.decode(errors="replace"))
+    def blocked(self, channel: str, limit: int) -> Iterator[Blocked]:
+        """At most ``limit`` conversations that can not move, the longest blocked first."""
+        return read_blocked(self.redis, channel, limit)
 
-    def _ranges(self, ranges: Iterator[tuple[str, int, int]]) -> list[bytes]:
-        with self.redis.pipeline(transaction=False) as batch:
-            for key, start, end in ranges:
-                batch.getrange(key, start, end)
-            return list(batch.execute())
+    def count_blocked(self, channel: str) -> int:
+        """How many conversations can not move."""
+        return int(self.redis.zcard(_key(channel, "blocked")))
 
 
 def _key(channel: str, name: str) -> str:
     return f"{channel_prefix(check_channel_name(channel))}{name}"
 
 
-def _content_end(head: bytes) -> int:
-    sizes = head[_CONTENT_SIZES]
-    return HEADER_BYTES + (int(sizes[:3]) + int(sizes[3:7]) + int(sizes[7:]) if sizes else 0)
-
-
 def _gate(
-    state: bytes | None, until: bytes | None, cap: bytes | None, reason: bytes | None, changed: bytes | None
+    state: bytes | None,
+    until: bytes | None,
+    cap: bytes | None,
+    reason: bytes | None,
+    changed: bytes | None,
+    paused: bytes | None,
 ) -> Gate:
     return Gate(
         state=(state or b"open").decode(),
@@ -222,6 +211,7 @@ def _gate(
         reason=(reason or b"").decode(errors="replace"),
         cap=int(cap) if cap else None,
         changed=from_ms(int(changed or 0)),
+        paused_since=from_ms(int(paused or 0)),
     )
 
 
@@ -232,17 +222,4 @@ def _unknown(fields: Mapping[bytes, bytes]) -> UnknownPush:
         message_ids=tuple(fields[b"message_ids"].decode().split(",")),
         detail=fields[b"detail"].decode(errors="replace"),
         lost=fields[b"lost"] == b"1",
-    )
-
-
-def _dead_letter(message_id: str, header: Header, conversation: str, detail: str) -> DeadLetter:
-    return DeadLetter(
-        message_id=message_id,
-        conversation=conversation,
-        reason=header.reason,
-        detail=detail,
-        attempts=header.attempts,
-        maybe_delivered=header.maybe_delivered,
-        accepted_at=from_ms(header.accepted_ms),
-        final_at=from_ms(header.final_ms),
     )

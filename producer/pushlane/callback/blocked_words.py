@@ -73,7 +73,8 @@ class BlockedWords:
     is found elsewhere (custom data, unknown elements, behind escapes, across the chunks of a stream) can not be masked
     without breaking what a program reads: then the message is forbidden, as is one that is nested too deep to be read.
 
-    Building it takes some tenths of a second, judging a message well below a millisecond.
+    Building it takes some tenths of a second. With 10,000 words, judging takes some hundredths of a millisecond for an
+    ordinary message, and for 5,000 characters 0.3 ms in ASCII and up to 3 ms in other scripts.
 
     Raises:
         ValueError: There is no word, or one of which folding leaves nothing; its number is named, the first being 1.
@@ -170,8 +171,8 @@ def _stands_alone(text: str, folded: Folded, places: Sequence[int], start: int, 
 def _are_joined(text: str, folded: Folded, places: Sequence[int], at: int) -> bool:
     """True if the characters before and at this place of the folded text belong to one word."""
     before, after = folded.text[at - 1], folded.text[at]
-    if places[at - 1] == places[at] or category(after)[0] == "M":
-        return before.isalnum() or category(after)[0] == "M"
+    if category(after)[0] == "M":
+        return True
     kind = _kind(text[places[at]], after)
     return kind != "" and kind == _kind(text[places[at - 1]], before)
 
@@ -193,7 +194,8 @@ def _starred(text: str, matches: Sequence[_Match]) -> str:
     stars = list(text)
     for _, start, end in matches:
         for place in range(start, _end_of_marks(text, end)):
-            stars[place] = "*" if _is_seen(text[place]) else ""
+            # A mark has nothing to stand on when it is folded alone.
+            stars[place] = "*" if fold(text[place]).text else ""
     return "".join(stars)
 
 
@@ -202,7 +204,3 @@ def _end_of_marks(text: str, end: int) -> int:
     while end < len(text) and category(text[end])[0] == "M":
         end += 1
     return end
-
-
-def _is_seen(character: str) -> bool:
-    return category(character)[0] != "M" and fold(character).text != ""

@@ -27,7 +27,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
-from unicodedata import bidirectional, category, lookup, name, normalize
+from unicodedata import category, lookup, name, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -219,7 +219,8 @@ def _is_accent(character: str) -> bool:
 
 def _look_alikes() -> dict[str, str]:
     """Which ASCII letter each character looks like; several letters for ligatures."""
-    # It lists each pair both ways, wraps characters of right-to-left scripts in marks, and calls m an rn.
+    # It lists each pair both ways and calls m an rn. Characters of right-to-left scripts it wraps in marks, so that
+    # none of them is a single character here.
     raw = json.loads(files("confusable_homoglyphs").joinpath("confusables.json").read_text("utf-8"))
     look = dict(_ALSO_ALIKE)
     for character, alike in raw.items():
@@ -232,9 +233,8 @@ def _look_alikes() -> dict[str, str]:
 
 
 def _may_look(character: str) -> bool:
-    if bidirectional(character) in ("R", "AL", "AN") or category(character)[0] == "M":
-        return False
-    return script(character) not in SPACELESS | {"EXTENDED"}  # the Persian digits
+    # EXTENDED are the Persian digits.
+    return category(character)[0] != "M" and script(character) not in SPACELESS | {"EXTENDED"}
 
 
 def _final_consonants() -> dict[int, str]:

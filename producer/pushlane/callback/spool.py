@@ -136,7 +136,7 @@ class Spool:
 
         Raises:
             OSError: A file that is fed whole can not be deleted. Its payloads count as confirmed all the same, and
-                deleting it is tried again with the next read or confirmation.
+                deleting it is tried again with the next confirmation or adoption.
             ValueError: There are fewer.
         """
         self._check_open()
@@ -265,7 +265,6 @@ class _Files:
                 handed.append((file, at))
         # Kept with their files: one that is adopted or retired before the confirmation must not shift what it means.
         self._handed = handed
-        self._discard_fed()
         return payloads
 
     def confirm(self, count: int) -> None:
@@ -278,6 +277,7 @@ class _Files:
 
     def adopt(self) -> None:
         *older, own = self._all
+        # Not left to the locks: a network's file system may grant a second one to the process that has the first.
         held = {file.path for file in self._all}
         errors: list[OSError] = []
         for path in self._directory.iterdir():

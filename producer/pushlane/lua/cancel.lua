@@ -11,7 +11,7 @@ local prefix, bell, now, id = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local key = prefix .. 'message:' .. id
 local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
 local channel = load_channel(prefix)
-if record == '' or not channel then
+if string.sub(record, 1, 1) ~= '1' or not channel then -- or a newer worker's, which this one can not judge
   return 'not_found'
 end
 local state = string.sub(record, 2, 2)

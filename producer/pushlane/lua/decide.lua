@@ -21,8 +21,10 @@ local ids = redis.call('SPOP', prefix .. 'hold:' .. key, MAX_INSPECTED)
 for _, id in ipairs(ids) do
   local record = redis.call('GET', prefix .. 'message:' .. id) or ''
   if string.sub(record, 1, 2) == '1h' then
-    decide(prefix, id, record, decision, now)
     local conversation = conversation_of(record)
+    if decide(prefix, id, record, decision, now) == 'x' then
+      redis.call('SETRANGE', prefix .. 'message:' .. id, 10, LISTED)
+    end
     local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
     place(prefix, conversation, now, tonumber(due or '0'))
   end

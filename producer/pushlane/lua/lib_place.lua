@@ -27,10 +27,17 @@ local function kill(prefix, id, now, reason, detail)
   count('depth', -1)
 end
 
+-- In place of a part label: a dead letter that still stands in the middle of its list, where taking it out would cost as
+-- much as the list is long. Whoever drops it takes the mark off; a replay looks for it.
+local LISTED = 'listed  '
+
 -- Whether a message is over, by the first 84 bytes of its record: final, or expired, of which it dies here. A record of
 -- another layout is a newer worker's business: it stays.
 local function is_over(prefix, id, record, now)
   if not string.find(record, '^1[qh]') then
+    if string.sub(record, 11, 18) == LISTED then
+      redis.call('SETRANGE', prefix .. 'message:' .. id, 10, '00000000')
+    end
     return not string.find(record, '^[^1]')
   end
   if not has_expired(record, now) then
@@ -40,24 +47,28 @@ local function is_over(prefix, id, record, now)
   return true
 end
 
--- Drops messages that are over from the head of the list; those that it leaves, the next claim drops. Returns the head and
--- the first 84 bytes of its record, or nil for an empty list.
+-- Drops messages that are over from the head of the list; those that it leaves, the next claim drops. Returns the head
+-- and the first 84 bytes of its record, or nil for an empty list.
 local function drop_heads(prefix, conversation, now)
-  local list = prefix .. 'conversation:' .. conversation
+  local list, dropped = prefix .. 'conversation:' .. conversation, false
   while true do
     local id = redis.call('LINDEX', list, 0)
     local record = id and redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 83)
     if not id or drops_left <= 0 or not is_over(prefix, id, record, now) then
+      if dropped and (not id or string.sub(record, 5, 8) == '0000') then
+        unblock(prefix, conversation) -- the one that was in trouble is gone
+      end
       return id, record
     end
     redis.call('LPOP', list)
-    drops_left = drops_left - 1
+    drops_left, dropped = drops_left - 1, true
   end
 end
 
 local function leave_places(prefix, conversation)
   redis.call('ZREM', prefix .. 'ready', conversation)
   redis.call('ZREM', prefix .. 'delayed', conversation)
+  redis.call('ZREM', prefix .. 'unreadable', conversation)
   if redis.call('ZREM', prefix .. 'held', conversation) == 1 then
     unblock(prefix, conversation)
   end
@@ -66,7 +77,11 @@ end
 -- Until its head's hold ends, or its time to be delivered does, whichever comes first.
 local function set_held(prefix, conversation, record, now)
   local ends, expires = tonumber(string.sub(record, 59, 71)), tonumber(string.sub(record, 72, 84))
-  redis.call('ZADD', prefix .. 'held', expires > 0 and math.min(ends, expires) or ends, conversation)
+  local due = expires > 0 and math.min(ends, expires) or ends
+  redis.call('ZREM', prefix .. 'ready', conversation)
+  redis.call('ZREM', prefix .. 'delayed', conversation)
+  redis.call('ZREM', prefix .. 'unreadable', conversation)
+  redis.call('ZADD', prefix .. 'held', due, conversation)
   block(prefix, conversation, now, 'held: its head waits for a decision')
 end
 
@@ -76,17 +91,15 @@ local function place(prefix, conversation, now, due)
     return
   end
   local id, record = drop_heads(prefix, conversation, now)
-  local turn = redis.call('ZSCORE', prefix .. 'ready', conversation)
-  leave_places(prefix, conversation)
   if not id then
-    unblock(prefix, conversation)
+    leave_places(prefix, conversation)
   elseif string.sub(record, 1, 2) == '1h' then
     set_held(prefix, conversation, record, now)
   elseif due > now then
+    leave_places(prefix, conversation)
     redis.call('ZADD', prefix .. 'delayed', due, conversation)
-  elseif turn then
-    redis.call('ZADD', prefix .. 'ready', turn, conversation) -- it keeps its turn
-  else
+  elseif not redis.call('ZSCORE', prefix .. 'ready', conversation) then
+    leave_places(prefix, conversation)
     set_ready(prefix, conversation)
   end
 end

@@ -1,4 +1,4 @@
-"""``pushlane channel``: registers and lists channels."""
+"""``pushlane channel``: registers, lists, pauses and resumes channels."""
 
 import asyncio
 
@@ -10,13 +10,14 @@ from pushlane_worker.cli import queue
 from pushlane_worker.cli.ending import Refused
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.line import channel_records
+from pushlane_worker.operation import Operator
 from pushlane_worker.settings import Settings, load_settings
 from pushlane_worker.store import Store
 
 
 @click.group("channel")
 def command() -> None:
-    """Register and list channels."""
+    """Register, list, pause and resume channels."""
 
 
 @command.command("register")
@@ -46,6 +47,24 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     for row in rows:
         state = "registered" if row["registered"] else "not registered"
         click.echo(f"{row['channel']}  {row['kind']}  {row['base_url'] or 'not in the settings here'}  {state}")
+
+
+@command.command("pause")
+@click.argument("name")
+def pause(name: str) -> None:
+    """Let no more pushes of the channel NAME begin; it goes on taking messages. Pushes in flight end as they do."""
+    with Operator(queue.redis_url()) as operator:
+        changed = operator.pause(name)
+    click.echo(f"{name}: {'paused' if changed else 'was paused already'}")
+
+
+@command.command("resume")
+@click.argument("name")
+def resume(name: str) -> None:
+    """Let the channel NAME go on, as its gate says."""
+    with Operator(queue.redis_url()) as operator:
+        changed = operator.resume(name)
+    click.echo(f"{name}: {'resumed' if changed else 'was not paused'}")
 
 
 def _row(name: str, limits: Limits | None, settings: ChannelSettings | None) -> dict[str, object]:

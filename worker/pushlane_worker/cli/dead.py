@@ -1,17 +1,30 @@
-"""``pushlane dead``: messages that will not be tried again."""
+"""``pushlane dead``: messages that will not be tried again; puts them back into the queue, or forgets them."""
+
+import sys
+from collections.abc import Sequence
 
 import click
+import redis
 
 from pushlane.form import fields_of
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.ending import Failed
-from pushlane_worker.cli.printing import as_fields, print_fields, print_json, printable
-from pushlane_worker.inspection import DeadLetter
+from pushlane_worker.cli.ending import Failed, explain
+from pushlane_worker.cli.preview import preview, print_letter
+from pushlane_worker.cli.preview import show as show_preview
+from pushlane_worker.cli.printing import as_fields, print_fields, print_json
+from pushlane_worker.cli.progress import progress_bar
+from pushlane_worker.cli.selection import UTF8, selecting
+from pushlane_worker.cli.terminal import counted
+from pushlane_worker.dead_letters import DeadLetters, Selection
+from pushlane_worker.operation import Operator, ReplayRun
+
+_NAMED = 10
+"""So many absent ids are named in an error."""
 
 
 @click.group("dead")
 def command() -> None:
-    """List and show dead letters: messages that will not be tried again."""
+    """List, show, replay and purge dead letters: messages that will not be tried again."""
 
 
 @command.command("list")
@@ -21,21 +34,21 @@ def command() -> None:
 def list_(channel: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """List the dead letters of CHANNEL, the latest first, without what they say."""
     with queue.inspector() as inspector:
-        for letter in inspector.dead_letters(channel, limit):
+        for letter in inspector.dead_letters(channel).latest(limit):
             if as_json:
                 print_json(as_fields(letter))
             else:
-                click.echo(_line(letter))
+                print_letter(letter)
 
 
 @command.command("show")
 @click.argument("channel")
-@click.argument("message_id", metavar="ID")
+@click.argument("message_id", metavar="ID", type=UTF8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Show the dead letter ID of CHANNEL with what it says."""
     with queue.inspector() as inspector:
-        found = inspector.payload(channel, message_id)
+        found = inspector.dead_letters(channel).payload(message_id)
     if found is None:
         raise Failed(f"message {message_id} is not among the dead letters of channel {channel!r}")
     letter, payload = found
@@ -46,6 +59,111 @@ def show(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 
         print_fields(as_fields(letter) | message)
 
 
-def _line(letter: DeadLetter) -> str:
-    at = f"{letter.final_at:%Y-%m-%d %H:%M:%S}" if letter.final_at else "-"
-    return printable(f"{at}  {letter.message_id}  {letter.reason}  {letter.conversation}  {letter.detail}")
+@command.command("replay")
+@selecting
+@click.option("--dry-run", is_flag=True, help="Only show which they are.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def replay(channel: str, selection: Selection, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001 - flags
+    """Put dead letters of CHANNEL back into the queue: those of the IDs, or those that match, or all.
+
+    They keep their ids, have their whole budget again, and go to the tail of their conversations, oldest first.
+    """
+    with queue.inspector() as inspector:
+        inspector.require(channel)
+        letters = inspector.dead_letters(channel)
+        absent = letters.absent(selection.ids)
+        if dry_run:
+            seen = preview(letters, selection)
+            show_preview(channel, letters, seen, absent, would="queued again", as_json=as_json)
+        else:
+            with Operator(queue.redis_url()) as operator, operator.replay(channel) as run:
+                _run(letters, selection, run)
+            _tell_replay(channel, run, absent, as_json=as_json)
+    _name(channel, absent)
+
+
+@command.command("purge")
+@selecting
+@click.option("--dry-run", is_flag=True, help="Only show which they are.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def purge(channel: str, selection: Selection, dry_run: bool, yes: bool, as_json: bool) -> None:  # noqa: FBT001 - flags
+    """Forget what dead letters of CHANNEL say, for good: those of the IDs, or those that match, or all."""
+    if not (dry_run or yes or sys.stdin.isatty()):
+        raise click.UsageError("standard input is no terminal to ask on: add --yes")
+    with queue.inspector() as inspector:
+        inspector.require(channel)
+        letters = inspector.dead_letters(channel)
+        absent = letters.absent(selection.ids)
+        if dry_run:
+            seen = preview(letters, selection)
+            show_preview(channel, letters, seen, absent, would="purged", as_json=as_json)
+        else:
+            _purge(channel, letters, selection, absent, ask=not yes, as_json=as_json)
+    _name(channel, absent)
+
+
+def _run(letters: DeadLetters, selection: Selection, run: ReplayRun) -> None:
+    try:
+        with progress_bar() as progress:
+            gathering = progress.add_task("gathering", total=letters.count(selection))
+            for page in letters.pages(selection, letters.newest()):
+                run.add({letter.message_id: letter.sequence for letter in page.letters})
+                progress.advance(gathering, page.looked_at)
+            replaying = progress.add_task("replaying", total=run.gathered)
+            for taken in run.steps():
+                progress.advance(replaying, taken)
+    except redis.RedisError as error:
+        ending = explain(error)
+        told = ending[0] if ending else str(error)
+        raise Failed(f"{told}; {_are(run.replayed, 'queued again')} so far: the same command goes on") from None
+
+
+def _tell_replay(channel: str, run: ReplayRun, absent: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"channel": channel, "replayed": run.replayed, "left": run.left, "absent": list(absent)})
+    elif run.replayed or not (run.left or absent):
+        click.echo(_are(run.replayed, "queued again", channel))
+    if run.full:
+        raise Failed(
+            f"channel {channel!r} is full (MAX_QUEUED of the channel is its limit):"
+            f" {_are(run.replayed, 'queued again')}, {run.left:,} stay dead letters; try again when it has room"
+        )
+
+
+def _purge(
+    channel: str, letters: DeadLetters, selection: Selection, absent: Sequence[str], *, ask: bool, as_json: bool
+) -> None:
+    # What dies after this moment was in no count, and is kept.
+    newest = letters.newest()
+    if ask:
+        count = sum(len(page.letters) for page in letters.pages(selection, newest))
+        if count and not _confirmed(f"Purge {counted(count, 'dead letter')} of {channel} for good? [y/N] "):
+            raise Failed("nothing was purged")
+    purged = 0
+    with Operator(queue.redis_url()) as operator, progress_bar() as progress:
+        purging = progress.add_task("purging", total=letters.count(selection))
+        for page in letters.pages(selection, newest):
+            purged += operator.purge(channel, [letter.message_id for letter in page.letters])
+            progress.advance(purging, page.looked_at)
+    if as_json:
+        print_json({"channel": channel, "purged": purged, "absent": list(absent)})
+    elif purged or not absent:
+        click.echo(_are(purged, "purged", channel))
+
+
+def _confirmed(question: str) -> bool:
+    # Not click.confirm: it writes a blank to standard output.
+    click.echo(question, nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _are(count: int, what: str, channel: str | None = None) -> str:
+    where = f" of {channel}" if channel else ""
+    return f"{counted(count, 'dead letter')}{where} {'is' if count == 1 else 'are'} {what}"
+
+
+def _name(channel: str, absent: Sequence[str]) -> None:
+    if absent:
+        more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
+        raise Failed(f"not among the dead letters of channel {channel!r}: {', '.join(absent[:_NAMED])}{more}")

@@ -6,11 +6,12 @@ from pushlane.outbox import Producer
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.ending import Failed
 from pushlane_worker.cli.printing import as_fields, print_fields, print_json
+from pushlane_worker.cli.selection import UTF8
 
 
 @click.command("message")
 @click.argument("channel")
-@click.argument("message_id", metavar="ID")
+@click.argument("message_id", metavar="ID", type=UTF8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Show where the message ID of CHANNEL is; exit 1 when it is not known (any more)."""

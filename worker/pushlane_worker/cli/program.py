@@ -18,10 +18,11 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "status": "Show the channels.",
         "message": "Show where one message is.",
         "cancel": "Take one message out of the queue.",
-        "dead": "List and show dead letters.",
+        "dead": "List, show, replay and purge dead letters.",
+        "blocked": "List conversations that can not move, and skip what blocks one.",
         "decide": "Decide on messages that are held.",
         "decisions": "Show what moderation has decided.",
-        "channel": "Register and list channels.",
+        "channel": "Register, list, pause and resume channels.",
         "check": "Check settings, Redis, the broker and the remote addresses.",
     }
 )

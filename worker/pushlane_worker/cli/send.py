@@ -2,21 +2,21 @@
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import Progress, TaskID
 
-from pushlane.errors import PushlaneError, UnknownChannel
+from pushlane.errors import PushlaneError
 from pushlane.message import Limits, Receipt, RoomMessage
 from pushlane.outbox import Producer
 from pushlane_worker.cli import lines, queue
 from pushlane_worker.cli.ending import Failed, explain
 from pushlane_worker.cli.printing import as_fields, print_json
+from pushlane_worker.cli.progress import progress_bar
+from pushlane_worker.cli.when import WHEN
 
 
 @click.command("send")
@@ -26,34 +26,41 @@ from pushlane_worker.cli.printing import as_fields, print_json
 @click.option("--sender-eid", metavar="EID", help="Who it comes from.")
 @click.option("--receiver-eid", metavar="EID", help="Whom it is for.")
 @click.option("--key", metavar="KEY", help="Idempotency key: the same one again is the same message.")
+@click.option("--not-before", metavar="T", type=WHEN, help="When it joins: RFC 3339, or seconds from now.")
+@click.option("--expires-in", metavar="S", type=float, help="Seconds after which it is too late to deliver it.")
 @click.option("--file", type=click.File("rb"), metavar="F.jsonl", help="A JSON message a line; - is standard input.")
 @click.option("--json", "as_json", is_flag=True, help="Print each receipt as a line of JSON.")
 def command(
+    *,
     channel: str,
     text: str | None,
     room: str | None,
     sender_eid: str | None,
     receiver_eid: str | None,
     key: str | None,
+    not_before: datetime | float | None,
+    expires_in: float | None,
     file: BinaryIO | None,
-    as_json: bool,  # noqa: FBT001 - a flag of the command line
+    as_json: bool,
 ) -> None:
     """Enqueue TEXT in CHANNEL, or the messages of a file.
 
-    A line of the file is {"room_id", "text"} with "sender_eid", "receiver_eid" and "idempotency_key" as you like. A
-    regular file is checked whole before its first message is sent, standard input by 1,000 lines.
+    A line of the file is {"room_id", "text"} with "sender_eid", "receiver_eid", "idempotency_key", "not_before" (RFC
+    3339) and "expires_in_s" as you like. A regular file is checked whole before its first message is sent, standard
+    input by 1,000 lines.
     """
     tally = Tally(as_json=as_json)
     if file is not None:
-        if any(option is not None for option in (text, room, sender_eid, receiver_eid, key)):
-            raise click.UsageError("--file: its lines say room, text, sender, receiver and key; give none beside it")
+        if any(option is not None for option in (text, room, sender_eid, receiver_eid, key, not_before, expires_in)):
+            raise click.UsageError("--file: its lines say room, text, sender, receiver, key and times: give none here")
         _send_file(channel, file, tally)
     elif text is None or room is None:
         raise click.UsageError("give --room ROOM and a TEXT, or --file F.jsonl")
     else:
         message = RoomMessage(room, text, sender_eid=sender_eid, receiver_eid=receiver_eid)
         with Producer(queue.redis_url()) as producer:
-            tally.add([producer.send(channel, message, idempotency_key=key)])
+            receipt = producer.send(channel, message, idempotency_key=key, not_before=not_before, expires_in=expires_in)
+            tally.add([receipt])
     tally.tell()
 
 
@@ -94,8 +101,9 @@ class Tally:
 
 def _send_file(channel: str, file: BinaryIO, tally: Tally) -> None:
     url = queue.redis_url()
-    limits = _limits(channel)
-    with Producer(url) as producer, _progress() as progress:
+    with queue.inspector() as inspector:
+        limits = inspector.require(channel)
+    with Producer(url) as producer, progress_bar() as progress:
         total = _check_file(file, limits, progress)
         task = progress.add_task("sending", total=total)
         sent_to = 0
@@ -109,14 +117,6 @@ def _send_file(channel: str, file: BinaryIO, tally: Tally) -> None:
                 raise
             ending = explain(error)
             raise Failed(f"{ending[0] if ending else error}; {_so_far(tally.count, sent_to)}") from None
-
-
-def _limits(channel: str) -> Limits:
-    with queue.inspector() as inspector:
-        limits = inspector.limits(channel)
-    if limits is None:
-        raise UnknownChannel(channel)
-    return limits
 
 
 def _check_file(file: BinaryIO, limits: Limits, progress: Progress) -> int | None:
@@ -134,12 +134,3 @@ def _check_file(file: BinaryIO, limits: Limits, progress: Progress) -> int | Non
 
 def _so_far(count: int, line: int) -> str:
     return f"{count:,} messages, up to line {line}, were accepted before"
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    # Into a file a bar would leave only noise beside the one line of an error.
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield progress

@@ -5,11 +5,13 @@ from rich.console import Console
 from rich.table import Table
 
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.printing import as_fields, print_json, printable
+from pushlane_worker.cli.printing import as_fields, print_json
+from pushlane_worker.cli.terminal import WIDTH, gate_words
 from pushlane_worker.inspection import Overview
 
-WIDTH = 80
-_COUNTS = ("depth", "ready", "delayed", "leased", "delivered", "dead", "unknown")
+_COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")
+_LONGEST = 999_999
+"""The largest number that the table shows in full, so that ten columns fit."""
 
 
 @click.command("status")
@@ -18,8 +20,9 @@ _COUNTS = ("depth", "ready", "delayed", "leased", "delivered", "dead", "unknown"
 def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Show the named channels, or all that are registered or in the settings.
 
-    Depth counts messages that wait; ready, delayed and leased count conversations; unknown counts pushes that perhaps
-    arrived.
+    Depth counts messages that wait, the scheduled ones among them; ready, delayed, leased and blocked count
+    conversations; unknown counts pushes that perhaps arrived. Numbers from a million on end with k, M or G, rounded
+    down; --json has them in full.
     """
     channels = queue.configured(names)
     with queue.inspector() as inspector:
@@ -55,16 +58,33 @@ def _add_row(table: Table, name: str, overview: Overview | None) -> None:
     if overview is None:
         table.add_row(name, *"-" * len(_COUNTS))
         return
-    counts = (overview.depth, overview.ready, overview.delayed, overview.leased, overview.delivered)
-    table.add_row(name, *(f"{count}" for count in (*counts, overview.dead_letters, overview.unknown_pushes)))
+    counts = (
+        overview.depth,
+        overview.scheduled,
+        overview.ready,
+        overview.delayed,
+        overview.leased,
+        overview.blocked,
+        overview.delivered,
+        overview.dead_letters,
+        overview.unknown_pushes,
+    )
+    table.add_row(name, *map(_short, counts))
+
+
+def _short(count: int) -> str:
+    unit = ""
+    for larger in ("k", "M", "G", "T"):
+        if count <= _LONGEST:
+            break
+        count, unit = count // 1000, larger
+    return f"{count}{unit}"
 
 
 def _details(overview: Overview) -> str:
     gate = overview.gate
-    until = f" until {gate.until:%H:%M:%S} UTC" if gate.until else ""
     cap = "" if gate.cap is None else f", at most {gate.cap} in flight"
-    reason = f" ({printable(gate.reason)})" if gate.reason else ""
     pushes = ", ".join(f"{count} {name}" for name, count in overview.pushes.items() if count) or "none"
     rate = overview.rate
     rated = "no limit" if rate.limit is None else f"{rate.used} of {rate.limit} in {rate.window_s} s"
-    return f"{overview.channel}: gate {gate.state}{until}{reason}{cap}; rate {rated}; pushes: {pushes}"
+    return f"{overview.channel}: gate {gate_words(gate)}{cap}; rate {rated}; pushes: {pushes}"

@@ -1,38 +1,49 @@
 -- What time makes possible: scheduled messages join, conversations whose wait is over, and places in the rate window.
 local MAX_MOVED = 1000
+local MAX_JOINED = 500 -- each costs as much as two of the others
 local UNREADABLE_MS = 60000 -- how long something waits whose record is of an unknown layout
 
--- A scheduled message whose time has come joins its conversation; one that has expired dies.
+-- A scheduled message whose time has come joins its conversation; one that has expired dies. Returns false when it must
+-- wait for another call, because enough died in this one.
 local function join(prefix, member, now)
   local id = string.sub(member, 15)
   local key = prefix .. 'message:' .. id
   local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
   if string.find(record, '^[^1]') then
     redis.call('ZADD', prefix .. 'scheduled', now + UNREADABLE_MS, member)
-    return
+    return true
+  end
+  if has_expired(record, now) then
+    if drops_left <= 0 then
+      return false
+    end
+    drops_left = drops_left - 1
   end
   redis.call('ZREM', prefix .. 'scheduled', member)
   if string.sub(record, 2, 2) ~= 's' then
-    return
+    return true
   end
   redis.call('SETRANGE', key, 0, '1q' .. string.sub(record, 3, 45) .. ms(now))
   if is_over(prefix, id, '1q' .. string.sub(record, 3), now) then
-    return
+    return true
   end
   local conversation = conversation_of(record)
   -- A list that was not empty has its place already.
   if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
     set_ready(prefix, conversation)
   end
+  return true
 end
 
--- At most MAX_MOVED. Returns how many messages it moved.
+-- At most MAX_JOINED. Returns whether there may be more.
 local function join_due(prefix, now)
-  local due = redis.call('ZRANGEBYSCORE', prefix .. 'scheduled', '-inf', now, 'LIMIT', 0, MAX_MOVED)
+  local due = redis.call('ZRANGEBYSCORE', prefix .. 'scheduled', '-inf', now, 'LIMIT', 0, MAX_JOINED)
   for _, member in ipairs(due) do
-    join(prefix, member, now)
+    if not join(prefix, member, now) then
+      return true
+    end
   end
-  return #due
+  return #due >= MAX_JOINED
 end
 
 local function make_ready(prefix, conversations)

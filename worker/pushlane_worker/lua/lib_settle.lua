@@ -5,7 +5,7 @@ local LIST_UNKNOWN = 10000 -- pushes of unknown outcome that stay listed, about
 
 -- Adds an attempt to the messages of a batch. `dead` says which of them have spent their budget: a '1' in its place.
 -- A lease that ran out counts the losses in a row, any other outcome starts them anew.
-local function spend_attempt(prefix, ids, now, settled)
+local function spend_attempt(prefix, conversation, ids, now, settled)
   for i, id in ipairs(ids) do
     local key = prefix .. 'message:' .. id
     local record = redis.call('GETRANGE', key, 0, 17)
@@ -16,6 +16,7 @@ local function spend_attempt(prefix, ids, now, settled)
     redis.call('SETRANGE', key, 97, ms(now))
     if string.sub(settled.dead, i, i) == '1' then
       kill(prefix, id, now, settled.reason, settled.detail)
+      redis.call('LREM', prefix .. 'conversation:' .. conversation, 1, id) -- a replay may list it again at any time
     end
   end
 end
@@ -107,7 +108,7 @@ local function settle(prefix, channel, gate, now, settled)
   elseif outcome == FAILED or outcome == UNKNOWN or outcome == REJECTED then
     due = now + settled.wait
     if settled.dead ~= '' then
-      spend_attempt(prefix, lease.ids, now, settled)
+      spend_attempt(prefix, conversation, lease.ids, now, settled)
     end
     if outcome == UNKNOWN then
       list_unknown(prefix, conversation, lease.ids, now, settled)

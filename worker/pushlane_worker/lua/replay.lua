@@ -29,6 +29,9 @@ local function replay(id)
   end
   redis.call('SET', key, revive(record))
   local conversation = conversation_of(record)
+  if string.sub(record, 11, 18) == LISTED then
+    redis.call('LREM', prefix .. 'conversation:' .. conversation, 1, id)
+  end
   redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id)
   local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
   place(prefix, conversation, now, tonumber(due or '0'))

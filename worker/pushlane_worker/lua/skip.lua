@@ -15,15 +15,19 @@ if redis.call('ZSCORE', prefix .. 'leases', conversation) then
   return { 'in_flight' }
 end
 local id, record = drop_heads(prefix, conversation, now)
+local result, due = { 'not_blocked' }, tonumber(redis.call('ZSCORE', prefix .. 'delayed', conversation) or '0')
 if id and string.sub(record, 1, 1) ~= '1' then
-  return { 'unreadable' }
-end
-if id and string.find(record, '^1[qh]') then
-  local why = redis.call('HGET', prefix .. 'blocked_by', conversation) or ''
+  result = { 'unreadable' }
+elseif id and string.find(record, '^1[qh]') and redis.call('ZSCORE', prefix .. 'blocked', conversation) then
+  local why = redis.call('HGET', prefix .. 'blocked_by', conversation)
   kill(prefix, id, now, 'a', 'skipped by an operator; it was blocked by: ' .. why)
+  redis.call('LPOP', prefix .. 'conversation:' .. conversation)
+  unblock(prefix, conversation)
+  result, due = { 'skipped', id }, 0
 end
-unblock(prefix, conversation)
-place(prefix, conversation, now, 0)
+if result[1] ~= 'unreadable' then
+  place(prefix, conversation, now, due)
+end
 write_counters(prefix)
 tail(prefix, bell, channel, nil, now, 0)
-return id and { 'skipped', id } or { 'not_blocked' }
+return result

@@ -41,6 +41,7 @@ local function end_holds()
         decide(prefix, id, record, 'a', now)
       else
         kill(prefix, id, now, 'e', 'its hold timed out without a decision')
+        redis.call('LPOP', prefix .. 'conversation:' .. conversation)
       end
     end
     place(prefix, conversation, now, 0)
@@ -77,7 +78,7 @@ local ended = unbroken and end_holds() or 0
 local joined = join_due(prefix, now)
 local readied = move_due(prefix, channel, gate, now)
 -- Behind a head whose hold has ended the next one may be held and over as well.
-local more = math.max(joined, readied) >= MAX_MOVED or #expired >= MAX_LISTED or ended > 0
+local more = joined or readied >= MAX_MOVED or #expired >= MAX_LISTED or ended > 0
 redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more and 1 or 0)
 save_gate(prefix, gate)
 write_counters(prefix)

@@ -1,0 +1,116 @@
+"""What `pushlane status` and `pushlane channel pause` show and do when nothing is wrong."""
+
+from datetime import UTC, datetime
+
+from redis import Redis
+from rich.cells import cell_len
+from support.channels import claim, push, register
+from support.command import pushlane
+from support.queue import Queue, settle
+from support.shell import send, show
+from support.stack import channel_settings
+
+from pushlane.keys import channel_prefix
+from pushlane_worker.outcome import Outcome
+
+
+def test_status_counts_what_is_where(support: str) -> None:
+    """Depth, conversations, pushes by outcome, dead letters and pushes of unknown outcome with their messages."""
+    send(support, "delivered")
+    push(support)
+    lost = send(support, "unknown")["message_id"]
+    push(support, Outcome.UNKNOWN, dead="1", reason="u")
+    send(support, "leased")
+    claim(support)
+    send(support, "ready")
+    (channel,) = show(support, "status", "support")["channels"]
+    assert (channel["registered"], channel["kind"], channel["max_queued"]) == (True, "cinnox", 1_000_000)
+    assert (channel["depth"], channel["ready"], channel["delayed"], channel["leased"]) == (2, 1, 0, 1)
+    assert (channel["accepted"], channel["delivered"], channel["dead_letters"]) == (4, 1, 1)
+    assert {name: count for name, count in channel["pushes"].items() if count} == {"delivered": 1, "unknown": 1}
+    assert channel["unknown_pushes"] == 1
+    assert channel["last_unknown"][0]["message_ids"] == [lost]
+    assert channel["rate"] == {"used": 3, "limit": 500, "window_s": 60}
+    assert channel["gate"]["state"] == "open"
+
+
+def test_status_shows_a_closed_gate_with_its_reason(support: str) -> None:
+    """Whoever wonders why nothing moves sees it here."""
+    send(support, "r")
+    push(support, Outcome.MISCONFIGURED)
+    (channel,) = show(support, "status", "support")["channels"]
+    assert (channel["gate"]["state"], channel["gate"]["reason"]) == ("broken", "misconfigured: said so")
+    assert channel["gate"]["until"].endswith("Z")
+    out = pushlane("status", "support", redis_url=support).ok()
+    assert "support: gate broken until " in out
+    assert "(misconfigured: said so)" in out
+
+
+def test_the_status_table_fits_80_columns(redis: Redis, redis_url: str) -> None:
+    """Also with the longest name and millions of everything."""
+    name = "a_channel_of_thirty_two_letters_"[:31] + "x"
+    register(redis, name)
+    redis.hset(
+        f"{channel_prefix(name)}counters",
+        mapping={"depth": 987_654, "delivered": 999_999_999, "pushes_unknown": 10**6},
+    )
+    table = pushlane("status", name, redis_url=redis_url).ok().splitlines()
+    assert max(map(cell_len, table[:-1])) <= 80
+    assert table[1].split()[1:] == ["987654", "0", "0", "0", "0", "0", "999999k", "0", "1000k"]
+    assert "".join(line.split()[0] for line in table[1:-1]) == name
+    (channel,) = show(redis_url, "status", name)["channels"]
+    assert (channel["delivered"], channel["unknown_pushes"]) == (999_999_999, 1_000_000)
+
+
+def test_status_without_a_name_shows_the_channels_of_the_settings(support: str) -> None:
+    """One that no worker has registered yet is shown as such."""
+    settings = channel_settings("https://api.example.com") | channel_settings("https://api.example.com", "other")
+    channels = show(support, "status", settings=settings)["channels"]
+    assert {one["channel"]: one["registered"] for one in channels} == {"support": True, "other": False}
+
+
+def test_status_counts_scheduled_messages_and_blocked_conversations(redis: Redis, redis_url: str) -> None:
+    """Both in the table and as JSON."""
+    queue = Queue(redis)
+    queue.enqueue("later", "l1", "l2", "l3", due="+9000")
+    queue.enqueue("stuck", "s1")
+    (taken,) = queue.turn().claims
+    queue.turn(settle(taken, Outcome.FAILED, wait_ms=60_000, dead="0"))
+    (channel,) = show(redis_url, "status", "support")["channels"]
+    assert (channel["depth"], channel["scheduled"], channel["delayed"], channel["blocked"]) == (4, 3, 1, 1)
+    head, row, _ = pushlane("status", "support", redis_url=redis_url).ok().splitlines()
+    shown = dict(zip(head.split(), row.split(), strict=True))
+    assert (shown["scheduled"], shown["blocked"]) == ("3", "1")
+
+
+def test_a_channel_is_paused_and_resumed(redis: Redis, support: str) -> None:
+    """No push begins in between; a command that changes nothing says so, and is no error."""
+    send(support, "r")
+    for command, said in (
+        ("pause", "support: paused\n"),
+        ("pause", "support: was paused already\n"),
+        ("resume", "support: resumed\n"),
+        ("resume", "support: was not paused\n"),
+    ):
+        assert pushlane("channel", command, "support", redis_url=support).ok() == said
+        assert bool(redis.hexists(f"{channel_prefix('support')}gate", "paused")) == (command == "pause")
+    pushlane("channel", "pause", "support", redis_url=support).ok()
+    assert claim(support) == []
+    pushlane("channel", "resume", "support", redis_url=support).ok()
+    assert len(claim(support)) == 1
+
+
+def test_status_shows_a_pause_and_what_is_below_it(support: str) -> None:
+    """Since when, and what the gate would say without it."""
+    send(support, "r")
+    push(support, Outcome.MISCONFIGURED)
+    before = datetime.now(UTC).replace(microsecond=0)
+    pushlane("channel", "pause", "support", redis_url=support).ok()
+    gate = show(support, "status", "support")["channels"][0]["gate"]
+    assert gate["state"] == "broken"
+    assert before <= datetime.fromisoformat(gate["paused_since"]) <= datetime.now(UTC)
+    out = pushlane("status", "support", redis_url=support).ok()
+    assert "support: gate paused since " in out
+    assert " UTC (below: broken until " in out
+    pushlane("channel", "resume", "support", redis_url=support).ok()
+    assert show(support, "status", "support")["channels"][0]["gate"]["paused_since"] is None

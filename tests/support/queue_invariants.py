@@ -1,0 +1,131 @@
+"""The invariants I1 to I12, which hold the queue's model and a snapshot of Redis together after every step."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from pushlane.record import read_content, read_header
+from pushlane_worker.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from support.queue_model import Model
+    from support.queue_snapshot import Snapshot
+
+_STANDING = frozenset(
+    [
+        "channel",
+        "ready",
+        "delayed",
+        "scheduled",
+        "blocked",
+        "blocked_by",
+        "held",
+        "leases",
+        "claims",
+        "rate",
+        "gate",
+        "dead",
+        "unknown",
+        "counters",
+        "pending",
+        "listeners",
+        "suspects",
+        "sweep",
+    ]
+)
+
+
+def learn(model: Model, snapshot: Snapshot) -> None:
+    """Tells the model which messages were met after their time, and which conversations became empty by that."""
+    for name, message in model.messages.items():
+        header = read_header(snapshot.records[name])
+        if message.state == "queued" and (header.state, header.reason) == ("dead", "expired"):
+            assert 0 < message.expires <= header.final_ms, f"{name} died before its time"
+            assert not model.in_flight(name), f"{name} died in flight"
+            model.die(name)
+    for name in list(model.blocked):
+        if not snapshot.lists[name] or (name not in snapshot.blocked and not model.head_has_failed(name)):
+            del model.blocked[name]  # the one that had failed is gone
+
+
+def check(model: Model, snapshot: Snapshot, conversations: Iterable[str]) -> None:
+    """The invariants that hold after every step."""
+    _check_messages(model, snapshot)
+    for conversation in conversations:
+        _check_conversation(model, snapshot, conversation)
+    _check_duplicates(model)
+    _check_counters(model, snapshot)
+    _check_keys(model, snapshot)
+    assert dict(snapshot.blocked) == model.blocked, "blocked is what failed last, since its first failure"
+    assert snapshot.blocked_by.keys() == snapshot.blocked.keys()
+    assert ("paused" in snapshot.gate) == model.paused
+
+
+def _check_messages(model: Model, snapshot: Snapshot) -> None:
+    for name, message in model.messages.items():
+        record = snapshot.records[name]
+        assert record, f"I1: {name} is lost"
+        header = read_header(record)
+        assert header.state == message.state, f"I1, I2: {name} is {header.state}, not {message.state}"
+        assert (header.attempts, header.losses) == (message.attempts, message.losses), f"I11: {name}"
+        assert (header.joined_ms, header.due_ms) == (message.joined, message.due), f"its times: {name}"
+        assert header.maybe_delivered == message.maybe, f"I2: {name}"
+        assert header.sequence == message.sequence, "I8: its first answer"
+        kept = message.state in {"queued", "scheduled"} or model.dead_letter(name)
+        content = (message.address, name.encode()) if kept else (b"", b"")
+        assert read_content(record)[:3] == (message.conversation, *content), "I1"
+        assert message.state != "delivered" or name in model.log, f"I2: {name} was never accepted"
+    assert snapshot.dead == {name for name in model.messages if model.dead_letter(name)}, "I1"
+    assert dict(snapshot.scheduled) == {name: model.joins_at(name) for name in model.scheduled()}, "I1"
+
+
+def _check_conversation(model: Model, snapshot: Snapshot, conversation: str) -> None:
+    live, listed = model.live(conversation), snapshot.lists[conversation]
+    queued = [name for name in listed if model.messages[name].state == "queued"]
+    assert queued == live, f"I4: {conversation} lists {queued}, not {live}"
+    places, flight = snapshot.places(conversation), model.leases.get(conversation)
+    if flight is not None:
+        assert places == ["leases"], f"I6: {conversation} is leased and stands in {places}"
+        assert snapshot.claims[conversation] == flight.claim.token.decode(), "I6: the current token"
+        assert listed[: len(flight.names)] == flight.names, "I4: a claimed batch is the head of its list"
+    elif live:
+        assert places in (["ready"], ["delayed"]), f"I5, I9: {conversation} stands in {places}"
+    else:
+        assert (places, listed) == ([], []), f"I10: {conversation} is empty and stands in {places}"
+    assert (conversation in snapshot.claims) == (conversation in model.leases), "I9: the lease is gone"
+
+
+def _check_duplicates(model: Model) -> None:
+    doubts: defaultdict[str, int] = defaultdict(int)
+    for flight in model.flights:
+        for name in flight.names:
+            doubts[name] += flight.doubtful
+    for name, copies in Counter(model.log).items():
+        assert copies <= 1 + doubts[name], f"I7: {copies} copies of {name}, {doubts[name]} unknown outcomes"
+
+
+def _check_counters(model: Model, snapshot: Snapshot) -> None:
+    states = Counter(message.state for message in model.messages.values())
+    names = ("accepted", "delivered", "dead", "cancelled", "replayed", "purged", "settled_stale")
+    expected = {
+        **{name: model.counters[name] for name in names},
+        "depth": states["queued"] + states["scheduled"],
+        **{f"pushes_{outcome.name.lower()}": model.pushes[outcome] for outcome in Outcome},
+    }
+    assert {name: snapshot.counters.get(name, 0) for name in expected} == expected, "I12"
+
+
+def _check_keys(model: Model, snapshot: Snapshot) -> None:
+    for key in snapshot.keys:
+        _, _, name = key.partition("}:")
+        kind, _, rest = name.partition(":")
+        known = {
+            "": key == "pushlane:1:bell",
+            "message": rest in model.messages,
+            "conversation": bool(model.live(rest)),
+            "turn": True,
+        }
+        assert known.get(kind, kind in _STANDING), f"I10: {key} is left over"

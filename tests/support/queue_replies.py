@@ -1,0 +1,34 @@
+"""What the queue's scripts answer, as the driver gives it to a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pushlane_worker.store import Claim
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What ``enqueue`` said of one message."""
+
+    sequence: int
+    state: str
+    duplicate: bool
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's reply; ``ran`` is False when another swept just now."""
+
+    ran: bool
+    more: bool = False
+    expired: tuple[Claim, ...] = ()
+
+
+def texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
+    """A hash as text."""
+    return {name.decode(): value.decode() for name, value in raw.items()}

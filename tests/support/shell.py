@@ -1,0 +1,29 @@
+"""What the tests of the commands do again and again with ``pushlane``."""
+
+import json
+from typing import Any
+
+from support.channels import push
+from support.command import pushlane
+
+from pushlane_worker.outcome import Outcome
+
+
+def send(url: str, room: str, text: str = "hello", *options: str) -> dict[str, Any]:
+    """The receipt of one text."""
+    receipt: dict[str, Any] = json.loads(
+        pushlane("send", "support", "--room", room, text, "--json", *options, redis_url=url).ok()
+    )
+    return receipt
+
+
+def dead_letter(url: str, room: str, text: str) -> str:
+    """The id of a message that was sent and refused."""
+    message_id: str = send(url, room, text, "--sender-eid", "agent")["message_id"]
+    push(url, Outcome.REJECTED, dead="1", reason="r")
+    return message_id
+
+
+def show(url: str, *command: str, settings: dict[str, str] | None = None) -> Any:  # noqa: ANN401 - any JSON
+    """The document that a command prints with --json."""
+    return json.loads(pushlane(*command, "--json", redis_url=url, settings=settings).ok())

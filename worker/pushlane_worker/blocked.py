@@ -1,0 +1,92 @@
+"""Blocked conversations: their head is in trouble, and what came after it waits behind it.
+
+``lua/lib_settle.lua`` lists one when a push of its head fails and takes it out when one arrives. How it stands now is
+where the conversation is: ``in_flight`` (a push of it is), ``delayed`` (until its next try), ``unreadable`` (its head
+is of a newer version's layout; looked at again at the next try) or ``ready`` (tried as soon as the channel may push).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pushlane.keys import channel_prefix
+from pushlane.message import check_channel_name
+from pushlane.record import HEADER_BYTES, from_ms, read_header
+
+PAGE = 200
+"""Conversations in two round trips."""
+_READABLE = b"1"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A conversation that can not move. ``message_id`` is its head's; ``behind`` counts the messages after it.
+
+    ``attempts`` is None for a head that is unreadable, ``next_try`` when no time brings it.
+    """
+
+    channel: str
+    conversation: str
+    since: datetime | None
+    why: str
+    state: str
+    next_try: datetime | None
+    message_id: str | None
+    attempts: int | None
+    behind: int
+
+
+def read_blocked(client: Any, channel: str, limit: int) -> Iterator[Blocked]:  # noqa: ANN401 - see inspection.connect
+    """At most ``limit`` of them, the longest blocked first; each costs the same, however much waits behind it."""
+    prefix = channel_prefix(check_channel_name(channel))
+    for start in range(0, limit, PAGE):
+        stop = min(start + PAGE, limit)
+        listed = client.zrange(f"{prefix}blocked", start, stop - 1, withscores=True)
+        if listed:
+            yield from _page(client, channel, listed)
+        if len(listed) < stop - start:
+            return
+
+
+def _page(client: Any, channel: str, listed: Sequence[tuple[bytes, float]]) -> Iterator[Blocked]:  # noqa: ANN401 - as above
+    prefix = channel_prefix(channel)
+    names = [name for name, _ in listed]
+    with client.pipeline(transaction=False) as batch:
+        batch.hmget(f"{prefix}blocked_by", names)
+        for place in ("leases", "unreadable", "delayed"):
+            batch.zmscore(f"{prefix}{place}", names)
+        for name in names:
+            batch.lindex(_list(prefix, name), 0).llen(_list(prefix, name))
+        reasons, leases, unreadable, delayed, *lists = batch.execute()
+        ids, lengths = lists[::2], lists[1::2]
+        for message_id in ids:
+            batch.getrange(f"{prefix}message:{(message_id or b'').decode()}", 0, HEADER_BYTES - 1)
+        heads = batch.execute()
+    for i, (name, since) in enumerate(listed):
+        state, next_try = _state(leases[i], unreadable[i], delayed[i])
+        yield Blocked(
+            channel=channel,
+            conversation=name.decode(),
+            since=from_ms(int(since)),
+            why=(reasons[i] or b"").decode(errors="replace"),
+            state=state,
+            next_try=next_try,
+            message_id=None if ids[i] is None else ids[i].decode(),
+            attempts=read_header(heads[i]).attempts if heads[i].startswith(_READABLE) else None,
+            behind=max(lengths[i] - 1, 0),
+        )
+
+
+def _list(prefix: str, conversation: bytes) -> bytes:
+    return f"{prefix}conversation:".encode() + conversation
+
+
+def _state(leased: float | None, unreadable: float | None, delayed: float | None) -> tuple[str, datetime | None]:
+    if leased is not None:
+        return "in_flight", None
+    if unreadable is not None:
+        return "unreadable", from_ms(int(unreadable))
+    if delayed is not None:
+        return "delayed", from_ms(int(delayed))
+    return "ready", None

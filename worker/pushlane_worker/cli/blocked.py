@@ -1,0 +1,141 @@
+"""``pushlane blocked``: conversations that can not move, and the way past what blocks one."""
+
+import heapq
+from collections.abc import Iterator
+from itertools import islice
+
+import click
+
+from pushlane.errors import UnknownChannel
+from pushlane.message import check_channel_name
+from pushlane_worker.blocked import Blocked
+from pushlane_worker.cli import queue
+from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.printing import as_fields, print_json
+from pushlane_worker.cli.selection import UTF8
+from pushlane_worker.cli.terminal import counted, fit, moment
+from pushlane_worker.inspection import Gate, Inspector
+from pushlane_worker.operation import Operator
+
+_NOT_SKIPPED = {
+    "in_flight": "a push of its head is in flight; ask again when that has ended",
+    "unreadable": "its head was written by a newer version: update the workers and this command",
+    "not_blocked": "it is not blocked (any more); `pushlane blocked` lists those that are",
+}
+_NEXT = {
+    "in_flight": "being pushed now",
+    "ready": "tried as soon as the channel may push",
+}
+
+
+class ListByDefault(click.Group):
+    """A group whose first word is a command of it, or else the first argument of ``list``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments with the command in front."""
+        if not args or args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("blocked", cls=ListByDefault)
+def command() -> None:
+    """List conversations that can not move, and skip what blocks one.
+
+    `pushlane blocked [CHANNEL]... [--limit N] [--json]` is `pushlane blocked list …`: for a channel that is called like
+    a command, write `list`.
+    """
+
+
+@command.command("list")
+@click.argument("names", nargs=-1, metavar="[CHANNEL]...")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, longest blocked first.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def list_(names: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """List the blocked conversations of the named channels, or of all, the longest blocked first.
+
+    Before them a line for each channel whose gate keeps everything waiting.
+    """
+    configured = queue.configured(names)
+    with queue.inspector() as inspector:
+        channels = _registered(inspector, configured, named=bool(names))
+        gates = {name: gate for name in channels if _is_closed(gate := inspector.gate(name))}
+        total = sum(inspector.count_blocked(name) for name in channels)
+        each = (inspector.blocked(name, limit) for name in channels)
+        found = list(islice(heapq.merge(*each, key=_since), limit))
+    if as_json:
+        closed = [{"channel": name} | as_fields(gate) for name, gate in gates.items()]
+        print_json({"gates": closed, "blocked": [as_fields(one) for one in found], "total": total})
+    else:
+        _print(gates, found, total)
+
+
+@command.command("skip")
+@click.argument("channel")
+@click.argument("conversation", type=UTF8)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def skip(channel: str, conversation: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Send the message that blocks CONVERSATION to the dead letters, so that those behind it move on.
+
+    Exit 1 when it could not be skipped.
+    """
+    with Operator(queue.redis_url()) as operator:
+        skipped = operator.skip(channel, conversation)
+    if skipped.result in _NOT_SKIPPED:
+        raise Failed(
+            f"conversation {conversation!r} of channel {channel!r} is not skipped ({skipped.result}):"
+            f" {_NOT_SKIPPED[skipped.result]}"
+        )
+    if as_json:
+        print_json({"channel": channel, "conversation": conversation} | as_fields(skipped))
+    else:
+        click.echo(f"message {skipped.message_id} is a dead letter now (exhausted); what waited behind it moves on")
+
+
+def _registered(inspector: Inspector, configured: tuple[str, ...], *, named: bool) -> list[str]:
+    """The channels to look at. One that was named has to be registered; one of the settings need not be yet."""
+    registered = inspector.channels()
+    known = [name for name in dict.fromkeys(configured) if inspector.limits(name) is not None]
+    if named:
+        for name in configured:
+            if name not in known:
+                raise UnknownChannel(check_channel_name(name))
+        return known
+    return sorted({*known, *registered})
+
+
+def _is_closed(gate: Gate) -> bool:
+    return gate.paused_since is not None or gate.state != "open"
+
+
+def _since(one: Blocked) -> float:
+    return one.since.timestamp() if one.since else 0.0
+
+
+def _print(gates: dict[str, Gate], found: list[Blocked], total: int) -> None:
+    for name, gate in gates.items():
+        for why in _why_closed(gate):
+            click.echo(fit(f"{name}: all wait: {why}"))
+    for one in found:
+        _print_one(one)
+    if not found:
+        click.echo("no conversation is blocked")
+    elif total > len(found):
+        click.echo(f"… and {total - len(found):,} more: see --limit")
+
+
+def _why_closed(gate: Gate) -> Iterator[str]:
+    if gate.paused_since is not None:
+        yield f"paused since {moment(gate.paused_since)}"
+    if gate.state != "open":
+        until = f" until {moment(gate.until)}" if gate.until else ""
+        yield f"{gate.state} since {moment(gate.changed)} ({gate.reason}){until}"
+
+
+def _print_one(one: Blocked) -> None:
+    next_try = _NEXT.get(one.state) or f"next {'look' if one.state == 'unreadable' else 'try'} {moment(one.next_try)}"
+    attempts = "" if one.attempts is None else f", {counted(one.attempts, 'attempt')}"
+    click.echo(fit(f"{one.channel}  {one.conversation}"))
+    click.echo(fit(f"  since {moment(one.since)}, {next_try}, {one.behind:,} behind it"))
+    click.echo(fit(f"  message {one.message_id or '-'}{attempts}"))
+    click.echo(fit(f"  {one.why or '-'}"))

@@ -1,0 +1,193 @@
+"""Dead letters as they are read, a page at a time and around what they say, which can be 64 KiB each.
+
+There may be millions of them. ``pages`` walks all with ZSCAN, so that its memory is a page however many there are, and
+neither repeats nor misses one that stays a dead letter while nothing else changes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pushlane.keys import channel_prefix
+from pushlane.message import MAX_ID_BYTES, check_channel_name
+from pushlane.record import HEADER_BYTES, from_ms, read_content, read_header
+
+PAGE = 200
+"""Dead letters a round trip where they are read with their details."""
+SCAN = 1000
+"""Dead letters a round trip where only their heads are read: 0.4 MB at the most."""
+_DEAD = b"1x"
+"""How the record of a dead letter begins that this version can read."""
+_CONTENT_SIZES = slice(134, 147)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that will not be tried again, without what it says. ``sequence`` is its acceptance number."""
+
+    message_id: str
+    conversation: str
+    reason: str | None
+    detail: str
+    attempts: int
+    maybe_delivered: bool
+    sequence: int
+    accepted_at: datetime | None
+    final_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a dead letter says, as its record keeps it; ``kind`` is its channel's."""
+
+    kind: str
+    conversation: str
+    address: bytes
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters are meant: those of these ids, or all of this conversation and this reason (None: any)."""
+
+    ids: tuple[str, ...] = ()
+    conversation: str | None = None
+    reason: str | None = None
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Whether a letter, of these ids if there are any, is meant."""
+        return self.conversation in {None, letter.conversation} and self.reason in {None, letter.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a round trip found: how many were looked at, and those that were meant, without their details."""
+
+    looked_at: int
+    letters: Sequence[DeadLetter]
+
+
+class DeadLetters:
+    """Those of one channel, on somebody else's client.
+
+    Raises:
+        InvalidMessage: The name can not be a channel's.
+    """
+
+    def __init__(self, client: Any, channel: str) -> None:  # noqa: ANN401 - see Inspector
+        self._redis = client
+        self._prefix = channel_prefix(check_channel_name(channel))
+
+    def latest(self, limit: int) -> Iterator[DeadLetter]:
+        """At most so many, the latest first."""
+        for start in range(0, limit, PAGE):
+            stop = min(start + PAGE, limit)
+            ids = _texts(self._redis.zrevrange(f"{self._prefix}dead", start, stop - 1))
+            yield from self.read(ids)
+            if len(ids) < stop - start:
+                return
+
+    def payload(self, message_id: str) -> tuple[DeadLetter, Payload] | None:
+        """A dead letter with what it says; None when there is no such dead letter (any more)."""
+        with self._redis.pipeline(transaction=True) as batch:
+            batch.hget(f"{self._prefix}channel", "kind").zscore(f"{self._prefix}dead", message_id)
+            kind, score, record = batch.get(f"{self._prefix}message:{message_id}").execute()
+        if kind is None or score is None or record is None or not record.startswith(_DEAD):
+            return None
+        conversation, address, body, detail = read_content(record)
+        return _letter(message_id, record, detail), Payload(kind.decode(), conversation, address, body)
+
+    def absent(self, ids: Sequence[str]) -> list[str]:
+        """Which of these ids belong to no dead letter."""
+        return [one for page in self._named(ids) for one, score in page if score is None]
+
+    def count(self, selection: Selection) -> int:
+        """How many ``pages`` looks at."""
+        return len(selection.ids) or int(self._redis.zcard(f"{self._prefix}dead"))
+
+    def newest(self) -> float:
+        """When the last of them died, in ms."""
+        found = self._redis.zrevrange(f"{self._prefix}dead", 0, 0, withscores=True)
+        return float(found[0][1]) if found else 0.0
+
+    def pages(self, selection: Selection, newest: float) -> Iterator[Page]:
+        """The dead letters that are meant, but for those that died after ``newest``; in no order."""
+        for pairs in self._named(selection.ids) if selection.ids else self._scanned():
+            ids = [message_id for message_id, score in pairs if score is not None and score <= newest]
+            letters = (_letter(one, head, "") for one, head in self._heads(ids) if head.startswith(_DEAD))
+            yield Page(len(pairs), [letter for letter in letters if selection.takes(letter)])
+
+    def read(self, ids: Sequence[str]) -> Iterator[DeadLetter]:
+        """These with their details, without those that have gone meanwhile; a page at the most."""
+        heads = self._heads(ids)
+        tails = self._ranges((one, _content_end(head), -1) for one, head in heads)
+        for (message_id, head), tail in zip(heads, tails, strict=True):
+            if head.startswith(_DEAD):
+                yield _letter(message_id, head, tail.decode(errors="replace"))
+            elif head and not head.startswith(_DEAD[:1]):
+                yield _unreadable(message_id)
+
+    def _named(self, ids: Sequence[str]) -> Iterator[list[tuple[str, float | None]]]:
+        """The ids with when they died, None for one that is not dead."""
+        for start in range(0, len(ids), PAGE):
+            page = list(ids[start : start + PAGE])
+            yield list(zip(page, self._redis.zmscore(f"{self._prefix}dead", page), strict=True))
+
+    def _scanned(self) -> Iterator[list[tuple[str, float | None]]]:
+        cursor = 0
+        while True:
+            cursor, pairs = self._redis.zscan(f"{self._prefix}dead", cursor, count=SCAN)
+            yield [(message_id.decode(), score) for message_id, score in pairs]
+            if not int(cursor):
+                return
+
+    def _heads(self, ids: Sequence[str]) -> list[tuple[str, bytes]]:
+        heads = self._ranges((one, 0, HEADER_BYTES + MAX_ID_BYTES - 1) for one in ids)
+        return list(zip(ids, heads, strict=True))
+
+    def _ranges(self, ranges: Iterable[tuple[str, int, int]]) -> list[bytes]:
+        with self._redis.pipeline(transaction=False) as batch:
+            for message_id, start, end in ranges:
+                batch.getrange(f"{self._prefix}message:{message_id}", start, end)
+            return list(batch.execute())
+
+
+def _texts(ids: Iterable[bytes]) -> list[str]:
+    return [one.decode() for one in ids]
+
+
+def _content_end(head: bytes) -> int:
+    if not head.startswith(_DEAD):
+        return 0
+    sizes = head[_CONTENT_SIZES]
+    return HEADER_BYTES + int(sizes[:3]) + int(sizes[3:7]) + int(sizes[7:])
+
+
+def _unreadable(message_id: str) -> DeadLetter:
+    return DeadLetter(
+        message_id=message_id,
+        conversation="",
+        reason=None,
+        detail="its record is in a layout that this version does not know",
+        attempts=0,
+        maybe_delivered=False,
+        sequence=0,
+        accepted_at=None,
+        final_at=None,
+    )
+
+
+def _letter(message_id: str, record: bytes, detail: str) -> DeadLetter:
+    header = read_header(record)
+    return DeadLetter(
+        message_id=message_id,
+        conversation=record[HEADER_BYTES : HEADER_BYTES + int(record[134:137])].decode(),
+        reason=header.reason,
+        detail=detail,
+        attempts=header.attempts,
+        maybe_delivered=header.maybe_delivered,
+        sequence=header.sequence,
+        accepted_at=from_ms(header.accepted_ms),
+        final_at=from_ms(header.final_ms),
+    )
