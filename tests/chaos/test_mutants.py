@@ -208,7 +208,7 @@ MUTANTS = (
     ),
     Mutant(
         "the cap holds nobody",
-        "math.min(free, room, gate.cap - count_pushing(prefix, channel, now))",
+        "math.min(free, room, gate_cap(gate, channel) - count_pushing(prefix, channel, now))",
         "math.min(free, room)",
         test_turn.test_all_drains_together_claim_no_more_than_the_gates_cap,
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from support.queue import Queue, settle
-from support.stack import Stack, channel_settings, fake_api
+from support.stack import FakeApi, Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
@@ -119,3 +119,73 @@ def test_a_cancelled_message_never_reaches_the_api(redis_url: str, producer: Pro
             assert stack.api.texts("r") == ["first", "third"]
         finally:
             stack.close()
+
+
+def test_a_message_of_a_cut_push_is_cancelled_with_a_warning_and_its_followers_move_on(
+    redis_url: str, redis: Redis, producer: Producer, tmp_path: Path
+) -> None:
+    """With a real worker: the API has it, so it is `maybe_delivered`; it is not pushed again, those behind it are."""
+    with fake_api(cut={"times": 1, "accept": True}) as api:
+        stack = Stack(redis_url, api, tmp_path, channel_settings(api.url, backoff_base_s=3600, backoff_cap_s=3600))
+        try:
+            stack.worker("-c", "1").ready()
+            first = producer.send("support", RoomMessage("r", "first"))
+            wait_until(lambda: redis.zcard("pushlane:1:{support}:delayed") == 1, "it to back off")
+            producer.send("support", RoomMessage("r", "second"))
+            assert producer.cancel("support", first.message_id) == "maybe_delivered"
+            redis.zadd("pushlane:1:{support}:delayed", {"r": 1})  # the backoff is over
+            stack.wait_for(2)
+            wait_until(lambda: stack.depth() == 0, "it to be settled")
+            assert api.texts("r") == ["first", "second"]
+            status = producer.status("support", first.message_id)
+            assert status is not None
+            assert (status.state, status.maybe_delivered) == ("cancelled", True)
+        finally:
+            stack.close()
+
+
+def test_a_scheduled_message_that_is_cancelled_never_joins(
+    redis_url: str, producer: Producer, api: FakeApi, tmp_path: Path
+) -> None:
+    """With a real worker: one that is due after it arrives, it does not."""
+    stack = Stack(redis_url, api, tmp_path, channel_settings(api.url))
+    try:
+        stack.worker("-c", "1").ready()
+        first = producer.send("support", RoomMessage("r", "first"), not_before=0.5)
+        producer.send("support", RoomMessage("r", "second"), not_before=0.6)
+        assert producer.cancel("support", first.message_id) == "cancelled"
+        stack.wait_for(1)
+        assert api.texts("r") == ["second"]
+    finally:
+        stack.close()
+
+
+def test_under_load_each_answer_is_true(redis_url: str, producer: Producer, tmp_path: Path) -> None:
+    """While a worker pushes them: `cancelled` never arrives; what was in flight or final does, once; order is kept."""
+    texts = [f"hello #{n + 1}" for n in range(30)]
+    with fake_api(latency_s=0.1) as api:
+        stack = Stack(redis_url, api, tmp_path, channel_settings(api.url))
+        try:
+            stack.worker("-c", "1").ready()
+            sent = producer.send_many("support", [RoomMessage(f"r{n}", text) for text in texts for n in range(100)])
+            stack.wait_for(10)
+            answers = {one.message_id: producer.cancel("support", one.message_id) for one in sent[::2]}
+            wait_until(lambda: stack.depth() == 0, "everything to be settled", 30)
+            arrived = {room: api.texts(room) for room in api.rooms()}
+        finally:
+            stack.close()
+    assert set(answers.values()) == {"cancelled", "in_flight", "already_final"}
+    expected: dict[str, list[str]] = {}
+    for number, receipt in enumerate(sent):
+        if answers.get(receipt.message_id) != "cancelled":
+            expected.setdefault(receipt.conversation, []).append(texts[number // 100])
+    assert arrived == expected
+
+
+def test_a_message_of_a_newer_layout_is_left_alone(queue: Queue, redis: Redis) -> None:
+    """During a rolling upgrade an older producer can not judge it."""
+    queue.enqueue("a", "a1")
+    redis.setrange(f"{queue.prefix}message:a1", 0, "2")
+    before = queue.record("a1")
+    assert queue.cancel("a1") == "not_found"
+    assert queue.record("a1") == before

@@ -162,7 +162,7 @@ class Queue:
 
     def send(self, arguments: Sequence[_Argument]) -> Turn:
         """A turn as it went over the wire."""
-        wait_ms, settled, claims, now, why = self._call("turn", *arguments)
+        wait_ms, settled, claims, now, why, _ = self._call("turn", *arguments)
         assert now == self.now
         claimed = tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims)
         return Turn(wait_ms, why.decode(), tuple(settled), claimed)

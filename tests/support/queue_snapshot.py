@@ -76,6 +76,8 @@ class Snapshot:
             if 0 < wait <= max(self._number("retry_after_cap_ms"), LONGEST_THROTTLE_MS):
                 return 0
             cap = CAP_AT_START
+        if failures := int(self.gate.get("failures", 0)):
+            cap = min(cap, max(self._number("breaker_after") - failures, 1))
         pushing = sum(until > self.now + self._number("lease_rest_ms") for until in self.leases.values())
         return cap - pushing
 

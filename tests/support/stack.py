@@ -22,7 +22,7 @@ from pushlane_worker.fake_api.control import Control
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pushlane import Producer, Receipt
     from pushlane_worker.fake_api.reports import Summary
@@ -76,10 +76,12 @@ class Worker:
 
     process: subprocess.Popen[bytes]
     log: Path
+    registered: Callable[[], bool]
 
     def ready(self) -> Self:
         """Waits until it consumes."""
         wait_until(lambda: " ready." in self.log.read_text() or self._died(), "the worker to be ready", START_S)
+        wait_until(self.registered, "its channels to be registered")
         return self
 
     def kill_group(self, number: signal.Signals) -> None:
@@ -123,9 +125,10 @@ class Stack:
         log = self.folder / f"worker{number}.log"
         words = [installed("celery"), "-A", "pushlane_worker", "worker", "--without-gossip", "--without-mingle"]
         words += ["-n", f"worker{number}@test", "-l", "INFO", *arguments]
-        return Worker(
-            self._exit.enter_context(running(words, env=self.environment, cwd=self.folder, log=log, patient=False)), log
+        process = self._exit.enter_context(
+            running(words, env=self.environment, cwd=self.folder, log=log, patient=False)
         )
+        return Worker(process, log, self._registered)
 
     def close(self) -> None:
         """Kills the workers."""
@@ -149,6 +152,11 @@ class Stack:
     def wait_for_state(self, producer: Producer, receipt: Receipt, state: str) -> None:
         """Waits until the message is in this state."""
         wait_until(lambda: self.state(producer, receipt) == state, f"the message to be {state}")
+
+    def _registered(self) -> bool:
+        names = {name.split("__")[1].lower() for name in self.settings if name.startswith("PUSHLANE_CHANNELS__")}
+        with Redis.from_url(self.redis_url) as client:
+            return all(client.exists(f"{channel_prefix(name)}channel") for name in names)
 
     def depth(self, channel: str = "support") -> int:
         """How many messages wait or are in flight."""

@@ -66,6 +66,10 @@ class FakePushers:
 
     jobs: list[Job] = field(default_factory=list)
 
+    def told(self, _asked: float, *, closed: bool) -> None:
+        """Hears of the gate, which these answers never close."""
+        assert not closed
+
     def submit(self, job: Job) -> None:
         """Takes a job."""
         self.jobs.append(job)

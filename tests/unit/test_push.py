@@ -105,6 +105,7 @@ async def push(pushers: Pushers, *, lease_s: float = 30.0, early_ms: int = 0) ->
     done: asyncio.Queue[Settlement] = asyncio.Queue()
     deadline = time.monotonic() + lease_s
     claim = Claim(ROOM, b"d:0:0", early_ms > 0, early_ms, [b"m"], [RECORD], claimed_ms=0, deadline=deadline)
+    pushers.told(time.monotonic(), closed=False)
     pushers.submit(Job(claim, done.put_nowait))
     async with asyncio.timeout(5):
         settlement = await done.get()

@@ -39,8 +39,8 @@ def written(conversation: bytes, address: bytes, body: bytes, now: int = NOW) ->
     redis = FakeRedis()
     redis.hset(f"{PREFIX}channel", mapping=dict(channel_record().items()))
     options = ("", "", "")
-    reply = redis.eval(ENQUEUE, 2, PREFIX, BELL, now, "cinnox", "id", conversation, address, body, FINGERPRINT, *options)
-        ENQUEUE, 2, PREFIX, BELL, now, "cinnox", "id", conversation, address, body, FINGERPRINT, "", "", ""
+    reply = redis.eval(
+        ENQUEUE, 2, PREFIX, BELL, now, "cinnox", "id", conversation, address, body, FINGERPRINT, *options
     )
     assert reply == [0, 1, b"q", 0]
     record = redis.get(f"{PREFIX}message:id")

@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.processes import environment
 
-from pushlane.callback.spool import MAX_PENDING_BYTES, Spool, SpoolFull, _File, _Files
+from pushlane.callback.spool import MAX_PENDING_BYTES, Spool, SpoolFull
+from pushlane.callback.spool_files import File, Files
 
 HEAD = 8
 
@@ -281,8 +282,8 @@ async def test_a_file_that_its_adopter_deletes_before_we_lock_it_is_not_ours(
 
     with monkeypatch.context() as patch:
         patch.setattr(fcntl, "flock", too_late)
-        assert _File.take(file) is None
-    assert _File.take(file) is None, "gone before it is opened"
+        assert File.take(file) is None
+    assert File.take(file) is None, "gone before it is opened"
 
 
 @pytest.mark.parametrize("finished", [False, True])
@@ -906,7 +907,7 @@ class Life:
 
     def live(self, directory: Path) -> None:
         """Every operation at least once: truncation, retirement, adoption, deletion, setting aside."""
-        files = _Files(directory, 10 * FRAME)
+        files = Files(directory, 10 * FRAME)
         self._append(files, 0, 4)
         self._feed(files, 9)  # the adopted files, and our own, which is truncated
         self._append(files, 4, 8)
@@ -919,13 +920,13 @@ class Life:
         self._append(files, 17, 1)
         files.close()
 
-    def _append(self, files: _Files, first: int, count: int) -> None:
+    def _append(self, files: Files, first: int, count: int) -> None:
         payloads = numbered(*range(first, first + count))
         self.asked += payloads
         assert all(files.append(payloads))
         self.kept.update(payloads)
 
-    def _feed(self, files: _Files, most: int) -> None:
+    def _feed(self, files: Files, most: int) -> None:
         payloads = files.read(most)
         self.maybe_confirmed.update(payloads)
         files.confirm(len(payloads))
@@ -1062,7 +1063,7 @@ def test_small_files_and_deaths_lose_nothing_and_repeat_only_what_was_fed(steps:
     """Files are retired and read again after a death: what comes back is an unbroken end of what was kept."""
     with tempfile.TemporaryDirectory() as name, mock.patch("os.fsync"):
         directory = Path(name)
-        files = _Files(directory, 8 * FRAME)
+        files = Files(directory, 8 * FRAME)
         kept: list[bytes] = []
         confirmed = 0
         for step, number in [*steps, ("die", 1)]:
@@ -1080,7 +1081,7 @@ def test_small_files_and_deaths_lose_nothing_and_repeat_only_what_was_fed(steps:
                 case "die":
                     for file in files._all:
                         os.close(file.fd)
-                    files = _Files(directory, 8 * FRAME)
+                    files = Files(directory, 8 * FRAME)
                     again = files.read(1000)
                     assert again == kept[len(kept) - len(again) :]
                     assert len(again) >= len(kept) - confirmed

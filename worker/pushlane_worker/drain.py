@@ -30,6 +30,9 @@ LINGER_S = 0.25
 """How long a drain with pushes in flight stays when there is nothing to claim: a hanging push shall not hold the
 process for a whole slice, and a usual answer takes less."""
 
+RESTS_S = 0.1
+"""A drain that has claimed and settled nothing for so long needs no task: its process is free for another channel's."""
+
 Ended = Literal["empty", "slice", "rate", "gate", "shutdown"]
 
 
@@ -93,6 +96,7 @@ class Drain:
     places: Places
     slice_s: float
     report: Report
+    _moved: float = field(default_factory=time.monotonic)
     _busy: int = 0
     _finished: list[Settlement] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -132,11 +136,17 @@ class Drain:
             await self._turn(ONLY_SETTLE)
 
     @property
+    def rests(self) -> bool:
+        """Whether it only waits: for the gate, for the rate, for an answer, or for Redis."""
+        return time.monotonic() - self._moved >= RESTS_S
+
+    @property
     def settled(self) -> bool:
         """Whether nothing is left to settle."""
         return not self._busy and not self._finished
 
     async def _turn(self, free: int) -> Turn:
+        asked = time.monotonic()
         finished, self._finished = self._finished, []
         try:
             turn = await self.turns.take(free, self._busy, finished)
@@ -146,8 +156,11 @@ class Drain:
         for settlement, current in zip(finished, turn.settled, strict=True):
             self.report.add(settlement, current=current)
         self.report.next_ms = turn.wait_ms
+        if turn.claims or finished:
+            self._moved = time.monotonic()
         self._busy += len(turn.claims)
         self.places.take(self.turns.channel, len(turn.claims))
+        self.pushers.told(asked, closed=turn.closed)
         for claim in turn.claims:
             self.pushers.submit(Job(claim, self._done))
         return turn

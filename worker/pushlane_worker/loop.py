@@ -1,7 +1,8 @@
 """The loop thread: one asyncio loop a pool process, which outlives the Celery tasks that feed it.
 
-A task waits here for its drain's claiming phase alone. Pushes still in flight then are settled by the loop, and the
-report is told once more when they are; so a push that hangs delays no other task of the process.
+A task waits here for its drain's claiming phase, and only for as long as that gets on. A drain that waits, for the
+gate, the rate or an answer, goes on in the loop without its task, and so do pushes that are in flight when the phase
+ends; its report is told when they are settled. So a channel that can do nothing delays no other task of the process.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 import uvloop
 
 from pushlane.errors import SettingsError
-from pushlane_worker.drain import Drain, Report
+from pushlane_worker.drain import RESTS_S, Drain, Report
 from pushlane_worker.http import AiohttpTransport, PushClient
 from pushlane_worker.line import channel_records, make_line
 from pushlane_worker.places import Places
@@ -24,9 +25,6 @@ from pushlane_worker.telemetry import logger
 
 SETTLE_S = 5.0
 """What settling may take beyond the last push's deadline when the process ends."""
-
-TURN_S = 5.0
-"""How long a task waits beyond its slice for Redis to answer a turn."""
 
 Late = Callable[[Report], None]
 
@@ -57,11 +55,8 @@ class LoopThread:
         self._thread = threading.Thread(target=self._run, name="pushlane-loop", daemon=True)
         self._thread.start()
 
-    def drain(self, channel: str, late: Late) -> Report:
-        """Runs one drain's claiming phase and returns its report so far.
-
-        While Redis does not answer, that phase can not end; then this returns ``TURN_S`` after the slice, and the drain
-        goes on without its task.
+    def drain(self, channel: str, late: Late) -> Report | None:
+        """Runs one drain's claiming phase and returns its report so far; None when the drain goes on without its task.
 
         Args:
             channel: The channel's name.
@@ -74,13 +69,7 @@ class LoopThread:
             raise SettingsError(
                 f"PUSHLANE_CHANNELS__{channel.upper()}", "is not set in this worker, which got its drain"
             )
-        report = Report(channel)
-        future = asyncio.run_coroutine_threadsafe(self._drain(report, late), self._loop)
-        try:
-            future.result(self.settings.slice_s + TURN_S)
-        except TimeoutError:
-            report.ended = "slice"
-        return report
+        return asyncio.run_coroutine_threadsafe(self._drain(Report(channel), late), self._loop).result()
 
     def stop_claiming(self) -> None:
         """Ends the claiming of all drains now and gives back what was not sent. Safe in a signal handler."""
@@ -114,7 +103,7 @@ class LoopThread:
         await self._client.aclose()
         await self._store.aclose()
 
-    async def _drain(self, report: Report, late: Late) -> None:
+    async def _drain(self, report: Report, late: Late) -> Report | None:
         drain = Drain(
             turns=Turns(self._store, report.channel, self.settings.lease_s),
             pushers=self._pushers_of(report.channel),
@@ -122,19 +111,23 @@ class LoopThread:
             slice_s=self.settings.slice_s,
             report=report,
         )
-        over = self._loop.time() + self.settings.slice_s + TURN_S
         self._drains.add(drain)
         self._idle.clear()
-        try:
-            await drain.claim()
-        finally:
-            if drain.settled and self._loop.time() < over:
-                self._forget(drain)
-            else:
-                self._loop.create_task(self._settle(drain, late))
+        claiming = self._loop.create_task(drain.claim())
+        while not claiming.done() and not drain.rests:
+            await asyncio.wait({claiming}, timeout=RESTS_S / 2)
+        if claiming.done() and drain.settled:
+            self._forget(drain)
+        else:
+            self._loop.create_task(self._finish(drain, claiming, late))
+        if not claiming.done():
+            return None
+        claiming.result()
+        return report
 
-    async def _settle(self, drain: Drain, late: Late) -> None:
+    async def _finish(self, drain: Drain, claiming: asyncio.Task[None], late: Late) -> None:
         try:
+            await claiming
             await drain.settle()
         except Exception:  # noqa: BLE001 # its leases run out, and are settled as unknown
             logger().exception("drain.unsettled", channel=drain.report.channel)

@@ -20,6 +20,9 @@ from pushlane_worker.retry import History, next_step
 from pushlane_worker.store import Claim, Settlement
 from pushlane_worker.telemetry import logger
 
+FRESH_S = 0.05
+"""So long what a turn said of the gate is taken for true. A push that ends brings the next turn within a few ms."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -32,6 +35,9 @@ class Job:
 @dataclass(slots=True, eq=False)
 class Pushers:
     """The standing push coroutines of one channel in one process.
+
+    Jobs wait where all coroutines are busy. Meanwhile the gate may close: so a job that waited is pushed only when a
+    turn has just seen the gate open, and no push has failed since.
 
     Args:
         line: The channel.
@@ -46,6 +52,9 @@ class Pushers:
     count: int
     _jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _told: asyncio.Event = field(default_factory=asyncio.Event)
+    _told_at: float = 0.0
+    _trouble_at: float = 0.0
 
     def submit(self, job: Job) -> None:
         """Queues a claim; its ``done`` is called in the loop, once, whatever becomes of the push."""
@@ -60,17 +69,36 @@ class Pushers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def told(self, asked: float, *, closed: bool) -> None:
+        """What a turn that was asked at this monotonic time said of the gate, before its claims are submitted."""
+        if closed:
+            self._give_back("the gate has closed", lambda job: not job.claim.probe)
+        # One that was on its way already can not know of a push that failed since; another turn follows.
+        self._told_at = time.monotonic() if asked > self._trouble_at else 0.0
+        self._told.set()
+
     def give_back(self) -> None:
-        """Gives back unsent what waits in the queue, when the process is about to end."""
-        while not self._jobs.empty():
+        """Gives back unsent what waits, when the process is about to end."""
+        self._give_back("the worker is stopping", lambda _: True)
+
+    def _give_back(self, why: str, goes: Callable[[Job], bool]) -> None:
+        for _ in range(self._jobs.qsize()):
             job = self._jobs.get_nowait()
-            job.done(self._settlement(job.claim, PushResult(Outcome.UNSENT, "the worker is stopping", reached=False)))
+            if goes(job):
+                job.done(self._settlement(job.claim, PushResult(Outcome.UNSENT, why, reached=False)))
+            else:
+                self._jobs.put_nowait(job)
 
     async def _work(self) -> None:
         while True:
+            while not self._jobs.empty() and time.monotonic() - self._told_at > FRESH_S:
+                self._told.clear()
+                await self._told.wait()
             job = await self._jobs.get()
             started = time.monotonic()
             result = await self._push(job.claim, started)
+            if result.outcome not in {Outcome.DELIVERED, Outcome.REJECTED, Outcome.UNSENT}:
+                self._told_at, self._trouble_at = 0.0, time.monotonic()
             # Settled before it is logged: a log that can not be written must not cost a delivery.
             job.done(self._settlement(job.claim, result))
             with contextlib.suppress(Exception):
@@ -113,5 +141,11 @@ class Pushers:
             outcome=result.outcome.name.lower(),
             duration_ms=round(duration_s * 1000, 1),
             **({} if delivered else {"detail": result.detail}),
+            **_cut(result.retry_after_s, self.line.policy.retry_after_cap_s),
             **result.log,
         )
+
+
+def _cut(retry_after_s: float | None, cap_s: float) -> dict[str, float]:
+    """What the API asked for and what it gets, where these differ."""
+    return {} if (retry_after_s or 0) <= cap_s else {"retry_after_s": retry_after_s or 0, "obeyed_s": cap_s}

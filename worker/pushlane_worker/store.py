@@ -97,6 +97,8 @@ class Turn:
     waits_for: Literal["empty", "rate", "gate"]
     settled: Sequence[bool]
     claims: Sequence[Claim]
+    closed: bool = False
+    """Nothing that waits may be pushed now, but a probe."""
 
 
 @dataclass(slots=True)
@@ -220,13 +222,14 @@ class Turns:
             arguments += settlement.arguments()
         reply = await self._insist(arguments)
         self.number += 1
-        wait, settled, claims, now, why = reply
+        wait, settled, claims, now, why, closed = reply
         deadline = started + self.lease_s
         return Turn(
             wait,
             why.decode(),
             [status == 1 for status in settled],
             [_claim(claim[0], claim[1], claim[3:], now, probe=claim[2], deadline=deadline) for claim in claims],
+            closed == 1,
         )
 
     async def _insist(self, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists

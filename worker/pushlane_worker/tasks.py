@@ -69,8 +69,8 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
         if not self._running:
             sys.exit(0)
 
-    def run_drain(self, channel: str, late: Callable[[Report], None]) -> Report:
-        """One drain, with the process marked busy."""
+    def run_drain(self, channel: str, late: Callable[[Report], None]) -> Report | None:
+        """One drain, with the process marked busy; None when it goes on without its task."""
         self._running += 1  # before the loop, which installs the handler
         try:
             return self.loop().drain(channel, late)
@@ -87,6 +87,8 @@ def drain(self: DrainTask, channel: str) -> dict[str, str | int | float]:
     """Drains one channel for a slice. Its result counts pushes and messages; see ``drain.Report``."""
     request = self.request
     report = self.run_drain(channel, partial(_tell_late, self, request.id, request.hostname))
+    if report is None:
+        raise Ignore  # monitors learn its state when it has one
     trouble = _trouble(report)
     if trouble is None:
         return report.as_result()
@@ -109,7 +111,7 @@ def _trouble(report: Report) -> DrainError | None:
 
 
 def _tell_late(task: DrainTask, uuid: str, hostname: str, report: Report) -> None:
-    """The last word of a drain whose task ended with pushes in flight."""
+    """The last word of a drain whose task ended before it."""
     _send_event(task, uuid, hostname, report, _trouble(report))
 
 

@@ -57,6 +57,15 @@ local function gate_wait(gate, channel, now)
   return math.max(wait, 0)
 end
 
+-- How many pushes may be in flight. While they fail, no more than it still takes to break the gate: an outage that strikes
+-- at full speed shall not be met by all places of all workers first.
+local function gate_cap(gate, channel)
+  if gate.failures == 0 then
+    return gate.cap
+  end
+  return math.min(gate.cap, math.max(channel.breaker_after - gate.failures, 1))
+end
+
 -- A throttle that is over leaves the gate open, with the slow start.
 local function open_when_due(gate, channel, now)
   if gate.state == 'throttled' and gate_wait(gate, channel, now) == 0 then

@@ -52,7 +52,7 @@ local function claim_wait(prefix, channel, gate, now)
     return -1, why
   end
   local at_gate = gate_wait(gate, channel, now)
-  if at_gate < 0 or gate.state == 'open' and count_pushing(prefix, channel, now) >= gate.cap then
+  if at_gate < 0 or gate.state == 'open' and count_pushing(prefix, channel, now) >= gate_cap(gate, channel) then
     return -1, 'gate'
   end
   local _, at_rate = rate_room(prefix, channel, now, redis.call('ZCARD', prefix .. 'leases'))

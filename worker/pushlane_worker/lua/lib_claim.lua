@@ -54,7 +54,7 @@ local function claim_budget(prefix, channel, gate, now, free)
   if gate.state == 'broken' then
     return math.min(free, room, 1)
   end
-  return math.min(free, room, gate.cap - count_pushing(prefix, channel, now))
+  return math.min(free, room, gate_cap(gate, channel) - count_pushing(prefix, channel, now))
 end
 
 -- The conversation whose turn it is, and 0. With a broken gate and nothing ready, the one that is due first, and the ms

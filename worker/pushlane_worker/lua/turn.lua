@@ -11,9 +11,10 @@
 -- ARGV[7…] settled  groups of 10: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message; '' for no attempt), reason,
 --                   detail, reached (0 or 1), lost (0 or 1), split (size of the first part, or 0)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
--- Returns {wait, settled, claims, now, why}: ms until something can be claimed (0 now, -1 not before an outcome or an
+-- Returns {wait, settled, claims, now, why, closed}: ms until something can be claimed (0 now, -1 not before an outcome or an
 -- enqueue) and what it waits for ('empty', 'rate', 'gate'); a 1, or a 0 for a stale token, for each settled; each claim
--- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time.
+-- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time; whether the
+-- gate is closed (0 or 1): what was claimed ahead, and is no probe, must not be pushed then.
 -- {-2} when nobody has registered the channel.
 --- use record channel place outcomes gate wake settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
@@ -34,7 +35,7 @@ local function repeated()
   local number, settled, listed = string.match(last or '', '^(%d+)\n(%d*)\n(.*)$')
   -- An older turn was held up on the way, and repeated since on another connection: its claims would be nobody's.
   if number and tonumber(number) > tonumber(turn) then
-    return { 0, {}, {}, now, 'empty' }
+    return { 0, {}, {}, now, 'empty', 0 }
   end
   if number ~= turn then
     return nil
@@ -46,7 +47,7 @@ local function repeated()
   for status in string.gmatch(settled, '%d') do
     statuses[#statuses + 1] = tonumber(status)
   end
-  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations, now), now, 'empty' }
+  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations, now), now, 'empty', 0 }
 end
 
 local function settle_all()
@@ -106,4 +107,4 @@ local wait, why = claim_wait(prefix, channel, gate, now)
 listen(#claims, wait)
 -- One that claims no more rings also for what it would have stayed for.
 tail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)
-return { wait, statuses, claims, now, why }
+return { wait, statuses, claims, now, why, gate_wait(gate, channel, now) ~= 0 and 1 or 0 }
