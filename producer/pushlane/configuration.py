@@ -8,7 +8,7 @@ that neither knows stops the start. Needs ``pydantic-settings``, which the extra
 import difflib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -132,9 +132,16 @@ def _fields(kind: type[BaseModel], path: Sequence[object]) -> Mapping[str, Field
     for part in path[:-1]:
         if str(part) in fields:
             annotation = fields[str(part)].annotation
-            models = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type)]
-            fields = next((one.model_fields for one in models if issubclass(one, BaseModel)), fields)
+            fields = next((model.model_fields for model in _models(annotation)), fields)
     return fields
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models within an annotation, such as the one of a list's elements."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for one in get_args(annotation):
+        yield from _models(one)
 
 
 def _explain(kind: type[BaseModel], error: ErrorDetails) -> SettingsError:

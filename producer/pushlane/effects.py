@@ -7,17 +7,29 @@ acknowledged it. It is stored whole with the decision: whoever does it needs non
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pushlane.errors import IdempotencyConflict, InvalidMessage, PushlaneError
+import redis
+import redis.asyncio
+
+from pushlane.acceptance import decision_of, read_decision
+from pushlane.errors import (
+    IdempotencyConflict,
+    InvalidMessage,
+    PushlaneError,
+    QueueFull,
+    QueueUnavailable,
+    UnknownChannel,
+)
 from pushlane.form import build
-from pushlane.keys import DECISIONS_PREFIX
+from pushlane.keys import BELL, DECISIONS_PREFIX, channel_prefix
 from pushlane.logs import logger
+from pushlane.message import Limits, check_channel_name
+from pushlane.scripts import source
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    import redis.asyncio
+    from collections.abc import Mapping, Sequence
 
     from pushlane.form import Form
     from pushlane.outbox import AsyncProducer
@@ -25,10 +37,13 @@ if TYPE_CHECKING:
 REFEED_AFTER_MS: Final = 5000
 """So long the callback has time to do it by itself; a worker's sweep looks at what is older."""
 REFEED_AT_ONCE: Final = 50
-GIVEN_UP: Final = (InvalidMessage, IdempotencyConflict)
-"""What no repetition makes better."""
 
 UNFED: Final = f"{DECISIONS_PREFIX}unfed"
+_BROKEN: Final = (InvalidMessage, IdempotencyConflict, AttributeError, LookupError, TypeError, ValueError)
+"""What no repetition makes better; a document that is no effect among it."""
+_AWAY: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
+_NO_LIMITS: Final = Limits("", 0, "", 0)
+"""Only a rewrite has something to measure."""
 
 Effect = dict[str, Any]
 
@@ -50,58 +65,131 @@ def decide(channel: str, key: str, verdict: str, *, fields: Mapping[str, object]
     }
 
 
-async def apply(producer: AsyncProducer, decisions: Mapping[str, Sequence[Effect]]) -> list[str]:
-    """Does the effects of these decisions, in their order; the keys of those whose effects are done.
+@dataclass(slots=True, eq=False)
+class _Step:
+    """An effect on its way; ``done`` also when it can never succeed."""
 
-    What can never succeed is logged and counts as done.
+    decision: str
+    do: str
+    channel: str
+    effect: Effect
+    form: Form | None
+    done: bool = False
+
+
+async def apply(
+    client: redis.asyncio.Redis, producer: AsyncProducer, decisions: Mapping[str, Sequence[Effect]]
+) -> list[str]:
+    """Does the effects of these decisions; the keys of those whose effects are done.
+
+    Relays of a channel come in the order of their decisions: behind one that has to wait, all of its channel wait.
+    What can never succeed is logged and counts as done; what a newer version wrote waits for that.
     """
-    relays: dict[str, list[Form]] = {}
-    for todo in decisions.values():
-        for effect in todo:
-            if effect["do"] == "relay" and (form := _form(effect)) is not None:
-                relays.setdefault(effect["channel"], []).append(form)
-    together = {channel for channel, forms in relays.items() if await _relay_all(producer, channel, forms)}
-    return [key for key, todo in decisions.items() if await _done(producer, key, todo, together)]
-
-
-def _form(effect: Effect) -> Form | None:
+    steps = [step for key, todo in decisions.items() for effect in _listed(todo) if (step := _step(key, effect))]
     try:
-        return build(effect["message"])
-    except InvalidMessage as error:
-        logger().error("effect.given_up", do="relay", channel=effect["channel"], problem=str(error))
+        for channel in dict.fromkeys(step.channel for step in steps):
+            await _relay_all(producer, channel, [step for step in steps if step.channel == channel])
+        await _decide_all(client, [step for step in steps if step.do == "decide"])
+        await _do_each(producer, steps)
+    except (QueueUnavailable, *_AWAY) as error:
+        # For the next one it would be the same, and take as long to find out.
+        left = sum(not step.done for step in steps)
+        logger().warning("effects.postponed", count=left, problem=str(error) or type(error).__name__)
+    open_ = {step.decision for step in steps if not step.done}
+    return [key for key in decisions if key not in open_]
+
+
+def _listed(todo: object) -> Sequence[object]:
+    return todo if isinstance(todo, list | tuple) else [todo]
+
+
+def _step(key: str, effect: Any) -> _Step | None:  # noqa: ANN401 # whatever was stored
+    """None for what is no effect."""
+    try:
+        do, channel, message = effect["do"], check_channel_name(effect["channel"]), effect["message"]
+        form = None if message is None else build(message)
+        if do == "relay" and form is None:
+            raise InvalidMessage("message", "is missing")
+        return _Step(key, do, channel, effect, form)
+    except _BROKEN as error:
+        _give_up(key, error)
         return None
 
 
-async def _relay_all(producer: AsyncProducer, channel: str, forms: Sequence[Form]) -> bool:
-    """One round trip for all of them; False when one of them stands in the way."""
-    try:
-        await producer.send_forms(channel, forms)
-    except PushlaneError:
+def _give_up(key: str, error: Exception) -> None:
+    # Only our own errors are sure not to quote what a message says.
+    problem = str(error) if isinstance(error, PushlaneError) else type(error).__name__
+    logger().error("effect.given_up", decision=key, problem=problem)
+
+
+async def _relay_all(producer: AsyncProducer, channel: str, steps: Sequence[_Step]) -> None:
+    """One round trip for all, if none of them stands in the way. Raises QueueUnavailable while Redis is away."""
+    relays = [(step, step.form) for step in steps if step.do == "relay" and step.form is not None]
+    if len(relays) > 1:
+        try:
+            await producer.send_forms(channel, [form for _, form in relays])
+        except PushlaneError as error:
+            if _is_away(error):
+                raise
+            return
+        for step, _ in relays:
+            step.done = True
+
+
+async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> None:
+    """One round trip for all that need no other. Whatever is in the way of one is found out when it is done alone."""
+    asked: list[_Step] = []
+    sha = client.register_script(source("decide")).sha
+    async with client.pipeline(transaction=False) as batch:
+        for step in steps:
+            key, verdict, reason = (step.effect.get(name) for name in ("key", "verdict", "reason"))
+            try:
+                argument = decision_of(_NO_LIMITS, key, verdict, None, reason)  # type: ignore[arg-type] # checks
+            except _BROKEN:
+                continue
+            batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument)  # type: ignore[arg-type]
+            asked.append(step)
+        replies: list[Any] = await batch.execute(raise_on_error=False)
+    for step, reply in zip(asked, replies, strict=True):
+        if isinstance(reply, list) and len(reply) > 1:
+            _, _, left = read_decision(step.channel, reply)
+            step.done = not left
+
+
+async def _do_each(producer: AsyncProducer, steps: Sequence[_Step]) -> None:
+    """What is left, one by one. Raises QueueUnavailable while Redis is away."""
+    waiting: set[tuple[str, str]] = set()
+    for step in steps:
+        if step.done or (step.do, step.channel) in waiting:
+            continue
+        try:
+            step.done = await _do(producer, step)
+        except _BROKEN as error:
+            _give_up(step.decision, error)
+            step.done = True
+        except PushlaneError as error:
+            if _is_away(error):
+                raise
+            if isinstance(error, QueueFull | UnknownChannel):
+                waiting.add((step.do, step.channel))
+            logger().warning("effect.postponed", decision=step.decision, channel=step.channel, problem=str(error))
+
+
+async def _do(producer: AsyncProducer, step: _Step) -> bool:
+    effect, form = step.effect, step.form
+    if step.do == "relay" and form is not None:
+        await producer.send_forms(step.channel, [form])
+    elif step.do == "decide":
+        new = None if form is None else form.message
+        await producer.decide(step.channel, effect["key"], effect["verdict"], message=new, reason=effect["reason"])
+    else:
+        logger().warning("effect.unknown", decision=step.decision, do=str(step.do)[:40])
         return False
     return True
 
 
-async def _done(producer: AsyncProducer, key: str, todo: Sequence[Effect], together: Collection[str]) -> bool:
-    for effect in todo:
-        if effect["do"] == "relay" and effect["channel"] in together:
-            continue
-        try:
-            await _do(producer, effect)
-        except GIVEN_UP as error:
-            logger().error("effect.given_up", do=effect["do"], channel=effect["channel"], problem=str(error))
-        except PushlaneError as error:
-            logger().warning("effect.postponed", decision=key, problem=str(error))
-            return False
-    return True
-
-
-async def _do(producer: AsyncProducer, effect: Effect) -> None:
-    message = None if effect["message"] is None else build(effect["message"])
-    if effect["do"] == "relay" and message is not None:
-        await producer.send_forms(effect["channel"], [message])
-    elif effect["do"] == "decide":
-        new = None if message is None else message.message
-        await producer.decide(effect["channel"], effect["key"], effect["verdict"], message=new, reason=effect["reason"])
+def _is_away(error: PushlaneError) -> bool:
+    return isinstance(error.__cause__, _AWAY)
 
 
 async def acknowledge(client: redis.asyncio.Redis, keys: Sequence[str]) -> None:
@@ -114,7 +202,7 @@ async def acknowledge(client: redis.asyncio.Redis, keys: Sequence[str]) -> None:
 
 
 async def refeed(client: redis.asyncio.Redis, producer: AsyncProducer) -> int:
-    """Does what was recorded a while ago and nobody has acknowledged; how many decisions that were."""
+    """Does what was recorded a while ago and nobody has acknowledged; how many decisions it has tried."""
     seconds, microseconds = await client.time()
     now = seconds * 1000 + microseconds // 1000
     found: Any = await client.zrangebyscore(UNFED, "-inf", now - REFEED_AFTER_MS, start=0, num=REFEED_AT_ONCE)
@@ -122,10 +210,17 @@ async def refeed(client: redis.asyncio.Redis, producer: AsyncProducer) -> int:
     if not keys:
         return 0
     documents = await client.mget([f"{DECISIONS_PREFIX}effects:{key}" for key in keys])
-    todo = {key: json.loads(document or "[]") for key, document in zip(keys, documents, strict=True)}
-    done = await apply(producer, todo)
+    done = await apply(client, producer, {key: _effects(doc) for key, doc in zip(keys, documents, strict=True)})
     await acknowledge(client, done)
     if left := {key: now for key in keys if key not in done}:
         # To the back: they must not stand in the way of others until their channel is there.
         await client.zadd(UNFED, left, xx=True)
-    return len(done)
+    return len(keys)
+
+
+def _effects(document: bytes | str | None) -> Any:  # noqa: ANN401 # whatever was stored
+    """None, which is no effect, for what is no JSON."""
+    try:
+        return json.loads(document or b"[]")
+    except ValueError:
+        return None

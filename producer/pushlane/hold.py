@@ -41,7 +41,7 @@ class Hold:
         seconds = self._seconds()
         if not 0 < seconds <= MAX_HOLD_DAYS * 86400:
             raise InvalidMessage("hold.timeout", f"must be more than 0 and at most {MAX_HOLD_DAYS} days")
-        if self.on_timeout not in {"dead_letter", "release"}:
+        if self.on_timeout not in ("dead_letter", "release"):
             raise InvalidMessage("hold.on_timeout", "must be dead_letter or release")
 
     def _seconds(self) -> float:

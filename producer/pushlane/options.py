@@ -102,7 +102,8 @@ def _parse_hold(value: object) -> Hold | None:
     for name in value:
         if name not in {"key", "timeout_s", "on_timeout"}:
             raise InvalidMessage("hold", "has a field that is none of key, timeout_s and on_timeout")
-    return Hold(value.get("key"), value.get("timeout_s"), on_timeout=value.get("on_timeout") or "dead_letter")  # type: ignore[arg-type] # it checks them
+    on_timeout = "dead_letter" if value.get("on_timeout") is None else value["on_timeout"]
+    return Hold(value.get("key"), value.get("timeout_s"), on_timeout=on_timeout)  # type: ignore[arg-type] # it checks them
 
 
 def _milliseconds(name: str, value: object, kinds: str) -> int:

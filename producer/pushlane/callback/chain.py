@@ -8,10 +8,11 @@ comes after it is told to ``late``, for the record.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.callback.verdict import Verdict
 from pushlane.logs import logger
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
 
 MAX_THREADS: Final = 64
 """Plain policies that may run at once; those that hang hold theirs, and the others wait in vain for one."""
+LATE_S: Final = 60.0
+"""So long a policy may be late; then nobody waits for its verdict any more."""
+MAX_LATE: Final = 1000
+"""Questions that may be open in a process before the late ones are given up at once."""
+MAX_REASON_CHARS: Final = 512
 CHAIN: Final = "chain"
 """Who decided when no policy did."""
+
+_MAX_CODE: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +62,34 @@ class Chain:
         late: Callable[[ChatMessage, Judgement], None],
     ) -> None:
         self._policies = policies
+        self._all_inline = all(map(_runs_inline, policies))
         self._deadline_s = deadline_s
         self._on_error = on_error
         self._late = late
         self._threads = asyncio.Semaphore(MAX_THREADS)
         self._asked: set[asyncio.Task[Judgement]] = set()
+        self._without_thread: set[asyncio.Task[object]] = set()
 
-    async def judge(self, message: ChatMessage) -> Judgement:
-        """The judgement of a message, within the deadline whatever the policies do."""
-        if all(_runs_inline(policy) for policy in self._policies):
+    async def judge(self, message: ChatMessage, *, within_s: float | None = None) -> Judgement:
+        """The judgement of a message, within the deadline whatever the policies do.
+
+        ``within_s`` is what is left of it, if less. A judgement that is cancelled is given up; a policy in a thread
+        runs to its end all the same, and holds its thread.
+        """
+        if self._all_inline:
             return await self._ask_all(message)
         asked = asyncio.create_task(self._ask_all(message))
         self._asked.add(asked)
         asked.add_done_callback(self._asked.discard)
-        done, _ = await asyncio.wait([asked], timeout=self._deadline_s)
+        try:
+            deadline_s = self._deadline_s if within_s is None else max(min(self._deadline_s, within_s), 0)
+            done, _ = await asyncio.wait([asked], timeout=deadline_s)
+        except asyncio.CancelledError:
+            asked.cancel()
+            raise
         if done:
             return asked.result()
-        asked.add_done_callback(lambda task: self._tell_late(message, task))
+        self._await_late(message, asked)
         return self._failed(message, "the policies did not answer in time")
 
     def close(self) -> None:
@@ -83,12 +102,15 @@ class Chain:
         for policy in self._policies:
             try:
                 said = await self._ask(policy, current)
-            except Exception:  # noqa: BLE001 # whatever somebody's policy raises
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                # A policy may raise a cancellation of its own, such as that of a task which it has waited for.
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
                 logger().exception("policy.failed", policy=policy.name, key=message.key)
                 return self._failed(message, f"policy {policy.name} raised")
             if said is None or said.kind == "allow":
                 continue
-            verdict = replace(said, policy=policy.name)
+            verdict = said
             if verdict.kind != "rewrite":
                 return Judgement(verdict, current)
             current = current.rewritten(verdict)
@@ -106,45 +128,95 @@ class Chain:
             said = policy.judge(message)
         else:
             said = await self._in_thread(policy, message)
-        said = await said if inspect.isawaitable(said) else said
-        if said is not None and not isinstance(said, Verdict):
-            raise TypeError(f"must answer a Verdict or None, not {type(said).__name__}")
-        return said
+        return _read(await said if inspect.isawaitable(said) else said, policy.name)
 
     async def _in_thread(self, policy: Policy, message: ChatMessage) -> object:
         """Runs a plain policy in a thread of its own, which a process that ends does not wait for."""
-        async with self._threads:
-            loop = asyncio.get_running_loop()
-            answer: asyncio.Future[object] = loop.create_future()
+        await self._thread()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
 
-            def settle(said: object, error: BaseException | None) -> None:
-                if answer.done():
-                    return
-                if error is None:
-                    answer.set_result(said)
-                else:
-                    answer.set_exception(error)
+        def settle(said: object, error: BaseException | None) -> None:
+            self._threads.release()  # the thread's end, and not that of whoever waits for it
+            if not answer.done():
+                answer.set_result((said, error))  # no future takes a StopIteration as its exception
 
-            def run() -> None:
-                said: object = None
-                error: BaseException | None = None
-                try:
-                    said = policy.judge(message)
-                except Exception as raised:  # noqa: BLE001 # it is raised again where it is awaited
-                    error = raised
+        def run() -> None:
+            said: object = None
+            error: BaseException | None = None
+            try:
+                said = policy.judge(message)
+            except BaseException as raised:  # noqa: BLE001 # it is raised again where it is awaited
+                error = raised
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(settle, said, error)
 
+        try:
             threading.Thread(target=run, name=f"pushlane-policy-{policy.name}", daemon=True).start()
-            return await answer
+        except BaseException:
+            self._threads.release()
+            raise
+        said, error = await answer
+        if error is not None:
+            raise error
+        return said
+
+    async def _thread(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 # a coroutine runs in one
+        self._without_thread.add(task)
+        try:
+            await self._threads.acquire()
+        finally:
+            self._without_thread.discard(task)
+
+    def _await_late(self, message: ChatMessage, asked: asyncio.Task[Judgement]) -> None:
+        # What has no thread by now would only delay those that are still in time.
+        if asked in self._without_thread or len(self._asked) > MAX_LATE:
+            asked.cancel()
+            return
+        given_up = asyncio.get_running_loop().call_later(LATE_S, asked.cancel)
+
+        def tell(task: asyncio.Task[Judgement]) -> None:
+            given_up.cancel()
+            if not task.cancelled():
+                self._late(message, task.result())
+
+        asked.add_done_callback(tell)
 
     def _failed(self, message: ChatMessage, reason: str) -> Judgement:
         return Judgement(replace(self._on_error, reason=reason, policy=CHAIN), message)
-
-    def _tell_late(self, message: ChatMessage, task: asyncio.Task[Judgement]) -> None:
-        if not task.cancelled():
-            self._late(message, task.result())
 
 
 def _runs_inline(policy: Policy) -> bool:
     """Whether it is quick enough for the event loop: the built-in ones say so."""
     return getattr(policy, "inline", False)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _read(said: object, policy: str) -> Verdict | None:
+    """A policy's verdict without what no record could hold. Raises TypeError for what is none.
+
+    Policies are other people's code: what they forbid stays forbidden, whatever stands beside it.
+    """
+    if said is None:
+        return None
+    if not isinstance(said, Verdict):
+        raise TypeError(f"must answer a Verdict or None, not {type(said).__name__}")
+    given: Any = said  # for its annotations hold nobody
+    reason = given.reason if isinstance(given.reason, str) else ""
+    reason = reason[:MAX_REASON_CHARS].encode(errors="replace").decode()
+    if given.kind == "rewrite":
+        body = None if given.msg_body is None else list(given.msg_body)
+        return Verdict("rewrite", msg_body=body, custom_data=given.custom_data, reason=reason, policy=policy)
+    if given.kind == "forbid":
+        code = given.code if type(given.code) is int and 0 <= given.code <= _MAX_CODE else None
+        text = given.text if isinstance(given.text, str) else ""
+        return Verdict("forbid", code, text, reason=reason, policy=policy)
+    if given.kind in ("allow", "discard"):
+        return Verdict(given.kind, reason=reason, policy=policy)
+    raise TypeError("must answer a Verdict of a known kind")

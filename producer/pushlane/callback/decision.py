@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from pushlane.callback.tencent import decision_key, message_key
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.effects import Effect
+
+_DEFAULTS = {field.name: field.default for field in fields(Verdict) if field.name != "kind"}
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class Decision:
 
     def entry(self) -> str:
         """Its entry in the stream, as JSON."""
-        fields = {
+        entry = {
             "key": self.key,
             "verdict": self.verdict.kind,
             "policy": self.verdict.policy,
@@ -79,24 +81,31 @@ class Decision:
             "to": self.receiver,
             "message": self.message,
         }
-        return json.dumps(fields)
+        return json.dumps(entry)
 
     def to_json(self) -> bytes:
         """The whole decision, for the spool."""
-        return json.dumps(asdict(self)).encode()
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return json.dumps({**values, "verdict": _document(self.verdict)}).encode()
 
     @classmethod
     def from_json(cls, document: bytes) -> Self:
-        """The decision in such a document."""
-        fields: dict[str, Any] = json.loads(document)
-        return cls(**{**fields, "verdict": Verdict(**fields["verdict"])})
+        """The decision in such a document. Raises ValueError, TypeError or KeyError for what is none."""
+        values: dict[str, Any] = json.loads(document)
+        return cls(**{**values, "verdict": Verdict(**values["verdict"])})
 
 
 def answer_document(verdict: Verdict) -> bytes:
     """What a repeat of a request is answered from."""
-    return json.dumps(asdict(verdict)).encode()
+    return json.dumps(_document(verdict)).encode()
 
 
 def read_answer(document: bytes) -> Verdict:
-    """The verdict in such a document."""
+    """The verdict in such a document. Raises ValueError or TypeError for what is none."""
     return Verdict(**json.loads(document))
+
+
+def _document(verdict: Verdict) -> dict[str, Any]:
+    """What of it is not as it would be anyway; dataclasses.asdict would copy a rewrite's elements."""
+    values = {name: getattr(verdict, name) for name in _DEFAULTS}
+    return {"kind": verdict.kind, **{name: value for name, value in values.items() if value != _DEFAULTS[name]}}

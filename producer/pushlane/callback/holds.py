@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pushlane.callback.web import BodyTooLarge, json_response, problem, read_body
-from pushlane.errors import InvalidMessage, QueueUnavailable, UnknownChannel
+from pushlane.callback.web import CLOSE, BodyTooLarge, BodyTooSlow, json_response, problem, read_body
+from pushlane.errors import InvalidMessage, QueueFull, QueueUnavailable, UnknownChannel
 from pushlane.form import build
 
 if TYPE_CHECKING:
@@ -34,12 +34,16 @@ class Holds:
         try:
             standing = await self._decide(channel, key, await read_body(request))
         except BodyTooLarge as error:
-            return problem(413, "Content Too Large", f"the body {error}")
+            if isinstance(error, BodyTooSlow):
+                refused = problem(408, "Request Timeout", f"the body {error}", headers=CLOSE)
+            else:
+                refused = problem(413, "Content Too Large", f"the body {error}")
+            return refused
         except InvalidMessage as error:
             return problem(422, "Unprocessable Content", str(error), field=error.field)
         except UnknownChannel as error:
             return problem(404, "Not Found", str(error))
-        except QueueUnavailable as error:
+        except (QueueUnavailable, QueueFull) as error:
             return problem(503, "Service Unavailable", str(error), headers={"Retry-After": "1"})
         return json_response({"key": key, "verdict": standing})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,17 @@ from pushlane.callback.length import Length
 from pushlane.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from pushlane.callback.chat_message import ChatMessage
+    from pushlane.callback.routing import Route
     from pushlane.callback.settings import ModerationSettings, PolicySettings
     from pushlane.callback.verdict import Policy
 
 BLOCKED_WORDS = "blocked_words"
 LENGTH = "length"
+_POLICIES = "PUSHLANE_MODERATION__POLICIES"
+_ROUTING = "PUSHLANE_MODERATION__ROUTING"
 
 
 def make_policies(settings: ModerationSettings) -> Sequence[Policy]:
@@ -32,10 +37,14 @@ def _make(settings: ModerationSettings, one: PolicySettings) -> Policy:
         return _blocked_words(settings, one.code, one.text)
     if one.policy == LENGTH:
         return Length(one.max_chars, code=one.code, text=one.text)
-    found = load_object("PUSHLANE_MODERATION__POLICIES", one.policy)
-    policy: Policy = found() if isinstance(found, type) else found
-    if not callable(getattr(policy, "judge", None)) or not isinstance(getattr(policy, "name", None), str):
-        raise SettingsError("PUSHLANE_MODERATION__POLICIES", f"{one.policy} must have a name and a method judge")
+    found = load_object(_POLICIES, one.policy)
+    try:
+        policy: Policy = found() if isinstance(found, type) else found
+    except Exception as error:  # noqa: BLE001 # whatever somebody's policy raises
+        raise SettingsError(_POLICIES, f"{one.policy} can not be made: {_said(error)}") from None
+    name = getattr(policy, "name", None)
+    if not callable(getattr(policy, "judge", None)) or not isinstance(name, str) or not name:
+        raise SettingsError(_POLICIES, f"{one.policy} must have a name and a method judge")
     return policy
 
 
@@ -47,14 +56,26 @@ def _blocked_words(settings: ModerationSettings, code: int | None, text: str) ->
         raise SettingsError("PUSHLANE_MODERATION__BLOCKED_WORDS_FILE", str(error)) from None
 
 
+def load_routing(path: str) -> Callable[[ChatMessage], Route | None]:
+    """The function that routes. Raises SettingsError."""
+    found = load_object(_ROUTING, path)
+    if not callable(found) or isinstance(found, type) or inspect.iscoroutinefunction(found):
+        raise SettingsError(_ROUTING, f"{path} must be a function, and none that is async")
+    route: Callable[[ChatMessage], Route | None] = found
+    return route
+
+
 def load_object(setting: str, path: str) -> Any:  # noqa: ANN401 # whatever stands there
     """What ``package.module:name`` names. Raises SettingsError."""
     module, _, name = path.partition(":")
     if not module or not name:
-        raise SettingsError(
-            setting, f"{path!r} must be blocked_words, length, or a Python path like package.module:name"
-        )
+        names = f"{BLOCKED_WORDS}, {LENGTH}, or " if setting == _POLICIES else ""
+        raise SettingsError(setting, f"{path!r} must be {names}a Python path like package.module:name")
     try:
         return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingsError(setting, f"{path} can not be imported: {error}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 # a module that is imported may raise anything
+        raise SettingsError(setting, f"{path} can not be imported: {_said(error)}") from None
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pushlane.callback.decision import answer_document, read_answer
 from pushlane.keys import DECISIONS_PREFIX
+from pushlane.logs import logger
 from pushlane.scripts import source
 
 if TYPE_CHECKING:
@@ -22,6 +25,14 @@ RECORD_S: Final = 0.25
 """How long an answer waits for Redis before its decision goes to disk."""
 AT_ONCE: Final = 100
 
+_Arguments = tuple[str | bytes, ...]
+
+
+class _Waiting(NamedTuple):
+    arguments: _Arguments
+    since: float
+    done: asyncio.Future[Verdict | None]
+
 
 class Recorder:
     """Belongs to one event loop. While a call is on its way, what comes meanwhile gathers for the next one."""
@@ -29,7 +40,7 @@ class Recorder:
     def __init__(self, client: redis.asyncio.Redis, retention_s: float) -> None:
         self._script = client.register_script(source("decision"))
         self._kept_ms = round(retention_s * 1000)
-        self._waiting: list[tuple[Decision, asyncio.Future[Verdict | None]]] = []
+        self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
 
     async def record(self, decision: Decision) -> Verdict | None:
@@ -37,48 +48,75 @@ class Recorder:
 
         Raises:
             TimeoutError, redis.RedisError, OSError: Redis did not answer in time; perhaps it is recorded.
+            TypeError, ValueError: It can not be written down, and is not recorded.
         """
+        arguments = _arguments(decision)  # here, so that one which can not be written down spoils no batch
         done: asyncio.Future[Verdict | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((decision, done))
+        self._waiting.append(_Waiting(arguments, time.monotonic(), done))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
-        async with asyncio.timeout(RECORD_S):
-            return await done
+        return await done
 
-    async def record_all(self, decisions: Sequence[Decision]) -> list[Verdict | None]:
+    async def record_all(self, decisions: Sequence[Decision], *, within_s: float = RECORD_S) -> list[Verdict | None]:
         """Records these with one call. Raises as ``record``."""
-        arguments: list[str | bytes | int] = ["", self._kept_ms]
-        for decision in decisions:
-            arguments += (
-                decision.key,
-                decision.message_key,
-                answer_document(decision.verdict),
-                json.dumps(decision.effects) if decision.effects else "",
-                "late" if decision.late else decision.verdict.kind,
-                decision.entry(),
-            )
-        async with asyncio.timeout(RECORD_S):
-            answers = await self._script(keys=[DECISIONS_PREFIX], args=arguments)
-        return [read_answer(answer) if answer else None for answer in answers]
+        return await self._record([_arguments(decision) for decision in decisions], within_s)
+
+    async def aclose(self) -> None:
+        """Gives up on what is on its way."""
+        if (flushing := self._flushing) is not None:
+            flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flushing
 
     async def _flush(self) -> None:
+        batch: list[_Waiting] = []
+        problem: BaseException | None = None
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-                await self._record(batch)
+                # Who has given up meanwhile has its decision elsewhere.
+                batch = [one for one in batch if not one.done.done()]
+                if batch:
+                    left_s = batch[0].since + RECORD_S - time.monotonic()
+                    answers = await self._record([one.arguments for one in batch], left_s)
+                    for one, answer in zip(batch, answers, strict=True):
+                        if not one.done.done():
+                            one.done.set_result(answer)
+        except BaseException as error:
+            problem = error
+            if not isinstance(error, Exception):
+                problem = TimeoutError("closed")
+                raise
         finally:
-            self._flushing = None
+            # Also those behind this batch: for them Redis would take as long.
+            waiting, self._waiting, self._flushing = [*batch, *self._waiting], [], None
+            for one in waiting:
+                if problem is not None and not one.done.done():
+                    one.done.set_exception(problem)
 
-    async def _record(self, batch: Sequence[tuple[Decision, asyncio.Future[Verdict | None]]]) -> None:
-        answers: Sequence[Verdict | BaseException | None]
-        try:
-            answers = await self.record_all([decision for decision, _ in batch])
-        except Exception as error:  # noqa: BLE001 # whoever waits meets it
-            answers = [error] * len(batch)
-        for (_, done), answer in zip(batch, answers, strict=True):
-            if done.done():
-                continue
-            if isinstance(answer, BaseException):
-                done.set_exception(answer)
-            else:
-                done.set_result(answer)
+    async def _record(self, decisions: Sequence[_Arguments], within_s: float) -> list[Verdict | None]:
+        arguments: list[str | bytes | int] = ["", self._kept_ms]
+        for decision in decisions:
+            arguments += decision
+        async with asyncio.timeout(within_s):
+            answers = await self._script(keys=[DECISIONS_PREFIX], args=arguments)
+        return [_read(answer) if answer else None for answer in answers]
+
+
+def _arguments(decision: Decision) -> _Arguments:
+    return (
+        decision.key,
+        decision.message_key,
+        answer_document(decision.verdict),
+        json.dumps(decision.effects) if decision.effects else "",
+        "late" if decision.late else decision.verdict.kind,
+        decision.entry(),
+    )
+
+
+def _read(answer: bytes) -> Verdict | None:
+    try:
+        return read_answer(answer)
+    except (ValueError, TypeError):  # another version wrote it: what was decided now is as good
+        logger().exception("answer.unreadable")
+        return None

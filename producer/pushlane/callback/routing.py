@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pushlane import effects
 from pushlane.form import fields_of
-from pushlane.message import RoomMessage, ThirdPartyMessage
+from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,14 +29,11 @@ class Route:
     message: Message
 
 
-Routing = "Callable[[ChatMessage], Route | None]"
-
-
 def by_template(channel: str, template: str) -> Callable[[ChatMessage], Route | None]:
-    """Routes each text to the room of this template, such as ``{To_Account}``."""
+    """Routes each text to the room of this template, such as ``{To_Account}``; a field that is absent is empty."""
 
     def route(message: ChatMessage) -> Route | None:
-        room = _FIELD.sub(lambda name: str(message.fields.get(name[1], "")), template)
+        room = _FIELD.sub(lambda name: _written(message.fields.get(name[1])), template)
         return Route(channel, RoomMessage(room, message.text, sender_eid=None))
 
     return route
@@ -54,19 +51,37 @@ def effects_of(
 
     Messages without text, and those that only reach who is online, are relayed nowhere.
 
+    A rewrite whose elements hold no text any more forbids what is held: its text was not to be seen.
+
     Raises:
         InvalidMessage: The route is no message of ours, such as a room with control characters.
     """
     todo: list[Effect] = []
     if channel is not None:
-        fields = {"room_id": "-", "text": message.text} if verdict.kind == "rewrite" and message.text else None
-        kind = "allow" if verdict.kind == "rewrite" and fields is None else verdict.kind
-        todo.append(effects.decide(channel, message.key, kind, fields=fields, reason=verdict.reason))
+        todo.append(_decide(channel, message, verdict))
     if route is not None and verdict.kind in {"allow", "rewrite"} and message.text and not message.online_only:
         target = route(message)
         if target is not None:
+            check_channel_name(target.channel)
             todo.append(effects.relay(target.channel, _fields(target.message), f"moderation/{key}"))
     return todo
+
+
+def _decide(channel: str, message: ChatMessage, verdict: Verdict) -> Effect:
+    if verdict.kind != "rewrite":
+        return effects.decide(channel, message.key, verdict.kind, fields=None, reason=verdict.reason)
+    if verdict.msg_body is None:
+        return effects.decide(channel, message.key, "allow", fields=None, reason=verdict.reason)
+    if not message.text:
+        return effects.decide(
+            channel, message.key, "forbid", fields=None, reason=verdict.reason or "rewritten to no text"
+        )
+    fields = {"room_id": "-", "text": message.text}
+    return effects.decide(channel, message.key, "rewrite", fields=fields, reason=verdict.reason)
+
+
+def _written(value: object) -> str:
+    return str(value) if type(value) in {str, int} else ""
 
 
 def _fields(message: Message) -> dict[str, object]:

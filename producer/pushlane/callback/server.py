@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
-from pushlane.callback.app import make_app
+from pushlane.callback.app import check_app
 from pushlane.callback.settings import load_callback_settings
 from pushlane.errors import SettingsError
+from pushlane.logs import configure, logger
 
 if TYPE_CHECKING:
     from pushlane.callback.settings import CallbackSettings
 
 GRACE_S: Final = 5
 """How long requests in flight may go on after SIGTERM: more than any of them may take."""
+BACKLOG: Final = 2048
+"""Connections that wait for the processes to take them."""
 MAX_CONNECTIONS: Final = 2000
 """A process answers 503 beyond so many at once: it would only be late for all of them."""
 
@@ -27,13 +34,15 @@ def run(host: str, port: int, workers: int) -> None:
 
     Raises:
         SettingsError: A setting is wrong, or requests would be taken unsigned from anywhere. Nothing was started.
+        OSError: The port can not be had.
     """
     settings = load_callback_settings()
     check_open(settings, host)
+    configure(settings.log_format, settings.log_level)
     # uvicorn raises the signal again that ended it: a stop that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    make_app(settings)  # whatever can not be loaded ends the start here, and not in each worker
-    uvicorn.run(
+    asyncio.run(check_app(settings))  # whatever is wrong ends the start here, and not in each worker
+    config = uvicorn.Config(
         "pushlane.callback.app:create_app",
         factory=True,
         host=host,
@@ -49,6 +58,31 @@ def run(host: str, port: int, workers: int) -> None:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
     )
+    with _listening(host, port) as listener:
+        logger().info("callback.listening", host=host, port=listener.getsockname()[1], workers=workers)
+        if workers == 1:
+            uvicorn.Server(config).run([listener])
+        else:
+            supervisor = Multiprocess(config, [listener])
+            supervisor.run()
+            # Stopped by itself, because a worker could not start.
+            if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+                sys.exit(1)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise OSError(f"can not listen on {host} port {port}: {error.strerror}") from None
+    listener.set_inheritable(True)  # its only argument
+    return listener
 
 
 def check_open(settings: CallbackSettings, host: str) -> None:

@@ -5,7 +5,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     SecretStr,
     StringConstraints,
     model_validator,
@@ -20,26 +21,28 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from pushlane.callback.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
 from pushlane.configuration import PREFIX, FromEnvironment, comma_separated, load, variable
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
 
+MIN_DEADLINE_S: Final = 0.5
+"""Recording takes up to a quarter of a second of it; with less, no body would arrive and no policy answer in time."""
 MAX_DEADLINE_S: Final = 1.8
 """Tencent waits 2 s for an answer and then delivers; the network and the server's own work need the rest."""
+BUILT_IN: Final = frozenset({"blocked_words", "length"})
+"""The policies that need no Python path."""
 MAX_SECRETS: Final = 2
 """The current one and the next one, while it is being changed."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _FIELD = re.compile(r"\{(\w*)\}")
+_T = TypeVar("_T")
 REQUEST_FIELDS: Final = frozenset(
     {"CallbackCommand", "SdkAppid", "From_Account", "To_Account", "GroupId", "Type", "Operator_Account", "TopicId"}
 )
 """What a template may name: what the platform documents of a message's ends."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def _list(item: Any) -> Any:  # noqa: ANN401 # a type
-    return Annotated[item, NoDecode, BeforeValidator(comma_separated)]
 
 
 def _channel(name: str) -> str:
@@ -54,13 +57,39 @@ def _template(template: str) -> str:
         if name not in REQUEST_FIELDS:
             known = ", ".join(sorted(REQUEST_FIELDS))
             raise PydanticCustomError("template", "names {name}; known are {known}", {"name": name, "known": known})
+    if set("{}") & set(_FIELD.sub("", template)):
+        raise PydanticCustomError("template", "must have its braces around the names of fields alone")
     return template
+
+
+def _network(network: object) -> Network:
+    try:
+        return ipaddress.ip_network(str(network))
+    except ValueError:
+        raise PydanticCustomError("network", "must be networks or addresses like 192.0.2.0/24 or 2001:db8::1") from None
+
+
+def _sdk_app_id(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+def _own_code(code: int) -> int:
+    if not any(code in codes for codes in OWN_CODES.values()):
+        allowed = " or ".join(f"{codes.start} to {codes.stop - 1} ({name})" for name, codes in OWN_CODES.items())
+        raise PydanticCustomError("code", "must be {allowed}", {"allowed": allowed})
+    return code
 
 
 _Channel = Annotated[str, AfterValidator(_channel)]
 _Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(comma_separated)]
-_Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(comma_separated)]
-_Strings = Annotated[tuple[str, ...], NoDecode, BeforeValidator(comma_separated)]
+_Networks = Annotated[
+    tuple[Annotated[Network, PlainValidator(_network)], ...], NoDecode, BeforeValidator(comma_separated)
+]
+_SdkAppIds = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^[0-9]+$"), BeforeValidator(_sdk_app_id)], ...],
+    NoDecode,
+    BeforeValidator(comma_separated),
+]
 
 
 class PolicySettings(BaseModel):
@@ -69,9 +98,22 @@ class PolicySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: str = Field(description="`blocked_words`, `length`, or the Python path `package.module:name` of a policy.")
-    code: int | None = Field(None, description="The code that the sender's client gets.")
-    text: str = Field("", max_length=512, description="The text that goes with it.")
+    code: Annotated[int, AfterValidator(_own_code)] | None = Field(
+        None, description="The code that the sender's client gets, of its command's own ones."
+    )
+    text: str = Field("", max_length=MAX_ERROR_INFO_CHARS, description="The text that goes with `code`.")
     max_chars: int = Field(5000, ge=1, description="For `length`: how long a message's text may be.")
+
+    @model_validator(mode="after")
+    def _is_used(self) -> "PolicySettings":
+        given = self.model_fields_set
+        if self.policy != "length" and "max_chars" in given:
+            raise _wrong("max_chars", "goes with the policy length alone")
+        if self.policy not in BUILT_IN and given & {"code", "text"}:
+            raise _wrong("code", f"goes with {' and '.join(sorted(BUILT_IN))} alone: other policies choose their own")
+        if self.text and self.code is None:
+            raise _wrong("text", "needs a code: the platform shows no text without one")
+        return self
 
 
 def _policy(value: object) -> object:
@@ -92,13 +134,15 @@ class _Secret(BaseModel):
 class ModerationSettings(_Secret):
     """The moderation callback of Tencent Chat."""
 
-    sdk_app_ids: _Strings = Field(min_length=1, description="The SDKAppIDs that are ours.")
-    tokens: _Tokens = Field((), max_length=2, description="The webhook token; two while it is being changed.")
+    sdk_app_ids: _SdkAppIds = Field(min_length=1, description="The SDKAppIDs that are ours.")
+    tokens: _Tokens = Field((), max_length=MAX_SECRETS, description="The webhook token; two while it changes.")
     tokens_file: Path | None = Field(None, description="A file with the token, or with two, a line each.")
     unsigned: bool = Field(default=False, description="Take requests without a signature; needs `SOURCE_NETWORKS`.")
     source_networks: _Networks = Field((), description="Take requests from these networks alone.")
     trusted_proxies: _Networks = Field((), description="Networks whose X-Forwarded-For is believed.")
-    deadline_s: float = Field(1.5, ge=0.2, le=MAX_DEADLINE_S, description="Seconds until a request is answered.")
+    deadline_s: float = Field(
+        1.5, ge=MIN_DEADLINE_S, le=MAX_DEADLINE_S, description="Seconds until a request is answered."
+    )
     on_error: Literal["allow", "forbid"] = Field("allow", description="The verdict when no policy gave one in time.")
     policies: _Policies = Field((), description="The chain: `blocked_words`, `length`, Python paths; or objects.")
     blocked_words_file: Path | None = Field(None, description="The words of `blocked_words`, one a line.")
@@ -114,6 +158,8 @@ class ModerationSettings(_Secret):
     def _belongs_together(self) -> "ModerationSettings":
         if self.tokens and self.tokens_file is not None:
             raise _wrong("tokens", "set at most one of TOKENS and TOKENS_FILE")
+        if self.unsigned and (self.tokens or self.tokens_file is not None):
+            raise _wrong("unsigned", "goes with neither TOKENS nor TOKENS_FILE: what has a token is signed")
         if self.unsigned and not self.source_networks:
             raise _wrong("unsigned", "needs SOURCE_NETWORKS: else anybody could decide")
         if self.relay_room is not None and self.relay_channel is None:
@@ -126,9 +172,11 @@ class ModerationSettings(_Secret):
 
     def read_tokens(self) -> tuple[str, ...]:
         """The tokens, from their file if they are in one. Raises SettingsError."""
-        if self.tokens_file is None:
-            return _checked("TOKENS", [token.get_secret_value() for token in self.tokens])
-        return _checked("TOKENS_FILE", _read("TOKENS_FILE", self.tokens_file).split("\n"))
+        if self.tokens_file is not None:
+            return _checked("TOKENS_FILE", _read("TOKENS_FILE", self.tokens_file).split("\n"), MAX_SECRETS)
+        if "tokens" not in self.model_fields_set:
+            return ()
+        return _checked("TOKENS", [token.get_secret_value() for token in self.tokens], MAX_SECRETS)
 
 
 class ApiKeySettings(_Secret):
@@ -149,8 +197,8 @@ class ApiKeySettings(_Secret):
     def read_key(self) -> str:
         """The key, from its file if it is in one. Raises SettingsError."""
         if self.key is not None:
-            return _checked("KEY", [self.key.get_secret_value()])[0]
-        return _checked("KEY_FILE", [_read("KEY_FILE", Path(str(self.key_file)))])[0]
+            return _checked("KEY", [self.key.get_secret_value()], 1)[0]
+        return _checked("KEY_FILE", [_read("KEY_FILE", Path(str(self.key_file)))], 1)[0]
 
 
 class CallbackSettings(FromEnvironment):
@@ -188,8 +236,11 @@ def load_callback_settings() -> CallbackSettings:
     settings = load(CallbackSettings)
     if settings.moderation is not None:
         _named(["moderation"], settings.moderation.read_tokens)
+    owners: dict[str, str] = {}
     for name, service in settings.api_keys.items():
-        _named(["api_keys", name], service.read_key)
+        key = _named(["api_keys", name], service.read_key)
+        if (owner := owners.setdefault(key, name)) != name:
+            raise SettingsError(variable(["api_keys", name, "key"]), f"is the key of {owner} too")
     return settings
 
 
@@ -200,9 +251,9 @@ def is_one_of(secrets: Sequence[str], given: str) -> bool:
     return any(matches)
 
 
-def _named(path: list[str], read: Callable[[], object]) -> None:
+def _named(path: list[str], read: Callable[[], _T]) -> _T:
     try:
-        read()
+        return read()
     except SettingsError as error:
         raise SettingsError(variable([*path, error.name]), error.problem) from None
 
@@ -214,14 +265,15 @@ def _wrong(setting: str, problem: str) -> PydanticCustomError:
 def _read(name: str, file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise SettingsError(name, f"can not be read: {error}") from None
+    except OSError as error:
+        raise SettingsError(name, f"{file} can not be read: {error.strerror}") from None
+    except ValueError:  # its message would show a part of the secret
+        raise SettingsError(name, f"{file} can not be read: it is not UTF-8") from None
 
 
-def _checked(name: str, secrets: Sequence[str]) -> tuple[str, ...]:
+def _checked(name: str, secrets: Sequence[str], most: int) -> tuple[str, ...]:
     stripped = tuple(secret.strip() for secret in secrets if secret.strip())
-    if len(stripped) > MAX_SECRETS or any(not _TOKEN.fullmatch(secret) for secret in stripped):
-        raise SettingsError(name, "must hold one or two secrets of printable ASCII without spaces")
-    if name.startswith("KEY") and len(stripped) != 1:
-        raise SettingsError(name, "must hold one key of printable ASCII without spaces")
+    if not 1 <= len(stripped) <= most or any(not _TOKEN.fullmatch(secret) for secret in stripped):
+        many = "one secret" if most == 1 else "one or two secrets"
+        raise SettingsError(name, f"must hold {many} of printable ASCII without spaces")
     return stripped

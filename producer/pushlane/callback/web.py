@@ -18,21 +18,30 @@ if TYPE_CHECKING:
 
     from pushlane.callback.settings import Network
 
+MAX_PROXIES: Final = 20
+"""Of X-Forwarded-For so many addresses are looked at, the nearest first."""
 MAX_BODY_BYTES: Final = 256 * 1024
 """Tencent's messages have at most 12 KB; what is larger goes by a key (its table of limits). Room for its envelope."""
+CLOSE: Final = {"Connection": "close"}
+"""For answers to a body that is still on its way: whoever drips bytes holds no connection."""
 RECEIVE_S: Final = 1.0
-"""So long a body may take to arrive: a peer that drips bytes holds a connection no longer."""
+"""So long a body may take to arrive."""
 
 
-class BodyTooLarge(Exception):  # it says what happened
-    """The body is over its limit, or took too long."""
+class BodyTooLarge(Exception):
+    """The body is over its limit."""
+
+
+class BodyTooSlow(BodyTooLarge):
+    """The body was not there in time. Its connection is to be closed: nobody waits for the rest of it."""
 
 
 async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: float = RECEIVE_S) -> bytes:
     """The whole body.
 
     Raises:
-        BodyTooLarge: It has more bytes, counted while they arrive, or is not there in time.
+        BodyTooLarge: It has more bytes, counted while they arrive.
+        BodyTooSlow: It is not there in time.
         starlette.requests.ClientDisconnect: The peer is gone.
     """
     body = bytearray()
@@ -43,14 +52,16 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: f
                 if len(body) > most:
                     raise BodyTooLarge(f"has more than {most} bytes")
     except TimeoutError:
-        raise BodyTooLarge(f"was not there within {within_s:g} s") from None
+        raise BodyTooSlow(f"was not there within {within_s:g} s") from None
     return bytes(body)
 
 
 def source_address(request: Request, proxies: Sequence[Network]) -> str:
     """The caller's address: the connection's, or what the nearest proxies that we trust say of it."""
     address = request.client.host if request.client else ""
-    forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    if not proxies:
+        return address
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")[-MAX_PROXIES:]
     while forwarded and is_within(address, proxies):
         address = forwarded.pop().strip()
     return address

@@ -17,10 +17,11 @@ end
 
 redis.call('SET', prefix .. 'decision:' .. key, decision, 'NX', 'PX', HOLD_KEPT_MS)
 decision = redis.call('GET', prefix .. 'decision:' .. key)
-local ids = redis.call('SPOP', prefix .. 'hold:' .. key, MAX_INSPECTED)
+local ids, decided = redis.call('SPOP', prefix .. 'hold:' .. key, MAX_INSPECTED), 0
 for _, id in ipairs(ids) do
   local record = redis.call('GET', prefix .. 'message:' .. id) or ''
-  if string.sub(record, 1, 2) == '1h' then
+  if waits_for(record, key) then
+    decided = decided + 1
     local conversation = conversation_of(record)
     if decide(prefix, id, record, decision, now) == 'x' then
       redis.call('SETRANGE', prefix .. 'message:' .. id, 10, LISTED)
@@ -31,4 +32,4 @@ for _, id in ipairs(ids) do
 end
 write_counters(prefix)
 tail(prefix, bell, channel, nil, now, 0)
-return { decision, #ids, redis.call('SCARD', prefix .. 'hold:' .. key) }
+return { decision, decided, redis.call('SCARD', prefix .. 'hold:' .. key) }

@@ -70,8 +70,12 @@ end
 local function accept_held(id, at)
   local on_timeout, timeout, hold_key = string.match(ARGV[at + 7], '^(.)(%d+):(.*)$')
   local record = store(id, at, 'h', now + tonumber(timeout))
-  hold(prefix, id, on_timeout, hold_key)
-  local state = decide(prefix, id, record, redis.call('GET', prefix .. 'decision:' .. hold_key), now)
+  local decision, state = redis.call('GET', prefix .. 'decision:' .. hold_key), 'h'
+  if decision then
+    state = decide(prefix, id, record, decision, now)
+  else
+    hold(prefix, id, on_timeout, hold_key)
+  end
   if state ~= 'x' then
     append(id, at)
   end

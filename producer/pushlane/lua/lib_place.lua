@@ -55,7 +55,7 @@ local function drop_heads(prefix, conversation, now)
     local id = redis.call('LINDEX', list, 0)
     local record = id and redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 83)
     if not id or drops_left <= 0 or not is_over(prefix, id, record, now) then
-      if dropped and (not id or string.sub(record, 5, 8) == '0000') then
+      if dropped and id and string.sub(record, 5, 8) == '0000' then
         unblock(prefix, conversation) -- the one that was in trouble is gone
       end
       return id, record
@@ -81,7 +81,9 @@ local function set_held(prefix, conversation, record, now)
   redis.call('ZREM', prefix .. 'ready', conversation)
   redis.call('ZREM', prefix .. 'delayed', conversation)
   redis.call('ZREM', prefix .. 'unreadable', conversation)
-  redis.call('ZADD', prefix .. 'held', due, conversation)
+  if redis.call('ZADD', prefix .. 'held', due, conversation) == 1 then
+    unblock(prefix, conversation) -- whatever was in trouble before it is gone
+  end
   block(prefix, conversation, now, 'held: its head waits for a decision')
 end
 
@@ -93,6 +95,7 @@ local function place(prefix, conversation, now, due)
   local id, record = drop_heads(prefix, conversation, now)
   if not id then
     leave_places(prefix, conversation)
+    unblock(prefix, conversation)
   elseif string.sub(record, 1, 2) == '1h' then
     set_held(prefix, conversation, record, now)
   elseif due > now then

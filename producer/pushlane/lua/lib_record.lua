@@ -61,8 +61,8 @@ end
 local function released_record(record, now, body)
   local first, last = address_span(record)
   body = body or string.sub(record, last + 1, content_end(record))
-  return '1q' .. string.sub(record, 3, 45) .. ms(now) .. string.sub(record, 59, 141) .. string.format('%06d', #body)
-    .. string.sub(record, HEADER_BYTES + 1, last) .. body
+  return '1q' .. string.sub(record, 3, 45) .. ms(now) .. ZERO_MS .. string.sub(record, 72, 141)
+    .. string.format('%06d', #body) .. string.sub(record, HEADER_BYTES + 1, last) .. body
 end
 
 -- A final record without address and body, kept for `status` and for idempotency.

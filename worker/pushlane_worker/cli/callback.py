@@ -13,6 +13,9 @@ def command(host: str, port: int, workers: int) -> None:
     """Answer moderation callbacks, and take decisions and messages over HTTP, until Ctrl-C."""
     try:
         from pushlane.callback.server import run  # noqa: PLC0415 # only this command needs the extra
-    except ImportError as error:
-        raise SettingsError("callback", f"needs the extra: pip install 'pushlane[callback]' ({error.name})") from None
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in {"pushlane", "pushlane_worker"}:
+            raise
+        raise SettingsError("callback", f"needs the extra: pip install 'pushlane[callback]' ({missing})") from None
     run(host, port, workers)

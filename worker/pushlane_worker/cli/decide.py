@@ -7,11 +7,12 @@ from pushlane.message import RoomMessage
 from pushlane.outbox import Producer
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.selection import UTF8
 
 
 @click.command("decide")
 @click.argument("channel")
-@click.argument("key")
+@click.argument("key", type=UTF8)
 @click.argument("verdict", type=click.Choice(VERDICTS))
 @click.option("--text", help="For rewrite: the new text.")
 @click.option("--reason", default="", help="For forbid: why, as the dead letter tells it.")

@@ -23,8 +23,9 @@ def command(limit: int, follow: bool, as_json: bool) -> None:  # noqa: FBT001 - 
     with queue.inspector() as inspector:
         client = inspector.redis
         entries = list(reversed(client.xrevrange(STREAM, count=limit))) if limit else []
-        newest = client.xrevrange(STREAM, count=1)
-        last = entries[-1][0] if entries else newest[0][0] if newest else b"0"
+        # With none of the latest, what comes from now on: a first decision meanwhile is not missed.
+        newest = entries or (client.xrevrange(STREAM, count=1) if not limit else [])
+        last = newest[-1][0] if newest else b"0"
         for _, fields in entries:
             _print(fields, as_json=as_json)
         while follow:

@@ -42,6 +42,7 @@ local function end_holds()
       else
         kill(prefix, id, now, 'e', 'its hold timed out without a decision')
         redis.call('LPOP', prefix .. 'conversation:' .. conversation)
+        unblock(prefix, conversation)
       end
     end
     place(prefix, conversation, now, 0)
