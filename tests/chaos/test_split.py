@@ -53,7 +53,11 @@ def _in_mid_push(stack: Stack, rejections: int) -> bool:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("rejections", [6, 20, 36], ids="after {} rejections".format)
+@pytest.mark.parametrize(
+    "rejections",
+    [6, pytest.param(20, marks=pytest.mark.long), pytest.param(36, marks=pytest.mark.long)],
+    ids="after {} rejections".format,
+)
 def test_a_split_survives_its_worker(stack: Stack, redis: Redis, producer: Producer, rejections: int) -> None:
     """SIGKILL in mid-split: nothing is lost, first arrivals keep their order, the offenders alone die, as rejected."""
     worker = stack.worker("-c", "1").ready()
