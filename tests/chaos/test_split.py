@@ -52,10 +52,11 @@ def _in_mid_push(stack: Stack, rejections: int) -> bool:
     return summary.by_status.get(400, 0) >= rejections and summary.in_flight >= IN_MID_PUSH
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "rejections",
-    [6, pytest.param(20, marks=pytest.mark.long), pytest.param(36, marks=pytest.mark.long)],
+    [6, 20, 36],
     ids="after {} rejections".format,
 )
 def test_a_split_survives_its_worker(stack: Stack, redis: Redis, producer: Producer, rejections: int) -> None:

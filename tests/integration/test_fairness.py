@@ -153,13 +153,13 @@ TROUBLES: list[Trouble] = [
 ]
 
 
-def _long_but_for_two(trouble: Trouble) -> Any:  # noqa: ANN401 # pytest does not name its type
-    short = trouble in (Neighbours.throttled, Neighbours.hanging_in_full_swing)
+def _long_but_for_one(trouble: Trouble) -> Any:  # noqa: ANN401 # pytest does not name its type
+    short = trouble is Neighbours.throttled
     return pytest.param(trouble, id=trouble.__name__, marks=[] if short else pytest.mark.long)
 
 
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("trouble", [_long_but_for_two(trouble) for trouble in TROUBLES])
+@pytest.mark.parametrize("trouble", [_long_but_for_one(trouble) for trouble in TROUBLES])
 def test_a_channel_in_trouble_delays_no_message_of_another(neighbours: Neighbours, trouble: Trouble) -> None:
     """With one pool process for both, a message of the other channel is pushed as soon as without the trouble."""
     without = neighbours.delay_s()

@@ -203,6 +203,7 @@ EXPIRES_S = 2.4
 CASES = {"one": (0,), "two": (0, 1), "three": (0, 4, 6)}
 
 
+@pytest.mark.long
 def test_a_worker_splits_on_while_messages_come_and_go(redis_url: str, redis: Redis, tmp_path: Path) -> None:
     """A real worker and a slow API: the rest of each ten in order, then what came meanwhile; the others as told."""
     with fake_api(reject_text="BAD", latency_s=SLOW_S) as api, Producer(redis_url) as producer:

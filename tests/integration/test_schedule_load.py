@@ -120,8 +120,9 @@ def _headers(redis: Redis, ids: list[str]) -> Iterator[Header]:
             yield from map(read_header, batch.execute())
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("over_s", [pytest.param(OVER_S, marks=pytest.mark.long), 0.0], ids=["evenly", "at once"])
+@pytest.mark.parametrize("over_s", [OVER_S, 0.0], ids=["evenly", "at once"])
 def test_each_of_many_scheduled_messages_joins_in_time_and_they_wait_in_redis_alone(
     stack: Stack, redis: Redis, producer: Producer, script_times: ScriptTimes, over_s: float
 ) -> None:
