@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from support.queue import Queue, settle, unsent
 
 from pushlane.record import read_content
