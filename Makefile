@@ -1,4 +1,4 @@
-# The four verbs of this repository; CI (.ci/run) runs the same ones. ARGS goes to the command: make test ARGS="-k order"
+# The verbs of this repository; CI (.ci/run) runs check and test. ARGS goes to the command: make test ARGS="-k order"
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.setup-done
@@ -9,7 +9,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: setup check test demo help
+.PHONY: setup check test test-long demo help
 
 setup: $(STAMP) ## Make .venv with everything that check, test and demo need
 
@@ -23,15 +23,19 @@ test: $(STAMP) ## Run the tests: make test ARGS="tests/unit -k order"
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 3 -m "not alone"
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -n 3 -m "not alone and not long"
+	$(BIN)/python -m pytest -m "alone and not long"
 endif
+
+test-long: $(STAMP) ## Run the tests that take long: outages, mutants, scaling (about 12 minutes)
+	$(BIN)/python -m pytest -n 3 -m "long and not alone"
+	$(BIN)/python -m pytest -m "long and alone"
 
 demo: $(STAMP) ## Watch 2,000 messages go through: make demo ARGS=--flower
 	$(BIN)/pushlane demo $(ARGS)
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

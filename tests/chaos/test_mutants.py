@@ -611,6 +611,7 @@ def mutate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mutant], None]:
     return apply
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_broken_queue_is_noticed(redis: Redis, mutate: Callable[[Mutant], None], mutant: Mutant) -> None:
     """An edit that breaks a promise fails the random walks or the exact test."""

@@ -52,8 +52,13 @@ def _in_mid_push(stack: Stack, rejections: int) -> bool:
     return summary.by_status.get(400, 0) >= rejections and summary.in_flight >= IN_MID_PUSH
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("rejections", [6, 20, 36], ids="after {} rejections".format)
+@pytest.mark.parametrize(
+    "rejections",
+    [6, 20, 36],
+    ids="after {} rejections".format,
+)
 def test_a_split_survives_its_worker(stack: Stack, redis: Redis, producer: Producer, rejections: int) -> None:
     """SIGKILL in mid-split: nothing is lost, first arrivals keep their order, the offenders alone die, as rejected."""
     worker = stack.worker("-c", "1").ready()

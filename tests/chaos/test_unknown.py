@@ -78,6 +78,7 @@ def _shown(stack: Stack) -> dict[str, Any]:
     return dict(shown["channels"][0])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_the_list_is_exactly_the_cut_pushes_and_only_they_are_repeated(
     redis_url: str, redis: Redis, api: FakeApi, tmp_path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from support.queue import Queue, settle, unsent
 
 from pushlane.record import read_content
@@ -169,6 +170,7 @@ def test_an_expired_message_that_nobody_met_can_be_cancelled(redis: Redis) -> No
     queue.assert_counters()
 
 
+@pytest.mark.long
 def test_a_mountain_of_expired_messages_holds_up_no_script(redis: Redis) -> None:
     """100,000 at one head: each call drops about 200 in a few ms, and the drain comes back at once."""
     queue = Queue(redis)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -152,8 +153,13 @@ TROUBLES: list[Trouble] = [
 ]
 
 
+def _long_but_for_one(trouble: Trouble) -> Any:  # noqa: ANN401 # pytest does not name its type
+    short = trouble is Neighbours.throttled
+    return pytest.param(trouble, id=trouble.__name__, marks=[] if short else pytest.mark.long)
+
+
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+@pytest.mark.parametrize("trouble", [_long_but_for_one(trouble) for trouble in TROUBLES])
 def test_a_channel_in_trouble_delays_no_message_of_another(neighbours: Neighbours, trouble: Trouble) -> None:
     """With one pool process for both, a message of the other channel is pushed as soon as without the trouble."""
     without = neighbours.delay_s()
@@ -162,6 +168,7 @@ def test_a_channel_in_trouble_delays_no_message_of_another(neighbours: Neighbour
     assert delay <= without + DELAY_S, f"{delay:.2f} s, {without:.2f} s without"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("trouble", TROUBLES[:-1], ids=lambda trouble: trouble.__name__)
 def test_a_channel_in_trouble_leaves_another_its_pace(neighbours: Neighbours, trouble: Trouble) -> None:

@@ -118,6 +118,7 @@ def test_a_wrong_token_costs_nothing_and_the_right_one_is_tried_at_once(
     assert stack.record().duplicates == 0
 
 
+@pytest.mark.long
 def test_a_wrong_app_id_costs_nothing_and_registering_the_channel_probes(
     stack: Stack, redis: Redis, producer: Producer
 ) -> None:

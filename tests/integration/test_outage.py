@@ -32,6 +32,7 @@ def stack(redis_url: str, api: FakeApi, tmp_path: Path) -> Iterator[Stack]:
     stack.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("warm_up", "latency_s"), [(0, 0), (WARM_UP, 0.1)], ids=["from the start", "at full speed, 100 ms"]

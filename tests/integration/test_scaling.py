@@ -51,6 +51,7 @@ def _spell(stack: Stack) -> float:
     return (stack.record().pushes - before) / (time.monotonic() - started)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_processes_and_workers_add_up(stack: Stack) -> None:
     """At 100 ms latency `-c 2` gives at least 1.9 times `-c 1`, and a second worker adds as much as the first gives."""
@@ -67,6 +68,7 @@ def test_processes_and_workers_add_up(stack: Stack) -> None:
     assert two_processes >= 1.9 * one, f"-c 1 {one:.0f} pushes/s, -c 2 {two_processes:.0f}"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_autoscale_grows_under_a_backlog_and_shrinks_again(stack: Stack) -> None:
     """`--autoscale=4,1` starts processes while there is a backlog, ends them after it, and nothing is pushed twice."""

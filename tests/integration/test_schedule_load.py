@@ -120,6 +120,7 @@ def _headers(redis: Redis, ids: list[str]) -> Iterator[Header]:
             yield from map(read_header, batch.execute())
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("over_s", [OVER_S, 0.0], ids=["evenly", "at once"])
 def test_each_of_many_scheduled_messages_joins_in_time_and_they_wait_in_redis_alone(

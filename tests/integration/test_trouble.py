@@ -44,6 +44,7 @@ def test_a_worker_whose_log_can_not_be_written_delivers_all_the_same(
     assert (summary.accepted, summary.duplicates) == (40, 0)
 
 
+@pytest.mark.long
 @pytest.mark.alone
 def test_a_backlog_behind_a_slow_api_neither_floods_celery_nor_leaves_a_process_idle(
     redis_url: str, redis: Redis, producer: Producer, tmp_path: Path

@@ -6,6 +6,11 @@
     ending     how a command that went wrong ends: one line, one exit code
     queue      where the queue is, for the commands that need no channel's settings
     printing   what goes to standard output
+    terminal   what fits a terminal of 80 columns
+    progress   the bar on standard error
+    selection  which dead letters a command means
+    preview    what a replay or a purge would do
+    when       times on the command line
     children   processes of our own that die with us
     lines      messages out of a file of JSON lines
 """

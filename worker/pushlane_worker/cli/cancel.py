@@ -5,6 +5,7 @@ import click
 from pushlane.outbox import Producer
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.selection import UTF8
 
 _FAILED = {
     "in_flight": "a push of it is in flight; ask again when it has ended",
@@ -15,7 +16,7 @@ _FAILED = {
 
 @click.command("cancel")
 @click.argument("channel")
-@click.argument("message_id", metavar="ID")
+@click.argument("message_id", metavar="ID", type=UTF8)
 def command(channel: str, message_id: str) -> None:
     """Cancel the message ID of CHANNEL; exit 1 when it could not be cancelled.
 
