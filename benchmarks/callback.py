@@ -6,8 +6,8 @@
 
 Three servers on one core with the same uvicorn settings: ``bare`` reads the body and validates it, ``feed`` is the
 callback with blocked words, which records each decision in Redis, ``relay`` also enqueues each allowed message. The
-client and Redis have the other cores. The servers take turns, so that a noisy machine is noisy for all. Rates are closed
-loop over 16 connections; latency is open loop at half the measured rate, counted from when a request was due.
+client and Redis have the other cores. The servers take turns, so that a noisy machine is noisy for all. Rates are
+closed loop over 16 connections; latency is open loop at half the measured rate, counted from when a request was due.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class Load:
         else:
             await self._pace(started, seconds, self._rate)
         self._running, took = False, time.perf_counter() - started
-        while len(self._idle) < CONNECTIONS:
+        while len(self._idle) < CONNECTIONS:  # noqa: ASYNC110 # the end of a measurement
             await asyncio.sleep(0.01)
         for _, connection in pairs:
             connection.close()

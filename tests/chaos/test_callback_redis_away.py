@@ -28,7 +28,7 @@ from pushlane_worker.embedded import EmbeddedServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(120), pytest.mark.long]
 MESSAGES = 500
 BUDGET_S = 1.6
 PACE_S = 0.008
@@ -121,8 +121,8 @@ def spool_is_fed(folder: Path) -> bool:
 
 def spooled_by(pid: int) -> int:
     """Bytes that this process has on disk."""
-    links = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
-    return sum(Path(link).stat().st_size for link in links if link.endswith(".spool1"))
+    links = [file.readlink() for file in Path(f"/proc/{pid}/fd").iterdir()]
+    return sum(link.stat().st_size for link in links if link.suffix == ".spool1")
 
 
 def relayed(client: Redis) -> list[bytes]:

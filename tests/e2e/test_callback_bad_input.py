@@ -36,6 +36,8 @@ MODULE = """
 import asyncio, pathlib, time
 from pushlane.callback import Verdict
 
+pytestmark = pytest.mark.long
+
 class Hangs:
     name = "hangs"
     def judge(self, message):

@@ -36,6 +36,8 @@ from pushlane import RoomMessage
 from pushlane.callback.routing import Route
 from pushlane.callback.verdict import Verdict
 
+pytestmark = pytest.mark.long
+
 class Quiet:
     name = "quiet"
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 KEY = "k3y-of-billing"
 KEYS = {
     "PUSHLANE_API_KEYS__BILLING__KEY": KEY,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.long]
 AT_ONCE = 50
 BUDGET_S = 1.6
 HANGS_S = 2.0

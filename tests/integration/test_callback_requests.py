@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,8 @@ from support.waiting import wait_until
 
 from pushlane.callback.answer import OWN_CODES
 from pushlane.callback.app import AccessLog, Direct, make_app
+from pushlane.callback.chain import Chain
+from pushlane.callback.feed import Feed
 from pushlane.callback.settings import load_callback_settings
 from pushlane.callback.tencent import GROUP, MODERATED
 
@@ -180,6 +183,12 @@ def signed(**changes: str | None) -> str:
     return "&".join(f"{name}={value}" for name, value in facts.items() if value is not None)
 
 
+def signed_at(request_time: str) -> str:
+    """A query whose sign is right for exactly this text of a RequestTime."""
+    sign = hashlib.sha256((TOKEN + request_time).encode()).hexdigest()
+    return signed(Sign=sign, RequestTime=quote(request_time))
+
+
 # --- who asks ----------------------------------------------------------------------------------------------------
 
 REFUSED: dict[str, Callable[[], tuple[str, bytes]]] = {
@@ -197,9 +206,12 @@ REFUSED: dict[str, Callable[[], tuple[str, bytes]]] = {
     "no request time": lambda: (signed(RequestTime=None), HELLO),
     "an old request time": lambda: (query(age_s=62), HELLO),
     "a future request time": lambda: (query(age_s=-62), HELLO),
-    "a request time with a newline": lambda: (query() + "%0A", HELLO),
-    "a request time with a blank": lambda: (query() + "+", HELLO),
-    "a longer request time": lambda: (query() + "0", HELLO),
+    "a request time with a newline": lambda: (signed_at(f"{time.time():.0f}\n"), HELLO),
+    "a request time with a newline behind its sign": lambda: (query() + "%0A", HELLO),
+    "a request time with a blank": lambda: (signed_at(f" {time.time():.0f}"), HELLO),
+    "a request time with a fraction": lambda: (signed_at(f"{time.time():.1f}"), HELLO),
+    "a request time in other digits": lambda: (signed_at(f"{time.time():.0f}".replace("1", "\u0661")), HELLO),
+    "a longer request time": lambda: (signed_at(f"0{time.time():.0f}"), HELLO),
     "a foreign app": lambda: (query(app="1400000002"), HELLO),
     "no app": lambda: (signed(SdkAppid=None), HELLO),
     "a broken escape": lambda: (query() + "&x=%zz", HELLO),
@@ -496,6 +508,22 @@ def test_a_verdict_with_odd_parts_keeps_its_meaning(
     assert decision["code"] is None
     assert len(decision["reason"]) <= 512
     assert len(redis.dump("pushlane:1:{decisions}:stream") or b"") < 10_000
+
+
+@pytest.mark.parametrize(("on_error", "expected"), [("allow", 0), ("forbid", 1)])
+def test_a_defect_of_ours_gets_the_configured_answer(
+    ask: Callable[..., Asker], monkeypatch: pytest.MonkeyPatch, on_error: str, expected: int
+) -> None:
+    """No status 500: the platform would deliver what `on_error` forbids."""
+
+    async def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    app = ask(on_error=on_error)
+    for owner, method in ((Feed, "record"), (Chain, "judge")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, method, fails)
+            assert code(app.post(query())) == expected
 
 
 def test_nonsense_that_comes_late_is_recorded_as_late(ask: Callable[..., Asker], redis: Redis) -> None:

@@ -12,7 +12,7 @@ import pytest
 from support.waiting import wait_until_async
 
 from pushlane.callback import chain as chain_module
-from pushlane.callback.chain import CHAIN, MAX_REASON_CHARS, Chain, Judgement
+from pushlane.callback.chain import CHAIN, MAX_TEXT_CHARS, Chain, Judgement
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.decision import Decision
 from pushlane.callback.recorder import _arguments
@@ -183,7 +183,7 @@ async def test_custom_data_can_be_cleared(run: Run) -> None:
     judged = await run(Quick(lambda _: Verdict.rewrite(custom_data=""))).judge(message)
     assert judged.verdict.custom_data == ""
     decision = Decision.of(MESSAGE, judged.verdict, at_ms=1, took_ms=1)
-    assert Decision.from_json(decision.to_json()).verdict == judged.verdict
+    assert Decision.read(decision.document()).verdict == judged.verdict
 
 
 async def test_a_plain_policy_may_answer_an_awaitable(run: Run) -> None:
@@ -253,7 +253,7 @@ async def test_what_is_forbidden_stays_so_and_can_be_recorded(run: Run, kind: ty
     """Nonsense beside it neither lets it pass nor breaks the record, which others share."""
     judged = await run(kind(lambda _: Verdict("forbid", **beside), "judge")).judge(MESSAGE)
     assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", "judge")
-    assert len(judged.verdict.reason) <= MAX_REASON_CHARS
+    assert len(judged.verdict.reason) <= MAX_TEXT_CHARS
     judged.verdict.reason.encode()
     _arguments(Decision.of(MESSAGE, judged.verdict, at_ms=1, took_ms=1))
 

@@ -29,7 +29,7 @@ LATE_S: Final = 60.0
 """So long a policy may be late; then nobody waits for its verdict any more."""
 MAX_LATE: Final = 1000
 """Questions that may be open in a process before the late ones are given up at once."""
-MAX_REASON_CHARS: Final = 512
+MAX_TEXT_CHARS: Final = 512
 CHAIN: Final = "chain"
 """Who decided when no policy did."""
 
@@ -208,15 +208,17 @@ def _read(said: object, policy: str) -> Verdict | None:
     if not isinstance(said, Verdict):
         raise TypeError(f"must answer a Verdict or None, not {type(said).__name__}")
     given: Any = said  # for its annotations hold nobody
-    reason = given.reason if isinstance(given.reason, str) else ""
-    reason = reason[:MAX_REASON_CHARS].encode(errors="replace").decode()
+    reason = _text(given.reason)
     if given.kind == "rewrite":
         body = None if given.msg_body is None else list(given.msg_body)
         return Verdict("rewrite", msg_body=body, custom_data=given.custom_data, reason=reason, policy=policy)
     if given.kind == "forbid":
         code = given.code if type(given.code) is int and 0 <= given.code <= _MAX_CODE else None
-        text = given.text if isinstance(given.text, str) else ""
-        return Verdict("forbid", code, text, reason=reason, policy=policy)
+        return Verdict("forbid", code, _text(given.text), reason=reason, policy=policy)
     if given.kind in ("allow", "discard"):
         return Verdict(given.kind, reason=reason, policy=policy)
     raise TypeError("must answer a Verdict of a known kind")
+
+
+def _text(given: object) -> str:
+    return given[:MAX_TEXT_CHARS].encode(errors="replace").decode() if isinstance(given, str) else ""

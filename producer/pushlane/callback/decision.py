@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic_core import to_json  # a fifth of the time of json.dumps
+
 from pushlane.callback.tencent import decision_key, message_key
 from pushlane.callback.verdict import Verdict
 
@@ -64,7 +66,7 @@ class Decision:
         """The same as one that came after its answer."""
         return replace(self, key=f"{self.key}:late", message_key="", late=True, effects=())
 
-    def entry(self) -> str:
+    def entry(self) -> bytes:
         """Its entry in the stream, as JSON."""
         entry = {
             "key": self.key,
@@ -81,15 +83,15 @@ class Decision:
             "to": self.receiver,
             "message": self.message,
         }
-        return json.dumps(entry)
+        return to_json(entry)
 
-    def to_json(self) -> bytes:
+    def document(self) -> bytes:
         """The whole decision, for the spool."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return json.dumps({**values, "verdict": _document(self.verdict)}).encode()
+        return to_json({**values, "verdict": _document(self.verdict)})
 
     @classmethod
-    def from_json(cls, document: bytes) -> Self:
+    def read(cls, document: bytes) -> Self:
         """The decision in such a document. Raises ValueError, TypeError or KeyError for what is none."""
         values: dict[str, Any] = json.loads(document)
         return cls(**{**values, "verdict": Verdict(**values["verdict"])})
@@ -97,7 +99,7 @@ class Decision:
 
 def answer_document(verdict: Verdict) -> bytes:
     """What a repeat of a request is answered from."""
-    return json.dumps(_document(verdict)).encode()
+    return to_json(_document(verdict))
 
 
 def read_answer(document: bytes) -> Verdict:

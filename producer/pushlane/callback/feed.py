@@ -128,7 +128,7 @@ class Feed:
 
     async def _append(self, decision: Decision) -> None:
         try:
-            await self._spool.append(decision.to_json())
+            await self._spool.append(decision.document())
         except (OSError, SpoolFull, TypeError, ValueError) as error:
             self.lost += 1
             problem = str(error) if isinstance(error, OSError | SpoolFull) else type(error).__name__
@@ -182,7 +182,7 @@ class Feed:
         decisions = []
         for payload in payloads:
             try:
-                decisions.append(Decision.from_json(payload))
+                decisions.append(Decision.read(payload))
             except (ValueError, TypeError, KeyError):  # another version wrote it
                 self.lost += 1
                 logger().exception("decision.unreadable")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydantic_core import to_json
 
 from pushlane.callback.decision import answer_document, read_answer
 from pushlane.keys import DECISIONS_PREFIX
@@ -108,7 +109,7 @@ def _arguments(decision: Decision) -> _Arguments:
         decision.key,
         decision.message_key,
         answer_document(decision.verdict),
-        json.dumps(decision.effects) if decision.effects else "",
+        to_json(decision.effects) if decision.effects else "",
         "late" if decision.late else decision.verdict.kind,
         decision.entry(),
     )
