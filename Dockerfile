@@ -5,11 +5,13 @@ COPY producer producer
 COPY worker worker
 RUN python -m venv /opt/pushlane \
     && pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
-    && /opt/pushlane/bin/pip install --no-cache-dir --constraint constraints.txt "$(echo /wheels/*.whl)[worker]" flower
+    && /opt/pushlane/bin/pip install --no-cache-dir --constraint constraints.txt "$(echo /wheels/*.whl)[worker,callback]" flower
 
 FROM python:3.13-slim
 COPY --from=build /opt/pushlane /opt/pushlane
 ENV PATH=/opt/pushlane/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# The callback's decisions wait here while Redis is away; a volume takes over the owner.
+RUN install -d -o 10001 -g 10001 -m 0700 /spool
 WORKDIR /tmp
 USER 10001:10001
 # Celery's warm shutdown: what is in flight is settled, what was not sent is given back.

@@ -13,11 +13,13 @@ from pushlane.errors import (
     QueueUnavailable,
     UnknownChannel,
 )
+from pushlane.hold import Hold
 from pushlane.message import MessageStatus, Receipt, RoomMessage, ThirdPartyMessage
 from pushlane.outbox import AsyncProducer, Producer
 
 __all__ = [
     "AsyncProducer",
+    "Hold",
     "IdempotencyConflict",
     "InvalidMessage",
     "MessageStatus",

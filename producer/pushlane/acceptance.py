@@ -24,6 +24,7 @@ from pushlane.errors import (
     UnknownChannel,
 )
 from pushlane.form import Form
+from pushlane.hold import DECIDED, VERDICTS
 from pushlane.message import (
     CancelResult,
     Limits,
@@ -31,6 +32,7 @@ from pushlane.message import (
     MessageStatus,
     Receipt,
     check_channel_name,
+    check_id,
     check_idempotency_key,
 )
 from pushlane.record import STATES, from_ms, read_content, read_header
@@ -38,12 +40,14 @@ from pushlane.record import STATES, from_ms, read_content, read_header
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pushlane.hold import Verdict
     from pushlane.options import Options
 
 CHUNK: Final = 1000
 """Messages a script call: all or nothing within it."""
 LIMITS_KEPT_S: Final = 10.0
 """How long a producer trusts what it read of a channel's limits. The scripts check kind and depth each time."""
+MAX_REASON_BYTES: Final = 500
 RETRY_AFTER_FULL_S: Final = 1.0
 """A full channel makes room with each push that ends: a second brings at least one at any usual rate limit."""
 
@@ -99,7 +103,7 @@ def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:
     for entry in entries:
         message = entry.message
         arguments += (entry.message_id, message.conversation, message.address, message.body, entry.fingerprint)
-        arguments += (entry.options.due, entry.options.expires)
+        arguments += (entry.options.due, entry.options.expires, entry.options.hold)
     return arguments
 
 
@@ -156,7 +160,7 @@ def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageS
         conversation=conversation,
         state="in_flight" if in_flight and header.state == "queued" else header.state,
         reason=header.reason,
-        detail=detail or None,
+        detail=(f"it waits for a decision on {detail[1:]}" if header.state == "held" else detail) or None,
         attempts=header.attempts,
         maybe_delivered=header.maybe_delivered,
         accepted_at=from_ms(header.accepted_ms),  # type: ignore[arg-type] # an accepted message has this time
@@ -169,6 +173,28 @@ def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageS
 def read_cancel(reply: bytes) -> CancelResult:
     """The reply of ``lua/cancel.lua``."""
     return cast("CancelResult", reply.decode())
+
+
+def decision_of(limits: Limits, key: str, verdict: Verdict, message: Message | None, reason: str) -> bytes:
+    """The decision as ``lua/decide.lua`` takes it. Raises InvalidMessage."""
+    check_id("key", key)
+    if verdict not in VERDICTS:
+        raise InvalidMessage("verdict", f"must be one of {', '.join(VERDICTS)}")
+    if (verdict == "rewrite") != (message is not None):
+        raise InvalidMessage("message", "goes with the verdict rewrite, and with no other")
+    if message is not None:
+        return b"w" + limits.check(message).body
+    if verdict == "allow":
+        return b"a"
+    return b"f" + (reason or f"the decision was {verdict}").encode(errors="replace")[:MAX_REASON_BYTES]
+
+
+def read_decision(channel: str, reply: Sequence[Any]) -> tuple[Verdict, int, int]:
+    """The reply of ``lua/decide.lua``: the verdict that stands, how many messages it met, and how many are left."""
+    if len(reply) == 1:
+        raise UnknownChannel(channel)
+    decision, decided, left = reply
+    return DECIDED[decision[:1].decode()], decided, left
 
 
 def unavailable(channel: str, error: redis.RedisError, message_id: str | None = None) -> PushlaneError:

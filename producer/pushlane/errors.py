@@ -7,7 +7,8 @@
     ├── UnknownChannel          no worker and no operator has registered the channel; nothing was sent
     ├── IdempotencyConflict     the key was used before, for another message; nothing was sent
     ├── QueueFull               the channel holds as many messages as it may; nothing was sent
-    └── QueueUnavailable        Redis did not answer in time: perhaps accepted, repeat with the same key
+    ├── QueueUnavailable        Redis did not answer in time: perhaps accepted, repeat with the same key
+    └── SettingsError           before a worker or the callback runs: a setting is wrong
 """
 
 from __future__ import annotations
@@ -120,3 +121,17 @@ class QueueUnavailable(PushlaneError):
         self.message_id = message_id
         hint = "" if message_id is None else f" (message {message_id} was perhaps accepted: repeat with the same key)"
         super().__init__(f"the queue is unavailable: {problem}{hint}")
+
+
+class SettingsError(PushlaneError):
+    """A setting is missing, wrong or unknown.
+
+    Attributes:
+        name: The setting as the operator writes it, such as ``PUSHLANE_CHANNELS__SUPPORT__TOKEN``.
+        problem: What is wrong with it and what would be right, without its value.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name = name
+        self.problem = problem
+        super().__init__(f"{name}: {problem}")

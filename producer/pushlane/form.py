@@ -5,7 +5,8 @@
     {"room_id", "text", "sender_eid"?, "receiver_eid"?, …}     for a channel of kind cinnox
     {"user_id", "message", …}                                  for a channel of kind third_party
 
-and in both: "idempotency_key"?, "not_before"? (a time of RFC 3339), "expires_in_s"?
+and in both: "idempotency_key"?, "not_before"? (a time of RFC 3339), "expires_in_s"?, and
+"hold"?: {"key", "timeout_s", "on_timeout"?}
 
 Strict, because it is our own: an unknown field, a field given twice or a mixture of the two is refused, so that a typo
 never becomes a message without its sender. An optional field may be null.
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 MAX_NAME_CHARS: Final = 40
 """So much of an unknown field's name is repeated in the error."""
 
-_OPTIONS: Final = ("idempotency_key", "not_before", "expires_in_s")
+_OPTIONS: Final = ("idempotency_key", "not_before", "expires_in_s", "hold")
 _ROOM: Final = ("room_id", "text", "sender_eid", "receiver_eid", *_OPTIONS)
 _THIRD_PARTY: Final = ("user_id", "message", *_OPTIONS)
 _ONLY_THIRD_PARTY: Final = ("user_id", "message")

@@ -20,6 +20,9 @@ after the prefix       type    content                                          
 ``unknown``            stream  pushes of unknown outcome, about the last 10,000                              for ever
 ``counters``           hash    monotonic counters, and the depth                                             for ever
 ``scheduled``          zset    messages that join later, by ms: acceptance number (14 digits) and id          till empty
+``held``               zset    conversations whose head is held, by ms of its hold's end or its expiry        till empty
+``hold:<key>``         set     messages that wait for a decision on the key                                  8 days
+``decision:<key>``     string  a decision on the key: a, w and a body, or f and a reason                     8 days
 ``blocked``            zset    conversations whose head is in trouble, by ms since when                       till empty
 ``blocked_by``         hash    of each of these: why                                                         till empty
 ``replay:<run>``       zset    dead letters that are being replayed, by acceptance number                    an hour
@@ -31,6 +34,17 @@ after the prefix       type    content                                          
 ``sweep``              hash    when the channel was swept last, and since when without a break               for ever
 =====================  ======  ============================================================================  ===========
 
+The moderation's decisions have a prefix of their own, ``{decisions}``, which is the name of no channel's keys:
+
+=====================  ======  ============================================================================  ===========
+``stream``             stream  one entry a decision, without what the message said                           retention
+``by-key:<key>``       string  a decision's answer: a repeat of its request gets the same one                retention
+``by-message:<key>``   string  the first decision on a message's key, whatever it said                       retention
+``effects:<key>``      string  what a decision is to do in its channel, until it is done                     till done
+``unfed``              zset    decisions whose effects are not done, by ms of the last try                   till empty
+``verdicts``           hash    monotonic counters of the decisions                                           for ever
+=====================  ======  ============================================================================  ===========
+
 A message's record has no lifetime while it is queued or dead; delivered or cancelled it becomes a tombstone that is
 kept for the retention, and at least for the rest of the idempotency window.
 """
@@ -38,13 +52,16 @@ kept for the retention, and at least for the rest of the idempotency window.
 SCHEMA = 1
 PREFIX = f"pushlane:{SCHEMA}:"
 
+DECISIONS_PREFIX = f"{PREFIX}{{decisions}}:"
+"""What every key of the moderation's decisions begins with. A channel that is called so has other keys beside them."""
+
 BELL = f"{PREFIX}bell"
 """zset: channels that need a drain, once each, by the ms of the ring; till empty."""
 
 CHANNELS = f"{PREFIX}channels"
 """set: the names of the registered channels, for operators; for ever."""
 
-_PERMANENT = (b"conversation:", b"message:")
+_PERMANENT = (b"conversation:", b"message:", b"effects:")
 _PERMANENT_NAMES = frozenset(
     [
         b"channel",
@@ -54,6 +71,7 @@ _PERMANENT_NAMES = frozenset(
         b"claims",
         b"scheduled",
         b"blocked",
+        b"held",
         b"blocked_by",
         b"unreadable",
         b"gate",
@@ -61,6 +79,9 @@ _PERMANENT_NAMES = frozenset(
         b"unknown",
         b"counters",
         b"sweep",
+        b"stream",
+        b"unfed",
+        b"verdicts",
     ]
 )
 

@@ -48,7 +48,8 @@ def check_idempotency_key(key: object) -> str:
     return key
 
 
-def _check_id(name: str, value: object) -> None:
+def check_id(name: str, value: object) -> None:
+    """Raises InvalidMessage unless it is 1 to 256 bytes of UTF-8 without control characters."""
     if not isinstance(value, str):
         raise InvalidMessage(name, f"must be a string, not {type(value).__name__}")
     if not value:
@@ -85,14 +86,14 @@ class RoomMessage:
     body: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check_id("room_id", self.room_id)
+        check_id("room_id", self.room_id)
         if not isinstance(self.text, str):
             raise InvalidMessage("text", f"must be a string, not {type(self.text).__name__}")
         if not self.text:
             raise InvalidMessage("text", "must not be empty")
         for name in ("sender_eid", "receiver_eid"):
             if (value := getattr(self, name)) is not None:
-                _check_id(name, value)
+                check_id(name, value)
         object.__setattr__(self, "body", _encode("text", json.dumps(self.text, ensure_ascii=False)))
 
     @property
@@ -124,7 +125,7 @@ class ThirdPartyMessage:
     body: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check_id("user_id", self.user_id)
+        check_id("user_id", self.user_id)
         if not isinstance(self.message, dict):
             raise InvalidMessage("message", f"must be a JSON object, not {type(self.message).__name__}")
         _check_depth(self.message)
@@ -228,7 +229,7 @@ class MessageStatus:
         detail: The reason in words, such as the API's own.
         attempts: Pushes that counted against its retry budget.
         maybe_delivered: A push of it had an unknown outcome, so that the API may have it already.
-        due_at: When a scheduled message joins its conversation.
+        due_at: When a scheduled message joins its conversation, or a held one's hold ends.
         final_at: When it was delivered, cancelled or dead-lettered.
         last_push: When its last counted push ended.
     """

@@ -1,4 +1,4 @@
-"""How a message is sent: its idempotency key, when it joins its conversation, and when it is too late for it.
+"""How a message is sent: its idempotency key, when it joins its conversation, when it is too late, and who must agree.
 
 Times are judged by Redis's clock: what is relative here is added to it there.
 """
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pushlane.errors import InvalidMessage
+from pushlane.hold import Hold
 from pushlane.message import check_idempotency_key
 
 MAX_AHEAD_DAYS: Final = 3650
@@ -29,26 +30,34 @@ class Options:
     Attributes:
         due: When it joins its conversation, as ``lua/enqueue.lua`` takes it: ms, ``+`` and ms from now, or nothing.
         expires: Ms from its acceptance after which it may no longer be delivered, or nothing.
+        hold: What its hold's timeout does, after how many ms, and its key, as the script takes it; or nothing.
     """
 
     idempotency_key: str | None = None
     due: str = ""
     expires: str = ""
+    hold: str = ""
 
     @classmethod
     def check(
-        cls, idempotency_key: str | None, not_before: When | None = None, expires_in: timedelta | float | None = None
+        cls,
+        idempotency_key: str | None,
+        not_before: When | None = None,
+        expires_in: timedelta | float | None = None,
+        hold: Hold | None = None,
     ) -> Options:
         """The options of ``send``. Raises InvalidMessage, which names the argument."""
         key = None if idempotency_key is None else check_idempotency_key(idempotency_key)
-        return cls(key, _due(not_before), _expires("expires_in", expires_in))
+        return cls(key, _due(not_before), _expires("expires_in", expires_in), _hold(hold, not_before))
 
     @classmethod
-    def from_json(cls, idempotency_key: object, not_before: object, expires_in_s: object) -> Options:
+    def from_json(
+        cls, idempotency_key: object, not_before: object, expires_in_s: object, hold: object = None
+    ) -> Options:
         """The options of the JSON form; each may be None. Raises InvalidMessage, which names the field."""
         key = None if idempotency_key is None else check_idempotency_key(idempotency_key)
         due = "" if not_before is None else _due(_parse_time("not_before", not_before))
-        return cls(key, due, _expires("expires_in_s", expires_in_s))
+        return cls(key, due, _expires("expires_in_s", expires_in_s), _hold(_parse_hold(hold), not_before))
 
 
 NO_OPTIONS: Final = Options()
@@ -73,6 +82,28 @@ def _expires(name: str, value: object) -> str:
     if milliseconds <= 0:
         raise InvalidMessage(name, "must be more than 0")
     return str(milliseconds)
+
+
+def _hold(hold: object, not_before: object) -> str:
+    if hold is None:
+        return ""
+    if not isinstance(hold, Hold):
+        raise InvalidMessage("hold", f"must be a Hold, not {type(hold).__name__}")
+    if not_before is not None:
+        raise InvalidMessage("hold", "does not go with not_before: a held message has its place already")
+    return f"{hold.on_timeout[0]}{hold.timeout_ms}:{hold.key}"
+
+
+def _parse_hold(value: object) -> Hold | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise InvalidMessage("hold", "must be an object with key and timeout_s")
+    for name in value:
+        if name not in {"key", "timeout_s", "on_timeout"}:
+            raise InvalidMessage("hold", "has a field that is none of key, timeout_s and on_timeout")
+    on_timeout = "dead_letter" if value.get("on_timeout") is None else value["on_timeout"]
+    return Hold(value.get("key"), value.get("timeout_s"), on_timeout=on_timeout)  # type: ignore[arg-type] # it checks them
 
 
 def _milliseconds(name: str, value: object, kinds: str) -> int:

@@ -20,9 +20,11 @@ from pushlane.acceptance import (
     address_of,
     arguments_of,
     chunks,
+    decision_of,
     forms_of,
     prepare,
     read_cancel,
+    read_decision,
     read_receipts,
     read_status,
     unavailable,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from pushlane.hold import Hold, Verdict
     from pushlane.options import When
 
 
@@ -63,6 +66,7 @@ class Producer:
         self._enqueue = self._redis.register_script(source("enqueue"))
         self._read_status = self._redis.register_script(source("status"))
         self._cancel = self._redis.register_script(source("cancel"))
+        self._decide = self._redis.register_script(source("decide"))
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +86,7 @@ class Producer:
         idempotency_key: str | None = None,
         not_before: When | None = None,
         expires_in: timedelta | float | None = None,
+        hold: Hold | None = None,
     ) -> Receipt:
         """Enqueues one message. Seconds, or what they are given as, count from now on Redis's clock.
 
@@ -92,6 +97,7 @@ class Producer:
                 same message.
             not_before: When it joins its conversation: an aware datetime, a timedelta or seconds; what is past is now.
             expires_in: How long it may be delivered, as a timedelta or seconds; then it is a dead letter, `expired`.
+            hold: Keeps the message in its place until there is a decision; does not go with ``not_before``.
 
         Raises:
             InvalidMessage: The message or an option breaks a rule; nothing was sent.
@@ -100,7 +106,7 @@ class Producer:
             QueueFull: The channel or Redis is full; nothing was sent.
             QueueUnavailable: No answer within the timeout: perhaps accepted. Repeat with the same key.
         """
-        options = Options.check(idempotency_key, not_before, expires_in)
+        options = Options.check(idempotency_key, not_before, expires_in, hold)
         entries = prepare(channel, self._limits_of(channel), [Form(message, options)], single=True)
         return self._accept(channel, entries)[0]
 
@@ -161,6 +167,36 @@ class Producer:
         except redis.RedisError as error:
             raise unavailable(channel, error) from error
 
+    def decide(
+        self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
+    ) -> Verdict:
+        """Decides on a key, once, for the messages that are held for it and for those that still come.
+
+        Args:
+            channel: Its name.
+            key: What the messages are held for.
+            verdict: ``discard`` does what ``forbid`` does: a dead letter, ``forbidden``.
+            message: For ``rewrite``: a message with the new text or object; where it goes is not looked at.
+            reason: For ``forbid``: why, as the dead letter tells it.
+
+        Returns:
+            The verdict that stands: an earlier decision on the key is not changed.
+
+        Raises:
+            InvalidMessage: The key, the verdict or the new message is wrong.
+            UnknownChannel: Nobody has registered the channel.
+            QueueUnavailable: No answer within the timeout: perhaps decided. Repeating it is safe.
+        """
+        keys = [channel_prefix(check_channel_name(channel)), BELL]
+        decision = decision_of(self._limits_of(channel), key, verdict, message, reason)
+        try:
+            left = 1
+            while left:
+                standing, _, left = read_decision(channel, self._decide(keys=keys, args=["", key, decision]))
+        except redis.RedisError as error:
+            raise unavailable(channel, error) from error
+        return standing
+
     def _limits_of(self, channel: str) -> Limits:
         if known := self._limits.get(channel):
             return known
@@ -196,6 +232,7 @@ class AsyncProducer:
         self._enqueue = self._redis.register_script(source("enqueue"))
         self._read_status = self._redis.register_script(source("status"))
         self._cancel = self._redis.register_script(source("cancel"))
+        self._decide = self._redis.register_script(source("decide"))
 
     async def __aenter__(self) -> Self:
         return self
@@ -215,9 +252,10 @@ class AsyncProducer:
         idempotency_key: str | None = None,
         not_before: When | None = None,
         expires_in: timedelta | float | None = None,
+        hold: Hold | None = None,
     ) -> Receipt:
         """Enqueues one message; see ``Producer.send``."""
-        options = Options.check(idempotency_key, not_before, expires_in)
+        options = Options.check(idempotency_key, not_before, expires_in, hold)
         entries = prepare(channel, await self._limits_of(channel), [Form(message, options)], single=True)
         return (await self._accept(channel, entries))[0]
 
@@ -262,6 +300,27 @@ class AsyncProducer:
             return read_cancel(await self._cancel(keys=keys, args=["", message_id]))
         except redis.RedisError as error:
             raise unavailable(channel, error) from error
+
+    async def decide(
+        self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
+    ) -> Verdict:
+        """Decides on a key, once; see ``Producer.decide``."""
+        keys = [channel_prefix(check_channel_name(channel)), BELL]
+        decision = decision_of(await self._limits_of(channel), key, verdict, message, reason)
+        try:
+            left = 1
+            while left:
+                standing, _, left = read_decision(channel, await self._decide(keys=keys, args=["", key, decision]))
+        except redis.RedisError as error:
+            raise unavailable(channel, error) from error
+        return standing
+
+    async def ping(self) -> bool:
+        """Whether Redis answers within the timeout."""
+        try:
+            return bool(await self._redis.ping())
+        except redis.RedisError:
+            return False
 
     async def _limits_of(self, channel: str) -> Limits:
         if known := self._limits.get(channel):

@@ -15,6 +15,7 @@ from integration import (
     test_blocked,
     test_expiry,
     test_gate,
+    test_hold,
     test_pause,
     test_rate,
     test_replay,
@@ -25,7 +26,7 @@ from integration import (
     test_wakeup,
 )
 from redis.exceptions import ResponseError
-from support.queue import PRODUCERS, WORKERS
+from support.queue import PRODUCERS, WORKERS, Queue
 from support.queue_machine import walk
 
 from pushlane import scripts
@@ -76,8 +77,44 @@ class Mutant:
     found_by: Callable[[Redis], None] = _walks
 
 
+def _skip_in_flight(redis: Redis) -> None:
+    queue = Queue(redis)
+    queue.enqueue("a", "a1")
+    assert queue.turn().claims
+    assert queue.skip("a") == ["not_blocked"]
+
+
+def _behind_a_lease(redis: Redis) -> None:
+    test_hold.test_a_decision_in_the_middle_of_a_room_moves_nobody(redis, "fno")
+
+
+def _timed_out(redis: Redis) -> None:
+    test_hold.test_a_hold_times_out_as_its_sender_chose(redis, test_hold.RELEASE)
+
+
+def _five_seconds(redis: Redis) -> None:
+    test_hold.test_a_hold_times_out_only_after_five_seconds_of_sweeps(redis, test_hold.DEAD_LETTER)
+
+
+def _many(redis: Redis) -> None:
+    test_hold.test_one_decision_is_for_all_messages_of_its_key(redis, "a")
+
+
+def _early(redis: Redis) -> None:
+    test_hold.test_a_decision_may_come_before_its_message(redis, "fno", "dead")
+
+
+def _listed_once(redis: Redis) -> None:
+    test_hold.test_a_forbidden_message_that_is_replayed_from_the_middle_is_listed_once(redis, "held")
+
+
+def _mark(redis: Redis) -> None:
+    test_hold.test_a_forbidden_message_that_left_its_list_is_listed_once_by_a_replay(redis, "a settle")
+
+
 _POP = "redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)"
 _TAIL = "tail(prefix, bell, channel, {}, now, {})"
+_LEASED = "  if redis.call('ZSCORE', prefix .. 'leases', conversation) then\n    return\n  end\n"
 _LISTEN = "redis.call('ZADD', listeners, now + LISTEN_MS, drain)"
 
 MUTANTS = (
@@ -95,14 +132,13 @@ MUTANTS = (
     Mutant("a settle does not place", "  place(prefix, conversation, now, due)\n", ""),
     Mutant(
         "an empty conversation keeps its place",
-        "if not drop_heads(prefix, conversation, now) then",
-        "if false then",
-        _tombstone,
+        "    leave_places(prefix, conversation)\n    unblock",
+        "    unblock",
     ),
     Mutant(
         "an enqueue does not ready",
-        "    set_ready(prefix, conversation)\n  end\n  return 'q'",
-        "  end\n  return 'q'",
+        "    place(prefix, conversation, now, 0)\n  end\nend",
+        "  end\nend",
     ),
     Mutant(
         "what is due stays delayed", "    redis.call('ZREM', prefix .. 'delayed', conversation)\n    set", "    set"
@@ -189,8 +225,8 @@ MUTANTS = (
     ),
     Mutant(
         "leases are taken at once",
-        "if now - since < UNBROKEN_MS then",
-        "if false then",
+        "local unbroken = now - since >= UNBROKEN_MS",
+        "local unbroken = true",
         test_sweep.test_a_gap_between_sweeps_starts_the_five_seconds_anew,
     ),
     Mutant(
@@ -315,8 +351,8 @@ MUTANTS = (
     Mutant("an expired message stays in the list", "        redis.call('LREM', list, 1, id)\n", ""),
     Mutant(
         "a message expires in flight",
-        "  if redis.call('ZSCORE', prefix .. 'leases', conversation) then\n    return\n  end\n  if not drop",
-        "  if not drop",
+        "  if redis.call('ZSCORE', prefix .. 'leases', conversation) then\n    return\n  end\n  local id",
+        "  local id",
     ),
     Mutant(
         "drops have no bound",
@@ -391,6 +427,7 @@ MUTANTS = (
         "a skip takes what is not blocked",
         " or not redis.call('ZSCORE', prefix .. 'blocked', conversation) then",
         " then",
+        _skip_in_flight,
     ),
     Mutant(
         "a skip lets the others wait",
@@ -405,13 +442,14 @@ MUTANTS = (
     ),
     Mutant(
         "an empty conversation stays blocked",
-        "if dropped and (not id or string.sub(record, 5, 8) == '0000') then",
-        "if dropped and id and string.sub(record, 5, 8) == '0000' then",
+        "    leave_places(prefix, conversation)\n    unblock(prefix, conversation)\n",
+        "    leave_places(prefix, conversation)\n",
+        test_blocked.test_an_empty_conversation_is_blocked_no_more,
     ),
     Mutant(
         "who follows a gone head is blamed for it",
-        "if dropped and (not id or string.sub(record, 5, 8) == '0000') then",
-        "if dropped and not id then",
+        "if dropped and id and string.sub(record, 5, 8) == '0000' then",
+        "if false then",
         test_blocked.test_who_follows_a_cancelled_head_is_not_blamed_for_it,
     ),
     Mutant(
@@ -422,10 +460,129 @@ MUTANTS = (
     ),
     Mutant(
         "a leased conversation is looked at again",
-        "  redis.call('ZREM', prefix .. 'unreadable', conversation)\nend",
-        "end",
+        "  redis.call('ZREM', prefix .. 'unreadable', conversation)\n  if redis",
+        "  if redis",
         test_blocked.test_a_leased_conversation_is_not_looked_at_again,
     ),
+    # Holds.
+    Mutant(
+        "a held message is pushed",
+        "string.sub(record, 1, 2) ~= '1q' or not add_to_batch",
+        "string.sub(record, 1, 1) ~= '1' or not add_to_batch",
+        test_hold.test_what_stands_before_a_held_message_goes_out,
+    ),
+    Mutant(
+        "a held head is ready",
+        "  elseif string.sub(record, 1, 2) == '1h' then\n    set_held(prefix, conversation, record, now)\n",
+        "",
+        test_hold.test_a_held_message_keeps_its_place_and_holds_up_its_room_alone,
+    ),
+    Mutant(
+        "a released conversation stays held",
+        "  if redis.call('ZREM', prefix .. 'held', conversation) == 1 then\n    unblock(prefix, conversation)\n  end\n",
+        "",
+        test_hold.test_an_allowed_message_goes_out_as_it_is,
+    ),
+    Mutant(
+        "a held conversation is ready as well",
+        "  redis.call('ZREM', prefix .. 'ready', conversation)\n"
+        "  redis.call('ZREM', prefix .. 'delayed', conversation)\n"
+        "  redis.call('ZREM', prefix .. 'unreadable', conversation)\n  if redis.call('ZADD',",
+        "  if redis.call('ZADD',",
+        test_hold.test_who_is_held_behind_a_cancelled_or_expired_failure_is_blocked_since_now,
+    ),
+    Mutant(
+        "who is held is blamed for who was before",
+        "    unblock(prefix, conversation) -- whatever was in trouble before it is gone\n",
+        "",
+        test_hold.test_who_is_held_behind_a_cancelled_or_expired_failure_is_blocked_since_now,
+    ),
+    Mutant(
+        "a held head is not blocked",
+        "  block(prefix, conversation, now, 'held: its head waits for a decision')\n",
+        "",
+        test_hold.test_a_held_head_can_be_skipped,
+    ),
+    Mutant(
+        "the last decision stands",
+        "decision, 'NX', 'PX', HOLD_KEPT_MS",
+        "decision, 'PX', HOLD_KEPT_MS",
+        test_hold.test_the_first_decision_stands,
+    ),
+    Mutant(
+        "a decision is not kept",
+        "  local decision, state = redis.call('GET', prefix .. 'decision:' .. hold_key), 'h'",
+        "  local decision, state = false, 'h'",
+        _early,
+    ),
+    Mutant(
+        "a message that is forbidden at once is listed",
+        "  if state ~= 'x' then\n    append",
+        "  do\n    append",
+        _early,
+    ),
+    Mutant(
+        "a decision takes the messages of other keys",
+        " and string.sub(record, content_end(record) + 2) == key",
+        "",
+        test_hold.test_a_decision_does_not_reach_a_message_that_is_held_for_another_key,
+    ),
+    Mutant("a decision has no bound", "'hold:' .. key, MAX_INSPECTED)", "'hold:' .. key, 1000)", _many),
+    Mutant(
+        "a decision places nothing",
+        "    place(prefix, conversation, now, tonumber(due or '0'))\n  end\nend\nwrite",
+        "  end\nend\nwrite",
+        test_hold.test_an_allowed_message_goes_out_as_it_is,
+    ),
+    Mutant(
+        "a decision does not ring",
+        _TAIL.format("nil", 0) + "\nreturn { decision",
+        "return { decision",
+        test_hold.test_an_allowed_message_goes_out_as_it_is,
+    ),
+    Mutant(
+        "a release is not stamped",
+        "string.sub(record, 3, 45) .. ms(now) .. ZERO_MS .. string.sub(record, 72, 141)",
+        "string.sub(record, 3, 58) .. ZERO_MS .. string.sub(record, 72, 141)",
+        test_hold.test_a_release_counts_as_the_time_of_joining,
+    ),
+    Mutant(
+        "a rewrite keeps the old text",
+        "verdict == 'w' and rest or nil",
+        "nil",
+        test_hold.test_a_rewritten_message_has_the_new_text,
+    ),
+    Mutant(
+        "a forbidden message has no mark",
+        "'message:' .. id, 10, LISTED)",
+        "'message:' .. id, 10, '00000000')",
+        _listed_once,
+    ),
+    Mutant("a mark is never taken off", "'message:' .. id, 10, '00000000')", "'message:' .. id, 10, LISTED)", _mark),
+    Mutant(
+        "a hold times out after a break of the sweeps", "unbroken and end_holds() or 0", "end_holds()", _five_seconds
+    ),
+    Mutant("a hold never times out", "unbroken and end_holds() or 0", "0", _timed_out),
+    Mutant("every timeout is a dead letter", "if releases then", "if false then", _timed_out),
+    Mutant(
+        "a hold times out too early",
+        "tonumber(string.sub(head, 59, 71)) <= now then",
+        "true then",
+        test_hold.test_a_decision_behind_an_expired_one_is_not_lost,
+    ),
+    Mutant(
+        "a sweep keeps quiet about the other holds",
+        "or ended > 0",
+        "",
+        test_hold.test_many_holds_time_out_in_bounded_steps,
+    ),
+    Mutant(
+        "a held head outlives its time to be delivered",
+        "local due = expires > 0 and math.min(ends, expires) or ends",
+        "local due = ends",
+        test_hold.test_a_held_head_that_expires_lets_its_room_go_on,
+    ),
+    Mutant("a decision readies a leased conversation", _LEASED, "", _behind_a_lease),
     Mutant("each failure blocks anew", "'blocked', 'NX', now", "'blocked', now"),
     Mutant(
         "a registration changes nothing for a misconfigured gate",

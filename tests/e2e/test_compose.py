@@ -31,7 +31,7 @@ CHANNEL = {
 def services() -> dict[str, Any]:
     """The services as Compose itself reads them."""
     seen = subprocess.run(
-        [installed("docker-compose"), "-f", COMPOSE, "config", "--format", "json"],
+        [installed("docker-compose"), "-f", COMPOSE, "--profile", "callback", "config", "--format", "json"],
         capture_output=True,
         check=True,
         env=environment(),

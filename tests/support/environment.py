@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from pushlane.errors import SettingsError
 from pushlane_worker.channel_settings import ChannelSettings
-from pushlane_worker.errors import SettingsError
 from pushlane_worker.settings import Settings, load_settings
 
 SECRET = "s3cr3t-t0ken"

@@ -32,7 +32,7 @@ LEASE_MS = 30_000
 SWEEPER = "sweeper"
 """A dispatcher's own drain, which settles what a sweep listed. Its turns begin with 1: turn 0 would answer a ring."""
 LOST = PushResult(Outcome.UNKNOWN, "its lease ran out")
-PRODUCERS = ("enqueue", "register", "status", "cancel")
+PRODUCERS = ("enqueue", "register", "status", "cancel", "decide")
 WORKERS = ("turn", "sweep", "pause", "skip", "replay", "purge")
 
 
@@ -95,7 +95,7 @@ class Queue:
         self.channel = channel
         self.now = EPOCH_MS
         self.messages: dict[str, tuple[str, bytes, bytes]] = {}
-        self._options: dict[str, tuple[str, str]] = {}
+        self._options: dict[str, tuple[str, str, str]] = {}
         self.prefix = channel_prefix(channel)
         self._record = channel_record(channel, **{"rate_limit": 0, **fields})
         self._keys = [self.prefix, BELL]
@@ -120,12 +120,13 @@ class Queue:
         body: bytes | None = None,
         due: str = "",
         expires: str = "",
+        hold: str = "",
     ) -> list[Accepted]:
         """Accepts these messages, each of which says its own id without a ``body``; see the script for the others."""
         for message_id in message_ids:
             own = message_id.encode() if body is None else body
             self.messages.setdefault(message_id, (conversation, address, own))
-            self._options.setdefault(message_id, (due, expires))
+            self._options.setdefault(message_id, (due, expires, hold))
         return self.enqueue_again(*message_ids)
 
     def enqueue_again(self, *message_ids: str) -> list[Accepted]:
@@ -189,6 +190,11 @@ class Queue:
         lost = (settle(claim, Outcome.UNKNOWN, dead=dead, wait_ms=wait_ms, reason="a", lost=True) for claim in claims)
         return self.turn(*lost, drain=SWEEPER, free=-1)
 
+    def decide(self, key: str, decision: str) -> tuple[str, int, int]:
+        """Decides on a key; the decision that stands, how many messages it met, and how many are left."""
+        standing, met, left = self._call("decide", key, decision)
+        return standing.decode(), met, left
+
     def cancel(self, message_id: str) -> str:
         """Cancels a message; what the script says of it."""
         return str(self._call("cancel", message_id).decode())
@@ -237,8 +243,8 @@ class Queue:
         return b" ".join(listed).decode()
 
     def places(self, conversation: str) -> list[str]:
-        """Which of ready, delayed and leases hold the conversation."""
-        names = ("ready", "delayed", "leases")
+        """Which of ready, delayed, leases and held hold the conversation."""
+        names = ("ready", "delayed", "leases", "held")
         return [name for name in names if self.redis.zscore(self.prefix + name, conversation) is not None]
 
     def scheduled(self) -> list[str]:
@@ -265,7 +271,7 @@ class Queue:
         """The counters that the messages' records give."""
         states = [self.header(message_id).state for message_id in self.messages]
         counted = {name: states.count(name) for name in ("delivered", "dead")}
-        waiting = states.count("queued") + states.count("scheduled")
+        waiting = sum(states.count(name) for name in ("queued", "scheduled", "held"))
         return {"accepted": len(states), "depth": waiting, **counted}
 
     def assert_counters(self) -> None:

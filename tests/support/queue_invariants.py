@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from support.queue_message import WAITING
+
 from pushlane.record import read_content, read_header
 from pushlane_worker.outcome import Outcome
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from support.queue_model import Model
     from support.queue_snapshot import Snapshot
 
+    from pushlane.record import Header
+
 _STANDING = frozenset(
     [
         "channel",
@@ -22,6 +26,7 @@ _STANDING = frozenset(
         "scheduled",
         "blocked",
         "blocked_by",
+        "held",
         "leases",
         "claims",
         "rate",
@@ -41,6 +46,8 @@ def learn(model: Model, snapshot: Snapshot) -> None:
     """Tells the model which messages were met after their time, and which conversations became empty by that."""
     for name, message in model.messages.items():
         header = read_header(snapshot.records[name])
+        if message.state == "held" and header.state != "held":
+            _learn_end(model, name, header)
         if message.state == "queued" and (header.state, header.reason) == ("dead", "expired"):
             assert 0 < message.expires <= header.final_ms, f"{name} died before its time"
             assert not model.in_flight(name), f"{name} died in flight"
@@ -48,6 +55,26 @@ def learn(model: Model, snapshot: Snapshot) -> None:
     for name in list(model.blocked):
         if not snapshot.lists[name] or (name not in snapshot.blocked and not model.head_has_failed(name)):
             del model.blocked[name]  # the one that had failed is gone
+        elif name in snapshot.held:
+            assert not model.head_has_failed(name), "a message that was pushed is not held"
+            del model.blocked[name]
+
+
+def _learn_end(model: Model, name: str, header: Header) -> None:
+    """A hold timed out, or what was held was met after its time."""
+    message = model.messages[name]
+    if (header.state, header.reason) == ("dead", "expired") and 0 < message.expires <= header.final_ms:
+        model.die(name)
+        return
+    assert model.held_head(message.conversation) == name, f"the hold of {name} ended before its turn"
+    if header.state == "dead":
+        assert (header.reason, message.releases) == ("expired", False), f"{name} died of its hold"
+        assert message.due <= header.final_ms, f"the hold of {name} ended before its time"
+        model.die(name)
+    else:
+        assert (header.state, message.releases) == ("queued", True), f"{name} was released by its hold"
+        assert message.due <= header.joined_ms, f"the hold of {name} ended before its time"
+        model.release(name, header.joined_ms)
 
 
 def check(model: Model, snapshot: Snapshot, conversations: Iterable[str]) -> None:
@@ -58,7 +85,10 @@ def check(model: Model, snapshot: Snapshot, conversations: Iterable[str]) -> Non
     _check_duplicates(model)
     _check_counters(model, snapshot)
     _check_keys(model, snapshot)
-    assert dict(snapshot.blocked) == model.blocked, "blocked is what failed last, since its first failure"
+    failed = {name: since for name, since in snapshot.blocked.items() if name not in snapshot.held}
+    assert failed == model.blocked, "blocked is what failed last, since its first failure"
+    for name in snapshot.held:
+        assert snapshot.blocked_by[name].startswith("held: "), "and what is held"
     assert snapshot.blocked_by.keys() == snapshot.blocked.keys()
     assert ("paused" in snapshot.gate) == model.paused
 
@@ -73,7 +103,7 @@ def _check_messages(model: Model, snapshot: Snapshot) -> None:
         assert (header.joined_ms, header.due_ms) == (message.joined, message.due), f"its times: {name}"
         assert header.maybe_delivered == message.maybe, f"I2: {name}"
         assert header.sequence == message.sequence, "I8: its first answer"
-        kept = message.state in {"queued", "scheduled"} or model.dead_letter(name)
+        kept = message.state in {"queued", "scheduled", "held"} or model.dead_letter(name)
         content = (message.address, name.encode()) if kept else (b"", b"")
         assert read_content(record)[:3] == (message.conversation, *content), "I1"
         assert message.state != "delivered" or name in model.log, f"I2: {name} was never accepted"
@@ -83,13 +113,17 @@ def _check_messages(model: Model, snapshot: Snapshot) -> None:
 
 def _check_conversation(model: Model, snapshot: Snapshot, conversation: str) -> None:
     live, listed = model.live(conversation), snapshot.lists[conversation]
-    queued = [name for name in listed if model.messages[name].state == "queued"]
+    queued = [name for name in listed if model.messages[name].state in WAITING]
     assert queued == live, f"I4: {conversation} lists {queued}, not {live}"
     places, flight = snapshot.places(conversation), model.leases.get(conversation)
     if flight is not None:
         assert places == ["leases"], f"I6: {conversation} is leased and stands in {places}"
         assert snapshot.claims[conversation] == flight.claim.token.decode(), "I6: the current token"
         assert listed[: len(flight.names)] == flight.names, "I4: a claimed batch is the head of its list"
+    elif head := model.held_head(conversation):
+        message = model.messages[head]
+        assert places == ["held"], f"{conversation} waits for a decision and stands in {places}"
+        assert snapshot.held[conversation] == min(message.due, message.expires or message.due), "until its time is over"
     elif live:
         assert places in (["ready"], ["delayed"]), f"I5, I9: {conversation} stands in {places}"
     else:
@@ -111,7 +145,7 @@ def _check_counters(model: Model, snapshot: Snapshot) -> None:
     names = ("accepted", "delivered", "dead", "cancelled", "replayed", "purged", "settled_stale")
     expected = {
         **{name: model.counters[name] for name in names},
-        "depth": states["queued"] + states["scheduled"],
+        "depth": states["queued"] + states["scheduled"] + states["held"],
         **{f"pushes_{outcome.name.lower()}": model.pushes[outcome] for outcome in Outcome},
     }
     assert {name: snapshot.counters.get(name, 0) for name in expected} == expected, "I12"
@@ -126,5 +160,7 @@ def _check_keys(model: Model, snapshot: Snapshot) -> None:
             "message": rest in model.messages,
             "conversation": bool(model.live(rest)),
             "turn": True,
+            "hold": True,
+            "decision": rest in model.decisions,
         }
         assert known.get(kind, kind in _STANDING), f"I10: {key} is left over"

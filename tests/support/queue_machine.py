@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from support import queue_invariants
 from support.queue import LEASE_MS
-from support.queue_model import FINAL, Message
+from support.queue_message import FINAL, Message
 from support.queue_walker import BACKOFF_CAP_MS, CONVERSATIONS, Walker
 
 from pushlane_worker.outcome import Outcome
@@ -35,6 +35,8 @@ _steps = st.sampled_from([1, 1, SWEEP_MS, 5000, LEASE_MS + 1, LEASE_MS + 1, LEAS
 _outcomes = st.sampled_from([*[Outcome.DELIVERED] * 4, *[Outcome.FAILED] * 2, *[Outcome.UNKNOWN] * 2, *Outcome])
 _share = st.floats(0, 1, exclude_max=True)
 _dues = st.sampled_from([None] * 6 + [-1000, 1, SWEEP_MS, 3000, LEASE_MS])
+_keys = st.sampled_from([f"k{number}" for number in range(12)])
+_holds = st.sampled_from([0] * 5 + [1, SWEEP_MS, 5000, LEASE_MS])
 _lifetimes = st.sampled_from([0] * 6 + [1, SWEEP_MS, 5000, LEASE_MS, DAY_MS])
 
 
@@ -58,6 +60,7 @@ class QueueMachine(RuleBasedStateMachine):
         weights = {"enqueue": 4, "turn": 5, "crash": 1, "clock": 2, "sweep": 2, "sweep_a_while": 2, "flush_scripts": 1}
         weights |= {"enqueue_again": int(known), "cancel": int(known), "answer": 2}
         weights |= {"replay": 2 * dead, "purge": int(dead), "skip": 2 * bool(self.model.blocked)}
+        weights["decide"] = 2 if any(map(self.model.held_head, CONVERSATIONS)) else 1
         weights["settle"] = 8 * bool(self.walker.current())
         weights["arrive"] = 2 * bool(self.walker.flying())
         weights["settle_a_zombie"] = 5 * bool(self.walker.zombies())
@@ -67,15 +70,21 @@ class QueueMachine(RuleBasedStateMachine):
         getattr(self, data.draw(st.sampled_from(names), "action"))(data.draw)
 
     def enqueue(self, draw: _Draw) -> None:
-        """New messages, of one sender; some of them for later, some of them for a time."""
+        """New messages, of one sender; some of them for later, some of them for a time, some held for a decision."""
         conversation, address, first = draw(_rooms), draw(_addresses), len(self.model.messages)
         names = [f"m{number:03}" for number in range(first, first + draw(st.integers(1, 5)))]
         wait, lifetime, now = draw(_dues), draw(_lifetimes), self.queue.now
-        due = "" if wait is None else str(now + wait)
-        accepted = self.queue.enqueue(conversation, *names, address=address, due=due, expires=str(lifetime or ""))
+        due, timeout, key, releases = "" if wait is None else str(now + wait), 0, "", False
+        if wait is None and (timeout := draw(_holds)):
+            key, releases = draw(_keys), draw(st.booleans())
+        hold = f"{'r' if releases else 'd'}{timeout}:{key}" if key else ""
+        expires = str(lifetime or "")
+        accepted = self.queue.enqueue(conversation, *names, address=address, due=due, expires=expires, hold=hold)
         self.walker.tailed = True
         for number, (name, answer) in enumerate(zip(names, accepted, strict=True), first + 1):
             message = Message(conversation, address, number, due=now + wait if wait and wait > 0 else 0)
+            message.hold, message.releases = key, releases
+            message.due += now + timeout if key else 0
             message.expires = now + lifetime if lifetime else 0
             self.model.enqueue(name, message, now)
             assert (answer.sequence, answer.state, answer.duplicate) == (number, message.state, False)
@@ -168,6 +177,12 @@ class QueueMachine(RuleBasedStateMachine):
         assert answer == self.model.cancel(name)
         self.walker.tailed = self.walker.tailed or answer in {"cancelled", "maybe_delivered"}
 
+    def decide(self, draw: _Draw) -> None:
+        """Somebody decides on a key, perhaps before its message, perhaps once more."""
+        key, decision = draw(_keys), draw(st.sampled_from("aaf"))
+        assert self.queue.decide(key, decision) == self.model.decide(key, decision, self.queue.now)
+        self.walker.tailed = True
+
     def pause(self, draw: _Draw) -> None:
         """An operator pauses the channel or lets it go on, perhaps twice."""
         paused = draw(st.booleans())
@@ -212,7 +227,8 @@ class QueueMachine(RuleBasedStateMachine):
         if self.model.paused:
             self.model.paused = not self.queue.pause(paused=False)
         # A clock that stepped back may have put them off by days.
-        last = max(map(self.model.joins_at, self.model.scheduled()), default=0)
+        held = (message.due for message in self.model.messages.values() if message.state == "held")
+        last = max([0, *held, *map(self.model.joins_at, self.model.scheduled())])
         self.walker.move_clock(max(last - self.queue.now, 0))
         self.walker.drains = ["last", "unused"]
         flying: Sequence[Claim] = ()
@@ -239,7 +255,10 @@ class QueueMachine(RuleBasedStateMachine):
         return [*draw(st.lists(st.sampled_from(dead), min_size=1, max_size=5, unique=True)), *self._other(draw, dead)]
 
     def _other(self, draw: _Draw, dead: Sequence[str]) -> list[str]:
-        others = [name for name in self.model.messages if name not in dead]
+        # One that is over may die of the call itself, which then meets a dead letter.
+        others = [
+            name for name, known in self.model.messages.items() if name not in dead and not known.over(self.queue.now)
+        ]
         return [draw(st.sampled_from(others))] if others and draw(st.booleans()) else []
 
 

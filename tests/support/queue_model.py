@@ -1,7 +1,7 @@
 """What the queue promises, as a model in Python; ``queue_invariants`` holds it and Redis together.
 
 The model knows every step but one: expiry is lazy, so that a message may stay ``queued`` after its time. It is never
-claimed then, and the model learns of its death from Redis.
+claimed then, and the model learns of its death from Redis. So it does of holds that timed out: a sweep ends them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from support.queue import LEASE_MS, room
+from support.queue_message import FINAL, WAITING, Flight, Message
 
 from pushlane.record import read_content, read_header
 from pushlane_worker.outcome import Outcome
@@ -24,49 +25,7 @@ MAX_ATTEMPTS = 4
 BATCH_LIMIT = 10
 ALONE_AFTER_LOSSES = 2
 MAX_LEASE_MS = 300_000
-FINAL = frozenset(["delivered", "dead", "cancelled"])
 _COUNTED = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.REJECTED)
-
-
-@dataclass
-class Message:
-    """What the model knows of one message; times in ms, 0 for never."""
-
-    conversation: str
-    address: bytes
-    sequence: int
-    state: str = "queued"
-    joined: int = 0
-    due: int = 0
-    expires: int = 0
-    attempts: int = 0
-    losses: int = 0
-    part: int = 0
-    lives: int = 1
-    maybe: bool = False
-    purged: bool = False
-
-    def over(self, now: int) -> bool:
-        """Whether it may be delivered no more."""
-        return 0 < self.expires <= now
-
-
-@dataclass(eq=False)
-class Flight:
-    """A claimed batch: in flight, or forgotten by a worker that died."""
-
-    claim: Claim
-    drain: str
-    deadline: int
-    lives: list[int]
-    """How often each of its messages had been in the queue when it was claimed."""
-    accepted: bool = False
-    doubtful: bool = False
-
-    @property
-    def names(self) -> list[str]:
-        """Its message ids."""
-        return [name.decode() for name in self.claim.message_ids]
 
 
 @dataclass
@@ -84,14 +43,22 @@ class Model:
     pushes: Counter[Outcome] = field(default_factory=Counter)
     counters: Counter[str] = field(default_factory=Counter)
     """The monotonic ones, but for the pushes."""
+    decisions: dict[str, str] = field(default_factory=dict)
+    """The first decision on each key of a hold."""
     parts: int = 0
     paused: bool = False
 
     def enqueue(self, name: str, message: Message, now: int) -> None:
-        """A new message, which joins at once or later."""
+        """A new message, which joins at once or later, perhaps to be held in its place."""
         self.messages[name] = message
         self.counters["accepted"] += 1
-        if message.due > now:
+        if message.hold:
+            message.state, message.joined = "held", now
+            if self.decisions.get(message.hold, "") != "f":
+                self.lines[message.conversation].append(name)
+            if message.hold in self.decisions:
+                self._decide(name, now)
+        elif message.due > now:
             message.state = "scheduled"
         else:
             self._join(name, now)
@@ -120,7 +87,25 @@ class Model:
 
     def live(self, conversation: str) -> list[str]:
         """The conversation's messages that are not final, in their order."""
-        return [name for name in self.lines[conversation] if self.messages[name].state == "queued"]
+        return [name for name in self.lines[conversation] if self.messages[name].state in WAITING]
+
+    def held_head(self, conversation: str) -> str | None:
+        """The message that holds up the conversation until somebody decides, or its time is over."""
+        heads = [name for name in self.live(conversation)[:1] if self.messages[name].state == "held"]
+        return heads[0] if heads and conversation not in self.leases else None
+
+    def decide(self, key: str, decision: str, now: int) -> tuple[str, int, int]:
+        """Decides on a key, once; the answer that the queue must give."""
+        standing = self.decisions.setdefault(key, decision)
+        held = [name for name, message in self.messages.items() if (message.state, message.hold) == ("held", key)]
+        for name in held:
+            self._decide(name, now)
+        return standing, len(held), 0
+
+    def release(self, name: str, now: int) -> None:
+        """What was held can be pushed from now on."""
+        message = self.messages[name]
+        message.state, message.joined, message.due = "queued", now, 0
 
     def next_batch(self, conversation: str, now: int) -> list[str]:
         """What a claim must take."""
@@ -129,6 +114,8 @@ class Model:
             message = self.messages[name]
             alone = message.losses >= ALONE_AFTER_LOSSES
             head = self.messages[batch[0]] if batch else message
+            if message.state == "held":
+                break
             if batch and (alone or (message.address, message.part) != (head.address, head.part)):
                 break
             batch.append(name)
@@ -200,6 +187,11 @@ class Model:
 
     def skip(self, conversation: str, now: int) -> list[str]:
         """Kills the head of a blocked conversation; the answer that the queue must give."""
+        if head := self.held_head(conversation):
+            if self.messages[head].over(now):
+                return ["not_blocked"]
+            self.die(head)
+            return ["skipped", head]
         if conversation not in self.blocked:
             return ["not_blocked"]
         if conversation in self.leases:
@@ -247,6 +239,12 @@ class Model:
         """Sends a message to the dead letters."""
         self.messages[name].state = "dead"
         self.counters["dead"] += 1
+
+    def _decide(self, name: str, now: int) -> None:
+        if self.decisions[self.messages[name].hold] == "f":
+            self.die(name)
+        else:
+            self.release(name, now)
 
     def _join(self, name: str, now: int) -> None:
         message = self.messages[name]

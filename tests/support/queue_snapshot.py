@@ -31,6 +31,7 @@ class Snapshot:
     ready: frozenset[str]
     delayed: Mapping[str, int]
     leases: Mapping[str, int]
+    held: Mapping[str, int]
     scheduled: Mapping[str, int]
     blocked: Mapping[str, int]
     blocked_by: Mapping[str, str]
@@ -46,9 +47,9 @@ class Snapshot:
     keys: frozenset[str]
 
     def places(self, conversation: str) -> list[str]:
-        """Which of ready, delayed and leases hold the conversation."""
-        where = {"ready": self.ready, "delayed": self.delayed, "leases": self.leases}
-        return [name for name, held in where.items() if conversation in held]
+        """Which of ready, delayed, leases and held have the conversation."""
+        where = {"ready": self.ready, "delayed": self.delayed, "leases": self.leases, "held": self.held}
+        return [name for name, conversations in where.items() if conversation in conversations]
 
     def claimable(self) -> bool:
         """Whether a turn with a free place would claim something now, or drop what has expired."""
@@ -94,7 +95,7 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
     names, pipe, prefix = list(queue.messages), queue.redis.pipeline(transaction=True), queue.prefix
     for name in ("channel", "gate", "counters", "claims", "blocked_by"):
         pipe.hgetall(prefix + name)
-    for name in ("delayed", "leases", "listeners", "scheduled", "blocked"):
+    for name in ("delayed", "leases", "held", "listeners", "scheduled", "blocked"):
         pipe.zrange(prefix + name, 0, -1, withscores=True)
     for name in ("ready", "dead"):
         pipe.zrange(prefix + name, 0, -1)
@@ -106,7 +107,7 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
     for conversation in conversations:
         pipe.lrange(f"{prefix}conversation:{conversation}", 0, -1)
     channel, gate, counters, claims, blocked_by, *rest = pipe.execute()
-    delayed, leases, listeners, scheduled, blocked, *rest = rest
+    delayed, leases, held, listeners, scheduled, blocked, *rest = rest
     ready, dead, rate, pending, rung, keys, records, *lists = rest
     return Snapshot(
         now=queue.now,
@@ -115,6 +116,7 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
         ready=frozenset(_names(ready)),
         delayed=_scores(delayed),
         leases=_scores(leases),
+        held=_scores(held),
         scheduled={member[14:]: due for member, due in _scores(scheduled).items()},
         blocked=_scores(blocked),
         blocked_by=texts(blocked_by),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from support import queue_invariants
 from support.queue import LOST, SWEEPER, Queue, Turn, room
-from support.queue_model import MAX_ATTEMPTS, MAX_LEASE_MS, Flight, Model
+from support.queue_model import MAX_ATTEMPTS, MAX_LEASE_MS, Model
 from support.queue_snapshot import Snapshot, take
 
 from pushlane_worker.outcome import Outcome, PushResult
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redis import Redis
+    from support.queue_message import Flight
 
     from pushlane_worker.store import Claim
 
@@ -133,6 +134,7 @@ class Walker:
             return
         self.tailed = self.sane = True
         self.model.join_due(self.now)
+        self.snapshot()  # it may have ended holds
         settled = []
         for listed in swept.expired:
             flight = self.model.leases[room(listed)]

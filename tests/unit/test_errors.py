@@ -5,7 +5,8 @@ import pickle
 import pytest
 
 from pushlane import IdempotencyConflict, InvalidMessage, PushlaneError, QueueFull, QueueUnavailable, UnknownChannel
-from pushlane_worker.errors import MessagesDeadLettered, PushesPostponed, PushNotSent, SettingsError
+from pushlane.errors import SettingsError
+from pushlane_worker.errors import MessagesDeadLettered, PushesPostponed, PushNotSent
 
 ERRORS: list[PushlaneError] = [
     InvalidMessage("text", "is too long", limit=5000, index=3),

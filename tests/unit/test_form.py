@@ -119,9 +119,10 @@ def test_an_unknown_name_is_shown_as_one_short_line(name: str) -> None:
     assert len(shown) < 80
 
 
-def test_an_option_that_nobody_reads_is_refused() -> None:
-    """An option that does nothing must not look as if it did."""
-    assert refusal({**ROOM, "hold": 1}).field == "hold"
+@pytest.mark.parametrize("hold", [1, "k", {}, {"key": "k"}, {"key": "k", "timeout_s": 0}, {"key": "k", "timeout": 5}])
+def test_a_hold_that_is_none_is_refused(hold: object) -> None:
+    """A message that is held for ever, or not at all, must not pass for one that is."""
+    assert refusal({**ROOM, "hold": hold}).field.startswith("hold")
 
 
 @pytest.mark.parametrize(

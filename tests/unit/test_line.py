@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pushlane.errors import SettingsError
 from pushlane_worker.channel_settings import ChannelSettings
-from pushlane_worker.errors import SettingsError
 from pushlane_worker.line import Line, make_line
 
 

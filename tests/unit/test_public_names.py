@@ -7,6 +7,7 @@ def test_the_public_names_are_these_and_sorted() -> None:
     """A name that appears or disappears is a decision: this list changes with it."""
     assert pushlane.__all__ == [
         "AsyncProducer",
+        "Hold",
         "IdempotencyConflict",
         "InvalidMessage",
         "MessageStatus",

@@ -1,5 +1,6 @@
 """The README's tables against the code: no setting and no command is missing there, and no default is out of date."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ import click
 import pytest
 from pydantic.fields import FieldInfo
 
+from pushlane.callback.settings import ApiKeySettings, CallbackSettings, ModerationSettings, PolicySettings
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.program import pushlane
 from pushlane_worker.settings import Settings
@@ -28,8 +30,10 @@ def written(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    if default is None or default == frozenset():
+    if default is None or default in (frozenset(), ()):
         return ""
+    if isinstance(default, bool):
+        return str(default).lower()
     if isinstance(default, float) and default.is_integer():
         return str(int(default))
     return str(default)
@@ -40,12 +44,30 @@ def written(field: FieldInfo) -> str:
     [
         ("`PUSHLANE_…`", {name: field for name, field in Settings.model_fields.items() if name != "channels"}),
         ("`PUSHLANE_CHANNELS__<NAME>__…`", ChannelSettings.model_fields),
+        ("`PUSHLANE_MODERATION__…`", ModerationSettings.model_fields),
+        ("`PUSHLANE_API_KEYS__<SERVICE>__…`", ApiKeySettings.model_fields),
     ],
 )
 def test_every_setting_is_in_the_readme_with_its_default(head: str, fields: Mapping[str, FieldInfo]) -> None:
     """Who reads the table knows all there is to set, and what holds when it is not."""
     told = {name: cells[0] for name, cells in table(head).items()}
     assert told == {f"`{name.upper()}`": written(field) for name, field in fields.items()}
+
+
+def test_what_the_callback_reads_beside_its_sections_is_a_workers_setting_too() -> None:
+    """One table has them for both."""
+    shared = set(CallbackSettings.model_fields) - {"moderation", "api_keys"}
+    assert shared <= set(Settings.model_fields)
+    assert not [name for name in shared if f"`{name.upper()}`" not in README.partition("The callback reads")[2]]
+
+
+def test_every_option_of_a_policy_is_in_the_readme() -> None:
+    """The example of a chain of objects has them all."""
+    example = re.search(r"`(\[\{\"policy\".*\}\])`", README)
+    assert example
+    (policy,) = json.loads(example[1])
+    assert set(policy) == set(PolicySettings.model_fields)
+    PolicySettings.model_validate(policy)
 
 
 def test_every_command_is_in_the_readme() -> None:

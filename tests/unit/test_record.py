@@ -38,7 +38,10 @@ def written(conversation: bytes, address: bytes, body: bytes, now: int = NOW) ->
     """The record as the script lays it out."""
     redis = FakeRedis()
     redis.hset(f"{PREFIX}channel", mapping=dict(channel_record().items()))
-    reply = redis.eval(ENQUEUE, 2, PREFIX, BELL, now, "cinnox", "id", conversation, address, body, FINGERPRINT, "", "")
+    options = ("", "", "")
+    reply = redis.eval(
+        ENQUEUE, 2, PREFIX, BELL, now, "cinnox", "id", conversation, address, body, FINGERPRINT, *options
+    )
     assert reply == [0, 1, b"q", 0]
     record = redis.get(f"{PREFIX}message:id")
     assert isinstance(record, bytes)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from support.environment import CHANNEL, ROOT, SECRET, Tell
 
+from pushlane.configuration import check_names
 from pushlane_worker.channel_settings import ChannelSettings, RateLimit
-from pushlane_worker.settings import Addresses, Settings, check_variables, load_settings
+from pushlane_worker.settings import Addresses, Settings, load_settings
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -145,10 +146,8 @@ def test_an_unknown_variable_stops_the_start_and_names_the_nearest(tell: Tell, v
 
 def test_the_callbacks_own_sections_and_other_programs_variables_are_left_alone() -> None:
     """One environment may serve the whole installation."""
-    check_variables(
-        {"PUSHLANE_MODERATION__TOKENS": "x", "PUSHLANE_WEBHOOK__A__TOKEN": "x", "PUSHLANE_API_KEYS__B": "x"}
-    )
-    check_variables({"PUSHLANE_CONFIG": "x", "PATH": "x", "PUSHLANEX": "x", "XPUSHLANE_A": "x"})
+    check_names({"PUSHLANE_MODERATION__TOKENS": "x", "PUSHLANE_WEBHOOK__A__TOKEN": "x", "PUSHLANE_API_KEYS__B": "x"})
+    check_names({"PUSHLANE_CONFIG": "x", "PATH": "x", "PUSHLANEX": "x", "XPUSHLANE_A": "x"})
 
 
 @pytest.mark.parametrize(("deadline", "lease"), [("10", "11"), ("120", "121"), ("0.5", "1.5"), ("0.5", "300")])

@@ -2,7 +2,8 @@
 
 ``lua/lib_settle.lua`` lists one when a push of its head fails and takes it out when one arrives. How it stands now is
 where the conversation is: ``in_flight`` (a push of it is), ``delayed`` (until its next try), ``unreadable`` (its head
-is of a newer version's layout; looked at again at the next try) or ``ready`` (tried as soon as the channel may push).
+is of a newer version's layout; looked at again at the next try), ``held`` (its head waits for a decision until the next
+try, when its hold or its time to be delivered ends) or ``ready`` (tried as soon as the channel may push).
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,17 +55,17 @@ def _page(client: Any, channel: str, listed: Sequence[tuple[bytes, float]]) -> I
     names = [name for name, _ in listed]
     with client.pipeline(transaction=False) as batch:
         batch.hmget(f"{prefix}blocked_by", names)
-        for place in ("leases", "unreadable", "delayed"):
+        for place in ("leases", "unreadable", "held", "delayed"):
             batch.zmscore(f"{prefix}{place}", names)
         for name in names:
             batch.lindex(_list(prefix, name), 0).llen(_list(prefix, name))
-        reasons, leases, unreadable, delayed, *lists = batch.execute()
+        reasons, leases, unreadable, held, delayed, *lists = batch.execute()
         ids, lengths = lists[::2], lists[1::2]
         for message_id in ids:
             batch.getrange(f"{prefix}message:{(message_id or b'').decode()}", 0, HEADER_BYTES - 1)
         heads = batch.execute()
     for i, (name, since) in enumerate(listed):
-        state, next_try = _state(leases[i], unreadable[i], delayed[i])
+        state, next_try = _state(leases[i], unreadable[i], held[i], delayed[i])
         yield Blocked(
             channel=channel,
             conversation=name.decode(),
@@ -82,11 +83,10 @@ def _list(prefix: str, conversation: bytes) -> bytes:
     return f"{prefix}conversation:".encode() + conversation
 
 
-def _state(leased: float | None, unreadable: float | None, delayed: float | None) -> tuple[str, datetime | None]:
+def _state(leased: float | None, *waits: float | None) -> tuple[str, datetime | None]:
     if leased is not None:
         return "in_flight", None
-    if unreadable is not None:
-        return "unreadable", from_ms(int(unreadable))
-    if delayed is not None:
-        return "delayed", from_ms(int(delayed))
+    for state, until in zip(("unreadable", "held", "delayed"), waits, strict=True):
+        if until is not None:
+            return state, from_ms(int(until))
     return "ready", None

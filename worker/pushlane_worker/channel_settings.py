@@ -1,6 +1,5 @@
 """The settings of one channel: where it pushes, with which token, at which pace, and how patiently."""
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -9,7 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
-from pushlane_worker.errors import SettingsError
+from pushlane.configuration import comma_separated
+from pushlane.errors import SettingsError
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _RATE = re.compile(r"([1-9]\d{0,6})/([1-9]\d{0,4})s")
@@ -35,19 +35,8 @@ def _parse_rate(value: object) -> RateLimit | None:
     raise PydanticCustomError("rate_limit", "must be like 500/60s, or none")
 
 
-def _parse_codes(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if not value.lstrip().startswith("["):
-        return [code.strip() for code in value.split(",") if code.strip()]
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise PydanticCustomError("codes", "must be numbers like 100,101 or [100, 101]") from None
-
-
 _Rate = Annotated[RateLimit | None, NoDecode, BeforeValidator(_parse_rate)]
-_Codes = Annotated[frozenset[int], NoDecode, BeforeValidator(_parse_codes)]
+_Codes = Annotated[frozenset[int], NoDecode, BeforeValidator(comma_separated)]
 _Http = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from celery import bootsteps
 
+from pushlane import effects
+from pushlane.outbox import AsyncProducer
 from pushlane_worker.line import Line, channel_records, make_line
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import next_step
@@ -25,6 +27,7 @@ from pushlane_worker.telemetry import logger
 SWEEP_EACH_S = 0.95
 SWEEP_JITTER_S = 0.1
 BELL_TIMEOUT_S = 1.0
+REFEED_EACH_S = 2.0
 PAUSE_AFTER_ERROR_S = 0.5
 JOIN_S = 5.0
 
@@ -45,6 +48,7 @@ class Dispatcher:
         self._settings = settings
         self._publish = publish
         self._store = Store.connect(settings.redis_url, channel_records(settings))
+        self._producer = AsyncProducer(settings.redis_url)
         self._queues = {name: channel.queue for name, channel in settings.channels.items()}
         self._lines = {name: make_line(name, channel) for name, channel in settings.channels.items()}
 
@@ -53,9 +57,11 @@ class Dispatcher:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep("bell", self._answer_bell))
+                group.create_task(self._keep("decisions", self._refeed))
                 for name in self._settings.channels:
                     group.create_task(self._serve(name))
         finally:
+            await self._producer.aclose()
             await self._store.aclose()
 
     async def _serve(self, channel: str) -> None:
@@ -80,6 +86,11 @@ class Dispatcher:
 
     async def _register(self, channel: str) -> None:
         await self._store.register(channel)
+
+    async def _refeed(self) -> None:
+        """Does what moderation decided and its callback did not get done."""
+        if not await effects.refeed(self._store.redis, self._producer):
+            await asyncio.sleep(REFEED_EACH_S)
 
     async def _answer_bell(self) -> None:
         channel = await self._store.bell(BELL_TIMEOUT_S)

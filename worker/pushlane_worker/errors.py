@@ -4,7 +4,6 @@
 
     PushlaneError                     (pushlane.errors)
     └── WorkerError
-        ├── SettingsError             before anything runs: a setting is wrong
         ├── PushNotSent               before the push: the request certainly did not reach the API
         ├── PushUnanswered            after the push: the request left and no clear answer came
         ├── DrainError                how a drain ends in Celery's eyes
@@ -18,20 +17,6 @@ from pushlane.errors import PushlaneError
 
 class WorkerError(PushlaneError):
     """Base of everything the worker raises."""
-
-
-class SettingsError(WorkerError):
-    """A setting is missing, wrong or unknown.
-
-    Attributes:
-        name: The setting as the operator writes it, such as ``PUSHLANE_CHANNELS__SUPPORT__TOKEN``.
-        problem: What is wrong with it and what would be right, without its value.
-    """
-
-    def __init__(self, name: str, problem: str) -> None:
-        self.name = name
-        self.problem = problem
-        super().__init__(f"{name}: {problem}")
 
 
 class PushNotSent(WorkerError):

@@ -78,6 +78,7 @@ class Overview:
     ready: int
     delayed: int
     leased: int
+    held: int
     blocked: int
     gate: Gate
     rate: RateUse
@@ -147,10 +148,12 @@ class Inspector:
         prefix = channel_prefix(check_channel_name(channel))
         with self.redis.pipeline(transaction=True) as batch:
             batch.hmget(f"{prefix}channel", _CHANNEL).hmget(f"{prefix}gate", _GATE).hgetall(f"{prefix}counters")
-            for name in ("scheduled", "ready", "delayed", "leases", "blocked", "dead"):
+            for name in ("scheduled", "ready", "delayed", "leases", "held", "blocked", "dead"):
                 batch.zcard(f"{prefix}{name}")
             batch.llen(f"{prefix}rate").xrevrange(f"{prefix}unknown", count=LAST_UNKNOWN)
-            record, gate, counters, scheduled, ready, delayed, leased, blocked, dead, rate, unknown = batch.execute()
+            record, gate, counters, scheduled, ready, delayed, leased, held, blocked, dead, rate, unknown = (
+                batch.execute()
+            )
         kind, *numbers = record
         if kind is None:
             return None
@@ -165,6 +168,7 @@ class Inspector:
             ready=ready,
             delayed=delayed,
             leased=leased,
+            held=held,
             blocked=blocked,
             gate=_gate(*gate),
             rate=RateUse(rate + leased if rate_limit else 0, rate_limit or None, window_ms // 1000),

@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pushlane.errors import SettingsError
 from pushlane_worker.channel_settings import ChannelSettings, RateLimit
 from pushlane_worker.channels import KINDS, ChannelKind
-from pushlane_worker.errors import SettingsError
 from pushlane_worker.retry import RetryPolicy
 from pushlane_worker.settings import Settings
 

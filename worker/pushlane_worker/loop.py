@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import uvloop
 
+from pushlane.errors import SettingsError
 from pushlane_worker.drain import RESTS_S, Drain, Report
-from pushlane_worker.errors import SettingsError
 from pushlane_worker.http import AiohttpTransport, PushClient
 from pushlane_worker.line import channel_records, make_line
 from pushlane_worker.places import Places

@@ -12,10 +12,11 @@ from billiard.process import current_process
 from celery import Task, signals
 from celery.exceptions import Ignore
 
+from pushlane.errors import SettingsError
 from pushlane_worker.celery import app
 from pushlane_worker.dispatcher import DispatcherStep
 from pushlane_worker.drain import Report
-from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed, SettingsError
+from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed
 from pushlane_worker.health import server_findings
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.loop import LoopThread

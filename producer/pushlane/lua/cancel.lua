@@ -15,7 +15,7 @@ if string.sub(record, 1, 1) ~= '1' or not channel then -- or a newer worker's, w
   return 'not_found'
 end
 local state = string.sub(record, 2, 2)
-if state ~= 'q' and state ~= 's' then
+if not string.find(state, '[qsh]') then
   return 'already_final'
 end
 local conversation = conversation_of(record)

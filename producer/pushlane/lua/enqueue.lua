@@ -4,14 +4,14 @@
 -- KEYS[2] bell
 -- ARGV[1] now        ms, or '' for the server's time
 -- ARGV[2] kind       of the messages; the channel must be of the same
--- ARGV[3…] messages  groups of 7: id, conversation, address, body, fingerprint (24 characters), due (ms, '+' and ms from
---                    now, or ''), expires (ms from now, or '')
+-- ARGV[3…] messages  groups of 8: id, conversation, address, body, fingerprint (24 characters), due (ms, '+' and ms from
+--                    now, or ''), expires (ms from now, or ''), hold ('', or r or d for what its timeout does, ms, ':', key)
 -- Returns {0, sequence, state, duplicate (0 or 1), …} with three values a message, or {1} unknown channel,
 -- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full.
---- use record channel place outcomes gate wake
+--- use record channel place hold outcomes gate wake
 local prefix, bell = KEYS[1], KEYS[2]
 local now, kind = clock(ARGV[1]), ARGV[2]
-local FIRST, GROUP = 3, 7
+local FIRST, GROUP = 3, 8
 
 local channel = load_channel(prefix)
 if not channel then
@@ -52,19 +52,48 @@ local function due_of(argument)
   return due > now and due or 0
 end
 
-local function accept(id, at)
-  local conversation, due = ARGV[at + 1], due_of(ARGV[at + 5])
+local function store(id, at, state, due)
   local expires = ARGV[at + 6] == '' and 0 or now + tonumber(ARGV[at + 6])
-  local record = new_record(sequence, now, due, expires, conversation, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
+  local record = new_record(state, sequence, now, due, expires, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
   redis.call('SET', prefix .. 'message:' .. id, record)
+  return record, expires
+end
+
+local function append(id, at)
+  local conversation = ARGV[at + 1]
+  -- A list that was not empty has its place already.
+  if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
+    place(prefix, conversation, now, 0)
+  end
+end
+
+local function accept_held(id, at)
+  local on_timeout, timeout, hold_key = string.match(ARGV[at + 7], '^(.)(%d+):(.*)$')
+  local record = store(id, at, 'h', now + tonumber(timeout))
+  local decision, state = redis.call('GET', prefix .. 'decision:' .. hold_key), 'h'
+  if decision then
+    state = decide(prefix, id, record, decision, now)
+  else
+    hold(prefix, id, on_timeout, hold_key)
+  end
+  if state ~= 'x' then
+    append(id, at)
+  end
+  return state
+end
+
+local function accept(id, at)
+  local due = due_of(ARGV[at + 5])
+  if ARGV[at + 7] ~= '' then
+    return accept_held(id, at)
+  end
   if due > 0 then
+    local record, expires = store(id, at, 's', due)
     redis.call('ZADD', prefix .. 'scheduled', expires > 0 and math.min(due, expires) or due, scheduled_member(record, id))
     return 's'
   end
-  -- A list that was not empty has its place already.
-  if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
-    set_ready(prefix, conversation)
-  end
+  store(id, at, 'q', 0)
+  append(id, at)
   return 'q'
 end
 

@@ -1,5 +1,5 @@
 -- `place`: the one function that says where a conversation stands. Every script that touches one ends with it, so that
--- it is in exactly one of: absent (its list is empty), ready, delayed, leases.
+-- it is in exactly one of: absent (its list is empty), ready, delayed, leases, held (its head waits for a decision).
 local MAX_INSPECTED = 200
 local drops_left = MAX_INSPECTED -- messages that this call may still drop for being over
 
@@ -27,12 +27,18 @@ local function kill(prefix, id, now, reason, detail)
   count('depth', -1)
 end
 
+-- In place of a part label: a dead letter that still stands in the middle of its list, where taking it out would cost as
+-- much as the list is long. Whoever drops it takes the mark off; a replay looks for it.
+local LISTED = 'listed  '
+
 -- Whether a message is over, by the first 84 bytes of its record: final, or expired, of which it dies here. A record of
 -- another layout is a newer worker's business: it stays.
 local function is_over(prefix, id, record, now)
-  local version_and_state = string.sub(record, 1, 2)
-  if version_and_state ~= '1q' then
-    return string.find(version_and_state, '^[^1]') == nil
+  if not string.find(record, '^1[qh]') then
+    if string.sub(record, 11, 18) == LISTED then
+      redis.call('SETRANGE', prefix .. 'message:' .. id, 10, '00000000')
+    end
+    return not string.find(record, '^[^1]')
   end
   if not has_expired(record, now) then
     return false
@@ -49,7 +55,7 @@ local function drop_heads(prefix, conversation, now)
     local id = redis.call('LINDEX', list, 0)
     local record = id and redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 83)
     if not id or drops_left <= 0 or not is_over(prefix, id, record, now) then
-      if dropped and (not id or string.sub(record, 5, 8) == '0000') then
+      if dropped and id and string.sub(record, 5, 8) == '0000' then
         unblock(prefix, conversation) -- the one that was in trouble is gone
       end
       return id, record
@@ -63,6 +69,22 @@ local function leave_places(prefix, conversation)
   redis.call('ZREM', prefix .. 'ready', conversation)
   redis.call('ZREM', prefix .. 'delayed', conversation)
   redis.call('ZREM', prefix .. 'unreadable', conversation)
+  if redis.call('ZREM', prefix .. 'held', conversation) == 1 then
+    unblock(prefix, conversation)
+  end
+end
+
+-- Until its head's hold ends, or its time to be delivered does, whichever comes first.
+local function set_held(prefix, conversation, record, now)
+  local ends, expires = tonumber(string.sub(record, 59, 71)), tonumber(string.sub(record, 72, 84))
+  local due = expires > 0 and math.min(ends, expires) or ends
+  redis.call('ZREM', prefix .. 'ready', conversation)
+  redis.call('ZREM', prefix .. 'delayed', conversation)
+  redis.call('ZREM', prefix .. 'unreadable', conversation)
+  if redis.call('ZADD', prefix .. 'held', due, conversation) == 1 then
+    unblock(prefix, conversation) -- whatever was in trouble before it is gone
+  end
+  block(prefix, conversation, now, 'held: its head waits for a decision')
 end
 
 -- due: ms at which the conversation may be pushed again; 0 for now.
@@ -70,8 +92,12 @@ local function place(prefix, conversation, now, due)
   if redis.call('ZSCORE', prefix .. 'leases', conversation) then
     return
   end
-  if not drop_heads(prefix, conversation, now) then
+  local id, record = drop_heads(prefix, conversation, now)
+  if not id then
     leave_places(prefix, conversation)
+    unblock(prefix, conversation)
+  elseif string.sub(record, 1, 2) == '1h' then
+    set_held(prefix, conversation, record, now)
   elseif due > now then
     leave_places(prefix, conversation)
     redis.call('ZADD', prefix .. 'delayed', due, conversation)

@@ -1,4 +1,5 @@
--- The packed record of a message: a header of fixed width, then conversation, address, body and detail.
+-- The packed record of a message: a header of fixed width, then conversation, address, body and detail. While it is held
+-- the detail is what its hold's timeout does (r releases, d dead-letters) and the hold's key; `due` is when the hold ends.
 -- Text, not binary: fakeredis has no `struct`, `redis-cli GET` shows it to a person, and SETRANGE changes a field in
 -- place. `record.py` reads the same layout in Python; a test holds the two together.
 --
@@ -22,12 +23,9 @@ local function ms(value)
   return string.format('%013d', value)
 end
 
--- due: when it joins its conversation, 0 for at once. expires: when it may no longer be delivered, 0 for never.
-local function new_record(sequence, now, due, expires, conversation, address, body, fingerprint)
-  local state, joined = 'q', now
-  if due > 0 then
-    state, joined = 's', 0
-  end
+-- due: when it joins its conversation or its hold ends, else 0. expires: when it may no longer be delivered, 0 for never.
+local function new_record(state, sequence, now, due, expires, conversation, address, body, fingerprint)
+  local joined = state == 's' and 0 or now
   return '1' .. state .. '--00000000000000' .. string.format('%014d', sequence) .. ms(now) .. ms(joined) .. ms(due)
     .. ms(expires) .. ZERO_MS .. ZERO_MS .. fingerprint
     .. string.format('%03d%04d%06d', #conversation, #address, #body) .. conversation .. address .. body
@@ -53,6 +51,20 @@ local function address_span(record)
   return first, first + tonumber(string.sub(record, 138, 141)) - 1
 end
 
+-- Where conversation, address and body of a record end.
+local function content_end(record)
+  local _, address_end = address_span(record)
+  return address_end + tonumber(string.sub(record, 142, 147))
+end
+
+-- A held message's record as a queued one's, with this body if one is given: from now on it can be pushed.
+local function released_record(record, now, body)
+  local first, last = address_span(record)
+  body = body or string.sub(record, last + 1, content_end(record))
+  return '1q' .. string.sub(record, 3, 45) .. ms(now) .. ZERO_MS .. string.sub(record, 72, 141)
+    .. string.format('%06d', #body) .. string.sub(record, HEADER_BYTES + 1, last) .. body
+end
+
 -- A final record without address and body, kept for `status` and for idempotency.
 local function entomb(channel, key, state, now, pushed)
   local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
@@ -67,9 +79,8 @@ end
 local function bury(prefix, id, now, reason, detail)
   local key = prefix .. 'message:' .. id
   local record = redis.call('GET', key)
-  local _, address_end = address_span(record)
-  local body_end = address_end + tonumber(string.sub(record, 142, 147))
-  redis.call('SET', key, '1x' .. reason .. string.sub(record, 4, 84) .. ms(now) .. string.sub(record, 98, body_end)
+  redis.call('SET', key, '1x' .. reason .. string.sub(record, 4, 84) .. ms(now)
+    .. string.sub(record, 98, content_end(record))
     .. string.sub(detail, 1, MAX_DETAIL_BYTES))
   redis.call('ZADD', prefix .. 'dead', now, id)
 end

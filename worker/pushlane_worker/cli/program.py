@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "demo": "Show 2,000 messages go through a queue of its own.",
         "worker": "Run a Celery worker that pushes; further arguments are Celery's.",
+        "callback": "Answer moderation callbacks and take messages over HTTP.",
         "fake-api": "Run the stand-in for the chat API.",
         "send": "Enqueue one text, or a file of messages.",
         "status": "Show the channels.",
@@ -19,6 +20,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "cancel": "Take one message out of the queue.",
         "dead": "List, show, replay and purge dead letters.",
         "blocked": "List conversations that can not move, and skip what blocks one.",
+        "decide": "Decide on messages that are held.",
+        "decisions": "Show what moderation has decided.",
         "channel": "Register, list, pause and resume channels.",
         "check": "Check settings, Redis, the broker and the remote addresses.",
     }

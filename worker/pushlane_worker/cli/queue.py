@@ -2,9 +2,9 @@
 
 import redis
 
+from pushlane.errors import SettingsError
 from pushlane.message import check_channel_name
 from pushlane_worker.cli.ending import REDIS
-from pushlane_worker.errors import SettingsError
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.settings import Settings, load_addresses, load_settings
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from pushlane_worker.errors import SettingsError
+from pushlane.errors import SettingsError
 from pushlane_worker.settings import load_settings
 
 # Celery patches the process for them before anybody can object, and fails where they are not installed.

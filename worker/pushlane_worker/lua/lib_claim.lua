@@ -25,7 +25,7 @@ local function read_batch(prefix, conversation, limit, now)
       if is_over(prefix, id, record, now) then
         redis.call('LREM', list, 1, id)
         drops_left, open = drops_left - 1, drops_left > 1
-      elseif string.sub(record, 1, 1) ~= '1' or not add_to_batch(batch, id, record) then
+      elseif string.sub(record, 1, 2) ~= '1q' or not add_to_batch(batch, id, record) then
         return batch
       end
     end
@@ -68,14 +68,15 @@ local function next_conversation(prefix, gate, now)
   return first[1], first[1] and math.max(tonumber(first[2]) - now, 0)
 end
 
--- Nothing of it can be claimed: nothing is left of it, or its head is of a layout that this worker does not know, which
--- is looked at again later.
+-- Nothing of it can be claimed: nothing is left of it, its head is held, or of a layout that this worker does not know,
+-- which is looked at again later.
 local function pass_over(prefix, conversation, now)
-  leave_places(prefix, conversation)
-  if redis.call('EXISTS', prefix .. 'conversation:' .. conversation) == 0 then
-    unblock(prefix, conversation)
+  local id, record = drop_heads(prefix, conversation, now)
+  if not id or string.sub(record, 1, 1) == '1' then
+    place(prefix, conversation, now, 0)
     return
   end
+  leave_places(prefix, conversation)
   count('unreadable', 1)
   redis.call('ZADD', prefix .. 'unreadable', now + UNREADABLE_MS, conversation)
   block(prefix, conversation, now, 'its head is in a layout that this version of the workers does not know')

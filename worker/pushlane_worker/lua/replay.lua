@@ -16,10 +16,8 @@ end
 
 -- The record as it was accepted, but for what says that it may be delivered already. Its time to expire is void.
 local function revive(record)
-  local _, address_end = address_span(record)
-  local content_end = address_end + tonumber(string.sub(record, 142, 147))
   return '1q-' .. string.sub(record, 4, 4) .. '00000000000000' .. string.sub(record, 19, 45) .. ms(now)
-    .. ZERO_MS .. ZERO_MS .. ZERO_MS .. string.sub(record, 98, content_end)
+    .. ZERO_MS .. ZERO_MS .. ZERO_MS .. string.sub(record, 98, content_end(record))
 end
 
 local function replay(id)
@@ -31,6 +29,9 @@ local function replay(id)
   end
   redis.call('SET', key, revive(record))
   local conversation = conversation_of(record)
+  if string.sub(record, 11, 18) == LISTED then
+    redis.call('LREM', prefix .. 'conversation:' .. conversation, 1, id)
+  end
   redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id)
   local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
   place(prefix, conversation, now, tonumber(due or '0'))

@@ -18,7 +18,7 @@ local id, record = drop_heads(prefix, conversation, now)
 local result, due = { 'not_blocked' }, tonumber(redis.call('ZSCORE', prefix .. 'delayed', conversation) or '0')
 if id and string.sub(record, 1, 1) ~= '1' then
   result = { 'unreadable' }
-elseif redis.call('ZSCORE', prefix .. 'blocked', conversation) then
+elseif id and string.find(record, '^1[qh]') and redis.call('ZSCORE', prefix .. 'blocked', conversation) then
   local why = redis.call('HGET', prefix .. 'blocked_by', conversation)
   kill(prefix, id, now, 'a', 'skipped by an operator; it was blocked by: ' .. why)
   redis.call('LPOP', prefix .. 'conversation:' .. conversation)

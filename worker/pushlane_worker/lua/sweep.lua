@@ -7,7 +7,7 @@
 -- Returns {more (0 or 1), expired, now}: whether to call again at once; each expired lease
 -- {conversation, token, id, record, …}. {-1} when another dispatcher swept just now, {-2} when the channel is not
 -- registered.
---- use record channel place outcomes gate wake due
+--- use record channel place hold outcomes gate wake due
 local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local SWEEP_EACH_MS = 900 -- one dispatcher of the fleet a channel
 local UNBROKEN_MS = 5000 -- sweeps must have run this long
@@ -29,10 +29,28 @@ if since_last < 0 or since_last > GAP_MS then
   since = now
 end
 
-local function expired_leases()
-  if now - since < UNBROKEN_MS then
-    return {}
+-- Holds whose time is over do what their senders chose. Returns how many.
+local function end_holds()
+  local conversations = redis.call('ZRANGEBYSCORE', prefix .. 'held', '-inf', now, 'LIMIT', 0, MAX_INSPECTED)
+  for _, conversation in ipairs(conversations) do
+    local id, head = drop_heads(prefix, conversation, now)
+    if id and string.sub(head, 1, 2) == '1h' and tonumber(string.sub(head, 59, 71)) <= now then
+      local record = redis.call('GET', prefix .. 'message:' .. id)
+      local releases = string.sub(record, content_end(record) + 1, content_end(record) + 1) == 'r'
+      if releases then
+        decide(prefix, id, record, 'a', now)
+      else
+        kill(prefix, id, now, 'e', 'its hold timed out without a decision')
+        redis.call('LPOP', prefix .. 'conversation:' .. conversation)
+        unblock(prefix, conversation)
+      end
+    end
+    place(prefix, conversation, now, 0)
   end
+  return #conversations
+end
+
+local function expired_leases()
   local leases = prefix .. 'leases'
   local conversations = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, MAX_LISTED)
   if #conversations == 0 then
@@ -55,10 +73,13 @@ local gate = load_gate(prefix)
 open_when_due(gate, channel, now)
 trim_rate(prefix, channel, now)
 look_again(prefix, now)
-local expired = expired_leases()
+local unbroken = now - since >= UNBROKEN_MS
+local expired = unbroken and expired_leases() or {}
+local ended = unbroken and end_holds() or 0
 local joined = join_due(prefix, now)
 local readied = move_due(prefix, channel, gate, now)
-local more = joined or readied >= MAX_MOVED or #expired >= MAX_LISTED
+-- Behind a head whose hold has ended the next one may be held and over as well.
+local more = joined or readied >= MAX_MOVED or #expired >= MAX_LISTED or ended > 0
 redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more and 1 or 0)
 save_gate(prefix, gate)
 write_counters(prefix)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import redis
 
+from pushlane.configuration import CONFIG_VARIABLE, PREFIX
 from pushlane.keys import channel_prefix
 from pushlane_worker.cli import children, queue, worker
 from pushlane_worker.cli.ending import Failed, Refused, explain
@@ -28,7 +29,7 @@ from pushlane_worker.embedded import EmbeddedServer, free_port
 from pushlane_worker.fake_api.client import FakeApiClient
 from pushlane_worker.fake_api.control import DEMO_APP_ID, DEMO_TOKEN
 from pushlane_worker.inspection import Inspector
-from pushlane_worker.settings import CONFIG_VARIABLE, PREFIX, load_addresses
+from pushlane_worker.settings import load_addresses
 
 START_S = 30.0
 POLL_S = 0.1

@@ -1,0 +1,113 @@
+"""What Tencent is told: the only bodies that leave the endpoint, always with status 200.
+
+::
+
+    {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}              the message passes
+    the same with "MsgBody" and/or "CloudCustomData"                     it passes as this
+    … "ErrorCode": 1                                                     its sender is told 20006, in a group 10016
+    … "ErrorInfo": text, "ErrorCode": one of the command's own codes     its sender is told these
+    … "ErrorCode": 2                                                     it is dropped, and its sender believes it sent
+
+ActionStatus says whether we could work, not what we decided. What Tencent makes of ``FAIL``, of another code or of a
+broken MsgBody is documented nowhere, and a failed callback *delivers* the message: so none of them may leave.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from pushlane.callback.tencent import C2C, GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pushlane.callback.verdict import Verdict
+
+MAX_ERROR_INFO_CHARS: Final = 512
+"""Our own number; the platform names none."""
+
+OWN_CODES: Final = {C2C: range(120_001, 130_001), GROUP: range(10_100, 10_201)}
+"""The codes that reach the sender's client with their text, by command."""
+
+_ELEMENTS: Final = TypeAdapter(list[dict[str, JsonValue]])
+
+
+def answer(verdict: Verdict, command: str) -> bytes:
+    """The answer to one question.
+
+    A forbidding verdict always forbids: with a code that is none of the command's own it is the platform's plain
+    "forbidden", without the text. A rewrite that changes nothing lets the message pass.
+
+    Raises:
+        ValueError: When the verdict is a rewrite that the platform could not take: no element, one without MsgType
+            or MsgContent, more than one TIMCustomElem, something that is no JSON. Quotes none of it.
+    """
+    match verdict.kind:
+        case "allow":
+            return allowed()
+        case "forbid":
+            return _forbidden(verdict, command)
+        case "discard":
+            return _body(2)
+        case "rewrite":
+            return _rewritten(verdict)
+    raise ValueError("a verdict of no known kind")
+
+
+def allowed() -> bytes:
+    """The answer that lets a message pass, and to everything that asks no question."""
+    return _body(0)
+
+
+def _forbidden(verdict: Verdict, command: str) -> bytes:
+    code = verdict.code
+    # Policies are other people's code: 120001.0 is "in" the range too.
+    if isinstance(code, int) and code in OWN_CODES.get(command, ()):
+        return _body(code, info=_error_info(verdict.text))
+    return _body(1)
+
+
+def _error_info(text: object) -> str:
+    if not isinstance(text, str):
+        return ""
+    return text[:MAX_ERROR_INFO_CHARS].encode(errors="replace").decode()
+
+
+def _rewritten(verdict: Verdict) -> bytes:
+    changes: dict[str, object] = {}
+    if verdict.msg_body is not None:
+        changes["MsgBody"] = _elements(verdict.msg_body)
+    if verdict.custom_data is not None:
+        if not isinstance(verdict.custom_data, str):
+            raise ValueError("CloudCustomData must be a string")
+        changes["CloudCustomData"] = verdict.custom_data
+    return _body(0, changes=changes)
+
+
+def _elements(msg_body: Sequence[dict[str, Any]]) -> list[dict[str, JsonValue]]:
+    try:
+        elements = _ELEMENTS.validate_python(msg_body)
+    except ValidationError:
+        raise ValueError("MsgBody is no JSON array of objects") from None
+    if not elements:
+        raise ValueError("MsgBody is empty")
+    if not all(map(_is_whole, elements)):
+        raise ValueError("an element of MsgBody has no MsgType or no MsgContent")
+    if sum(element["MsgType"] == "TIMCustomElem" for element in elements) > 1:
+        raise ValueError("MsgBody has more than one TIMCustomElem")
+    return elements
+
+
+def _is_whole(element: dict[str, JsonValue]) -> bool:
+    return isinstance(element.get("MsgType"), str) and isinstance(element.get("MsgContent"), dict)
+
+
+def _body(code: int, *, info: str = "", changes: Mapping[str, object] | None = None) -> bytes:
+    fields = {"ActionStatus": "OK", "ErrorInfo": info, "ErrorCode": code, **(changes or {})}
+    try:
+        return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError:  # NaN, or half a surrogate pair; the error's own message holds the text
+        raise ValueError("the rewrite is no JSON") from None

@@ -1,0 +1,224 @@
+"""The chain of policies under one deadline: somebody always gets an answer in time.
+
+Policies are asked in turn, each about the message as the ones before it left it. The first that forbids or discards
+ends the chain. A policy that raises ends it with the ``on_error`` verdict, and so does the deadline; a verdict that
+comes after it is told to ``late``, for the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from pushlane.callback.verdict import Verdict
+from pushlane.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pushlane.callback.chat_message import ChatMessage
+    from pushlane.callback.verdict import Policy
+
+MAX_THREADS: Final = 64
+"""Plain policies that may run at once; those that hang hold theirs, and the others wait in vain for one."""
+LATE_S: Final = 60.0
+"""So long a policy may be late; then nobody waits for its verdict any more."""
+MAX_LATE: Final = 1000
+"""Questions that may be open in a process before the late ones are given up at once."""
+MAX_TEXT_CHARS: Final = 512
+CHAIN: Final = "chain"
+"""Who decided when no policy did."""
+
+_MAX_CODE: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The chain's verdict, and the message as it leaves it."""
+
+    verdict: Verdict
+    message: ChatMessage
+
+
+class Chain:
+    """Policies with a deadline. Belongs to one event loop.
+
+    Args:
+        policies: Asked in this order.
+        deadline_s: Seconds for all of them together.
+        on_error: The verdict when one of them raises or the time is over.
+        late: Told of a judgement that came after its answer.
+    """
+
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        deadline_s: float,
+        on_error: Verdict,
+        late: Callable[[ChatMessage, Judgement], None],
+    ) -> None:
+        self._policies = policies
+        self._all_inline = all(map(_runs_inline, policies))
+        self._deadline_s = deadline_s
+        self._on_error = on_error
+        self._late = late
+        self._threads = asyncio.Semaphore(MAX_THREADS)
+        self._asked: set[asyncio.Task[Judgement]] = set()
+        self._without_thread: set[asyncio.Task[object]] = set()
+
+    async def judge(self, message: ChatMessage, *, within_s: float | None = None) -> Judgement:
+        """The judgement of a message, within the deadline whatever the policies do.
+
+        ``within_s`` is what is left of it, if less. A judgement that is cancelled is given up; a policy in a thread
+        runs to its end all the same, and holds its thread.
+        """
+        if self._all_inline:
+            return await self._ask_all(message)
+        asked = asyncio.create_task(self._ask_all(message))
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
+        try:
+            deadline_s = self._deadline_s if within_s is None else max(min(self._deadline_s, within_s), 0)
+            done, _ = await asyncio.wait([asked], timeout=deadline_s)
+        except asyncio.CancelledError:
+            asked.cancel()
+            raise
+        if done:
+            return asked.result()
+        self._await_late(message, asked)
+        return self._failed(message, "the policies did not answer in time")
+
+    def close(self) -> None:
+        """Gives up on what has not answered."""
+        for task in self._asked:
+            task.cancel()
+
+    async def _ask_all(self, message: ChatMessage) -> Judgement:
+        verdict, current = Verdict("allow", policy=CHAIN), message
+        for policy in self._policies:
+            try:
+                said = await self._ask(policy, current)
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                # A policy may raise a cancellation of its own, such as that of a task which it has waited for.
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
+                logger().exception("policy.failed", policy=policy.name, key=message.key)
+                return self._failed(message, f"policy {policy.name} raised")
+            if said is None or said.kind == "allow":
+                continue
+            verdict = said
+            if verdict.kind != "rewrite":
+                return Judgement(verdict, current)
+            current = current.rewritten(verdict)
+        if verdict.kind == "rewrite":
+            verdict = replace(
+                verdict,
+                msg_body=None if current.msg_body is message.msg_body else current.msg_body,
+                custom_data=None if current.custom_data == message.custom_data else current.custom_data,
+            )
+        return Judgement(verdict, current)
+
+    async def _ask(self, policy: Policy, message: ChatMessage) -> Verdict | None:
+        said: object
+        if _runs_inline(policy) or inspect.iscoroutinefunction(policy.judge):
+            said = policy.judge(message)
+        else:
+            said = await self._in_thread(policy, message)
+        return _read(await said if inspect.isawaitable(said) else said, policy.name)
+
+    async def _in_thread(self, policy: Policy, message: ChatMessage) -> object:
+        """Runs a plain policy in a thread of its own, which a process that ends does not wait for."""
+        await self._thread()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
+
+        def settle(said: object, error: BaseException | None) -> None:
+            self._threads.release()  # the thread's end, and not that of whoever waits for it
+            if not answer.done():
+                answer.set_result((said, error))  # no future takes a StopIteration as its exception
+
+        def run() -> None:
+            said: object = None
+            error: BaseException | None = None
+            try:
+                said = policy.judge(message)
+            except BaseException as raised:  # noqa: BLE001 # it is raised again where it is awaited
+                error = raised
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, said, error)
+
+        try:
+            threading.Thread(target=run, name=f"pushlane-policy-{policy.name}", daemon=True).start()
+        except BaseException:
+            self._threads.release()
+            raise
+        said, error = await answer
+        if error is not None:
+            raise error
+        return said
+
+    async def _thread(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 # a coroutine runs in one
+        self._without_thread.add(task)
+        try:
+            await self._threads.acquire()
+        finally:
+            self._without_thread.discard(task)
+
+    def _await_late(self, message: ChatMessage, asked: asyncio.Task[Judgement]) -> None:
+        # What has no thread by now would only delay those that are still in time.
+        if asked in self._without_thread or len(self._asked) > MAX_LATE:
+            asked.cancel()
+            return
+        given_up = asyncio.get_running_loop().call_later(LATE_S, asked.cancel)
+
+        def tell(task: asyncio.Task[Judgement]) -> None:
+            given_up.cancel()
+            if not task.cancelled():
+                self._late(message, task.result())
+
+        asked.add_done_callback(tell)
+
+    def _failed(self, message: ChatMessage, reason: str) -> Judgement:
+        return Judgement(replace(self._on_error, reason=reason, policy=CHAIN), message)
+
+
+def _runs_inline(policy: Policy) -> bool:
+    """Whether it is quick enough for the event loop: the built-in ones say so."""
+    return getattr(policy, "inline", False)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _read(said: object, policy: str) -> Verdict | None:
+    """A policy's verdict without what no record could hold. Raises TypeError for what is none.
+
+    Policies are other people's code: what they forbid stays forbidden, whatever stands beside it.
+    """
+    if said is None:
+        return None
+    if not isinstance(said, Verdict):
+        raise TypeError(f"must answer a Verdict or None, not {type(said).__name__}")
+    given: Any = said  # for its annotations hold nobody
+    reason = _text(given.reason)
+    if given.kind == "rewrite":
+        body = None if given.msg_body is None else list(given.msg_body)
+        return Verdict("rewrite", msg_body=body, custom_data=given.custom_data, reason=reason, policy=policy)
+    if given.kind == "forbid":
+        code = given.code if type(given.code) is int and 0 <= given.code <= _MAX_CODE else None
+        return Verdict("forbid", code, _text(given.text), reason=reason, policy=policy)
+    if given.kind in ("allow", "discard"):
+        return Verdict(given.kind, reason=reason, policy=policy)
+    raise TypeError("must answer a Verdict of a known kind")
+
+
+def _text(given: object) -> str:
+    return given[:MAX_TEXT_CHARS].encode(errors="replace").decode() if isinstance(given, str) else ""

@@ -1,0 +1,113 @@
+"""A moderation decision: what was decided, by whom, when, why, and for which message; never what the message said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic_core import to_json  # a fifth of the time of json.dumps
+
+from pushlane.callback.tencent import decision_key, message_key
+from pushlane.callback.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushlane.callback.chat_message import ChatMessage
+    from pushlane.effects import Effect
+
+_DEFAULTS = {field.name: field.default for field in fields(Verdict) if field.name != "kind"}
+
+
+@dataclass(slots=True)
+class Decision:
+    """A verdict on one message.
+
+    Attributes:
+        key: The message and its content; a repeat of the same request has the same.
+        message_key: The message whatever it says; empty for a late one, which is counted nowhere.
+        at_ms: When it was decided, by the callback's clock.
+        took_ms: How long that took.
+        late: The answer had gone out before.
+        effects: What is to be done in a channel.
+    """
+
+    key: str
+    message_key: str
+    command: str
+    sdk_app_id: str
+    sender: str
+    receiver: str
+    message: str
+    verdict: Verdict
+    at_ms: int
+    took_ms: int
+    late: bool = False
+    effects: Sequence[Effect] = ()
+
+    @classmethod
+    def of(cls, message: ChatMessage, verdict: Verdict, *, at_ms: int, took_ms: int) -> Self:
+        """The decision on a message."""
+        return cls(
+            key=decision_key(message),
+            message_key=message_key(message),
+            command=message.command,
+            sdk_app_id=message.sdk_app_id,
+            sender=message.sender,
+            receiver=message.receiver,
+            message=message.key,
+            verdict=verdict,
+            at_ms=at_ms,
+            took_ms=took_ms,
+        )
+
+    def as_late(self) -> Decision:
+        """The same as one that came after its answer."""
+        return replace(self, key=f"{self.key}:late", message_key="", late=True, effects=())
+
+    def entry(self) -> bytes:
+        """Its entry in the stream, as JSON."""
+        entry = {
+            "key": self.key,
+            "verdict": self.verdict.kind,
+            "policy": self.verdict.policy,
+            "reason": self.verdict.reason,
+            "code": self.verdict.code,
+            "at": self.at_ms,
+            "took_ms": self.took_ms,
+            "late": self.late,
+            "command": self.command,
+            "sdk_app_id": self.sdk_app_id,
+            "from": self.sender,
+            "to": self.receiver,
+            "message": self.message,
+        }
+        return to_json(entry)
+
+    def document(self) -> bytes:
+        """The whole decision, for the spool."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return to_json({**values, "verdict": _document(self.verdict)})
+
+    @classmethod
+    def read(cls, document: bytes) -> Self:
+        """The decision in such a document. Raises ValueError, TypeError or KeyError for what is none."""
+        values: dict[str, Any] = json.loads(document)
+        return cls(**{**values, "verdict": Verdict(**values["verdict"])})
+
+
+def answer_document(verdict: Verdict) -> bytes:
+    """What a repeat of a request is answered from."""
+    return to_json(_document(verdict))
+
+
+def read_answer(document: bytes) -> Verdict:
+    """The verdict in such a document. Raises ValueError or TypeError for what is none."""
+    return Verdict(**json.loads(document))
+
+
+def _document(verdict: Verdict) -> dict[str, Any]:
+    """What of it is not as it would be anyway; dataclasses.asdict would copy a rewrite's elements."""
+    values = {name: getattr(verdict, name) for name in _DEFAULTS}
+    return {"kind": verdict.kind, **{name: value for name, value in values.items() if value != _DEFAULTS[name]}}

@@ -1,0 +1,193 @@
+"""From a decision to the queue: record, effects, acknowledge; and the disk while Redis is away.
+
+Recording comes before the answer and makes a repeat of a request get the first answer. The effects come after it, in
+the order of the decisions: what this process does not get done, a worker's sweep does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from pushlane import effects
+from pushlane.callback.decision import Decision
+from pushlane.callback.recorder import RECORD_S, Recorder
+from pushlane.callback.spool import SpoolFull
+from pushlane.errors import PushlaneError
+from pushlane.logs import logger
+from pushlane.outbox import AsyncProducer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pushlane.callback.spool import Spool
+    from pushlane.callback.verdict import Verdict
+
+AWAY_S: Final = 1.0
+"""After a failure Redis is left alone for so long: a second request need not find out what the first one did."""
+MAX_WAITING: Final = 1000
+"""Decisions whose effects wait in this process; beyond it a worker's sweep does them."""
+APPLY_AT_ONCE: Final = 100
+LEAST_SPOOL_S: Final = 0.05
+"""A disk gets so long, even when its request has no time left."""
+REFEED_EACH_S: Final = 0.5
+REFEED_AT_ONCE: Final = 100
+REFEED_S: Final = 2.0
+"""How long one call with spooled decisions may take: nobody waits for it, and they may be large."""
+CLOSE_S: Final = 2.0
+UNANSWERED: Final = (redis.RedisError, OSError, RuntimeError, TimeoutError)
+
+
+class Feed:
+    """Feeds decisions into the queue. Belongs to one event loop.
+
+    Args:
+        redis_url: Where the queue is.
+        retention_s: How long decisions are kept.
+        spool: Where they wait while Redis is away.
+    """
+
+    def __init__(self, redis_url: str, retention_s: float, spool: Spool) -> None:
+        self._redis: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+            redis_url,
+            socket_timeout=2.0,
+            socket_connect_timeout=RECORD_S,
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
+        # Answers are bytes, whatever the address asks for.
+        self._redis.connection_pool.connection_kwargs["decode_responses"] = False
+        self._recorder = Recorder(self._redis, retention_s)
+        self._producer = AsyncProducer(redis_url)
+        self._spool = spool
+        self._away_until = 0.0
+        self._waiting: asyncio.Queue[Decision] = asyncio.Queue(MAX_WAITING)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._spooling: set[asyncio.Task[None]] = set()
+        self._left_out = 0
+        self.lost = 0
+        """Decisions that neither Redis nor the disk took."""
+
+    def start(self) -> None:
+        """Begins to apply effects, and to feed what is on disk."""
+        self._tasks = [asyncio.create_task(self._apply_all()), asyncio.create_task(self._refeed_all())]
+
+    async def aclose(self) -> None:
+        """Applies what waits for a moment, then closes; the rest is a worker's."""
+        if self._spooling:
+            await asyncio.wait(self._spooling, timeout=CLOSE_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._waiting.join(), CLOSE_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._recorder.aclose()
+        await self._spool.aclose()
+        await self._producer.aclose()
+        await self._redis.aclose()
+
+    async def record(self, decision: Decision, *, until: float | None = None) -> Verdict:
+        """Records the decision, and returns the verdict that its request is answered with: an earlier one stands.
+
+        Args:
+            decision: The decision.
+            until: When its request must be answered, by ``time.monotonic``: a disk that takes longer goes on alone.
+        """
+        # New decisions go behind old ones: while something waits on disk, everything goes there.
+        if self._spool.empty and time.monotonic() >= self._away_until:
+            try:
+                earlier = await self._recorder.record(decision)
+            except UNANSWERED as error:
+                self._away_until = time.monotonic() + AWAY_S
+                logger().warning("decision.redis_away", problem=str(error) or type(error).__name__)
+            except Exception:  # noqa: BLE001 # whatever happens here, its request is answered
+                logger().exception("decision.broken", key=decision.key)
+            else:
+                if earlier is not None:
+                    return earlier
+                self._queue(decision)
+                return decision.verdict
+        await self._keep(decision, until)
+        return decision.verdict
+
+    async def _keep(self, decision: Decision, until: float | None) -> None:
+        # A task of its own: neither the end of the time nor that of the request ends it.
+        kept = asyncio.create_task(self._append(decision))
+        self._spooling.add(kept)
+        kept.add_done_callback(self._spooling.discard)
+        left_s = None if until is None else max(until - time.monotonic(), LEAST_SPOOL_S)
+        await asyncio.wait([kept], timeout=left_s)
+        if not kept.done():
+            logger().warning("decision.disk_is_slow", key=decision.key)
+
+    async def _append(self, decision: Decision) -> None:
+        try:
+            await self._spool.append(decision.document())
+        except (OSError, SpoolFull, TypeError, ValueError) as error:
+            self.lost += 1
+            problem = str(error) if isinstance(error, OSError | SpoolFull) else type(error).__name__
+            logger().error("decision.lost", key=decision.key, verdict=decision.verdict.kind, problem=problem)
+
+    def _queue(self, decision: Decision) -> None:
+        if decision.effects:
+            with contextlib.suppress(asyncio.QueueFull):
+                self._waiting.put_nowait(decision)
+
+    async def _apply_all(self) -> None:
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < APPLY_AT_ONCE and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            try:
+                done = await effects.apply(self._redis, self._producer, {one.key: one.effects for one in batch})
+                await effects.acknowledge(self._redis, done)
+            except (*UNANSWERED, PushlaneError) as error:
+                logger().warning("effects.postponed", count=len(batch), problem=str(error) or type(error).__name__)
+            except Exception:  # noqa: BLE001 # one decision must not end the feed of all others
+                logger().exception("effects.broken")
+            finally:
+                for _ in batch:
+                    self._waiting.task_done()
+
+    async def _refeed_all(self) -> None:
+        while True:
+            await asyncio.sleep(REFEED_EACH_S)
+            await self._try("adopt", self._spool.adopt)  # a file that can not be opened must not stop the others
+            while not self._spool.empty and await self._try("refeed", self._refeed):
+                pass
+            if self._spool.left_out > self._left_out:
+                logger().error("spool.damaged", bytes=self._spool.left_out - self._left_out)
+                self._left_out = self._spool.left_out
+
+    async def _try(self, what: str, step: Callable[[], Awaitable[None]]) -> bool:
+        """Whether it went well."""
+        try:
+            await step()
+        except UNANSWERED as error:
+            logger().warning(f"spool.{what}_waits", problem=str(error) or type(error).__name__)
+        except Exception:  # noqa: BLE001 # one decision must not end the feed of all others
+            logger().exception(f"spool.{what}_broken")
+        else:
+            return True
+        return False
+
+    async def _refeed(self) -> None:
+        payloads = await self._spool.read(REFEED_AT_ONCE)
+        decisions = []
+        for payload in payloads:
+            try:
+                decisions.append(Decision.read(payload))
+            except (ValueError, TypeError, KeyError):  # another version wrote it
+                self.lost += 1
+                logger().exception("decision.unreadable")
+        recorded = await self._recorder.record_all(decisions, within_s=REFEED_S) if decisions else []
+        for decision, earlier in zip(decisions, recorded, strict=True):
+            if earlier is None:
+                self._queue(decision)
+        await self._spool.confirm(len(payloads))

@@ -1,0 +1,176 @@
+"""``POST /tencent/callback``: may this message pass? Answered in time, whatever is broken behind it.
+
+To an authenticated request always HTTP 200 with one of the documented shapes: Tencent takes anything else for a failure
+of ours, and delivers. The order is check, judge, record, answer; what a decision does comes after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from pushlane.callback import answer
+from pushlane.callback.chain import CHAIN, Chain, Judgement
+from pushlane.callback.decision import Decision
+from pushlane.callback.recorder import RECORD_S
+from pushlane.callback.routing import effects_of
+from pushlane.callback.signature import Query, check_query
+from pushlane.callback.tencent import MODERATED, NothingToJudge, Unreadable, WrongCommand, parse
+from pushlane.callback.verdict import Verdict
+from pushlane.callback.web import CLOSE, RECEIVE_S, BodyTooLarge, BodyTooSlow, is_within, read_body, source_address
+from pushlane.errors import PushlaneError
+from pushlane.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from starlette.requests import Request
+
+    from pushlane.callback.chat_message import ChatMessage
+    from pushlane.callback.feed import Feed
+    from pushlane.callback.routing import Route
+    from pushlane.callback.settings import ModerationSettings
+    from pushlane.callback.verdict import Policy
+    from pushlane.effects import Effect
+
+RESERVE_S: Final = RECORD_S + 0.1
+"""What the policies leave of the deadline: for Redis, and if it is away for the disk."""
+
+
+class Moderation:
+    """Answers the callback. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        settings: ModerationSettings,
+        tokens: Sequence[str],
+        policies: Sequence[Policy],
+        feed: Feed,
+        route: Callable[[ChatMessage], Route | None] | None,
+    ) -> None:
+        self._settings = settings
+        self._sdk_app_ids = frozenset(settings.sdk_app_ids)
+        self._tokens = tokens
+        self._feed = feed
+        self._route = route
+        self._on_error = Verdict(settings.on_error)
+        self._chain = Chain(policies, max(settings.deadline_s - RESERVE_S, 0.05), self._on_error, self._note_late)
+        self._late: set[asyncio.Task[Verdict]] = set()
+
+    def close(self) -> None:
+        """Gives up on policies that have not answered."""
+        self._chain.close()
+
+    async def respond(self, request: Request) -> Response:
+        """The answer to one request."""
+        started = time.monotonic()
+        query = self._check(request)
+        if query is None:
+            return Response(status_code=401)
+        if query.command not in MODERATED:
+            return _json(answer.allowed())
+        try:
+            return await self._moderate(request, query, started)
+        except ClientDisconnect:
+            raise
+        except Exception:  # noqa: BLE001 # a defect of ours must not let messages pass that on_error forbids
+            logger().exception("callback.failed", command=query.command)
+            return _json(self._answer(self._on_error, query.command))
+
+    async def _moderate(self, request: Request, query: Query, started: float) -> Response:
+        try:
+            body = await read_body(request, within_s=min(RECEIVE_S, self._settings.deadline_s - RESERVE_S))
+        except BodyTooLarge as error:
+            return self._unreadable(query, str(error), CLOSE if isinstance(error, BodyTooSlow) else None)
+        message = parse(body, query)
+        match message:
+            case WrongCommand():
+                logger().warning("callback.refused", reason="command", command=message.command)
+                return Response(status_code=401)
+            case NothingToJudge():
+                return _json(answer.allowed())
+            case Unreadable():
+                return self._unreadable(query, message.reason)
+        judgement = await self._judge(message, started)
+        decision = self._decide(message, judgement, started)
+        verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
+        return _json(self._answer(verdict, message.command))
+
+    async def _judge(self, message: ChatMessage, started: float) -> Judgement:
+        """The chain's judgement; there is one whatever its policies do, as they are other people's code."""
+        # The chain's own deadline is a little earlier, unless the body took long to arrive.
+        within_s = self._settings.deadline_s - RECORD_S - (time.monotonic() - started)
+        try:
+            return await self._chain.judge(message, within_s=within_s)
+        except Exception:  # noqa: BLE001 # such as a rewrite whose parts can not be compared
+            logger().exception("policies.failed", key=message.key)
+            reason = "the policies failed"
+        return Judgement(replace(self._on_error, reason=reason, policy=CHAIN), message)
+
+    def _check(self, request: Request) -> Query | None:
+        settings = self._settings
+        address = source_address(request, settings.trusted_proxies)
+        if settings.source_networks and not is_within(address, settings.source_networks):
+            logger().warning("callback.refused", reason="network", address=address)
+            return None
+        raw: bytes = request.scope["query_string"]
+        query = check_query(raw, sdk_app_ids=self._sdk_app_ids, tokens=self._tokens, now=time.time())
+        if isinstance(query, Query):
+            return query
+        logger().warning("callback.refused", reason=query.reason, address=address)
+        return None
+
+    def _unreadable(self, query: Query, reason: str, headers: Mapping[str, str] | None = None) -> Response:
+        logger().warning("callback.unreadable", command=query.command, reason=reason)
+        return _json(self._answer(self._on_error, query.command), headers)
+
+    def _answer(self, verdict: Verdict, command: str) -> bytes:
+        try:
+            return answer.answer(verdict, command)
+        except ValueError as error:  # recorded for the same message by another version
+            logger().error("callback.bad_record", policy=verdict.policy, problem=str(error))
+            return answer.answer(self._on_error, command)
+
+    def _decide(self, message: ChatMessage, judgement: Judgement, started: float) -> Decision:
+        took_ms = round((time.monotonic() - started) * 1000)
+        judgement = self._sound(message, judgement)
+        decision = Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=took_ms)
+        decision.effects = self._effects(judgement.message, judgement.verdict, decision.key)
+        return decision
+
+    def _sound(self, message: ChatMessage, judgement: Judgement) -> Judgement:
+        """The judgement, or the configured one when it is a rewrite that can not be sent."""
+        verdict = judgement.verdict
+        try:
+            answer.answer(verdict, message.command)
+        except Exception as error:  # noqa: BLE001 # whatever the parts of a policy's verdict raise
+            problem = str(error) if type(error) is ValueError else type(error).__name__
+            logger().error("policy.bad_rewrite", policy=verdict.policy, problem=problem)
+            reason = "its rewrite is no message"
+            return Judgement(replace(self._on_error, policy=verdict.policy, reason=reason), message)
+        return judgement
+
+    def _effects(self, message: ChatMessage, verdict: Verdict, key: str) -> Sequence[Effect]:
+        try:
+            return effects_of(message, verdict, key, route=self._route, channel=self._settings.relay_channel)
+        except PushlaneError as error:
+            logger().error("relay.impossible", decision=key, problem=str(error))
+        except Exception:  # noqa: BLE001 # whatever an operator's own routing raises
+            logger().exception("routing.failed", decision=key)
+        return ()
+
+    def _note_late(self, message: ChatMessage, judgement: Judgement) -> None:
+        verdict = self._sound(message, judgement).verdict
+        decision = Decision.of(message, verdict, at_ms=round(time.time() * 1000), took_ms=0).as_late()
+        task = asyncio.get_running_loop().create_task(self._feed.record(decision))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+
+def _json(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(body, headers=headers, media_type="application/json")

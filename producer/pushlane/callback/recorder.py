@@ -1,0 +1,123 @@
+"""Records decisions in Redis, many with one script call: a busy callback would spend its time on round trips."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydantic_core import to_json
+
+from pushlane.callback.decision import answer_document, read_answer
+from pushlane.keys import DECISIONS_PREFIX
+from pushlane.logs import logger
+from pushlane.scripts import source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import redis.asyncio
+
+    from pushlane.callback.decision import Decision
+    from pushlane.callback.verdict import Verdict
+
+RECORD_S: Final = 0.25
+"""How long an answer waits for Redis before its decision goes to disk."""
+AT_ONCE: Final = 100
+
+_Arguments = tuple[str | bytes, ...]
+
+
+class _Waiting(NamedTuple):
+    arguments: _Arguments
+    since: float
+    done: asyncio.Future[Verdict | None]
+
+
+class Recorder:
+    """Belongs to one event loop. While a call is on its way, what comes meanwhile gathers for the next one."""
+
+    def __init__(self, client: redis.asyncio.Redis, retention_s: float) -> None:
+        self._script = client.register_script(source("decision"))
+        self._kept_ms = round(retention_s * 1000)
+        self._waiting: list[_Waiting] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def record(self, decision: Decision) -> Verdict | None:
+        """Records it; the verdict that its key has already, if it has one.
+
+        Raises:
+            TimeoutError, redis.RedisError, OSError: Redis did not answer in time; perhaps it is recorded.
+            TypeError, ValueError: It can not be written down, and is not recorded.
+        """
+        arguments = _arguments(decision)  # here, so that one which can not be written down spoils no batch
+        done: asyncio.Future[Verdict | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(arguments, time.monotonic(), done))
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+        return await done
+
+    async def record_all(self, decisions: Sequence[Decision], *, within_s: float = RECORD_S) -> list[Verdict | None]:
+        """Records these with one call. Raises as ``record``."""
+        return await self._record([_arguments(decision) for decision in decisions], within_s)
+
+    async def aclose(self) -> None:
+        """Gives up on what is on its way."""
+        if (flushing := self._flushing) is not None:
+            flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flushing
+
+    async def _flush(self) -> None:
+        batch: list[_Waiting] = []
+        problem: BaseException | None = None
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+                # Who has given up meanwhile has its decision elsewhere.
+                batch = [one for one in batch if not one.done.done()]
+                if batch:
+                    left_s = batch[0].since + RECORD_S - time.monotonic()
+                    answers = await self._record([one.arguments for one in batch], left_s)
+                    for one, answer in zip(batch, answers, strict=True):
+                        if not one.done.done():
+                            one.done.set_result(answer)
+        except BaseException as error:
+            problem = error
+            if not isinstance(error, Exception):
+                problem = TimeoutError("closed")
+                raise
+        finally:
+            # Also those behind this batch: for them Redis would take as long.
+            waiting, self._waiting, self._flushing = [*batch, *self._waiting], [], None
+            for one in waiting:
+                if problem is not None and not one.done.done():
+                    one.done.set_exception(problem)
+
+    async def _record(self, decisions: Sequence[_Arguments], within_s: float) -> list[Verdict | None]:
+        arguments: list[str | bytes | int] = ["", self._kept_ms]
+        for decision in decisions:
+            arguments += decision
+        async with asyncio.timeout(within_s):
+            answers = await self._script(keys=[DECISIONS_PREFIX], args=arguments)
+        return [_read(answer) if answer else None for answer in answers]
+
+
+def _arguments(decision: Decision) -> _Arguments:
+    return (
+        decision.key,
+        decision.message_key,
+        answer_document(decision.verdict),
+        to_json(decision.effects) if decision.effects else "",
+        "late" if decision.late else decision.verdict.kind,
+        decision.entry(),
+    )
+
+
+def _read(answer: bytes) -> Verdict | None:
+    try:
+        return read_answer(answer)
+    except (ValueError, TypeError):  # another version wrote it: what was decided now is as good
+        logger().exception("answer.unreadable")
+        return None

@@ -1,0 +1,89 @@
+"""Where an allowed message goes: by a template of the request's fields, or by a function of the operator's own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pushlane import effects
+from pushlane.form import fields_of
+from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pushlane.callback.chat_message import ChatMessage
+    from pushlane.callback.verdict import Verdict
+    from pushlane.effects import Effect
+    from pushlane.message import Message
+
+_FIELD: Final = re.compile(r"\{(\w*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A message for a channel, as a routing function answers it; None relays nothing."""
+
+    channel: str
+    message: Message
+
+
+def by_template(channel: str, template: str) -> Callable[[ChatMessage], Route | None]:
+    """Routes each text to the room of this template, such as ``{To_Account}``; a field that is absent is empty."""
+
+    def route(message: ChatMessage) -> Route | None:
+        room = _FIELD.sub(lambda name: _written(message.fields.get(name[1])), template)
+        return Route(channel, RoomMessage(room, message.text, sender_eid=None))
+
+    return route
+
+
+def effects_of(
+    message: ChatMessage,
+    verdict: Verdict,
+    key: str,
+    *,
+    route: Callable[[ChatMessage], Route | None] | None,
+    channel: str | None,
+) -> Sequence[Effect]:
+    """What the decision ``key`` on this message, as it was left, is to do.
+
+    Messages without text, and those that only reach who is online, are relayed nowhere.
+
+    A rewrite whose elements hold no text any more forbids what is held: its text was not to be seen.
+
+    Raises:
+        InvalidMessage: The route is no message of ours, such as a room with control characters.
+    """
+    todo: list[Effect] = []
+    if channel is not None:
+        todo.append(_decide(channel, message, verdict))
+    if route is not None and verdict.kind in {"allow", "rewrite"} and message.text and not message.online_only:
+        target = route(message)
+        if target is not None:
+            check_channel_name(target.channel)
+            todo.append(effects.relay(target.channel, _fields(target.message), f"moderation/{key}"))
+    return todo
+
+
+def _decide(channel: str, message: ChatMessage, verdict: Verdict) -> Effect:
+    if verdict.kind != "rewrite":
+        return effects.decide(channel, message.key, verdict.kind, fields=None, reason=verdict.reason)
+    if verdict.msg_body is None:
+        return effects.decide(channel, message.key, "allow", fields=None, reason=verdict.reason)
+    if not message.text:
+        return effects.decide(
+            channel, message.key, "forbid", fields=None, reason=verdict.reason or "rewritten to no text"
+        )
+    fields = {"room_id": "-", "text": message.text}
+    return effects.decide(channel, message.key, "rewrite", fields=fields, reason=verdict.reason)
+
+
+def _written(value: object) -> str:
+    return str(value) if type(value) in {str, int} else ""
+
+
+def _fields(message: Message) -> dict[str, object]:
+    kind = ThirdPartyMessage.kind if isinstance(message, ThirdPartyMessage) else RoomMessage.kind
+    return fields_of(kind, message.conversation, message.address, message.body)

@@ -1,0 +1,110 @@
+"""Runs the app on uvicorn: one process, or several that share the port."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from pushlane.callback.app import check_app
+from pushlane.callback.settings import load_callback_settings
+from pushlane.errors import SettingsError
+from pushlane.logs import configure, logger
+
+if TYPE_CHECKING:
+    from pushlane.callback.settings import CallbackSettings
+
+GRACE_S: Final = 5
+"""How long requests in flight may go on after SIGTERM: more than any of them may take."""
+BACKLOG: Final = 2048
+"""Connections that wait for the processes to take them."""
+MAX_CONNECTIONS: Final = 2000
+"""A process answers 503 beyond so many at once: it would only be late for all of them."""
+
+
+def run(host: str, port: int, workers: int) -> None:
+    """Serves until it is stopped.
+
+    Raises:
+        SettingsError: A setting is wrong, or requests would be taken unsigned from anywhere. Nothing was started.
+        OSError: The port can not be had.
+    """
+    settings = load_callback_settings()
+    check_open(settings, host)
+    configure(settings.log_format, settings.log_level)
+    # uvicorn raises the signal again that ended it: a stop that was asked for is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    asyncio.run(check_app(settings))  # whatever is wrong ends the start here, and not in each worker
+    config = uvicorn.Config(
+        "pushlane.callback.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,  # only the proxies of the settings are believed
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    with _listening(host, port) as listener:
+        logger().info("callback.listening", host=host, port=listener.getsockname()[1], workers=workers)
+        if workers == 1:
+            uvicorn.Server(config).run([listener])
+        else:
+            supervisor = Multiprocess(config, [listener])
+            supervisor.run()
+            # Stopped by itself, because a worker could not start.
+            if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+                sys.exit(1)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise OSError(f"can not listen on {host} port {port}: {error.strerror}") from None
+    listener.set_inheritable(True)  # its only argument
+    return listener
+
+
+def check_open(settings: CallbackSettings, host: str) -> None:
+    """Raises SettingsError when there is nothing to serve, or unsigned requests could come from another machine."""
+    moderation = settings.moderation
+    if moderation is None:
+        if not settings.api_keys:
+            raise SettingsError(
+                "PUSHLANE_MODERATION__SDK_APP_IDS", "is missing, and so is an API key: nothing to serve"
+            )
+        return
+    if moderation.read_tokens() or moderation.unsigned or _is_loopback(host):
+        return
+    raise SettingsError(
+        "PUSHLANE_MODERATION__TOKENS",
+        f"is missing: without it the callback listens on loopback only, not on {host};"
+        " or set UNSIGNED=true and SOURCE_NETWORKS",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

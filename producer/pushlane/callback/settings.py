@@ -1,0 +1,279 @@
+"""The callback's settings: the queue's address, moderation, and who may call."""
+
+import hmac
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from pushlane.callback.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
+from pushlane.configuration import PREFIX, FromEnvironment, comma_separated, load, variable
+from pushlane.errors import InvalidMessage, SettingsError
+from pushlane.message import check_channel_name
+
+MIN_DEADLINE_S: Final = 0.5
+"""Recording takes up to a quarter of a second of it; with less, no body would arrive and no policy answer in time."""
+MAX_DEADLINE_S: Final = 1.8
+"""Tencent waits 2 s for an answer and then delivers; the network and the server's own work need the rest."""
+BUILT_IN: Final = frozenset({"blocked_words", "length"})
+"""The policies that need no Python path."""
+MAX_SECRETS: Final = 2
+"""The current one and the next one, while it is being changed."""
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_FIELD = re.compile(r"\{(\w*)\}")
+_T = TypeVar("_T")
+REQUEST_FIELDS: Final = frozenset(
+    {"CallbackCommand", "SdkAppid", "From_Account", "To_Account", "GroupId", "Type", "Operator_Account", "TopicId"}
+)
+"""What a template may name: what the platform documents of a message's ends."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _channel(name: str) -> str:
+    try:
+        return check_channel_name(name)
+    except InvalidMessage as error:
+        raise PydanticCustomError("channel", "{problem}", {"problem": error.problem}) from None
+
+
+def _template(template: str) -> str:
+    for name in _FIELD.findall(template):
+        if name not in REQUEST_FIELDS:
+            known = ", ".join(sorted(REQUEST_FIELDS))
+            raise PydanticCustomError("template", "names {name}; known are {known}", {"name": name, "known": known})
+    if set("{}") & set(_FIELD.sub("", template)):
+        raise PydanticCustomError("template", "must have its braces around the names of fields alone")
+    return template
+
+
+def _network(network: object) -> Network:
+    try:
+        return ipaddress.ip_network(str(network))
+    except ValueError:
+        raise PydanticCustomError("network", "must be networks or addresses like 192.0.2.0/24 or 2001:db8::1") from None
+
+
+def _sdk_app_id(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+def _own_code(code: int) -> int:
+    if not any(code in codes for codes in OWN_CODES.values()):
+        allowed = " or ".join(f"{codes.start} to {codes.stop - 1} ({name})" for name, codes in OWN_CODES.items())
+        raise PydanticCustomError("code", "must be {allowed}", {"allowed": allowed})
+    return code
+
+
+_Channel = Annotated[str, AfterValidator(_channel)]
+_Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(comma_separated)]
+_Networks = Annotated[
+    tuple[Annotated[Network, PlainValidator(_network)], ...], NoDecode, BeforeValidator(comma_separated)
+]
+_SdkAppIds = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^[0-9]+$"), BeforeValidator(_sdk_app_id)], ...],
+    NoDecode,
+    BeforeValidator(comma_separated),
+]
+
+
+class PolicySettings(BaseModel):
+    """One policy of the chain."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: str = Field(description="`blocked_words`, `length`, or the Python path `package.module:name` of a policy.")
+    code: Annotated[int, AfterValidator(_own_code)] | None = Field(
+        None, description="The code that the sender's client gets, of its command's own ones."
+    )
+    text: str = Field("", max_length=MAX_ERROR_INFO_CHARS, description="The text that goes with `code`.")
+    max_chars: int = Field(5000, ge=1, description="For `length`: how long a message's text may be.")
+
+    @model_validator(mode="after")
+    def _is_used(self) -> "PolicySettings":
+        given = self.model_fields_set
+        if self.policy != "length" and "max_chars" in given:
+            raise _wrong("max_chars", "goes with the policy length alone")
+        if self.policy not in BUILT_IN and given & {"code", "text"}:
+            raise _wrong("code", f"goes with {' and '.join(sorted(BUILT_IN))} alone: other policies choose their own")
+        if self.text and self.code is None:
+            raise _wrong("text", "needs a code: the platform shows no text without one")
+        return self
+
+
+def _policy(value: object) -> object:
+    return {"policy": value} if isinstance(value, str) else value
+
+
+_Policies = Annotated[
+    tuple[Annotated[PolicySettings, BeforeValidator(_policy)], ...], NoDecode, BeforeValidator(comma_separated)
+]
+
+
+class _Secret(BaseModel):
+    """What may stand in the environment or in a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ModerationSettings(_Secret):
+    """The moderation callback of Tencent Chat."""
+
+    sdk_app_ids: _SdkAppIds = Field(min_length=1, description="The SDKAppIDs that are ours.")
+    tokens: _Tokens = Field((), max_length=MAX_SECRETS, description="The webhook token; two while it changes.")
+    tokens_file: Path | None = Field(None, description="A file with the token, or with two, a line each.")
+    unsigned: bool = Field(default=False, description="Take requests without a signature; needs `SOURCE_NETWORKS`.")
+    source_networks: _Networks = Field((), description="Take requests from these networks alone.")
+    trusted_proxies: _Networks = Field((), description="Networks whose X-Forwarded-For is believed.")
+    deadline_s: float = Field(
+        1.5, ge=MIN_DEADLINE_S, le=MAX_DEADLINE_S, description="Seconds until a request is answered."
+    )
+    on_error: Literal["allow", "forbid"] = Field("allow", description="The verdict when no policy gave one in time.")
+    policies: _Policies = Field((), description="The chain: `blocked_words`, `length`, Python paths; or objects.")
+    blocked_words_file: Path | None = Field(None, description="The words of `blocked_words`, one a line.")
+    blocked_words_action: Literal["forbid", "mask"] = Field("forbid", description="`forbid`, or `mask` the words.")
+    relay_channel: _Channel | None = Field(None, description="The channel that allowed messages go to.")
+    relay_room: Annotated[str, AfterValidator(_template)] | None = Field(
+        None, description="The room there, a template such as `{To_Account}`."
+    )
+    routing: str | None = Field(None, description="Python path of a function that routes instead.")
+    spool_dir: Path = Field(Path("pushlane-spool"), description="Where decisions wait while Redis is away.")
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> "ModerationSettings":
+        if self.tokens and self.tokens_file is not None:
+            raise _wrong("tokens", "set at most one of TOKENS and TOKENS_FILE")
+        if self.unsigned and (self.tokens or self.tokens_file is not None):
+            raise _wrong("unsigned", "goes with neither TOKENS nor TOKENS_FILE: what has a token is signed")
+        if self.unsigned and not self.source_networks:
+            raise _wrong("unsigned", "needs SOURCE_NETWORKS: else anybody could decide")
+        if self.relay_room is not None and self.relay_channel is None:
+            raise _wrong("relay_room", "needs RELAY_CHANNEL")
+        if self.relay_room is not None and self.routing is not None:
+            raise _wrong("routing", "set at most one of RELAY_ROOM and ROUTING")
+        if any(one.policy == "blocked_words" for one in self.policies) and self.blocked_words_file is None:
+            raise _wrong("blocked_words_file", "is missing: the policy blocked_words needs its words")
+        return self
+
+    def read_tokens(self) -> tuple[str, ...]:
+        """The tokens, from their file if they are in one. Raises SettingsError."""
+        if self.tokens_file is not None:
+            return _checked("TOKENS_FILE", _read("TOKENS_FILE", self.tokens_file).split("\n"), MAX_SECRETS)
+        if "tokens" not in self.model_fields_set:
+            return ()
+        return _checked("TOKENS", [token.get_secret_value() for token in self.tokens], MAX_SECRETS)
+
+
+class ApiKeySettings(_Secret):
+    """A service that may call ``/v1``."""
+
+    key: SecretStr | None = Field(None, description="Its key. Exactly one of `KEY` and `KEY_FILE` is set.")
+    key_file: Path | None = Field(None, description="A file that holds its key.")
+    channels: Annotated[tuple[_Channel, ...], NoDecode, BeforeValidator(comma_separated)] = Field(
+        min_length=1, description="The channels that it may use."
+    )
+
+    @model_validator(mode="after")
+    def _one_key(self) -> "ApiKeySettings":
+        if (self.key is None) == (self.key_file is None):
+            raise _wrong("key", "set exactly one of KEY and KEY_FILE")
+        return self
+
+    def read_key(self) -> str:
+        """The key, from its file if it is in one. Raises SettingsError."""
+        if self.key is not None:
+            return _checked("KEY", [self.key.get_secret_value()], 1)[0]
+        return _checked("KEY_FILE", [_read("KEY_FILE", Path(str(self.key_file)))], 1)[0]
+
+
+class CallbackSettings(FromEnvironment):
+    """Everything the callback is told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+    )
+
+    redis_url: Annotated[str, StringConstraints(pattern=r"^(rediss?|unix)://\S+$")] = Field(
+        description="Where the queue is: `redis://`, `rediss://` or `unix://`."
+    )
+    retention_s: float = Field(86_400, ge=1, le=315_360_000.0, description="Seconds that a decision is kept.")
+    log_format: Literal["text", "json"] = Field("text", description="`text` or `json`.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    moderation: ModerationSettings | None = Field(
+        None, description="The moderation callback: `PUSHLANE_MODERATION__…`."
+    )
+    api_keys: dict[str, ApiKeySettings] = Field(
+        default_factory=dict, description="Who may call `/v1`: `PUSHLANE_API_KEYS__<SERVICE>__…`."
+    )
+
+
+def load_callback_settings() -> CallbackSettings:
+    """The settings of this process, with every secret readable.
+
+    Raises:
+        SettingsError: One is missing, wrong or unknown. Its message names it and says what is allowed.
+    """
+    settings = load(CallbackSettings)
+    if settings.moderation is not None:
+        _named(["moderation"], settings.moderation.read_tokens)
+    owners: dict[str, str] = {}
+    for name, service in settings.api_keys.items():
+        key = _named(["api_keys", name], service.read_key)
+        if (owner := owners.setdefault(key, name)) != name:
+            raise SettingsError(variable(["api_keys", name, "key"]), f"is the key of {owner} too")
+    return settings
+
+
+def is_one_of(secrets: Sequence[str], given: str) -> bool:
+    """Whether it is one of the secrets, in a time that tells nothing about them."""
+    presented = given.encode(errors="surrogateescape")
+    matches = [hmac.compare_digest(secret.encode(), presented) for secret in secrets]  # a list: no early end
+    return any(matches)
+
+
+def _named(path: list[str], read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except SettingsError as error:
+        raise SettingsError(variable([*path, error.name]), error.problem) from None
+
+
+def _wrong(setting: str, problem: str) -> PydanticCustomError:
+    return PydanticCustomError("together", "{problem}", {"problem": problem, "setting": [setting]})
+
+
+def _read(name: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(name, f"{file} can not be read: {error.strerror}") from None
+    except ValueError:  # its message would show a part of the secret
+        raise SettingsError(name, f"{file} can not be read: it is not UTF-8") from None
+
+
+def _checked(name: str, secrets: Sequence[str], most: int) -> tuple[str, ...]:
+    stripped = tuple(secret.strip() for secret in secrets if secret.strip())
+    if not 1 <= len(stripped) <= most or any(not _TOKEN.fullmatch(secret) for secret in stripped):
+        many = "one secret" if most == 1 else "one or two secrets"
+        raise SettingsError(name, f"must hold {many} of printable ASCII without spaces")
+    return stripped

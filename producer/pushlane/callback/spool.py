@@ -1,0 +1,203 @@
+"""The spool: the callback's decisions on disk while Redis is away, and the way back from there in order.
+
+::
+
+    <directory>/<created, ns>-<random>.spool1     one of each process, locked (flock) for as long as it lives
+        frame, frame, …                           payload length (4), CRC-32 of length and payload (4), payload
+    <directory>/….spool1.damaged                  set aside for a person: the rest of it could not be read
+
+A process appends to its own file. It reads the older ones first: those of dead processes, whose lock is free, and those
+of its own that it has retired. A file that is fed whole is deleted, its own truncated. Nothing is written about how far
+a file is fed: after a crash it is read again from its start, and feeding is idempotent.
+
+The version is in the name and not in the file, so a file is whole from the moment it exists; the CRC covers the length,
+so the zeros that a power cut may leave behind are no frame.
+
+Order holds within a file. Files come by the age in their names, as far as one process gets them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import errno
+import queue
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from pushlane.callback.spool_files import HEAD_BYTES, Files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MAX_BYTES: Final = 64 * 2**20
+"""Of one process's file: some 30,000 decisions of 2 KiB."""
+MAX_PENDING_BYTES: Final = 4 * 2**20
+"""What may wait in memory for a disk that hangs; beyond it the spool is full. Also the largest payload."""
+
+_T = TypeVar("_T")
+
+
+class SpoolFull(Exception):
+    """The payload was not kept: the process's file, or what waits for the disk, is as large as it may be."""
+
+
+class Spool:
+    """Payloads on disk, first in, first out. Belongs to the process that opened it: open it after the fork.
+
+    All file operations run in one thread, one after the other, so no method blocks the event loop however the disk
+    behaves. That thread keeps no interpreter from its exit.
+    """
+
+    def __init__(self) -> None:
+        self._files: Files
+        self._closed = False
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._pending: deque[tuple[bytes, Future[None]]] = deque()
+        # Two counters, each with one writer: the event loop's thread and ours.
+        self._asked_bytes = 0
+        self._done_bytes = 0
+        threading.Thread(target=self._work, name="pushlane-spool", daemon=True).start()
+
+    @classmethod
+    async def open(cls, directory: Path, *, max_bytes: int = MAX_BYTES) -> Self:
+        """Makes the directory if it is missing, and in it this process's file, and adopts what dead processes left.
+
+        Cancelled, it may hold files until the process ends.
+
+        Args:
+            directory: On a file system with flock that reaches every process which shares it.
+            max_bytes: The bound of this process's file. One that is half fed when it is full gives way to a second one,
+                so that feeding makes room: twice this may lie on disk.
+
+        Raises:
+            OSError: The directory can not be used, or a file in it not be opened; the message says why.
+        """
+        spool = cls()
+        try:
+            spool._files = await spool._do(lambda: Files(directory, max_bytes))
+        except BaseException:
+            spool._jobs.put(None)
+            raise
+        return spool
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing that was appended or adopted waits to be confirmed."""
+        return self._files.empty
+
+    @property
+    def left_out(self) -> int:
+        """Bytes that reading has left out so far: a file's first torn or damaged frame, and all behind it."""
+        return self._files.left_out
+
+    async def append(self, payload: bytes) -> None:
+        """Returns once the payload is on disk. Appends that run at once share one fsync.
+
+        A cancelled one may be kept or not. One that raises OSError is not, unless the process dies right then.
+
+        Raises:
+            SpoolFull: It was not kept, for want of room.
+            OSError: The disk refused it, or the spool is closed; what was kept before is untouched.
+        """
+        self._check_open()
+        size = HEAD_BYTES + len(payload)
+        if self._asked_bytes - self._done_bytes + size > MAX_PENDING_BYTES:
+            raise SpoolFull(f"more than {MAX_PENDING_BYTES} bytes would wait for the disk")
+        self._asked_bytes += size
+        kept: Future[None] = Future()
+        self._pending.append((payload, kept))
+        # One job each. The first takes all that is pending by then, the others find nothing left to do.
+        self._jobs.put(self._flush)
+        await asyncio.wrap_future(kept)
+
+    async def read(self, most: int) -> list[bytes]:
+        """The oldest payloads that are not confirmed, at most this many. They stay until they are.
+
+        Raises:
+            OSError: A file can not be read, or the spool is closed.
+        """
+        self._check_open()
+        return await self._do(lambda: self._files.read(most))
+
+    async def confirm(self, count: int) -> None:
+        """Takes note that the first ``count`` payloads of the latest read, beyond those already confirmed, are fed.
+
+        Raises:
+            OSError: A file that is fed whole can not be deleted. Its payloads count as confirmed all the same, and
+                deleting it is tried again with the next confirmation or adoption.
+            ValueError: There are fewer.
+        """
+        self._check_open()
+        await self._do(lambda: self._files.confirm(count))
+
+    async def adopt(self) -> None:
+        """Takes over the files of processes that died.
+
+        Raises:
+            OSError: One of them can not be opened; the others were taken.
+        """
+        self._check_open()
+        await self._do(self._files.adopt)
+
+    async def aclose(self) -> None:
+        """Finishes what was asked for, and leaves what is not confirmed to the next process that adopts."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._do(self._files.close)
+        finally:
+            self._jobs.put(None)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise OSError(errno.EBADF, "the spool is closed")
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            job()
+
+    async def _do(self, work: Callable[[], _T]) -> _T:
+        answer: Future[_T] = Future()
+
+        def job() -> None:
+            try:
+                value = work()
+            except Exception as error:  # noqa: BLE001 # it is raised again where it is awaited
+                _fail(answer, error)
+            else:
+                _answer(answer, value)
+
+        self._jobs.put(job)
+        return await asyncio.wrap_future(answer)
+
+    def _flush(self) -> None:
+        batch = [self._pending.popleft() for _ in range(len(self._pending))]
+        if not batch:
+            return
+        errors: list[Exception | None]
+        try:
+            fits = self._files.append([payload for payload, _ in batch])
+            errors = [None if fit else SpoolFull("the process's file is as large as it may be") for fit in fits]
+        except Exception as error:  # noqa: BLE001 # it is raised again where it is awaited
+            errors = [copy.copy(error) for _ in batch]
+        self._done_bytes += sum(HEAD_BYTES + len(payload) for payload, _ in batch)
+        for (_, kept), failure in zip(batch, errors, strict=True):
+            if failure is None:
+                _answer(kept, None)
+            else:
+                _fail(kept, failure)
+
+
+def _answer(future: Future[_T], value: _T) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_result(value)
+
+
+def _fail(future: Future[_T], error: Exception) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_exception(error)

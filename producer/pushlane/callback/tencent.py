@@ -1,0 +1,188 @@
+"""What Tencent asks: the body of a callback as the message to judge, and what tells one message from another.
+
+Tolerant, because it is a peer's: unknown fields and element types are kept, optional ones may be absent or null, and
+a number may be a numeric string (Group samples print EventTime so). Not tolerated is what two readers could read as
+two different messages: a name given twice, another encoding than UTF-8, half a surrogate pair, NaN.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from math import isfinite
+from typing import Annotated, Any, Final, NotRequired, cast
+
+from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
+
+from pushlane.callback.chat_message import ChatMessage
+from pushlane.callback.signature import Query
+
+C2C: Final = "C2C.CallbackBeforeSendMsg"
+GROUP: Final = "Group.CallbackBeforeSendMsg"
+MODERATED: Final = frozenset({C2C, GROUP})
+"""The commands that ask for a decision of ours. Of the others, most only tell what has happened."""
+
+MAX_SHOWN_CHARS: Final = 64
+"""So much of a foreign command's name is repeated; the longest one that is documented has 34."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A body that is no message. ``reason`` names the field and the kind of error, never what the body says."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCommand:
+    """A body that belongs to another command than its query: half of the request is not Tencent's."""
+
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToJudge:
+    """No question: the console's check, which has an empty body, or a command that is not moderated."""
+
+    reason: str
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Element(TypedDict):
+    MsgType: str
+    MsgContent: dict[str, Any]
+
+
+@with_config(ConfigDict(extra="allow"))
+class _Request(TypedDict):
+    CallbackCommand: str
+    From_Account: str
+    To_Account: NotRequired[str | None]
+    GroupId: NotRequired[str | None]
+    MsgKey: NotRequired[str | None]
+    MsgId: NotRequired[str | None]
+    MsgSeq: NotRequired[int | None]
+    MsgRandom: NotRequired[int | None]
+    MsgTime: NotRequired[int | None]
+    Random: NotRequired[int | None]
+    OnlineOnlyFlag: NotRequired[int | None]
+    # Without FailFast, 256 KiB of wrong elements make 130,000 error objects.
+    MsgBody: Annotated[list[_Element], FailFast()]
+    CloudCustomData: NotRequired[str | None]
+
+
+_REQUEST: Final = TypeAdapter(_Request)
+
+
+def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongCommand | Unreadable:
+    """The message in a body, or why there is none. Raises nothing, whatever the body is.
+
+    Nesting ends at about 200 (pydantic's limit), a number at 4,300 digits (Python's). Numbers with a fraction are
+    rounded to a double; what a double can not hold is unreadable. The body's size is for the caller to limit.
+    """
+    if not body.strip():
+        return NothingToJudge("empty body")
+    if query.command not in MODERATED:
+        return NothingToJudge("command is not moderated")
+    try:
+        request = _read(body)
+    except ValueError as error:
+        return Unreadable(_reason(error))
+    if request["CallbackCommand"] != query.command:
+        return WrongCommand(request["CallbackCommand"][:MAX_SHOWN_CHARS])
+    return _message(request, query)
+
+
+def decision_key(message: ChatMessage) -> str:
+    """What is one decision: this message with this content. 64 hex digits.
+
+    Neither the order of names nor blanks make another one; any other value, element or custom data does.
+    """
+    content = _digest([list(message.msg_body), message.custom_data])
+    return _digest([*_identity(message), content])
+
+
+def message_key(message: ChatMessage) -> str:
+    """What the sender says is one message, whatever it holds. 64 hex digits.
+
+    Senders choose it: one with two decision keys is a message that was changed after it was judged.
+    """
+    return _digest(_identity(message))
+
+
+def _message(request: _Request, query: Query) -> ChatMessage | Unreadable:
+    group = query.command == GROUP
+    receiver = request.get("GroupId") if group else request.get("To_Account")
+    if receiver is None:
+        return Unreadable("GroupId: missing" if group else "To_Account: missing")
+    key = _group_key(request) if group else _c2c_key(request)
+    if key is None:
+        return Unreadable("Random: missing" if group else "MsgKey: missing")
+    return ChatMessage(
+        command=query.command,
+        sdk_app_id=query.sdk_app_id,
+        sender=request["From_Account"],
+        receiver=receiver,
+        key=key,
+        msg_body=cast("list[dict[str, Any]]", request["MsgBody"]),
+        custom_data=request.get("CloudCustomData") or "",
+        online_only=request.get("OnlineOnlyFlag") == 1,
+        fields={name: value for name, value in request.items() if name != "MsgBody"},
+    )
+
+
+# Without a key, two messages of one text would be one decision, and the second would never be relayed.
+def _c2c_key(request: _Request) -> str | None:
+    numbers = (request.get("MsgSeq"), request.get("MsgRandom"), request.get("MsgTime"))
+    made_of_numbers = None if None in numbers else "_".join(map(str, numbers))
+    return request.get("MsgKey") or made_of_numbers
+
+
+def _group_key(request: _Request) -> str | None:
+    random = request.get("Random")
+    return None if random is None else f"{random}_{request.get('MsgId') or ''}"
+
+
+def _identity(message: ChatMessage) -> list[str]:
+    return [message.sdk_app_id, message.command, message.sender, message.receiver, message.key]
+
+
+def _digest(value: Sequence[object]) -> str:
+    # A JSON array has one reading: no value can run into the next, and 1, 1.0, "1" and true stay apart.
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class _AmbiguousError(ValueError):
+    pass
+
+
+def _read(body: bytes) -> _Request:
+    text = body.decode()
+    request = _REQUEST.validate_json(body)
+    # Pydantic takes the last of two names, NaN, and 1e999 as infinity. Its own pass comes first, as it bounds the
+    # nesting: this one can not end in a RecursionError.
+    json.loads(text, object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
+    return request
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> Mapping[str, object]:
+    names = dict(pairs)
+    if len(names) < len(pairs):
+        raise _AmbiguousError("a name is given twice")
+    return names
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not isfinite(value):
+        raise _AmbiguousError("a number that is not finite")
+    return value
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['type']}"
+    # Any other error's own message may quote the body.
+    return str(error) if isinstance(error, _AmbiguousError) else type(error).__name__

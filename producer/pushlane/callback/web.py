@@ -1,0 +1,125 @@
+"""What every route needs: a bounded body in bounded time, who calls, and answers in one form."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import Response
+
+from pushlane.callback.settings import is_one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.requests import Request
+
+    from pushlane.callback.settings import Network
+
+MAX_PROXIES: Final = 20
+"""Of X-Forwarded-For so many addresses are looked at, the nearest first."""
+MAX_BODY_BYTES: Final = 256 * 1024
+"""Tencent's messages have at most 12 KB; what is larger goes by a key (its table of limits). Room for its envelope."""
+CLOSE: Final = {"Connection": "close"}
+"""For answers to a body that is still on its way: whoever drips bytes holds no connection."""
+RECEIVE_S: Final = 1.0
+"""So long a body may take to arrive."""
+
+
+class BodyTooLarge(Exception):
+    """The body is over its limit."""
+
+
+class BodyTooSlow(BodyTooLarge):
+    """The body was not there in time. Its connection is to be closed: nobody waits for the rest of it."""
+
+
+async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: float = RECEIVE_S) -> bytes:
+    """The whole body.
+
+    Raises:
+        BodyTooLarge: It has more bytes, counted while they arrive.
+        BodyTooSlow: It is not there in time.
+        starlette.requests.ClientDisconnect: The peer is gone.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(within_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise BodyTooLarge(f"has more than {most} bytes")
+    except TimeoutError:
+        raise BodyTooSlow(f"was not there within {within_s:g} s") from None
+    return bytes(body)
+
+
+def source_address(request: Request, proxies: Sequence[Network]) -> str:
+    """The caller's address: the connection's, or what the nearest proxies that we trust say of it."""
+    address = request.client.host if request.client else ""
+    if not proxies:
+        return address
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")[-MAX_PROXIES:]
+    while forwarded and is_within(address, proxies):
+        address = forwarded.pop().strip()
+    return address
+
+
+def is_within(address: str, networks: Sequence[Network]) -> bool:
+    """Whether the address lies in one of the networks; what is no address lies in none."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return any((mapped or parsed) in network for network in networks)
+
+
+def bearer(request: Request) -> str:
+    """The bearer token of the request; empty when it has none, or several."""
+    values = request.headers.getlist("authorization")
+    kind, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+class ApiKeys:
+    """Who may call ``/v1``, and which channels each may use.
+
+    Args:
+        keys: The keys by service.
+        channels: The channels by service.
+    """
+
+    def __init__(self, keys: Mapping[str, str], channels: Mapping[str, Sequence[str]]) -> None:
+        self._keys = keys
+        self._channels = channels
+
+    def refuse(self, request: Request, channel: str) -> Response | None:
+        """What a request gets that may not use the channel: 401 without a known key, 403 with another's; else None."""
+        service = self.service(request)
+        if service is None:
+            return problem(401, "Unauthorized", "needs an API key: Authorization: Bearer …")
+        if channel not in self._channels[service]:
+            return problem(403, "Forbidden", f"{service} may not use this channel")
+        return None
+
+    def service(self, request: Request) -> str | None:
+        """The service whose key the request brings. Every key is compared, in a time that tells nothing."""
+        token = bearer(request)
+        matches = [name for name, key in self._keys.items() if is_one_of([key], token)]
+        return matches[0] if token and matches else None
+
+
+def json_response(document: object, status: int = 200) -> Response:
+    """A JSON document."""
+    return Response(json.dumps(document), status, media_type="application/json")
+
+
+def problem(
+    status: int, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: object
+) -> Response:
+    """An error as ``application/problem+json`` (RFC 9457). The detail never quotes what a message says."""
+    document = {"title": title, "status": status, "detail": detail, **more}
+    return Response(json.dumps(document), status, headers, "application/problem+json")

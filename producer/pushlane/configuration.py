@@ -1,0 +1,158 @@
+"""Where settings come from: environment ``PUSHLANE_*`` and a TOML file, the same for the worker and the callback.
+
+``__`` nests, as in ``PUSHLANE_CHANNELS__SUPPORT__TOKEN``. The environment wins over the file that ``PUSHLANE_CONFIG``
+names (``pushlane.toml`` by default). Both may stand in one environment, so each reads its own part of it, and a name
+that neither knows stops the start. Needs ``pydantic-settings``, which the extras bring.
+"""
+
+import difflib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as SourceError
+
+from pushlane.errors import SettingsError
+
+PREFIX: Final = "PUSHLANE_"
+CONFIG_VARIABLE: Final = "PUSHLANE_CONFIG"
+DEFAULT_CONFIG: Final = "pushlane.toml"
+NAMES: Final = frozenset(
+    [
+        "REDIS_URL",
+        "BROKER_URL",
+        "MAX_IN_FLIGHT",
+        "PUSH_DEADLINE_S",
+        "LEASE_S",
+        "SLICE_S",
+        "RETENTION_S",
+        "IDEMPOTENCY_WINDOW_S",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
+        "CHANNELS",
+        "MODERATION",
+        "WEBHOOK",
+        "API_KEYS",
+    ]
+)
+"""Every setting and section of the worker and of the callback; a test holds them together."""
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class FromEnvironment(BaseSettings):
+    """The base of both: the environment first, then the file; nothing else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # pydantic-settings names the arguments
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The sources, the strongest first."""
+        return init_settings, env_settings, _File(settings_cls, config_file())
+
+
+class _File(TomlConfigSettingsSource):
+    def __call__(self) -> dict[str, Any]:
+        """The part of the file that is ours."""
+        values = super().__call__()
+        if self.settings_cls.model_config.get("extra") == "forbid":
+            check_names(PREFIX + name.upper() for name in values)
+        return {name: value for name, value in values.items() if name.lower() in self.settings_cls.model_fields}
+
+
+def config_file() -> Path:
+    """The file that is read, whether it is there or not."""
+    return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
+
+
+def load(kind: type[S]) -> S:
+    """The settings of this kind.
+
+    Raises:
+        SettingsError: One is missing, wrong or unknown. Its message names it and says what is allowed.
+    """
+    if CONFIG_VARIABLE in os.environ and not config_file().is_file():
+        raise SettingsError(CONFIG_VARIABLE, f"no file {str(config_file())!r}")
+    check_names(os.environ)
+    try:
+        return kind()
+    except ValidationError as error:
+        raise _explain(kind, error.errors(include_input=False, include_url=False)[0]) from None
+    except SourceError as error:  # a section that is read as JSON by itself
+        name = str(error).partition('"')[2].partition('"')[0].upper()
+        raise SettingsError(PREFIX + name, f"must be a JSON object; or set {PREFIX}{name}__<NAME>__…") from None
+    except ValueError as error:
+        raise SettingsError(str(config_file()), f"is no TOML: {error}") from None
+
+
+def check_names(variables: Iterable[str]) -> None:
+    """Raises SettingsError for a ``PUSHLANE_`` variable that nobody reads, and names the nearest known one."""
+    for name in variables:
+        first = name.removeprefix(PREFIX).partition("__")[0].upper()
+        if name.startswith(PREFIX) and name != CONFIG_VARIABLE and first not in NAMES:
+            raise SettingsError(name, f"is no setting of Pushlane{_nearest(first, NAMES, PREFIX)}")
+
+
+def comma_separated(value: object) -> object:
+    """A list that an environment writes as JSON or with commas; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise PydanticCustomError("list", "must be comma-separated, or a JSON list") from None
+
+
+def variable(path: Iterable[object]) -> str:
+    """The setting as an operator writes it."""
+    return PREFIX + "__".join(str(part).upper() for part in path)
+
+
+def _nearest(name: str, known: Iterable[str], prefix: str) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {prefix}{close[0]}?" if close else ""
+
+
+def _fields(kind: type[BaseModel], path: Sequence[object]) -> Mapping[str, FieldInfo]:
+    """The fields among which the last part of the path stands."""
+    fields: Mapping[str, FieldInfo] = kind.model_fields
+    for part in path[:-1]:
+        if str(part) in fields:
+            annotation = fields[str(part)].annotation
+            fields = next((model.model_fields for model in _models(annotation)), fields)
+    return fields
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models within an annotation, such as the one of a list's elements."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for one in get_args(annotation):
+        yield from _models(one)
+
+
+def _explain(kind: type[BaseModel], error: ErrorDetails) -> SettingsError:
+    path: list[Any] = [part for part in error["loc"] if not isinstance(part, int)]
+    path += error.get("ctx", {}).get("setting", [])
+    problem, fields = error["msg"], _fields(kind, path)
+    if error["type"] == "extra_forbidden":
+        known = [name.upper() for name in fields]
+        problem = f"is no setting of Pushlane{_nearest(str(path[-1]).upper(), known, variable([*path[:-1], '']))}"
+    elif error["type"] == "missing":
+        problem = f"is missing: {fields[path[-1]].description}"
+    elif error["type"] == "string_pattern_mismatch" and path[-1] in {"redis_url", "broker_url"}:
+        problem = "must be an address like redis://localhost:6379/0"
+    return SettingsError(variable(path), problem)

@@ -1,0 +1,35 @@
+#!lua
+--- Decides on a key, once: messages that are held for it are released, rewritten or dead-lettered; later ones as well.
+-- KEYS[1] prefix    the channel's key prefix
+-- KEYS[2] bell
+-- ARGV[1] now       ms, or '' for the server's time
+-- ARGV[2] key
+-- ARGV[3] decision  a allows, w and a body rewrites, f and a reason forbids
+-- Returns {decision, decided, left}: the one that stands, which is the first; how many messages it has met now, and how
+-- many are left for another call.
+--- use record channel place hold outcomes gate wake
+local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
+local key, decision = ARGV[2], ARGV[3]
+local channel = load_channel(prefix)
+if not channel then
+  return { -2 }
+end
+
+redis.call('SET', prefix .. 'decision:' .. key, decision, 'NX', 'PX', HOLD_KEPT_MS)
+decision = redis.call('GET', prefix .. 'decision:' .. key)
+local ids, decided = redis.call('SPOP', prefix .. 'hold:' .. key, MAX_INSPECTED), 0
+for _, id in ipairs(ids) do
+  local record = redis.call('GET', prefix .. 'message:' .. id) or ''
+  if waits_for(record, key) then
+    decided = decided + 1
+    local conversation = conversation_of(record)
+    if decide(prefix, id, record, decision, now) == 'x' then
+      redis.call('SETRANGE', prefix .. 'message:' .. id, 10, LISTED)
+    end
+    local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
+    place(prefix, conversation, now, tonumber(due or '0'))
+  end
+end
+write_counters(prefix)
+tail(prefix, bell, channel, nil, now, 0)
+return { decision, decided, redis.call('SCARD', prefix .. 'hold:' .. key) }

@@ -1,0 +1,35 @@
+#!lua
+--- Records moderation decisions, each once a key: a repeat gets the first one's answer.
+-- KEYS[1] prefix         of the decisions
+-- ARGV[1] now            ms, or '' for the server's time
+-- ARGV[2] kept_ms
+-- ARGV[3…] decisions     groups of 6: key, key of the message whatever it says (or '': another decision on it is counted),
+--                        answer for a repeat, effects (or ''), name to count it by, entry of the stream
+-- Returns for each '', or the answer that its key has already.
+--- use channel
+local prefix, now, kept_ms = KEYS[1], clock(ARGV[1]), tonumber(ARGV[2])
+local FIRST, GROUP = 3, 6
+
+local function record(at)
+  local key, message_key, effects = ARGV[at], ARGV[at + 1], ARGV[at + 3]
+  if not redis.call('SET', prefix .. 'by-key:' .. key, ARGV[at + 2], 'NX', 'PX', kept_ms) then
+    return redis.call('GET', prefix .. 'by-key:' .. key)
+  end
+  redis.call('XADD', prefix .. 'stream', 'MINID', '~', math.max(now - kept_ms, 0), '*', 'key', key,
+    'decision', ARGV[at + 5])
+  redis.call('HINCRBY', prefix .. 'verdicts', ARGV[at + 4], 1)
+  if message_key ~= '' and not redis.call('SET', prefix .. 'by-message:' .. message_key, key, 'NX', 'PX', kept_ms) then
+    redis.call('HINCRBY', prefix .. 'verdicts', 'same_key_other_content', 1)
+  end
+  if effects ~= '' then
+    redis.call('SET', prefix .. 'effects:' .. key, effects)
+    redis.call('ZADD', prefix .. 'unfed', now, key)
+  end
+  return ''
+end
+
+local answers = {}
+for at = FIRST, #ARGV, GROUP do
+  answers[#answers + 1] = record(at)
+end
+return answers

@@ -1,0 +1,26 @@
+-- Holds: messages that keep their place until somebody decides on their key, or until their timeout.
+local HOLD_KEPT_MS = 8 * 86400000 -- a day beyond the longest hold
+
+local function hold(prefix, id, on_timeout, key)
+  redis.call('APPEND', prefix .. 'message:' .. id, on_timeout .. key)
+  redis.call('SADD', prefix .. 'hold:' .. key, id)
+  redis.call('PEXPIRE', prefix .. 'hold:' .. key, HOLD_KEPT_MS)
+end
+
+-- Whether a record is of a message that still waits for this key. Its id may have come to mean another message, after the
+-- idempotency window of one that ended without a decision.
+local function waits_for(record, key)
+  return string.sub(record, 1, 2) == '1h' and string.sub(record, content_end(record) + 2) == key
+end
+
+-- What a decision does to a held message: a allows, w and a body rewrites, f and a reason forbids. Returns its state. Who
+-- has it in a list places its conversation.
+local function decide(prefix, id, record, decision, now)
+  local verdict, rest = string.sub(decision, 1, 1), string.sub(decision, 2)
+  if verdict == 'f' then
+    kill(prefix, id, now, 'f', rest)
+    return 'x'
+  end
+  redis.call('SET', prefix .. 'message:' .. id, released_record(record, now, verdict == 'w' and rest or nil))
+  return 'q'
+end

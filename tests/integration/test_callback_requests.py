@@ -1,0 +1,623 @@
+"""The endpoint under hostile requests: 401 and nothing written, or 200 and one of the documented answers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.callback import APP, C2C, TOKEN, c2c, moderation, query
+from support.waiting import wait_until
+
+from pushlane.callback.answer import OWN_CODES
+from pushlane.callback.app import AccessLog, Direct, make_app
+from pushlane.callback.chain import Chain
+from pushlane.callback.feed import Feed
+from pushlane.callback.settings import load_callback_settings
+from pushlane.callback.tencent import GROUP, MODERATED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from redis import Redis
+    from starlette.applications import Starlette
+
+PATH = "/tencent/callback"
+PEER = "198.51.100.7"
+HELLO = json.dumps(c2c(1)).encode()
+AFTER = "C2C.CallbackAfterSendMsg"
+
+POLICIES = """
+import asyncio, threading, time
+from pushlane.callback import Verdict
+
+class Saying:
+    name = "saying"
+    def __init__(self, said): self._said = said
+    async def judge(self, message):
+        return self._said() if callable(self._said) else self._said
+
+class InThread(Saying):
+    def judge(self, message):
+        return self._said() if callable(self._said) else self._said
+
+class Odd(Verdict):
+    def __init__(self): super().__init__("forbid")
+
+def fail(error): raise error
+def text(value): return [{"MsgType": "TIMTextElem", "MsgContent": {"Text": value}}]
+class Sulky(str):
+    def __eq__(self, other): raise RuntimeError("do not compare me")
+    __hash__ = str.__hash__
+
+raises = Saying(lambda: fail(RuntimeError("no")))
+raises_in_thread = InThread(lambda: fail(KeyError("no")))
+exits_in_thread = InThread(lambda: fail(SystemExit(3)))
+cancelled = Saying(lambda: fail(asyncio.CancelledError()))
+no_verdict = Saying("forbid")
+true = Saying(True)
+a_class = Saying(lambda: Verdict)
+odd = Saying(Odd)
+unknown_kind = Saying(Verdict("block"))
+unhashable_kind = Saying(Verdict(["forbid"]))
+no_elements = Saying(Verdict.rewrite(msg_body=[]))
+seven = Saying(Verdict.rewrite(msg_body=7))
+wrong_elements = Saying(Verdict.rewrite(msg_body=[{"MsgType": "TIMTextElem"}]))
+no_json = Saying(Verdict.rewrite(msg_body=text(object())))
+locked = Saying(Verdict.rewrite(msg_body=text(threading.Lock())))
+surrogate = Saying(Verdict.rewrite(msg_body=text(chr(0xD800))))
+nan = Saying(Verdict.rewrite(msg_body=text(float("nan"))))
+custom_data = Saying(Verdict.rewrite(custom_data={"a": 1}))
+sulky = Saying(lambda: Verdict.rewrite(custom_data=Sulky("x")))
+in_thread = InThread(Verdict.rewrite(msg_body=[1]))
+hangs = InThread(lambda: asyncio.sleep(60))
+hangs_in_thread = InThread(lambda: time.sleep(5))
+class Sleeps:
+    name = "sleeps"
+    async def judge(self, message): await asyncio.sleep(60)
+sleeps = Sleeps()
+class Naps:
+    name = "naps"
+    async def judge(self, message):
+        await asyncio.sleep(0.4)
+        return Verdict.forbid(reason=object())
+naps = Naps()
+forbids_oddly = Saying(Verdict.forbid(code=object(), text=object(), reason=object()))
+forbids_long = Saying(Verdict.forbid(code=10**5000, text="x" * 10**6, reason="r" * 10**6))
+discards_oddly = Saying(Verdict.discard(reason=b"bytes"))
+calls = []
+class Counts:
+    name = "counts"
+    async def judge(self, message):
+        calls.append(message)
+counts = Counts()
+"""
+
+
+class Asker:
+    """The app with its lifespan, in this process; its loop runs only while a request is answered."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._app = AccessLog(Direct(app))
+        self._runner = asyncio.Runner()
+        self._life = app.router.lifespan_context(app)
+
+    def __enter__(self) -> Self:
+        self._runner.run(self._life.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._life.__aexit__(None, None, None))
+        self._runner.close()
+
+    def post(
+        self, asked: str, body: bytes = HELLO, *, headers: Mapping[str, str | bytes] | None = None, peer: str = PEER
+    ) -> httpx.Response:
+        """The answer to a request with this query string."""
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False, client=(peer, 1234))
+            async with httpx.AsyncClient(transport=transport, base_url="http://callback") as client:
+                target = httpx.URL("http://callback" + PATH).copy_with(query=asked.encode(errors="surrogateescape"))
+                return await client.post(target, content=body, headers=dict(headers or {}))  # type: ignore[arg-type]
+
+        return self._runner.run(send())
+
+    def idle(self, seconds: float) -> None:
+        """Lets the app's background work go on for so long."""
+        self._runner.run(asyncio.sleep(seconds))
+
+
+@pytest.fixture
+def ask(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Asker]]:
+    """Opens the app with these settings of MODERATION; closed at the end."""
+    (tmp_path / "odd_policies.py").write_text(POLICIES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PUSHLANE_REDIS_URL", redis_url)
+    monkeypatch.chdir(tmp_path)
+    opened: list[Asker] = []
+
+    def make(**settings: object) -> Asker:
+        for name, value in moderation(tmp_path, **settings).items():
+            monkeypatch.setenv(name, value)
+        opened.append(Asker(make_app(load_callback_settings())).__enter__())
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.__exit__()
+
+
+def everything(redis: Redis, folder: Path) -> dict[object, object]:
+    """Every key with its value, and every byte of the spool."""
+    kept: dict[object, object] = {key: redis.dump(key) for key in redis.scan_iter(count=1000)}
+    return kept | {path.suffix: path.read_bytes() for path in (folder / "spool").iterdir()}
+
+
+def code(response: httpx.Response, command: str = C2C) -> int:
+    """The ErrorCode of an answer, once it is sure that it is one of the documented ones."""
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    fields = json.loads(response.content.decode())
+    assert fields["ActionStatus"] == "OK"
+    assert type(fields["ErrorInfo"]) is str
+    assert type(fields["ErrorCode"]) is int
+    assert fields["ErrorCode"] in {0, 1, 2} or fields["ErrorCode"] in OWN_CODES[command]
+    extra = set(fields) - {"ActionStatus", "ErrorInfo", "ErrorCode"}
+    assert extra <= ({"MsgBody", "CloudCustomData"} if fields["ErrorCode"] == 0 else set())
+    assert response.content.isascii() or command in MODERATED
+    return int(fields["ErrorCode"])
+
+
+def signed(**changes: str | None) -> str:
+    """A signed query with some parameters replaced, in their escaped form, or left out."""
+    facts = dict(pair.partition("=")[::2] for pair in query().split("&")) | changes
+    return "&".join(f"{name}={value}" for name, value in facts.items() if value is not None)
+
+
+def signed_at(request_time: str) -> str:
+    """A query whose sign is right for exactly this text of a RequestTime."""
+    sign = hashlib.sha256((TOKEN + request_time).encode()).hexdigest()
+    return signed(Sign=sign, RequestTime=quote(request_time))
+
+
+# --- who asks ----------------------------------------------------------------------------------------------------
+
+REFUSED: dict[str, Callable[[], tuple[str, bytes]]] = {
+    "nothing": lambda: ("", HELLO),
+    "no sign": lambda: (signed(Sign=None), HELLO),
+    "an empty sign": lambda: (signed(Sign=""), HELLO),
+    "a wrong sign": lambda: (signed(Sign="0" * 64), HELLO),
+    "another token's sign": lambda: (query(token="yyyyxxxx"), HELLO),
+    "the token as the sign": lambda: (signed(Sign=TOKEN), HELLO),
+    "a sign that is not ASCII": lambda: (signed(Sign="%C3%A9"), HELLO),
+    "a doubled sign": lambda: (f"{query()}&{query().split('&')[-2]}", HELLO),
+    "a second, wrong sign": lambda: (query() + "&Sign=0", HELLO),
+    "a doubled sign in another spelling": lambda: (query() + "&%53ign=0", HELLO),
+    "a doubled command": lambda: (query() + f"&CallbackCommand={C2C}", HELLO),
+    "no request time": lambda: (signed(RequestTime=None), HELLO),
+    "an old request time": lambda: (query(age_s=62), HELLO),
+    "a future request time": lambda: (query(age_s=-62), HELLO),
+    "a request time with a newline": lambda: (signed_at(f"{time.time():.0f}\n"), HELLO),
+    "a request time with a newline behind its sign": lambda: (query() + "%0A", HELLO),
+    "a request time with a blank": lambda: (signed_at(f" {time.time():.0f}"), HELLO),
+    "a request time with a fraction": lambda: (signed_at(f"{time.time():.1f}"), HELLO),
+    "a request time in other digits": lambda: (signed_at(f"{time.time():.0f}".replace("1", "\u0661")), HELLO),
+    "a longer request time": lambda: (signed_at(f"0{time.time():.0f}"), HELLO),
+    "a foreign app": lambda: (query(app="1400000002"), HELLO),
+    "no app": lambda: (signed(SdkAppid=None), HELLO),
+    "a broken escape": lambda: (query() + "&x=%zz", HELLO),
+    "a very long query": lambda: (query() + "&x=" + "x" * 9000, HELLO),
+    "another command in the body": lambda: (query(), json.dumps(c2c(1, CallbackCommand=GROUP)).encode()),
+    "an after-event in the body": lambda: (query(), json.dumps(c2c(1, CallbackCommand=AFTER)).encode()),
+    "another command in the query": lambda: (query(GROUP), HELLO),
+    "no sign and no body": lambda: (signed(Sign=None), b""),
+    "no sign and a broken body": lambda: (signed(Sign=None), b"{"),
+    "no sign and a large body": lambda: (signed(Sign=None), b" " * 2**20),
+    "no sign and an after-event": lambda: (signed(Sign=None, CallbackCommand=AFTER), HELLO),
+}
+
+
+def test_who_does_not_prove_to_be_the_platform_changes_nothing(
+    ask: Callable[..., Asker], redis: Redis, tmp_path: Path
+) -> None:
+    """401 without a body, no policy asked, and Redis and the disk are byte for byte what they were."""
+    app = ask(policies="odd_policies:counts")
+    assert code(app.post(query())) == 0
+    app.idle(0.1)
+    calls = __import__("odd_policies").calls
+    before, asked = everything(redis, tmp_path), len(calls)
+    assert before
+    for name, request in REFUSED.items():
+        asked_with, body = request()
+        response = app.post(asked_with, body)
+        assert (response.status_code, response.content) == (401, b""), name
+    app.idle(0.1)
+    assert everything(redis, tmp_path) == before
+    assert len(calls) == asked
+    assert code(app.post(query())) == 0, "the right request is still answered"
+
+
+def test_both_tokens_sign_while_they_rotate_and_no_third(ask: Callable[..., Asker]) -> None:
+    """A token is changed without a moment in which messages pass unjudged."""
+    app = ask(tokens="first,second")
+    assert [app.post(query(token=token)).status_code for token in ("first", "second", "third", "")] == [
+        200,
+        200,
+        401,
+        401,
+    ]
+
+
+@pytest.mark.parametrize("spelled", [str.upper, str.lower])
+def test_a_sign_may_be_written_in_capitals(ask: Callable[..., Asker], spelled: Callable[[str], str]) -> None:
+    """Hexadecimal digits have two spellings."""
+    facts, _, rest = query().partition("&Sign=")
+    assert code(ask().post(f"{facts}&Sign={spelled(rest[:64])}{rest[64:]}")) == 0
+
+
+NETWORKS = {"source_networks": "192.0.2.0/24,2001:db8::/32"}
+PROXIES = {**NETWORKS, "trusted_proxies": "10.0.0.0/8"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "peer", "forwarded", "status"),
+    [
+        (NETWORKS, "192.0.2.9", None, 200),
+        (NETWORKS, "2001:db8::9", None, 200),
+        (NETWORKS, "::ffff:192.0.2.9", None, 200),
+        (NETWORKS, "192.0.3.9", None, 401),
+        (NETWORKS, "192.0.3.9", "192.0.2.9", 401),
+        (NETWORKS, "192.0.2.9", "198.51.100.1", 200),
+        (NETWORKS, "testclient", None, 401),
+        (PROXIES, "10.1.2.3", "192.0.2.9", 200),
+        (PROXIES, "10.1.2.3", "192.0.2.9, 10.9.9.9", 200),
+        (PROXIES, "10.1.2.3", "192.0.2.9, 198.51.100.1", 401),
+        (PROXIES, "10.1.2.3", "192.0.2.9,198.51.100.1,10.9.9.9", 401),
+        (PROXIES, "10.1.2.3", "198.51.100.1, 192.0.2.9", 200),
+        (PROXIES, "10.1.2.3", None, 401),
+        (PROXIES, "10.1.2.3", "", 401),
+        (PROXIES, "10.1.2.3", "192.0.2.9,", 401),
+        (PROXIES, "10.1.2.3", "unknown", 401),
+        (PROXIES, "10.1.2.3", "10.1.2.3", 401),
+        (PROXIES, "10.1.2.3", ",".join(["192.0.2.9", *["10.0.0.1"] * 10_000]), 401),
+        (PROXIES, "198.51.100.1", "192.0.2.9", 401),
+        (PROXIES, "192.0.2.9", None, 200),
+    ],
+)
+def test_a_source_outside_the_networks_changes_nothing(
+    ask: Callable[..., Asker],
+    redis: Redis,
+    tmp_path: Path,
+    settings: dict[str, str],
+    peer: str,
+    forwarded: str | None,
+    status: int,
+) -> None:
+    """Only what a trusted proxy has seen itself counts; what a caller writes into the header does not."""
+    app = ask(**settings)
+    before = everything(redis, tmp_path)
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    response = app.post(query(), headers=headers, peer=peer)
+    assert response.status_code == status
+    assert (everything(redis, tmp_path) == before) is (status == 401)
+    assert status == 200 or response.content == b""
+
+
+def test_unsigned_requests_are_taken_from_the_networks_alone(ask: Callable[..., Asker]) -> None:
+    """An operator whose console has no token relies on the network."""
+    app = ask(tokens="", unsigned="true", **NETWORKS)
+    bare = f"SdkAppid={APP}&CallbackCommand={C2C}"
+    assert code(app.post(bare, peer="192.0.2.9")) == 0
+    assert app.post(bare, peer="192.0.3.9").status_code == 401
+    assert app.post(bare.replace(APP, "1"), peer="192.0.2.9").status_code == 401
+
+
+def test_only_the_one_address_and_method_is_there(ask: Callable[..., Asker], redis: Redis, tmp_path: Path) -> None:
+    """No redirect repeats a signed address, and no page describes the service."""
+    app = ask()
+    before = everything(redis, tmp_path)
+
+    async def statuses() -> list[int]:
+        transport = httpx.ASGITransport(app._app, client=(PEER, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://callback") as client:
+            requests = [("GET", PATH), ("PUT", PATH), ("POST", PATH + "/"), ("POST", "/"), ("GET", "/docs")]
+            return [(await client.request(method, f"{path}?{query()}")).status_code for method, path in requests]
+
+    assert app._runner.run(statuses()) == [405, 405, 404, 404, 404]
+    assert everything(redis, tmp_path) == before
+
+
+# --- what is asked -----------------------------------------------------------------------------------------------
+
+
+def raw(**fields: str) -> bytes:
+    """A message with some fields given as JSON text."""
+    told = {name: json.dumps(value) for name, value in c2c(1).items()} | fields
+    return ("{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in told.items()) + "}").encode(
+        errors="surrogatepass"
+    )
+
+
+UNREADABLE = {
+    "no JSON": b"hello",
+    "half a message": HELLO[:-10],
+    "an open brace": b"{",
+    "NUL": b"\0",
+    "a list": b"[]",
+    "null": b"null",
+    "a number": b"7",
+    "a string": b'"x"',
+    "an empty object": b"{}",
+    "two documents": HELLO + HELLO,
+    "a name twice": HELLO[:-1] + b', "MsgKey": "x"}',
+    "UTF-16": HELLO.decode().encode("utf-16"),
+    "UTF-16 without a mark": HELLO.decode().encode("utf-16-le"),
+    "UTF-32": HELLO.decode().encode("utf-32"),
+    "a mark of UTF-8": b"\xef\xbb\xbf" + HELLO,
+    "broken UTF-8": HELLO.replace(b"hello", b"hell\xff"),
+    "Latin-1": HELLO.replace(b"hello", "héllo".encode("latin-1")),
+    "a raw surrogate": HELLO.replace(b"hello", "\ud800".encode(errors="surrogatepass")),
+    "an escaped surrogate": HELLO.replace(b"hello", b"\\ud800"),
+    "surrogates the wrong way round": HELLO.replace(b"hello", b"\\udc00\\ud800"),
+    "a surrogate in a name": HELLO[:-1] + b', "\\ud800": 1}',
+    "a surrogate in an element": raw(MsgBody='[{"MsgType":"\\ud800","MsgContent":{}}]'),
+    "NaN": raw(MsgSeq="NaN"),
+    "NaN where anything goes": raw(Extra="NaN"),
+    "infinity": raw(Extra="-Infinity"),
+    "a number beyond doubles": raw(Extra="1e999"),
+    "a number of 10,000 digits": raw(Extra="1" * 10_000),
+    "MsgBody as an object": raw(MsgBody='{"MsgType":"TIMTextElem","MsgContent":{"Text":"x"}}'),
+    "MsgBody as a string": raw(MsgBody='"x"'),
+    "MsgBody null": raw(MsgBody="null"),
+    "an element that is a list": raw(MsgBody="[[]]"),
+    "an element without a type": raw(MsgBody='[{"MsgContent":{}}]'),
+    "content that is a string": raw(MsgBody='[{"MsgType":"TIMTextElem","MsgContent":"x"}]'),
+    "wrong elements in plenty": raw(MsgBody=f"[{','.join('1' * 100_000)}]"),
+    "a sender that is a number": raw(From_Account="1"),
+    "no receiver": raw(To_Account="null"),
+    "no key": raw(MsgKey="null", MsgSeq="null"),
+    "a command that is a list": raw(CallbackCommand="[]"),
+    "10,000 lists": b"[" * 10_000 + b"]" * 10_000,
+    "10,000 lists in a field": raw(Extra="[" * 10_000 + "]" * 10_000),
+    "10,000 objects in content": raw(
+        MsgBody='[{"MsgType":"X","MsgContent":' + '{"a":' * 10_000 + "1" + "}" * 10_000 + "}]"
+    ),
+    "10,000 open lists": b"[" * 10_000,
+    "1 MiB of blanks": b" " * 2**20,
+    "1 MiB of lists": b"[" * 2**20,
+    "1 MiB of text": raw(MsgBody=json.dumps([{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x" * 2**20}}])),
+    "a byte too many": b" " * (256 * 1024 + 1),
+}
+READABLE = {
+    "unknown fields": raw(Extra='{"a":[1,2.5,null,true]}'),
+    "a NUL in the text": HELLO.replace(b"hello", b"\\u0000"),
+    "a pair of surrogates": HELLO.replace(b"hello", b"\\ud83d\\ude00"),
+    "no element": raw(MsgBody="[]"),
+    "an unknown element": raw(MsgBody='[{"MsgType":"TIMFutureElem","MsgContent":{},"More":1}]'),
+    "a text that is a number": raw(MsgBody='[{"MsgType":"TIMTextElem","MsgContent":{"Text":7}}]'),
+    "a deep element": raw(MsgBody='[{"MsgType":"X","MsgContent":{"a":' + "[" * 50 + "]" * 50 + "}}]"),
+    "blanks around it": b" \r\n\t" + HELLO + b"\n",
+    "custom data that is JSON": raw(CloudCustomData=json.dumps('{"a": "b"}')),
+    "long accounts": raw(From_Account=json.dumps("a" * 100_000)),
+}
+
+
+@pytest.mark.parametrize(("on_error", "expected"), [("allow", 0), ("forbid", 1)])
+def test_a_body_that_can_not_be_read_gets_the_configured_answer(
+    ask: Callable[..., Asker], redis: Redis, tmp_path: Path, on_error: str, expected: int
+) -> None:
+    """200 in a documented shape for whatever bytes, without a record, as there is no message to record."""
+    app = ask(on_error=on_error)
+    before = everything(redis, tmp_path)
+    for name, body in UNREADABLE.items():
+        assert code(app.post(query(), body)) == expected, name
+        group = body.replace(C2C.encode(), GROUP.encode())
+        assert code(app.post(query(GROUP), group), GROUP) == expected, name
+    assert everything(redis, tmp_path) == before
+
+
+def test_a_body_that_is_strange_and_right_is_judged(ask: Callable[..., Asker]) -> None:
+    """A peer's message may have more than we know."""
+    app = ask(on_error="forbid")
+    for name, body in READABLE.items():
+        assert code(app.post(query(), body)) == 0, name
+
+
+@pytest.mark.parametrize("command", [AFTER, "State.StateChange", "Group.CallbackAfterSendMsg", "", "%00", "x" * 5000])
+def test_what_asks_no_question_is_answered_ok(
+    ask: Callable[..., Asker], redis: Redis, tmp_path: Path, command: str
+) -> None:
+    """After-events, unknown commands and the console's empty check pass, whatever their bodies and `on_error` are."""
+    app = ask(on_error="forbid", policies="odd_policies:raises")
+    before = everything(redis, tmp_path)
+    ok = b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'
+    for body in (b"", HELLO, *UNREADABLE.values()):
+        response = app.post(query(command), body)
+        assert (response.status_code, response.content) == (200, ok), body[:40]
+    for body in (b"", b" ", b"\r\n\t"):
+        assert app.post(query(), body).content == ok
+    assert everything(redis, tmp_path) == before
+
+
+# --- policies ----------------------------------------------------------------------------------------------------
+
+BROKEN = [
+    "raises",
+    "raises_in_thread",
+    "exits_in_thread",
+    "cancelled",
+    "no_verdict",
+    "true",
+    "a_class",
+    "unknown_kind",
+    "unhashable_kind",
+    "no_elements",
+    "seven",
+    "wrong_elements",
+    "no_json",
+    "locked",
+    "surrogate",
+    "nan",
+    "custom_data",
+    "sulky",
+    "in_thread",
+    "hangs",
+    "hangs_in_thread",
+    "sleeps",
+    "naps",
+]
+
+
+@pytest.mark.parametrize("policy", BROKEN)
+@pytest.mark.parametrize("on_error", ["allow", "forbid"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_broken_policy_gets_the_configured_answer(
+    ask: Callable[..., Asker], redis: Redis, on_error: str, policy: str
+) -> None:
+    """One that raises, hangs or answers nonsense: in time, recorded as what was answered, and as its doing."""
+    app = ask(on_error=on_error, policies=f"odd_policies:{policy}", deadline_s=0.6)
+    started = time.monotonic()
+    assert code(app.post(query())) == {"allow": 0, "forbid": 1}[on_error]
+    assert time.monotonic() - started < 1.5
+    (decision,) = decisions(redis)
+    assert decision["verdict"] == on_error
+    assert decision["reason"]
+    assert decision["policy"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("forbids_oddly", 1), ("odd", 1), ("forbids_long", 1), ("discards_oddly", 2)]
+)
+def test_a_verdict_with_odd_parts_keeps_its_meaning(
+    ask: Callable[..., Asker], redis: Redis, policy: str, expected: int
+) -> None:
+    """What a policy forbids is forbidden, also when its code, text or reason are no such thing; and it is recorded."""
+    app = ask(policies=f"odd_policies:{policy}")
+    assert code(app.post(query())) == expected
+    (decision,) = decisions(redis)
+    assert decision["verdict"] == ("forbid" if expected == 1 else "discard")
+    assert decision["code"] is None
+    assert len(decision["reason"]) <= 512
+    assert len(redis.dump("pushlane:1:{decisions}:stream") or b"") < 10_000
+
+
+@pytest.mark.parametrize(("on_error", "expected"), [("allow", 0), ("forbid", 1)])
+def test_a_defect_of_ours_gets_the_configured_answer(
+    ask: Callable[..., Asker], monkeypatch: pytest.MonkeyPatch, on_error: str, expected: int
+) -> None:
+    """No status 500: the platform would deliver what `on_error` forbids."""
+
+    async def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    app = ask(on_error=on_error)
+    for owner, method in ((Feed, "record"), (Chain, "judge")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, method, fails)
+            assert code(app.post(query())) == expected
+
+
+def test_nonsense_that_comes_late_is_recorded_as_late(ask: Callable[..., Asker], redis: Redis) -> None:
+    """And it stands in the way of no other decision."""
+    app = ask(policies="odd_policies:naps", deadline_s=0.6, on_error="forbid")
+    assert code(app.post(query())) == 1
+
+    def is_there() -> bool:
+        app.idle(0.05)
+        return len(decisions(redis)) > 1
+
+    wait_until(is_there, "the late verdict")
+    first, late = decisions(redis)
+    assert (first["late"], late["late"], late["verdict"]) == (False, True, "forbid")
+
+
+def decisions(redis: Redis) -> list[dict[str, Any]]:
+    """All that was recorded."""
+    entries: Any = redis.xrange("pushlane:1:{decisions}:stream")
+    return [json.loads(fields[b"decision"]) for _, fields in entries]
+
+
+# --- anything ----------------------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+ELEMENT = st.fixed_dictionaries(
+    {"MsgType": st.sampled_from(["TIMTextElem", "TIMCustomElem", "TIMRelayElem", "TIMStreamElem"]) | JSON},
+    optional={
+        "MsgContent": st.dictionaries(st.sampled_from(["Text", "Data", "Desc", "MsgList", "Chunks"]), JSON) | JSON
+    },
+)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "CallbackCommand": st.sampled_from([C2C, GROUP, AFTER]) | JSON,
+        "From_Account": JSON,
+        "To_Account": JSON,
+        "GroupId": JSON,
+        "MsgKey": JSON,
+        "Random": JSON,
+        "OnlineOnlyFlag": JSON,
+        "MsgBody": st.lists(ELEMENT, max_size=4) | JSON,
+        "CloudCustomData": JSON,
+    },
+)
+BODY = (
+    FIELDS.map(lambda fields: json.dumps(c2c(1) | fields).encode())
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | st.binary(max_size=200)
+    | st.tuples(st.integers(0, len(HELLO)), st.binary(max_size=4)).map(
+        lambda at: HELLO[: at[0]] + at[1] + HELLO[at[0] :]
+    )
+)
+HEADER_NAMES = ["X-Forwarded-For", "Content-Type", "Content-Encoding", "Authorization", "Cookie", "Expect", "Forwarded"]
+HEADERS = st.dictionaries(st.sampled_from(HEADER_NAMES), st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+EXTRA = st.lists(
+    st.tuples(st.text(min_size=1, max_size=5), st.text(max_size=5)).map(lambda pair: "=".join(map(_escaped, pair)))
+    | st.sampled_from(["x=%ff", "%", "&&", "Sign=x", "=", ";", "RequestTime=1"]),
+    max_size=3,
+)
+
+
+def _escaped(text: str) -> str:
+    return quote(text.encode(errors="surrogatepass"), safe="")
+
+
+@pytest.mark.parametrize("on_error", ["allow", "forbid"])
+def test_any_request_gets_401_and_leaves_nothing_or_a_documented_answer(
+    ask: Callable[..., Asker], redis: Redis, tmp_path: Path, on_error: str
+) -> None:
+    """Whatever the bytes, the headers and the rest of the query are."""
+    app = ask(on_error=on_error)
+
+    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(BODY, HEADERS, EXTRA, st.sampled_from([C2C, GROUP]), st.booleans())
+    def check(body: bytes, headers: dict[str, str], extra: list[str], command: str, right: bool) -> None:  # noqa: FBT001 # drawn
+        asked = "&".join([query(command, token=TOKEN if right else "x"), *extra])
+        before = None if right else everything(redis, tmp_path)
+        response = app.post(asked, body, headers=headers)
+        if response.status_code == 401:
+            assert response.content == b""
+            assert not right or extra or names_another(body, command)
+            assert before is None or everything(redis, tmp_path) == before
+            return
+        assert right
+        code(response, command)
+
+    check()
+
+
+def names_another(body: bytes, command: str) -> bool:
+    """Whether the body belongs to another command."""
+    return bool(json.loads(body)["CallbackCommand"] != command)

@@ -1,0 +1,106 @@
+"""The callback as a process, and requests signed as the chat platform signs them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from support.processes import environment, installed, running
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+TOKEN = "xxxxyyyy"
+APP = "1400000001"
+C2C = "C2C.CallbackBeforeSendMsg"
+START_S = 30.0
+
+
+def moderation(folder: Path, **settings: object) -> dict[str, str]:
+    """The environment of a callback whose words are `casino` and `badword`; more settings of MODERATION by name."""
+    words = folder / "words.txt"
+    words.write_text("casino\nbadword\n", encoding="utf-8")
+    values = {
+        "sdk_app_ids": APP,
+        "tokens": TOKEN,
+        "blocked_words_file": words,
+        "spool_dir": folder / "spool",
+        **settings,
+    }
+    return {f"PUSHLANE_MODERATION__{name.upper()}": str(value) for name, value in values.items()}
+
+
+def query(command: str = C2C, *, token: str = TOKEN, app: str = APP, age_s: int = 0) -> str:
+    """A signed query string."""
+    request_time = str(int(time.time()) - age_s)
+    sign = hashlib.sha256((token + request_time).encode()).hexdigest()
+    facts = f"SdkAppid={app}&CallbackCommand={command}&contenttype=json&ClientIP=192.0.2.1&OptPlatform=iOS"
+    return f"{facts}&Sign={sign}&RequestTime={request_time}"
+
+
+def c2c(number: int, text: str = "hello", **fields: object) -> dict[str, Any]:
+    """A one-to-one message from alice to bob."""
+    return {
+        "CallbackCommand": C2C,
+        "From_Account": "alice",
+        "To_Account": "bob",
+        "MsgSeq": number,
+        "MsgRandom": number,
+        "MsgTime": 1557481126,
+        "MsgKey": f"{number}_{number}_1557481126",
+        "OnlineOnlyFlag": 0,
+        "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": text}}],
+        "CloudCustomData": "",
+        **fields,
+    }
+
+
+@dataclass
+class Callback:
+    """A running ``pushlane callback``."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def ask(self, client: httpx.Client, message: Mapping[str, Any], **how: Any) -> dict[str, Any]:  # noqa: ANN401 # see query
+        """The answer to a signed question, which has HTTP status 200."""
+        response = client.post(f"{self.url}/tencent/callback?{query(**how)}", json=message)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+@contextlib.contextmanager
+def callback(folder: Path, redis_url: str, settings: Mapping[str, str], *, workers: int = 1) -> Iterator[Callback]:
+    """Runs the callback until the end; it answers when this gives it."""
+    port, log = free_port(), folder / "callback.log"
+    words = [installed("pushlane"), "callback", "--port", str(port), "--workers", str(workers)]
+    env = environment(PUSHLANE_REDIS_URL=redis_url, **settings)
+    with running(words, env=env, cwd=folder, log=log) as process:
+        started = Callback(process, f"http://127.0.0.1:{port}", log)
+        wait_until(lambda: _answers(started), "the callback to answer", START_S)
+        yield started
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(started: Callback) -> bool:
+    assert started.process.poll() is None, started.log.read_text()
+    try:
+        return httpx.get(f"{started.url}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,455 @@
+"""Whatever policies do, there is a judgement in time."""
+
+import asyncio
+import dataclasses
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from support.waiting import wait_until_async
+
+from pushlane.callback import chain as chain_module
+from pushlane.callback.chain import CHAIN, MAX_TEXT_CHARS, Chain, Judgement
+from pushlane.callback.chat_message import ChatMessage
+from pushlane.callback.decision import Decision
+from pushlane.callback.recorder import _arguments
+from pushlane.callback.verdict import Policy, Verdict
+
+DEADLINE_S = 0.2
+ON_ERROR = Verdict("forbid")
+MESSAGE = ChatMessage(
+    command="C2C.CallbackBeforeSendMsg",
+    sdk_app_id="1",
+    sender="alice",
+    receiver="bob",
+    key="1_1_1",
+    msg_body=[{"MsgType": "TIMTextElem", "MsgContent": {"Text": "hello"}}],
+    custom_data="",
+    online_only=False,
+    fields={},
+)
+
+Judge = Callable[[ChatMessage], Any]
+
+
+@dataclass
+class Plain:
+    """A policy that runs in a thread."""
+
+    says: Judge
+    name: str = "plain"
+
+    def judge(self, message: ChatMessage) -> Any:  # noqa: ANN401 # policies say anything
+        """What the test says."""
+        return self.says(message)
+
+
+@dataclass
+class Quick(Plain):
+    """A policy that runs at once, as the built-in ones do."""
+
+    name: str = "quick"
+    inline = True
+
+
+@dataclass
+class Async:
+    """An asynchronous policy."""
+
+    says: Judge
+    name: str = "async"
+
+    async def judge(self, message: ChatMessage) -> Any:  # noqa: ANN401 # the same
+        """What the test says, now or later."""
+        said = self.says(message)
+        return await said if isinstance(said, Awaitable) else said
+
+
+KINDS = pytest.mark.parametrize("kind", [Plain, Quick, Async])
+
+
+@dataclass
+class Run:
+    """Chains of one test, and what came late."""
+
+    late: list[tuple[ChatMessage, Judgement]] = field(default_factory=list)
+    chains: list[Chain] = field(default_factory=list)
+
+    def __call__(self, *policies: Policy, deadline_s: float = DEADLINE_S) -> Chain:
+        """A chain of these policies."""
+        chain = Chain(policies, deadline_s, ON_ERROR, lambda message, judged: self.late.append((message, judged)))
+        self.chains.append(chain)
+        return chain
+
+
+@pytest.fixture
+async def run() -> AsyncIterator[Run]:
+    """Makes chains; at the end none has left a task behind."""
+    run = Run()
+    yield run
+    for chain in run.chains:
+        chain.close()
+    await wait_until_async(_alone, "the chain's tasks to end")
+
+
+async def _alone() -> bool:
+    return not [task for task in asyncio.all_tasks() if "_ask_all" in repr(task)]
+
+
+@pytest.fixture
+def gate() -> Any:  # noqa: ANN401 # a generator of one
+    """What hanging threads wait for; open at the end."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def text(new: str) -> list[dict[str, Any]]:
+    """A body of this text."""
+    return [{"MsgType": "TIMTextElem", "MsgContent": {"Text": new}}]
+
+
+# Order and verdicts
+
+
+async def test_no_policy_allows(run: Run) -> None:
+    """An empty chain lets everything pass."""
+    assert await run().judge(MESSAGE) == Judgement(Verdict("allow", policy=CHAIN), MESSAGE)
+
+
+@KINDS
+@pytest.mark.parametrize("said", [None, Verdict.allow(), Verdict.allow(reason="nice")])
+async def test_who_has_nothing_against_it_lets_it_pass(run: Run, kind: type, said: Verdict | None) -> None:
+    """None and allow say the same."""
+    judged = await run(kind(lambda _: said), kind(lambda _: said)).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.message) == ("allow", MESSAGE)
+
+
+async def test_policies_are_asked_in_their_order(run: Run) -> None:
+    """Also when plain, asynchronous and quick ones alternate."""
+    asked: list[int] = []
+
+    def note(number: int) -> Judge:
+        return lambda _: asked.append(number)
+
+    await run(Async(note(0)), Plain(note(1)), Quick(note(2)), Plain(note(3)), Async(note(4))).judge(MESSAGE)
+    assert asked == [0, 1, 2, 3, 4]
+
+
+@KINDS
+@pytest.mark.parametrize("said", [Verdict.forbid(code=120_001, text="no", reason="why"), Verdict.discard(reason="why")])
+async def test_the_first_that_forbids_ends_the_chain(run: Run, kind: type, said: Verdict) -> None:
+    """Nobody behind it is asked, and it is named."""
+    asked: list[str] = []
+    last = kind(lambda _: asked.append("last"))
+    judged = await run(kind(lambda _: None), kind(lambda _: said, "judge"), last).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.reason, judged.verdict.policy) == (said.kind, "why", "judge")
+    assert (judged.verdict.code, judged.verdict.text) == (said.code, said.text)
+    assert asked == []
+
+
+@KINDS
+async def test_each_is_asked_about_what_the_ones_before_left(run: Run, kind: type) -> None:
+    """A rewrite is passed on; what it did not touch stays."""
+    seen: list[tuple[str, str]] = []
+    first = kind(lambda _: Verdict.rewrite(msg_body=text("one")), "first")
+
+    def look(message: ChatMessage) -> Verdict:
+        seen.append((message.text, message.custom_data))
+        return Verdict.rewrite(custom_data="two")
+
+    second, third = kind(look, "second"), kind(lambda m: seen.append((m.text, m.custom_data)))
+    judged = await run(first, second, third).judge(MESSAGE)
+    assert seen == [("one", ""), ("one", "two")]
+    assert (judged.verdict.kind, judged.verdict.policy) == ("rewrite", "second")
+    assert (judged.verdict.msg_body, judged.verdict.custom_data) == (text("one"), "two")
+    assert (judged.message.text, judged.message.custom_data) == ("one", "two")
+
+
+async def test_a_rewrite_that_is_forbidden_later_is_forbidden(run: Run) -> None:
+    """The last word is the forbidding one's."""
+    judged = await run(Quick(lambda _: Verdict.rewrite(msg_body=text("x"))), Quick(lambda _: Verdict.forbid())).judge(
+        MESSAGE
+    )
+    assert (judged.verdict.kind, judged.verdict.msg_body) == ("forbid", None)
+
+
+async def test_custom_data_can_be_cleared(run: Run) -> None:
+    """Empty is something else than untouched, in the answer for a repeat too."""
+    message = dataclasses.replace(MESSAGE, custom_data="x")
+    judged = await run(Quick(lambda _: Verdict.rewrite(custom_data=""))).judge(message)
+    assert judged.verdict.custom_data == ""
+    decision = Decision.of(MESSAGE, judged.verdict, at_ms=1, took_ms=1)
+    assert Decision.read(decision.document()).verdict == judged.verdict
+
+
+async def test_a_plain_policy_may_answer_an_awaitable(run: Run) -> None:
+    """Such as one behind functools.partial."""
+
+    async def later() -> Verdict:
+        return Verdict.forbid()
+
+    assert (await run(Plain(lambda _: later())).judge(MESSAGE)).verdict.kind == "forbid"
+
+
+# Whoever raises, or answers nonsense
+
+
+def raising(error: BaseException) -> Judge:
+    """A policy that raises."""
+
+    def judge(_: ChatMessage) -> None:
+        raise error
+
+    return judge
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), StopIteration(), SystemExit(3), asyncio.CancelledError(), TimeoutError(), MemoryError()]
+)
+async def test_who_raises_gets_the_configured_verdict(run: Run, kind: type, error: BaseException) -> None:
+    """Whatever it raises, an exit and a cancellation of its own among it; nobody behind it is asked."""
+    asked: list[str] = []
+    judged = await run(kind(raising(error), "bad"), kind(lambda _: asked.append("last"))).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
+    assert "bad" in judged.verdict.reason
+    assert (judged.message, asked) == (MESSAGE, [])
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "said",
+    [True, "forbid", 1, {}, Verdict, Verdict("no"), Verdict(["x"]), Verdict("rewrite", msg_body=7)],  # type: ignore[arg-type]
+)
+async def test_nonsense_gets_the_configured_verdict(run: Run, kind: type, said: object) -> None:
+    """What is no verdict allows nothing."""
+    judged = await run(kind(lambda _: said)).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"code": 120_001.0},
+        {"code": True},
+        {"code": 10**5000},
+        {"code": object()},
+        {"text": b"bytes"},
+        {"text": "\ud800"},
+        {"reason": ValueError("x")},
+        {"reason": "\ud800"},
+        {"reason": "r" * 100_000},
+        {"msg_body": object()},
+        {"custom_data": b"x"},
+        {"policy": object()},
+    ],
+)
+async def test_what_is_forbidden_stays_so_and_can_be_recorded(run: Run, kind: type, beside: dict[str, Any]) -> None:
+    """Nonsense beside it neither lets it pass nor breaks the record, which others share."""
+    judged = await run(kind(lambda _: Verdict("forbid", **beside), "judge")).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", "judge")
+    assert len(judged.verdict.reason) <= MAX_TEXT_CHARS
+    judged.verdict.reason.encode()
+    _arguments(Decision.of(MESSAGE, judged.verdict, at_ms=1, took_ms=1))
+
+
+async def test_a_rewrite_may_be_any_sequence(run: Run) -> None:
+    """Also one that can be read only once."""
+    judged = await run(Quick(lambda _: Verdict.rewrite(msg_body=iter(text("new"))))).judge(MESSAGE)  # type: ignore[arg-type]
+    assert judged.verdict.msg_body == text("new")
+    assert judged.message.text == "new"
+
+
+# The deadline
+
+
+def in_thread(gate: threading.Event) -> Plain:
+    """Hangs in a thread, then forbids."""
+    return Plain(lambda _: (gate.wait(10), Verdict.forbid(reason="late"))[1])
+
+
+def on_loop(gate: threading.Event) -> Async:
+    """Hangs on the loop, then forbids."""
+
+    async def hang() -> Verdict:
+        await wait_until_async(lambda: asyncio.sleep(0, gate.is_set()), "the gate")
+        return Verdict.forbid(reason="late")
+
+    return Async(lambda _: hang())
+
+
+HANGING = pytest.mark.parametrize("hanging", [in_thread, on_loop])
+
+
+@HANGING
+async def test_whoever_is_late_gets_the_configured_verdict_and_is_told(
+    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
+) -> None:
+    """The answer comes at the deadline; the verdict goes to the record when it comes."""
+    started = time.monotonic()
+    judged = await run(hanging(gate)).judge(MESSAGE)
+    assert DEADLINE_S * 0.9 < time.monotonic() - started < DEADLINE_S + 0.5
+    assert (judged.verdict.kind, judged.verdict.policy, judged.message) == ("forbid", CHAIN, MESSAGE)
+    assert "in time" in judged.verdict.reason
+    assert run.late == []
+    gate.set()
+    await wait_until_async(lambda: asyncio.sleep(0, run.late), "the late verdict")
+    [(message, late)] = run.late
+    assert (message, late.verdict.reason) == (MESSAGE, "late")
+
+
+async def test_the_deadline_is_for_all_together(run: Run) -> None:
+    """Three policies of half the deadline each are too slow."""
+    slow = [Async(lambda _: asyncio.sleep(DEADLINE_S / 2)) for _ in range(3)]
+    assert (await run(*slow).judge(MESSAGE)).verdict.policy == CHAIN
+
+
+async def test_less_time_may_be_left(run: Run, gate: threading.Event) -> None:
+    """A caller who has lost time before says so; more than its own the chain never takes."""
+    chain = run(on_loop(gate))
+    for within_s, most_s in [(0.0, 0.15), (-1.0, 0.15), (9.0, DEADLINE_S + 0.5)]:
+        started = time.monotonic()
+        assert (await chain.judge(MESSAGE, within_s=within_s)).verdict.kind == "forbid"
+        assert time.monotonic() - started < most_s
+
+
+async def test_what_is_late_for_ever_is_given_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is left."""
+    monkeypatch.setattr(chain_module, "LATE_S", 0.05)
+    chain = run(Async(lambda _: asyncio.Event().wait()))
+    await asyncio.gather(*(chain.judge(MESSAGE) for _ in range(20)))
+    await wait_until_async(_alone, "the policies to be given up")
+    assert (run.late, chain._asked) == ([], set())
+
+
+async def test_the_late_are_bounded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that always hangs fills no memory."""
+    monkeypatch.setattr(chain_module, "MAX_LATE", 10)
+    chain = run(Async(lambda _: asyncio.Event().wait()), deadline_s=0.05)
+    for _ in range(5):
+        await asyncio.gather(*(chain.judge(MESSAGE) for _ in range(10)))
+    await asyncio.sleep(0)
+    assert len(chain._asked) <= 10
+
+
+# Threads
+
+
+async def test_threads_are_bounded_and_come_back(
+    run: Run, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gets none is answered at the deadline, and its policy is never asked; later all is well."""
+    monkeypatch.setattr(chain_module, "MAX_THREADS", 4)
+    counter, running, most = threading.Lock(), 0, 0
+
+    def hang(_: ChatMessage) -> Verdict:
+        nonlocal running, most
+        with counter:
+            running += 1
+            most = max(most, running)
+        gate.wait(10)
+        with counter:
+            running -= 1
+        return Verdict.allow()
+
+    chain = run(Plain(hang))
+    for _ in range(2):
+        judged = await asyncio.gather(*(chain.judge(MESSAGE) for _ in range(20)))
+        assert {one.verdict.kind for one in judged} == {"forbid"}
+    assert (running, most) == (4, 4)
+    await asyncio.sleep(0)
+    assert len(chain._asked) == 4, "those without a thread are forgotten"
+    gate.set()
+    await wait_until_async(lambda: asyncio.sleep(0, len(run.late) == 4), "the late ones")
+    assert (await chain.judge(MESSAGE)).verdict.kind == "allow"
+    assert most == 4
+
+
+async def test_a_cancelled_request_does_not_free_its_thread(
+    run: Run, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread runs on, and counts until it ends."""
+    monkeypatch.setattr(chain_module, "MAX_THREADS", 1)
+    entered: list[int] = []
+
+    def hang(_: ChatMessage) -> None:
+        entered.append(1)
+        gate.wait(10)
+
+    chain = run(Plain(hang))
+    request = asyncio.create_task(chain.judge(MESSAGE))
+    await wait_until_async(lambda: asyncio.sleep(0, entered), "the thread")
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert (await chain.judge(MESSAGE)).verdict.kind == "forbid"
+    assert entered == [1]
+    gate.set()
+    await wait_until_async(lambda: asyncio.sleep(0, not chain._threads.locked()), "the thread to end")
+    assert (await chain.judge(MESSAGE)).verdict.kind == "allow"
+
+
+async def test_a_thread_that_can_not_start_costs_no_place(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the system has no more of them."""
+    monkeypatch.setattr(chain_module, "MAX_THREADS", 1)
+    chain = run(Plain(lambda _: None))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", raising(RuntimeError("can't start new thread")))
+        for _ in range(3):
+            assert (await chain.judge(MESSAGE)).verdict.kind == "forbid"
+    assert (await chain.judge(MESSAGE)).verdict.kind == "allow"
+
+
+# The end of a request, and of the chain
+
+
+@HANGING
+async def test_a_cancelled_request_leaves_nothing_and_disturbs_nobody(
+    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
+) -> None:
+    """Its client is gone; the one beside it gets its answer."""
+    chain = run(hanging(gate), deadline_s=5)
+    gone, stays = (asyncio.create_task(chain.judge(MESSAGE)) for _ in range(2))
+    await asyncio.sleep(0.05)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await asyncio.sleep(0)
+    gate.set()
+    assert (await stays).verdict.reason == "late"
+    await wait_until_async(lambda: asyncio.sleep(0, not chain._asked), "nothing to be left")
+    assert run.late == []
+
+
+@HANGING
+async def test_closing_gives_up_what_is_late(
+    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
+) -> None:
+    """And a thread that ends after it finds nobody."""
+    chain = run(hanging(gate))
+    await chain.judge(MESSAGE)
+    chain.close()
+    await wait_until_async(_alone, "the policy to be given up")
+    gate.set()
+    await asyncio.sleep(0.05)
+    assert run.late == []
+
+
+def test_a_thread_that_ends_after_its_loop_says_nothing(gate: threading.Event) -> None:
+    """No traceback of a closed loop on a process's end."""
+    threads = set(threading.enumerate())
+
+    async def judge() -> None:
+        chain = Chain([in_thread(gate)], 0.05, ON_ERROR, lambda *_: None)
+        await chain.judge(MESSAGE)
+        chain.close()
+
+    asyncio.run(judge())
+    gate.set()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(5)

@@ -1,0 +1,47 @@
+"""``pushlane decisions``: what moderation has decided."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from pushlane.keys import DECISIONS_PREFIX
+from pushlane_worker.cli import queue
+from pushlane_worker.cli.printing import print_json, printable
+
+STREAM = f"{DECISIONS_PREFIX}stream"
+WAIT_MS = 1000
+
+
+@click.command("decisions")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="How many of the latest.")
+@click.option("--follow", is_flag=True, help="Go on with those that come, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
+def command(limit: int, follow: bool, as_json: bool) -> None:  # noqa: FBT001 - flags of the command line
+    """Show the decisions of the moderation callback, the oldest first, without what the messages said."""
+    with queue.inspector() as inspector:
+        client = inspector.redis
+        entries = list(reversed(client.xrevrange(STREAM, count=limit))) if limit else []
+        # With none of the latest, what comes from now on: a first decision meanwhile is not missed.
+        newest = entries or (client.xrevrange(STREAM, count=1) if not limit else [])
+        last = newest[-1][0] if newest else b"0"
+        for _, fields in entries:
+            _print(fields, as_json=as_json)
+        while follow:
+            for _, batch in client.xread({STREAM: last}, block=WAIT_MS, count=100) or []:
+                for _, fields in batch:
+                    _print(fields, as_json=as_json)
+                last = batch[-1][0]
+
+
+def _print(fields: dict[bytes, bytes], *, as_json: bool) -> None:
+    decision: dict[str, Any] = json.loads(fields[b"decision"])
+    if as_json:
+        print_json(decision)
+        return
+    at = datetime.fromtimestamp(decision["at"] / 1000, tz=UTC)
+    late = " late" if decision["late"] else ""
+    why = f"  ({decision['policy']}: {decision['reason']})" if decision["reason"] else ""
+    ends = f"{decision['from']} to {decision['to']}"
+    click.echo(printable(f"{at:%Y-%m-%d %H:%M:%S}  {decision['verdict']}{late}  {ends}  {decision['message']}{why}"))
