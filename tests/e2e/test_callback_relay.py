@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+pytestmark = pytest.mark.long
+
 REFED_S = 10
 """A worker's sweep takes up after 5 s what a callback left, and looks every 2 s."""
 ROOM = "im-bob"
@@ -36,7 +38,6 @@ from pushlane import RoomMessage
 from pushlane.callback.routing import Route
 from pushlane.callback.verdict import Verdict
 
-pytestmark = pytest.mark.long
 
 class Quiet:
     name = "quiet"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 
+
 KEY = "k3y-of-billing"
 KEYS = {
     "PUSHLANE_API_KEYS__BILLING__KEY": KEY,

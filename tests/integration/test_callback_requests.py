@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from redis import Redis
     from starlette.applications import Starlette
 
+pytestmark = pytest.mark.long
+
 PATH = "/tencent/callback"
 PEER = "198.51.100.7"
 HELLO = json.dumps(c2c(1)).encode()
