@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 NOBODY = "redis://127.0.0.1:1/0"
 BUDGET_S = 1.5
 SLACK_S = 0.4
@@ -35,8 +37,6 @@ KEPT_S = 4.0
 MODULE = """
 import asyncio, pathlib, time
 from pushlane.callback import Verdict
-
-pytestmark = pytest.mark.long
 
 class Hangs:
     name = "hangs"
