@@ -141,7 +141,7 @@ async def _readyz(request: Request) -> Response:
 
 
 class Direct:
-    """The app with a short cut to its one busy route: Starlette's layers would be a quarter of such a request's time."""
+    """The app, with a short cut to its one busy route: Starlette's layers would be a sixth of a request's time."""
 
     def __init__(self, app: Starlette) -> None:
         self._app = app
@@ -165,9 +165,9 @@ class Direct:
 class AccessLog:
     """One line a request: method, path, status, ms. Neither its query, which holds a signature, nor its body."""
 
-    def __init__(self, app: ASGIApp, write: Callable[[str, str, int, float], None]) -> None:
+    def __init__(self, app: ASGIApp, write: Callable[[str, str, int, float], None] | None = None) -> None:
         self._app = app
-        self._write = write
+        self._write = write or request_log()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request and tells of it."""
