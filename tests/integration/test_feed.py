@@ -226,11 +226,12 @@ async def test_a_late_verdict_changes_no_answer(redis: Redis, open_feed: Open) -
         await feed.record(decision(1, ALLOW, relay(1, "nowhere")))
         for _ in range(2):
             await feed.record(decision(1, FORBID, relay(1)).as_late())
+        await feed.record(decision(2, FORBID).as_late())
         assert await feed.record(decision(1)) == ALLOW
-    assert stream(redis) == ["key0001", "key0001:late"]
+    assert stream(redis) == ["key0001", "key0001:late", "key0002:late"]
     entries: Any = redis.xrange(f"{DECISIONS_PREFIX}stream")
-    assert [json.loads(fields[b"decision"])["late"] for _, fields in entries] == [False, True]
-    assert verdicts(redis) == {"allow": 1, "late": 1}
+    assert [json.loads(fields[b"decision"])["late"] for _, fields in entries] == [False, True, True]
+    assert verdicts(redis) == {"allow": 1, "late": 2}
 
 
 async def test_one_that_can_not_be_written_down_spoils_no_batch(redis: Redis, open_feed: Open) -> None:
@@ -334,6 +335,25 @@ async def test_an_unknown_channel_waits_and_blocks_no_other(
     assert len(queued(redis)) == 80
 
 
+async def test_what_has_to_wait_goes_to_the_back(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More decisions of an unknown channel than a sweep takes do not keep the one behind them from its turn."""
+    register(redis)
+    for number in range(effects.REFEED_AT_ONCE + 1):
+        waits = number < effects.REFEED_AT_ONCE
+        redis.set(f"{DECISIONS_PREFIX}effects:{number}", json.dumps([relay(number, "later" if waits else "support")]))
+        redis.zadd(effects.UNFED, {str(number): number})
+    assert await effects.refeed(client, producer) == effects.REFEED_AT_ONCE
+    assert await effects.refeed(client, producer) == 1
+    assert queued(redis) == [f"text {effects.REFEED_AT_ONCE}"]
+    assert await effects.refeed(client, producer) == 0, "the others have their rest"
+    monkeypatch.setattr(effects, "REFEED_AFTER_MS", -1)
+    register(redis, "later")
+    assert await effects.refeed(client, producer) == effects.REFEED_AT_ONCE
+    assert unfed(redis) == []
+
+
 async def test_the_sweep_does_what_a_process_did_not(
     redis: Redis, client: AsyncRedis, producer: AsyncProducer, open_feed: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,12 +453,14 @@ async def test_a_full_channel_keeps_the_order(redis: Redis, client: AsyncRedis, 
     assert (done, queued(redis)) == (["0", "1"], ["text 0", "text 1"])
 
 
-async def test_a_redis_that_is_away_is_asked_once(unused_tcp_port: int) -> None:
+@pytest.mark.parametrize("name", ["support", "support{}"], ids=["one channel", "many channels"])
+async def test_a_redis_that_is_away_is_asked_once(unused_tcp_port: int, name: str) -> None:
     """A hundred decisions do not each wait for it."""
     url = f"redis://127.0.0.1:{unused_tcp_port}/0"
+    todo = {str(number): [relay(number, name.format(number))] for number in range(99)}
     async with AsyncProducer(url) as producer, AsyncRedis.from_url(url) as client:
         with capture_logs() as logs:
-            assert await effects.apply(client, producer, {str(number): [relay(number)] for number in range(99)}) == []
+            assert await effects.apply(client, producer, todo) == []
     assert [one["event"] for one in logs] == ["effects.postponed"]
 
 
