@@ -38,7 +38,6 @@ MODULE = """
 import asyncio, pathlib, time
 from pushlane.callback import Verdict
 
-
 class Hangs:
     name = "hangs"
     def judge(self, message):

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from support.callback import Callback, c2c, callback, moderation
 from support.channels import register
+from support.outbox import bytes_of
 from support.stack import Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
@@ -37,7 +38,6 @@ OWN = """
 from pushlane import RoomMessage
 from pushlane.callback.routing import Route
 from pushlane.callback.verdict import Verdict
-
 
 class Quiet:
     name = "quiet"
@@ -216,6 +216,26 @@ def test_what_a_killed_callback_left_undone_a_worker_does(start: Start, redis: R
     assert relay.arrived(3, REFED_S) == ["#0", "#1", "#2"]
     wait_until(lambda: _unfed(redis) == 0, "the effects to be acknowledged", REFED_S)
     assert relay.stack.record().accepted == 3
+
+
+def test_effects_that_are_done_twice_are_one_delivery(start: Start, redis: Redis) -> None:
+    """As when a process dies between doing them and saying so."""
+    relay = start(**RELAY, worker=False)
+    relay.ask(1)
+    relay.callback.process.send_signal(signal.SIGKILL)
+    relay.callback.process.wait()
+    (key,) = map(bytes_of, redis.zrange(UNFED, 0, -1))
+    name = f"{DECISIONS_PREFIX}effects:{key.decode()}"
+    effects = redis.get(name)
+    assert effects is not None
+    relay.stack.worker("-c", "1").ready()
+    assert relay.arrived(1, REFED_S) == ["hello"]
+    wait_until(lambda: _unfed(redis) == 0, "the effects to be acknowledged", REFED_S)
+    redis.set(name, effects)
+    redis.zadd(UNFED, {key: 1})
+    wait_until(lambda: _unfed(redis) == 0, "them to be done once more", REFED_S)
+    assert redis.hget(f"{channel_prefix('support')}counters", "accepted") == b"1"
+    assert (relay.stack.depth(), relay.stack.record().accepted) == (0, 1)
 
 
 def test_a_callback_that_is_killed_right_after_its_answer_loses_nothing(start: Start, redis: Redis) -> None:

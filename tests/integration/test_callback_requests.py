@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.callback import APP, C2C, TOKEN, c2c, moderation, query
@@ -146,6 +147,9 @@ def ask(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("PUSHLANE_REDIS_URL", redis_url)
     monkeypatch.chdir(tmp_path)
     opened: list[Asker] = []
+    # Nobody has configured them here, and then a traceback is a work of art that takes a second.
+    quiet = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
+    monkeypatch.setattr("pushlane.logs.structlog.get_logger", lambda: quiet)
 
     def make(**settings: object) -> Asker:
         for name, value in moderation(tmp_path, **settings).items():

@@ -61,10 +61,10 @@ def learn(model: Model, snapshot: Snapshot) -> None:
 
 
 def _learn_end(model: Model, name: str, header: Header) -> None:
-    """A hold timed out, or what was held was met after its time."""
+    """A hold timed out, or what was held was met or decided on after its time."""
     message = model.messages[name]
-    if (header.state, header.reason) == ("dead", "expired") and 0 < message.expires <= header.final_ms:
-        model.die(name)
+    if message.over(header.final_ms or header.joined_ms):
+        _learn_late_end(model, name, header)
         return
     assert model.held_head(message.conversation) == name, f"the hold of {name} ended before its turn"
     if header.state == "dead":
@@ -75,6 +75,18 @@ def _learn_end(model: Model, name: str, header: Header) -> None:
         assert (header.state, message.releases) == ("queued", True), f"{name} was released by its hold"
         assert message.due <= header.joined_ms, f"the hold of {name} ended before its time"
         model.release(name, header.joined_ms)
+
+
+def _learn_late_end(model: Model, name: str, header: Header) -> None:
+    message = model.messages[name]
+    decision = model.decisions.get(message.hold)
+    if decision == "a" and header.due_ms == 0:
+        model.release(name, header.joined_ms)
+    if header.state == "dead":
+        assert header.reason == "expired" or (header.reason, decision) == ("forbidden", "f")
+        model.die(name)
+    else:
+        assert (header.state, message.state) == ("queued", "queued"), f"{name} is {header.state}"
 
 
 def check(model: Model, snapshot: Snapshot, conversations: Iterable[str]) -> None:

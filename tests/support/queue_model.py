@@ -94,13 +94,17 @@ class Model:
         heads = [name for name in self.live(conversation)[:1] if self.messages[name].state == "held"]
         return heads[0] if heads and conversation not in self.leases else None
 
-    def decide(self, key: str, decision: str, now: int) -> tuple[str, int, int]:
-        """Decides on a key, once; the answer that the queue must give."""
+    def decide(self, key: str, decision: str, now: int) -> tuple[str, range]:
+        """Decides on a key, once; the decision that stands, and how many messages it may meet.
+
+        Those that are over may die of their age before: the model learns what became of them.
+        """
         standing = self.decisions.setdefault(key, decision)
         held = [name for name, message in self.messages.items() if (message.state, message.hold) == ("held", key)]
-        for name in held:
+        sure = [name for name in held if not self.messages[name].over(now)]
+        for name in sure:
             self._decide(name, now)
-        return standing, len(held), 0
+        return standing, range(len(sure), len(held) + 1)
 
     def release(self, name: str, now: int) -> None:
         """What was held can be pushed from now on."""

@@ -419,7 +419,7 @@ async def test_a_cancelled_request_leaves_nothing_and_disturbs_nobody(
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
-    await asyncio.sleep(0)
+    await wait_until_async(lambda: asyncio.sleep(0, len(chain._asked) == 1), "its question to be given up")
     gate.set()
     assert (await stays).verdict.reason == "late"
     await wait_until_async(lambda: asyncio.sleep(0, not chain._asked), "nothing to be left")

@@ -104,8 +104,9 @@ class Feed:
             try:
                 earlier = await self._recorder.record(decision)
             except UNANSWERED as error:
+                if time.monotonic() >= self._away_until:  # not for each decision of a batch
+                    logger().warning("decision.redis_away", problem=str(error) or type(error).__name__)
                 self._away_until = time.monotonic() + AWAY_S
-                logger().warning("decision.redis_away", problem=str(error) or type(error).__name__)
             except Exception:  # noqa: BLE001 # whatever happens here, its request is answered
                 logger().exception("decision.broken", key=decision.key)
             else:
@@ -187,6 +188,7 @@ class Feed:
                 self.lost += 1
                 logger().exception("decision.unreadable")
         recorded = await self._recorder.record_all(decisions, within_s=REFEED_S) if decisions else []
+        self._away_until = 0.0
         for decision, earlier in zip(decisions, recorded, strict=True):
             if earlier is None:
                 self._queue(decision)
