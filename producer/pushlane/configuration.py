@@ -10,12 +10,17 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 from pydantic_settings import SettingsError as SourceError
 
 from pushlane.errors import SettingsError
@@ -43,6 +48,10 @@ NAMES: Final = frozenset(
 )
 """Every setting and section of the worker and of the callback; a test holds them together."""
 
+MAX_KEPT_S: Final = 315_360_000.0
+"""Ten years. Without a bound a slip of the pen, such as ``inf``, would fail in Redis and not at the start."""
+
+RedisUrl = Annotated[str, StringConstraints(pattern=r"^(rediss?|unix)://\S+$")]
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -60,6 +69,26 @@ class FromEnvironment(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The sources, the strongest first."""
         return init_settings, env_settings, _File(settings_cls, config_file())
+
+
+class CommonSettings(FromEnvironment):
+    """What the worker and the callback are both told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+    )
+
+    redis_url: RedisUrl = Field(description="Where the queue is: `redis://`, `rediss://` or `unix://`.")
+    retention_s: float = Field(
+        86_400, ge=1, le=MAX_KEPT_S, description="Seconds that a delivered message's status, or a decision, is kept."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="`text` or `json`.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
 
 class _File(TomlConfigSettingsSource):

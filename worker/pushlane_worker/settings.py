@@ -1,12 +1,12 @@
 """The worker's settings, checked when it starts. Importing the Celery app, as Flower does, reads only the addresses."""
 
-from typing import Annotated, Final, Literal
+from typing import Final
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
-from pushlane.configuration import PREFIX, FromEnvironment, load, variable
+from pushlane.configuration import MAX_KEPT_S, PREFIX, CommonSettings, FromEnvironment, RedisUrl, load, variable
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
 from pushlane_worker.channel_settings import ChannelSettings
@@ -15,38 +15,19 @@ LEASE_MARGIN_S: Final = 1.0
 """What a lease must have beyond a push, to write the request and to settle."""
 MAX_LEASE_S: Final = 300.0
 """``lua/sweep.lua`` takes longer leases for a clock that stepped back."""
-MAX_KEPT_S: Final = 315_360_000.0
-"""Ten years. Without a bound a slip of the pen, such as ``inf``, would fail in Redis and not at the start."""
-
-_Url = Annotated[str, StringConstraints(pattern=r"^(rediss?|unix)://\S+$")]
 
 
-class Settings(FromEnvironment):
+class Settings(CommonSettings):
     """Everything a worker is told."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        env_ignore_empty=True,
-    )
-
-    redis_url: _Url = Field(description="Where the queue is: `redis://`, `rediss://` or `unix://`.")
-    broker_url: _Url | None = Field(None, description="Where Celery's own queues are; by default the same Redis.")
+    broker_url: RedisUrl | None = Field(None, description="Where Celery's own queues are; by default the same Redis.")
     max_in_flight: int = Field(64, ge=1, le=4096, description="Pushes in flight a pool process, over all channels.")
     push_deadline_s: float = Field(10, gt=0, le=120, description="Seconds that a push may take in all.")
     lease_s: float = Field(30, gt=0, le=MAX_LEASE_S, description="Seconds that a claim holds its conversation.")
     slice_s: float = Field(2, ge=0.1, le=60, description="Seconds that a drain claims before its task ends.")
-    retention_s: float = Field(
-        86_400, ge=1, le=MAX_KEPT_S, description="Seconds that a delivered message's status is kept."
-    )
     idempotency_window_s: float = Field(
         86_400, ge=1, le=MAX_KEPT_S, description="Seconds that an idempotency key is remembered."
     )
-    log_format: Literal["text", "json"] = Field("text", description="`text` or `json`.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     channels: dict[str, ChannelSettings] = Field(
         default_factory=dict, description="The channels by name: `PUSHLANE_CHANNELS__<NAME>__…`."
     )

@@ -19,10 +19,10 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from pushlane.callback.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
-from pushlane.configuration import PREFIX, FromEnvironment, comma_separated, load, variable
+from pushlane.configuration import CommonSettings, comma_separated, load, variable
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
 
@@ -201,24 +201,9 @@ class ApiKeySettings(_Secret):
         return _checked("KEY_FILE", [_read("KEY_FILE", Path(str(self.key_file)))], 1)[0]
 
 
-class CallbackSettings(FromEnvironment):
+class CallbackSettings(CommonSettings):
     """Everything the callback is told."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        env_ignore_empty=True,
-    )
-
-    redis_url: Annotated[str, StringConstraints(pattern=r"^(rediss?|unix)://\S+$")] = Field(
-        description="Where the queue is: `redis://`, `rediss://` or `unix://`."
-    )
-    retention_s: float = Field(86_400, ge=1, le=315_360_000.0, description="Seconds that a decision is kept.")
-    log_format: Literal["text", "json"] = Field("text", description="`text` or `json`.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     moderation: ModerationSettings | None = Field(
         None, description="The moderation callback: `PUSHLANE_MODERATION__…`."
     )
