@@ -186,6 +186,7 @@ class Producer:
         Raises:
             InvalidMessage: The key, the verdict or the new message is wrong.
             UnknownChannel: Nobody has registered the channel.
+            QueueFull: Redis is full; nothing was decided.
             QueueUnavailable: No answer within the timeout: perhaps decided. Repeating it is safe.
         """
         keys = [channel_prefix(check_channel_name(channel)), BELL]

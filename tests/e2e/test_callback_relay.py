@@ -204,6 +204,15 @@ def test_the_callbacks_verdict_decides_on_what_is_held_for_its_key(
         assert relay.arrived(3)[:2] == [expected, "behind"]
 
 
+def test_a_routing_that_raises_leaves_the_verdict_on_what_is_held(start: Start, redis_url: str) -> None:
+    """The message itself goes nowhere then."""
+    relay = start(relay_channel="support", routing="own:route")
+    with Producer(redis_url) as producer:
+        producer.send("support", RoomMessage(ROOM, "of the service"), hold=Hold(c2c(1)["MsgKey"], 60))
+        relay.ask(1, "broken")
+        assert relay.arrived(1) == ["of the service"]
+
+
 def test_what_a_killed_callback_left_undone_a_worker_does(start: Start, redis: Redis) -> None:
     """Its channel was not there yet; its process is gone before it is. Each message arrives once, in order."""
     relay = start(**RELAY, worker=False)

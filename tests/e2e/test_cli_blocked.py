@@ -13,6 +13,7 @@ from support.queue import Queue, settle
 from support.shell import send, show
 from support.stack import channel_settings
 
+from pushlane import Hold, Producer, RoomMessage
 from pushlane.keys import CHANNELS
 from pushlane_worker.outcome import Outcome
 
@@ -138,6 +139,15 @@ def test_what_is_being_pushed_is_shown_as_such(queue: Queue, redis_url: str) -> 
     assert "being pushed now" in pushlane("blocked", "support", redis_url=redis_url).ok()
     ended = pushlane("blocked", "skip", "support", "stuck", redis_url=redis_url)
     ended.refused(1, "'stuck'", "in_flight", "ask again")
+
+
+def test_the_end_of_a_hold_is_no_next_try(redis: Redis, redis_url: str) -> None:
+    """Then its message is released or a dead letter."""
+    queue = Queue(redis)
+    queue.register()
+    with Producer(redis_url) as producer:
+        producer.send("support", RoomMessage("a", "hello"), hold=Hold("key", 60))
+    assert re.search(r"since .* UTC, held until .* UTC, 0", pushlane("blocked", "support", redis_url=redis_url).ok())
 
 
 def test_a_head_of_a_newer_version_is_shown_as_such(queue: Queue, redis: Redis, redis_url: str) -> None:

@@ -41,6 +41,20 @@ def test_a_waiting_message_is_cancelled_and_its_followers_move_on(queue: Queue, 
     assert queue.counters()["depth"] == 0
 
 
+def test_a_message_that_is_listed_twice_is_pushed_once(queue: Queue, producer: Producer, redis: Redis) -> None:
+    """Cancelled behind others that waited until nobody remembered it, and sent again with its key."""
+    queue.enqueue("a", "first", "again")
+    producer.cancel("support", "again")
+    redis.delete(f"{queue.prefix}message:again")  # its time is over
+    queue.enqueue("a", "again", "last")
+    claimed = []
+    while claims := queue.turn().claims:
+        claimed += [name for claim in claims for name in claim.message_ids]
+        queue.turn(*map(settle, claims), free=-1)
+    assert claimed == [b"first", b"again", b"last"]
+    assert queue.counters()["depth"] == 0
+
+
 def test_the_last_message_leaves_no_conversation_behind(queue: Queue, producer: Producer, redis: Redis) -> None:
     """An empty conversation is in no place."""
     queue.enqueue("a", "only")

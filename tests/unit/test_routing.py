@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pushlane.callback import routing
 from pushlane.callback.chat_message import ChatMessage
-from pushlane.callback.routing import Route, by_template, effects_of
+from pushlane.callback.routing import Route, by_template
 from pushlane.callback.verdict import Verdict
 from pushlane.errors import InvalidMessage
 from pushlane.message import RoomMessage, ThirdPartyMessage
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TO_BOB = by_template("support", "{To_Account}")
 IMAGE: dict[str, Any] = {"MsgType": "TIMImageElem", "MsgContent": {}}
 
 
@@ -26,15 +31,19 @@ def message(*texts: str, online_only: bool = False, **fields: Any) -> ChatMessag
     return ChatMessage("C2C", "1", "alice", "bob", "the-key", said(*texts) or [IMAGE], "", online_only, facts)
 
 
-def done(judged: ChatMessage, verdict: Verdict, **how: Any) -> list[dict[str, Any]]:  # noqa: ANN401 # as effects_of
-    """The effects, with a relay to bob's room unless told otherwise."""
-    how = {"route": by_template("support", "{To_Account}"), "channel": None, **how}
-    return list(effects_of(judged, verdict, "d" * 64, **how))
+def done(
+    judged: ChatMessage,
+    verdict: Verdict,
+    route: Callable[[ChatMessage], Route | None] = TO_BOB,
+) -> list[dict[str, Any]]:
+    """The relay, to bob's room unless told otherwise, if there is one."""
+    relay = routing.relay(judged, verdict, "d" * 64, route)
+    return [relay] if relay else []
 
 
 def held(verdict: Verdict, judged: ChatMessage) -> dict[str, Any]:
-    """The one effect on what is held for the message's key."""
-    (effect,) = done(judged.rewritten(verdict), verdict, route=None, channel="support")
+    """The effect on what is held for the message's key."""
+    effect = routing.decide(judged.rewritten(verdict), verdict, "support")
     assert (effect["do"], effect["channel"], effect["key"]) == ("decide", "support", "the-key")
     return effect
 

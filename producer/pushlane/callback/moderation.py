@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from pushlane.callback import answer
+from pushlane.callback import answer, routing
 from pushlane.callback.chain import CHAIN, Chain, Judgement
 from pushlane.callback.decision import Decision
 from pushlane.callback.recorder import RECORD_S
-from pushlane.callback.routing import effects_of
 from pushlane.callback.signature import Query, check_query
 from pushlane.callback.tencent import MODERATED, NothingToJudge, Unreadable, WrongCommand, parse
 from pushlane.callback.verdict import Verdict
@@ -158,13 +157,17 @@ class Moderation:
         return judgement
 
     def _effects(self, message: ChatMessage, verdict: Verdict, key: str) -> Sequence[Effect]:
+        todo: list[Effect] = []
+        if (channel := self._settings.relay_channel) is not None:
+            todo.append(routing.decide(message, verdict, channel))
         try:
-            return effects_of(message, verdict, key, route=self._route, channel=self._settings.relay_channel)
+            if self._route is not None and (relay := routing.relay(message, verdict, key, self._route)):
+                todo.append(relay)
         except PushlaneError as error:
             logger().error("relay.impossible", decision=key, problem=str(error))
         except Exception:  # noqa: BLE001 # whatever an operator's own routing raises
             logger().exception("routing.failed", decision=key)
-        return ()
+        return todo
 
     def _note_late(self, message: ChatMessage, judgement: Judgement) -> None:
         verdict = self._sound(message, judgement).verdict

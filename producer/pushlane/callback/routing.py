@@ -11,7 +11,7 @@ from pushlane.form import fields_of
 from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.verdict import Verdict
@@ -39,35 +39,31 @@ def by_template(channel: str, template: str) -> Callable[[ChatMessage], Route | 
     return route
 
 
-def effects_of(
-    message: ChatMessage,
-    verdict: Verdict,
-    key: str,
-    *,
-    route: Callable[[ChatMessage], Route | None] | None,
-    channel: str | None,
-) -> Sequence[Effect]:
-    """What the decision ``key`` on this message, as it was left, is to do.
+def relay(
+    message: ChatMessage, verdict: Verdict, key: str, route: Callable[[ChatMessage], Route | None]
+) -> Effect | None:
+    """How this message, as the decision ``key`` left it, goes where it is routed; None when it goes nowhere.
 
     Messages without text, and those that only reach who is online, are relayed nowhere.
 
-    A rewrite whose elements hold no text any more forbids what is held: its text was not to be seen.
-
     Raises:
-        InvalidMessage: The route is no message of ours, such as a room with control characters.
+        InvalidMessage: The route is no message of ours, such as a room with control characters. Anything else is what
+            the route raised.
     """
-    todo: list[Effect] = []
-    if channel is not None:
-        todo.append(_decide(channel, message, verdict))
-    if route is not None and verdict.kind in {"allow", "rewrite"} and message.text and not message.online_only:
-        target = route(message)
-        if target is not None:
-            check_channel_name(target.channel)
-            todo.append(effects.relay(target.channel, _fields(target.message), f"moderation/{key}"))
-    return todo
+    if verdict.kind not in {"allow", "rewrite"} or message.online_only or not message.text:
+        return None
+    target = route(message)
+    if target is None:
+        return None
+    check_channel_name(target.channel)
+    return effects.relay(target.channel, _fields(target.message), f"moderation/{key}")
 
 
-def _decide(channel: str, message: ChatMessage, verdict: Verdict) -> Effect:
+def decide(message: ChatMessage, verdict: Verdict, channel: str) -> Effect:
+    """What the verdict on this message, as it was left, does to those that the channel holds for its key.
+
+    A rewrite whose elements hold no text any more forbids what is held: its text was not to be seen.
+    """
     if verdict.kind != "rewrite":
         return effects.decide(channel, message.key, verdict.kind, fields=None, reason=verdict.reason)
     if verdict.msg_body is None:

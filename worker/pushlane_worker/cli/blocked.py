@@ -26,6 +26,7 @@ _NEXT = {
     "in_flight": "being pushed now",
     "ready": "tried as soon as the channel may push",
 }
+_UNTIL = {"held": "held until", "unreadable": "next look"}
 
 
 class ListByDefault(click.Group):
@@ -133,7 +134,7 @@ def _why_closed(gate: Gate) -> Iterator[str]:
 
 
 def _print_one(one: Blocked) -> None:
-    next_try = _NEXT.get(one.state) or f"next {'look' if one.state == 'unreadable' else 'try'} {moment(one.next_try)}"
+    next_try = _NEXT.get(one.state) or f"{_UNTIL.get(one.state, 'next try')} {moment(one.next_try)}"
     attempts = "" if one.attempts is None else f", {counted(one.attempts, 'attempt')}"
     click.echo(fit(f"{one.channel}  {one.conversation}"))
     click.echo(fit(f"  since {moment(one.since)}, {next_try}, {one.behind:,} behind it"))

@@ -4,6 +4,12 @@ local SINGLE_AFTER_LOSSES = 2 -- after so many leases lost in a row a message go
 
 -- Adds a message to the batch, if it goes with those before it. Returns whether another one may follow.
 local function add_to_batch(batch, id, record)
+  -- Cancelled in mid-list and sent again with its key when nobody remembered it, a message is listed twice.
+  for _, listed in ipairs(batch.ids) do
+    if listed == id then
+      return false
+    end
+  end
   local first, last = address_span(record)
   local address = string.sub(record, 11, 18) .. string.sub(record, first, last)
   local fragile = tonumber(string.sub(record, 9, 10)) >= SINGLE_AFTER_LOSSES
