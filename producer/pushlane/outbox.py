@@ -315,6 +315,10 @@ class AsyncProducer:
             raise unavailable(channel, error) from error
         return standing
 
+    async def kind_of(self, channel: str) -> str:
+        """The channel's kind, ``cinnox`` or ``third_party``. Raises UnknownChannel and QueueUnavailable."""
+        return (await self._limits_of(channel)).kind
+
     async def ping(self) -> bool:
         """Whether Redis answers within the timeout."""
         try:
