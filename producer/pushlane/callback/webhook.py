@@ -116,9 +116,7 @@ def _answer(error: Exception) -> Response:
         case QueueFull():
             return _refusal(503, "the queue is full: try again", headers=_retry_after(error.retry_after_s))
         case UnknownChannel():
-            return _refusal(
-                503, "no worker has registered this webhook's channel yet: try again", headers=_retry_after()
-            )
+            return _refusal(503, "the webhook's channel is not registered yet: try again", headers=_retry_after())
     return _refusal(503, "the queue is unavailable: try again", headers=_retry_after())
 
 
