@@ -53,20 +53,24 @@ class Producer:
     """
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
-        self._redis: redis.Redis = redis.Redis.from_url(
+        client: redis.Redis = redis.Redis.from_url(
             address_of(redis_url),
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             # Once more on a fresh connection when the pooled one had died; a time-out is never tried again.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
+        self._use(client)
+
+    def _use(self, client: redis.Redis, *, shebang: bool = True) -> None:
         # Records are bytes, whatever the address asks for.
-        self._redis.connection_pool.connection_kwargs["decode_responses"] = False
+        client.connection_pool.connection_kwargs["decode_responses"] = False
+        self._redis = client
         self._limits = LimitsCache()
-        self._enqueue = self._redis.register_script(source("enqueue"))
-        self._read_status = self._redis.register_script(source("status"))
-        self._cancel = self._redis.register_script(source("cancel"))
-        self._decide = self._redis.register_script(source("decide"))
+        self._enqueue = client.register_script(source("enqueue", shebang=shebang))
+        self._read_status = client.register_script(source("status", shebang=shebang))
+        self._cancel = client.register_script(source("cancel", shebang=shebang))
+        self._decide = client.register_script(source("decide", shebang=shebang))
 
     def __enter__(self) -> Self:
         return self
@@ -220,19 +224,23 @@ class AsyncProducer:
     """``Producer`` for asyncio: the same names, arguments, results and errors. Belongs to one event loop."""
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
-        self._redis: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
             address_of(redis_url),
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             retry=AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
+        self._use(client)
+
+    def _use(self, client: redis.asyncio.Redis, *, shebang: bool = True) -> None:
         # Records are bytes, whatever the address asks for.
-        self._redis.connection_pool.connection_kwargs["decode_responses"] = False
+        client.connection_pool.connection_kwargs["decode_responses"] = False
+        self._redis = client
         self._limits = LimitsCache()
-        self._enqueue = self._redis.register_script(source("enqueue"))
-        self._read_status = self._redis.register_script(source("status"))
-        self._cancel = self._redis.register_script(source("cancel"))
-        self._decide = self._redis.register_script(source("decide"))
+        self._enqueue = client.register_script(source("enqueue", shebang=shebang))
+        self._read_status = client.register_script(source("status", shebang=shebang))
+        self._cancel = client.register_script(source("cancel", shebang=shebang))
+        self._decide = client.register_script(source("decide", shebang=shebang))
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -75,6 +75,16 @@ def test_every_option_of_a_policy_is_in_the_readme() -> None:
     (policy,) = json.loads(example[1])
     assert set(policy) == set(PolicySettings.model_fields)
     PolicySettings.model_validate(policy)
+
+
+def test_the_example_of_a_services_test_passes() -> None:
+    """It may be copied as it stands."""
+    (example,) = [
+        block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "pushlane.testing" in block
+    ]
+    names: dict[str, Callable[[], None]] = {}
+    exec(example, names)  # noqa: S102 # our own README
+    names["test_a_customer_is_told_once"]()
 
 
 def test_every_command_is_in_the_readme() -> None:
