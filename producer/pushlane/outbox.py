@@ -5,7 +5,7 @@ What they share is pure and stands in ``acceptance.py``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import redis
 import redis.asyncio
@@ -44,23 +44,30 @@ if TYPE_CHECKING:
     from pushlane.options import When
 
 
+MAX_CONNECTIONS: Final = 50
+"""Of one producer. More calls at once wait for each other; redis-py's own default refuses the 101st."""
+
+
 class Producer:
     """Enqueues messages. Thread-safe and fork-safe; connects at the first call.
 
     Args:
         redis_url: Where the queue is; by default the environment's ``PUSHLANE_REDIS_URL``.
-        timeout: Seconds after which a call gives up with QueueUnavailable, for connecting and for each answer.
+        timeout: Seconds after which a call gives up with QueueUnavailable, for a free connection of its own, for
+            connecting and for each answer.
     """
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
-        client: redis.Redis = redis.Redis.from_url(
+        pool: redis.BlockingConnectionPool = redis.BlockingConnectionPool.from_url(
             address_of(redis_url),
+            max_connections=MAX_CONNECTIONS,
+            timeout=timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             # Once more on a fresh connection when the pooled one had died; a time-out is never tried again.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
-        self._use(client)
+        self._use(redis.Redis.from_pool(pool))
 
     def _use(self, client: redis.Redis, *, shebang: bool = True) -> None:
         # Records are bytes, whatever the address asks for.
@@ -224,13 +231,15 @@ class AsyncProducer:
     """``Producer`` for asyncio: the same names, arguments, results and errors. Belongs to one event loop."""
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
-        client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        pool: redis.asyncio.BlockingConnectionPool = redis.asyncio.BlockingConnectionPool.from_url(
             address_of(redis_url),
+            max_connections=MAX_CONNECTIONS,
+            timeout=timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             retry=AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
-        self._use(client)
+        self._use(redis.asyncio.Redis.from_pool(pool))
 
     def _use(self, client: redis.asyncio.Redis, *, shebang: bool = True) -> None:
         # Records are bytes, whatever the address asks for.
