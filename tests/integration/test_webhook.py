@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -385,6 +386,22 @@ def test_a_body_that_is_too_large_is_413(sender: Sender, redis: Redis) -> None:
             413,
             {"code": 413, "message": "the body has more than 262144 bytes"},
         )
+    assert everything(redis) == before
+
+
+def test_a_body_that_drips_is_408(sender: Sender, redis: Redis) -> None:
+    """Its connection is closed, so that it holds nothing; the sender may come again."""
+    before = everything(redis)
+
+    async def drips() -> AsyncIterator[bytes]:
+        for part in (HELLO[:20], b" ", b" "):
+            yield part
+            await asyncio.sleep(0.6)
+        yield HELLO[20:]
+
+    response = sender.send(httpx.URL(URL + PATH), drips(), bearer())
+    assert (response.status_code, response.headers["Connection"]) == (408, "close")
+    assert response.json() == {"code": 408, "message": "the body was not there within 1 s"}
     assert everything(redis) == before
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -33,13 +33,20 @@ class InProcess:
         self._runner.run(self._life.__aexit__(None, None, None))
         self._runner.close()
 
-    def send(self, target: httpx.URL, body: bytes, headers: Headers, *, peer: str = "198.51.100.7") -> httpx.Response:
+    def send(
+        self,
+        target: httpx.URL,
+        body: bytes | AsyncIterable[bytes],
+        headers: Headers,
+        *,
+        peer: str = "198.51.100.7",
+    ) -> httpx.Response:
         """The answer to a POST. A defect is status 500, as it is outside."""
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False, client=(peer, 1234))
             async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
-                return await client.post(target, content=body, headers=headers)  # type: ignore[arg-type] # bytes, too
+                return await client.post(target, content=body, headers=headers)  # type: ignore[arg-type]
 
         return self._runner.run(send())
 
