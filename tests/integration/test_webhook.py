@@ -372,8 +372,9 @@ def test_a_template_that_the_message_does_not_fill_is_400(open_app: Open, redis:
         assert response.status_code == 400
         assert response.json()["message"].startswith("message.to.room: must be a string or an integer")
     for room, problem in (("a\u0007b", "control characters"), ("x" * 257, "at most 256 bytes"), (10**300, "256 bytes")):
-        response = app.post(incoming(to={"room": room}))
-        assert (response.status_code, problem in response.json()["message"]) == (400, True)
+        for text in ("hello", ""):
+            response = app.post(incoming(text=text, to={"room": room}))
+            assert (response.status_code, problem in response.json()["message"]) == (400, True)
     assert everything(redis) == before
 
 

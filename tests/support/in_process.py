@@ -46,7 +46,7 @@ class InProcess:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False, client=(peer, 1234))
             async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
-                return await client.post(target, content=body, headers=headers)  # type: ignore[arg-type]
+                return await client.post(target, content=body, headers=headers)  # type: ignore[arg-type] # as bytes
 
         return self._runner.run(send())
 

@@ -69,6 +69,7 @@ class Incoming:
         Raises:
             InvalidMessage: It can not be sent there, such as to a room with control characters.
         """
+        check_id("room_id" if kind == RoomMessage.kind else "user_id", to)  # without a text, too: it is logged
         if kind == ThirdPartyMessage.kind:
             return ThirdPartyMessage(to, self.message)
         return RoomMessage(to, self.text) if self.text else None
