@@ -45,19 +45,29 @@ class Form:
 
 def parse(data: bytes) -> Form:
     """The form in a JSON document. Raises InvalidMessage, which names the field; never quotes the document."""
+    return build(load(data, "message"))
+
+
+def load(data: bytes, what: str) -> Any:  # noqa: ANN401 # any JSON
+    """The value of a JSON document, read strictly: UTF-8, no name twice, no NaN.
+
+    Raises:
+        InvalidMessage: It is none. The error's field is ``what``, or the name; never quotes the document.
+    """
     try:
-        fields = json.loads(data.decode(), object_pairs_hook=_once)
+        return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_constant)
     except UnicodeDecodeError as error:
-        raise InvalidMessage("message", f"is not UTF-8 at byte {error.start}") from None
+        raise InvalidMessage(what, f"is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        raise InvalidMessage("message", f"is not JSON: {error.msg} at character {error.pos + 1}") from None
+        raise InvalidMessage(what, f"is not JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
-        raise InvalidMessage("message", "is nested too deep") from None
+        raise InvalidMessage(what, "is nested too deep") from None
     except InvalidMessage:
         raise
+    except _ConstantError:
+        raise InvalidMessage(what, "holds NaN or Infinity, which are no JSON") from None
     except ValueError:  # a number of more digits than Python takes
-        raise InvalidMessage("message", "holds a number that is too long") from None
-    return build(fields)
+        raise InvalidMessage(what, "holds a number that is too long") from None
 
 
 def build(fields: object) -> Form:
@@ -107,6 +117,14 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidMessage(_shown(twice), "is given twice")
     return fields
+
+
+class _ConstantError(ValueError):
+    pass
+
+
+def _constant(_name: str) -> object:
+    raise _ConstantError
 
 
 def _unknown(name: str, fields: Collection[object], known: Sequence[str]) -> str:

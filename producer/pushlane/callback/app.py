@@ -20,6 +20,7 @@ from pushlane.callback.policies import load_routing, make_policies
 from pushlane.callback.settings import CallbackSettings, load_callback_settings
 from pushlane.callback.spool import Spool
 from pushlane.callback.web import ApiKeys, json_response
+from pushlane.callback.webhook import Webhook
 from pushlane.errors import SettingsError
 from pushlane.logs import configure, request_log
 from pushlane.outbox import AsyncProducer
@@ -54,12 +55,15 @@ def make_app(settings: CallbackSettings) -> Starlette:
         {name: service.channels for name, service in settings.api_keys.items()},
     )
 
+    tokens = {name: webhook.read_tokens() for name, webhook in settings.webhook.items()}
+
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             producer = await stack.enter_async_context(AsyncProducer(settings.redis_url))
             app.state.holds = Holds(producer, keys)
             app.state.producer = producer
+            app.state.webhook = Webhook(producer, settings.webhook, tokens)
             if moderation is not None:
                 feed = Feed(settings.redis_url, settings.retention_s, await _open_spool(moderation))
                 feed.start()
@@ -74,6 +78,8 @@ def make_app(settings: CallbackSettings) -> Starlette:
         Route("/readyz", _readyz),
         Route("/v1/channels/{channel}/decisions/{key:path}", _decide, methods=["POST"]),
     ]
+    if settings.webhook:
+        routes.append(Route("/cinnox/webhook", _take, methods=["POST"]))
     if moderation is not None:
         routes.append(Route(CALLBACK_PATH, _moderate, methods=["POST"]))
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={ClientDisconnect: _gone})
@@ -113,6 +119,11 @@ def _route(settings: ModerationSettings) -> Callable[[ChatMessage], routing.Rout
 async def _moderate(request: Request) -> Response:
     moderation: Moderation = request.app.state.moderation
     return await moderation.respond(request)
+
+
+async def _take(request: Request) -> Response:
+    webhook: Webhook = request.app.state.webhook
+    return await webhook.respond(request)
 
 
 async def _decide(request: Request) -> Response:
