@@ -166,7 +166,7 @@ def test_the_fake_api_prints_its_address_and_misbehaves_as_told(tmp_path: Path) 
 
 def test_a_message_is_cancelled(support: str) -> None:
     """It says what came of it; a message that is final is not cancelled, and the exit code says so."""
-    receipt = json.loads(pushlane("send", "support", "--room", "r", "hello", "--json", redis_url=support).ok())
+    receipt = json.loads(pushlane("send", "support", "--room", "r", "hello", "--receipts", redis_url=support).ok())
     assert pushlane("cancel", "support", receipt["message_id"], redis_url=support).ok() == "cancelled\n"
     again = pushlane("cancel", "support", receipt["message_id"], redis_url=support)
     again.refused(1, receipt["message_id"], "already_final")
