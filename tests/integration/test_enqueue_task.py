@@ -186,6 +186,30 @@ def test_a_queue_that_is_away_is_waited_for(redis_url: str, api: FakeApi, sender
             stack.close()
 
 
+def test_a_malformed_task_is_thrown_away_and_the_worker_goes_on(stack: Stack, sender: Sender, redis: Redis) -> None:
+    """It ends Celery's own worker, and goes back to its queue to end the next one."""
+    worker = stack.worker("-c", "1").ready()
+    bodies = [
+        "[]",
+        "3",
+        "{}",
+        "null",
+        f'"{CANARY}"',
+        "[[], 3, {}]",
+        f'["{CANARY}", {{}}, {{}}]',
+        "[[], {}, 5]",
+        "[" * 99_999,
+    ]
+    for body in bodies:
+        redis.lpush(QUEUE, _raw(body))
+    redis.lpush(QUEUE, _raw("[[], {}, {}]", id=None), _raw("[[], {}, {}]", eta=CANARY))
+    ended(worker, sender.send(HELLO))
+    assert worker.log.read_text().count("A message was thrown away: it can not be read") == len(bodies) + 2
+    assert "Traceback" not in worker.log.read_text()
+    assert CANARY not in worker.log.read_text()
+    assert accepted(redis) == 1
+
+
 # --- what nobody may see -----------------------------------------------------------------------------------------
 
 
@@ -236,7 +260,7 @@ def test_nobody_is_shown_a_text(stack: Stack, sender: Sender, redis: Redis) -> N
         sender.app.send_task("pushlane.enqeue", kwargs={"message": secret}, queue=QUEUE)
         sender.send(secret, serializer="pickle")
         sender.send({"__type__": CANARY, "__value__": CANARY})
-        redis.lpush(QUEUE, _unreadable())
+        redis.lpush(QUEUE, _raw(f'[[], {{"message": "{CANARY}"'))
         wait_until(lambda: worker.log.read_text().count("A message was thrown away") == 4, "what can not be read", 20)
         wait_until(lambda: {"task-received", "task-succeeded", "task-failed", "task-retried"} <= _types(seen), "events")
     received = [event for event in seen if event["type"] == "task-received" and event["name"] == "pushlane.enqueue"]
@@ -256,11 +280,10 @@ def _asked(sender: Sender, what: str) -> Any:  # noqa: ANN401 # celery has no ty
     return [task for tasks in answers.values() for task in tasks]
 
 
-def _unreadable() -> str:
-    """A message whose body is no JSON, as kombu puts it into a list."""
-    properties = {"delivery_tag": str(uuid.uuid4()), "body_encoding": "utf-8"}
-    properties |= {"delivery_info": {"exchange": "", "routing_key": QUEUE}}  # type: ignore[dict-item]
-    headers = {"task": "pushlane.enqueue", "id": str(uuid.uuid4()), "kwargsrepr": CANARY}
-    body = f'[[], {{"message": "{CANARY}"'
+def _raw(body: str, **headers: object) -> str:
+    """A task as kombu puts it into a list, with headers and a body of the test's own."""
+    properties: dict[str, object] = {"delivery_tag": str(uuid.uuid4()), "body_encoding": "utf-8"}
+    properties |= {"delivery_info": {"exchange": "", "routing_key": QUEUE}}
+    headers = {"task": "pushlane.enqueue", "id": str(uuid.uuid4()), "kwargsrepr": CANARY} | headers
     document = {"body": body, "content-encoding": "utf-8", "content-type": "application/json"}
     return json.dumps(document | {"headers": headers, "properties": properties})
