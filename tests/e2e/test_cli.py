@@ -149,14 +149,18 @@ def test_the_worker_becomes_celerys_own(worker: tuple[int, Path], redis: Redis) 
 
 
 def test_the_fake_api_prints_its_address_and_misbehaves_as_told(tmp_path: Path) -> None:
-    """Its address is the only thing on standard output; it ends well with SIGTERM."""
+    """Its address is alone on standard output, that of third-party messages on the other; it ends well with SIGTERM."""
     words = [installed("pushlane"), "fake-api", "--port", "0", "--fail", "0.5", "--fail-status", "500", "--token", "t"]
     words += ["--rate-limit", "5/1s", "--latency", "0.5", "--down", "502"]
-    with subprocess.Popen(words, env=environment(), cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, env=environment(), cwd=tmp_path, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
-        control = FakeApiClient(process.stdout.readline().strip()).control()
+        assert process.stderr is not None
+        url = process.stdout.readline().strip()
+        control = FakeApiClient(url).control()
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == ""
+        assert f" {url}/third-party;" in process.stderr.read()
         assert process.wait(10) == 0
     assert control.fail is not None
     assert (control.fail.rate, control.fail.status, control.token) == (0.5, 500, "t")

@@ -4,10 +4,12 @@ import json
 
 import pytest
 from redis import Redis
-from support.channels import claim, register
+from support.channels import claim, push, register
 from support.command import pushlane
 from support.shell import show
 from support.stack import fake_api, third_party_settings
+
+from pushlane_worker.outcome import Outcome
 
 OBJECT = '{"type": 1, "text": "h\u00e9llo"}'
 SEND = ("send", "partner", "--user", "u-1", "--json", OBJECT)
@@ -81,6 +83,17 @@ def test_a_held_object_is_rewritten(partner: str) -> None:
     assert taken.records[0].endswith(b'{"n":2}')
     both = pushlane("decide", "partner", "k", "rewrite", "--json", "{}", "--text", "x", redis_url=partner)
     both.refused(2, "--text or --json")
+
+
+def test_a_dead_letter_says_what_it_said_and_is_replayed(partner: str) -> None:
+    """`dead show` prints the object in the form in which it was sent."""
+    message_id = json.loads(pushlane(*SEND, "--receipts", redis_url=partner).ok())["message_id"]
+    push(partner, Outcome.REJECTED, "partner", dead="1", reason="r")
+    shown = show(partner, "dead", "show", "partner", message_id)["message"]
+    assert shown == {"user_id": "u-1", "message": {"type": 1, "text": "héllo"}}
+    pushlane("dead", "replay", "partner", message_id, redis_url=partner).ok()
+    (taken,) = claim(partner, "partner")
+    assert taken.message_ids == [message_id.encode()]
 
 
 def test_the_channel_is_registered_listed_and_checked(redis_url: str) -> None:

@@ -8,6 +8,7 @@ from celery.exceptions import Reject
 from pushlane.errors import QueueFull
 from pushlane_worker.celery import app
 from pushlane_worker.enqueue import MAX_RETRIES, MAX_WAIT_S, EnqueueTask, enqueue
+from pushlane_worker.tasks import drain
 
 FULL = QueueFull("support", "5 messages wait in it already", 1)
 
@@ -40,6 +41,15 @@ def test_a_task_that_the_broker_does_not_take_goes_back(monkeypatch: pytest.Monk
         _again(0)
     assert raised.value.requeue
     assert raised.value.reason == "broker away"
+
+
+def test_sigterm_to_its_group_ends_no_process_in_the_middle_of_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle pool process ends at once, a busy one when its parent says so."""
+    monkeypatch.setattr(EnqueueTask, "accept", lambda *_: drain._on_sigterm())
+    with pytest.raises(TypeError, match="asdict"):  # it went on after the signal
+        enqueue("support", {})
+    with pytest.raises(SystemExit):
+        drain._on_sigterm()
 
 
 def _again(retries: int) -> None:
