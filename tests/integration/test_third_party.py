@@ -29,15 +29,17 @@ def message(number: int) -> ThirdPartyMessage:
 
 def test_each_user_gets_all_in_order_through_errors(stack: Stack, producer: Producer) -> None:
     """With 5 % of 503 every object arrives once, byte for byte, one a push, and in order per user."""
-    stack.api.control(fail={"rate": 0.05})
+    stack.api.control(fail={"rate": 0.05}, latency_s=0.02)
     stack.worker("-c", "1").ready()
     messages = [message(number) for number in range(1000)]
     producer.send_many("partner", messages)
-    summary = stack.wait_for(1000)
+    stack.wait_for(1000)
     wait_until(lambda: stack.depth("partner") == 0, "the last pushes to be settled")
+    summary = stack.record()
     assert summary.by_status.keys() == {200, 503}
     assert (summary.accepted, summary.accepted_pushes, summary.by_status[200]) == (1000, 1000, 1000)
     assert (summary.distinct, summary.duplicates, summary.order_breaks, summary.overlaps) == (1000, 0, 0, 0)
+    assert summary.max_in_flight > 1
     for user in range(USERS):
         assert stack.api.texts(f"u{user}") == [one.body.decode() for one in messages[user::USERS]]
 
