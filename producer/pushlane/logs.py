@@ -1,9 +1,12 @@
 """Structured logs: stable dotted event names with key-values, never a text and never a token."""
 
+import asyncio
 import contextlib
 import logging
+import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -14,17 +17,12 @@ Logger = structlog.typing.FilteringBoundLogger
 
 def configure(log_format: str, log_level: str) -> None:
     """Sends the logs of this process to standard error, in this form and from this level."""
-    renderer: Any = _plain
-    if log_format == "json":
-        renderer = structlog.processors.JSONRenderer()
-    elif sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer(colors=True)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            renderer,
+            _renderer(log_format),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, log_level)),
         logger_factory=_Lines,
@@ -32,12 +30,51 @@ def configure(log_format: str, log_level: str) -> None:
     )
 
 
+def request_log(log_format: str, log_level: str) -> Callable[[str, str, int, float], None]:
+    """What writes a request's line: method, path, status, ms. As ``configure`` would have it, in a quarter of its time.
+
+    To be called in an event loop: the lines of one of its rounds are written together, at its end.
+    """
+    if getattr(logging, log_level) > logging.INFO:
+        return lambda *_: None
+    render, write = _renderer(log_format), _Lines().msg
+    lines: list[str] = []
+
+    def flush() -> None:
+        write("\n".join(lines))
+        lines.clear()
+
+    def log(method: str, path: str, status: int, ms: float) -> None:
+        timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        if render is _plain:
+            facts = f"method={method} ms={ms} path={_shown(path)} status={status}"
+            line = f"{_start(timestamp, 'info', 'request')} {facts}"
+        else:
+            named = {"method": method, "path": path, "status": status, "ms": ms}
+            line = render(None, "", {**named, "event": "request", "level": "info", "timestamp": timestamp})
+        if not lines:
+            asyncio.get_running_loop().call_soon(flush)
+        lines.append(line)
+
+    return log
+
+
+def _renderer(log_format: str) -> Any:  # noqa: ANN401 # a processor of structlog
+    if log_format == "json":
+        return structlog.processors.JSONRenderer()
+    return structlog.dev.ConsoleRenderer(colors=True) if sys.stderr.isatty() else _plain
+
+
 def _plain(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> str:
-    """The line that structlog's ConsoleRenderer makes without colours, in a quarter of its time: one a request."""
+    """The line that structlog's ConsoleRenderer makes without colours, in a quarter of its time."""
     exception = facts.pop("exception", None)
-    start = f"{facts.pop('timestamp')} [{facts.pop('level'):<9}] {facts.pop('event'):<30}"
+    start = _start(facts.pop("timestamp"), facts.pop("level"), facts.pop("event"))
     line = " ".join([start, *(f"{name}={_shown(facts[name])}" for name in sorted(facts))])
     return line if exception is None else f"{line}\n{exception}"
+
+
+def _start(timestamp: str, level: str, event: str) -> str:
+    return f"{timestamp} [{level:<9}] {event:<30}"
 
 
 def _shown(value: object) -> str:
@@ -53,14 +90,15 @@ class _Lines:
     """
 
     def __init__(self, *_: object) -> None:
-        self._file = sys.__stderr__
+        self._file: int | None = None
+        with contextlib.suppress(OSError, ValueError):  # it is closed
+            self._file = sys.__stderr__.fileno() if sys.__stderr__ else None
 
     def msg(self, message: str) -> None:
-        """Writes one line."""
-        with contextlib.suppress(OSError, ValueError):
-            if self._file is not None:
-                self._file.write(message + "\n")
-                self._file.flush()
+        """Writes one line, at once: no other process's line comes in between."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._file, f"{message}\n".encode(errors="backslashreplace"))
 
     debug = info = warning = error = critical = exception = msg
 

@@ -13,6 +13,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pushlane import clients
 from pushlane.acceptance import (
     LIMIT_FIELDS,
     Entry,
@@ -226,8 +227,7 @@ class AsyncProducer:
             socket_connect_timeout=timeout,
             retry=AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
-        # Records are bytes, whatever the address asks for.
-        self._redis.connection_pool.connection_kwargs["decode_responses"] = False
+        clients.adapt(self._redis)
         self._limits = LimitsCache()
         self._enqueue = self._redis.register_script(source("enqueue"))
         self._read_status = self._redis.register_script(source("status"))

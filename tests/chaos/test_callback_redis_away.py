@@ -20,7 +20,7 @@ from support.waiting import wait_until
 
 from pushlane import effects
 from pushlane.callback.signature import Query
-from pushlane.callback.tencent import decision_key, parse
+from pushlane.callback.tencent import keys_of, parse
 from pushlane.keys import DECISIONS_PREFIX, channel_prefix
 from pushlane.outbox import AsyncProducer
 from pushlane_worker.embedded import EmbeddedServer
@@ -60,7 +60,7 @@ def key_of(number: int) -> str:
     """The key of its decision."""
     body = httpx.Request("POST", "http://x", json=question(number)).content
     message = parse(body, Query("1400000001", "C2C.CallbackBeforeSendMsg"))
-    return decision_key(message)  # type: ignore[arg-type] # it is one
+    return keys_of(message).decision  # type: ignore[arg-type] # it is one
 
 
 @pytest.fixture

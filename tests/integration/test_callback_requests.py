@@ -18,11 +18,13 @@ from support.callback import APP, C2C, TOKEN, c2c, moderation, query
 from support.waiting import wait_until
 
 from pushlane.callback.answer import OWN_CODES
-from pushlane.callback.app import AccessLog, Direct, make_app
+from pushlane.callback.app import make_app
 from pushlane.callback.chain import Chain
 from pushlane.callback.feed import Feed
+from pushlane.callback.front import Front
 from pushlane.callback.settings import load_callback_settings
 from pushlane.callback.tencent import GROUP, MODERATED
+from pushlane.logs import request_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -109,7 +111,7 @@ class Asker:
     """The app with its lifespan, in this process; its loop runs only while a request is answered."""
 
     def __init__(self, app: Starlette) -> None:
-        self._app = AccessLog(Direct(app))
+        self._app = Front(app, request_log("text", "INFO"))
         self._runner = asyncio.Runner()
         self._life = app.router.lifespan_context(app)
 

@@ -99,7 +99,7 @@ def test_custom_data_of_any_shape_is_read(custom_data: object) -> None:
 
 def test_where_a_text_was_found_is_never_said_in_the_senders_words() -> None:
     """A type that nobody knows could be anything."""
-    assert {text.where for text in texts(message(element("buy at casino", Text="a")))} == {
+    assert {text.where for text in texts(message(element("buy at casino", Text="a"), custom_data="b"))} == {
         "CloudCustomData",
         "an unknown element",
     }

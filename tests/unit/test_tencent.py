@@ -19,8 +19,7 @@ from pushlane.callback.tencent import (
     NothingToJudge,
     Unreadable,
     WrongCommand,
-    decision_key,
-    message_key,
+    keys_of,
     parse,
 )
 
@@ -311,8 +310,8 @@ def test_thousands_of_wrong_elements_cost_one_error() -> None:
 def test_the_keys_do_not_change() -> None:
     """Decisions on record are found by these: another encoding needs another name for the record."""
     sample = message(c2c())
-    assert decision_key(sample) == "bf68fb0c6f531010d9a7840ba5e48c51211a0ec16345f2ead014cda78021e16f"
-    assert message_key(sample) == "14ceadbe7e728a57c821d9c866c656c3ef3c4662136f625bf1130569b81c88bf"
+    assert keys_of(sample).decision == "bf68fb0c6f531010d9a7840ba5e48c51211a0ec16345f2ead014cda78021e16f"
+    assert keys_of(sample).message == "14ceadbe7e728a57c821d9c866c656c3ef3c4662136f625bf1130569b81c88bf"
 
 
 @pytest.mark.parametrize(
@@ -329,8 +328,8 @@ def test_the_same_content_is_the_same_decision(other: str) -> None:
     """Order, blanks, escapes and fields beside the message make no second decision."""
     again = parse(other.encode(), C2C_QUERY)
     assert isinstance(again, ChatMessage)
-    assert decision_key(again) == decision_key(message(c2c()))
-    assert message_key(again) == message_key(message(c2c()))
+    assert keys_of(again).decision == keys_of(message(c2c())).decision
+    assert keys_of(again).message == keys_of(message(c2c())).message
 
 
 VALUES = [
@@ -383,15 +382,15 @@ def test_any_other_value_is_another_decision_about_the_same_message() -> None:
     messages += [read(c2c(CloudCustomData=data)) for data in ("", "x", "your cloud custom data ")]
     read_ones = [each for each in messages if isinstance(each, ChatMessage)]
     assert len(read_ones) == len(messages)
-    assert len({decision_key(each) for each in read_ones}) == len(messages)
-    assert len({message_key(each) for each in read_ones}) == 1
+    assert len({keys_of(each).decision for each in read_ones}) == len(messages)
+    assert len({keys_of(each).message for each in read_ones}) == 1
 
 
 def test_moving_text_between_body_and_custom_data_is_another_decision() -> None:
     """The hash knows where a value stands."""
     plain = message(c2c())
     moved = replace(plain, msg_body=[], custom_data=json.dumps(plain.msg_body))
-    assert len({decision_key(each) for each in (plain, replace(plain, msg_body=[]), moved)}) == 3
+    assert len({keys_of(each).decision for each in (plain, replace(plain, msg_body=[]), moved)}) == 3
 
 
 def test_another_sender_receiver_app_kind_or_key_is_another_message() -> None:
@@ -404,17 +403,15 @@ def test_another_sender_receiver_app_kind_or_key_is_another_message() -> None:
     ]
     others += [replace(plain, sender="jare", receiver="dJohn"), replace(plain, sender="jaredJ", receiver="ohn")]
     everything = [plain, *others]
-    assert len({message_key(each) for each in everything}) == len(everything)
-    assert len({decision_key(each) for each in everything} | {message_key(each) for each in everything}) == 2 * len(
-        everything
-    )
+    assert len({keys_of(each).message for each in everything}) == len(everything)
+    assert len({key for each in everything for key in keys_of(each)}) == 2 * len(everything)
 
 
 def test_what_is_not_identity_does_not_change_the_keys() -> None:
     """A second call about the same message with a new EventTime finds the first one's decision."""
     plain = message(c2c())
     later = replace(plain, fields={}, online_only=False)
-    assert (decision_key(later), message_key(later)) == (decision_key(plain), message_key(plain))
+    assert keys_of(later) == keys_of(plain)
 
 
 # --- any body at all ---------------------------------------------------------------------------------------------
@@ -482,7 +479,7 @@ def check(body: bytes) -> None:
 
 def check_message(message: ChatMessage) -> None:
     """It has both keys, and can be answered."""
-    assert len(decision_key(message)) == len(message_key(message)) == 64
+    assert len(keys_of(message).decision) == len(keys_of(message).message) == 64
     verdicts = [Verdict.allow(), Verdict.discard(), Verdict.forbid(), Verdict.rewrite(custom_data=message.custom_data)]
     verdicts += [Verdict.forbid(code=code, text=message.text) for code in (1, 10100, 10200, 120001, 130000, 130001)]
     custom = sum(element["MsgType"] == "TIMCustomElem" for element in message.msg_body)

@@ -16,6 +16,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from pushlane import clients
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.record import HEADER_BYTES, Header, read_header
 from pushlane.scripts import source
@@ -138,8 +139,7 @@ class Store:
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
-        # Records are bytes, whatever the address asks for.
-        client.connection_pool.connection_kwargs["decode_responses"] = False
+        clients.adapt(client)
         return cls(client, records)
 
     async def aclose(self) -> None:

@@ -59,7 +59,7 @@ def answer(verdict: Verdict, command: str) -> bytes:
 
 def allowed() -> bytes:
     """The answer that lets a message pass, and to everything that asks no question."""
-    return _body(0)
+    return _ALLOWED
 
 
 def _forbidden(verdict: Verdict, command: str) -> bytes:
@@ -111,3 +111,6 @@ def _body(code: int, *, info: str = "", changes: Mapping[str, object] | None = N
         return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except ValueError:  # NaN, or half a surrogate pair; the error's own message holds the text
         raise ValueError("the rewrite is no JSON") from None
+
+
+_ALLOWED: Final = _body(0)

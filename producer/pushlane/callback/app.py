@@ -1,11 +1,10 @@
-"""The ASGI app: routes, what they need for as long as the process lives, and the access log."""
+"""The app: its routes, and what they need for as long as the process lives."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -14,6 +13,7 @@ from starlette.routing import Route
 
 from pushlane.callback import routing
 from pushlane.callback.feed import Feed
+from pushlane.callback.front import CALLBACK_PATH, GONE, Front
 from pushlane.callback.holds import Holds
 from pushlane.callback.moderation import Moderation
 from pushlane.callback.policies import load_routing, make_policies
@@ -21,26 +21,23 @@ from pushlane.callback.settings import CallbackSettings, load_callback_settings
 from pushlane.callback.spool import Spool
 from pushlane.callback.web import ApiKeys, json_response
 from pushlane.errors import SettingsError
-from pushlane.logs import configure, logger
+from pushlane.logs import configure, request_log
 from pushlane.outbox import AsyncProducer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.settings import ModerationSettings
-
-CALLBACK_PATH: Final = "/tencent/callback"
-MAX_LOGGED_PATH_BYTES: Final = 500
 
 
 def create_app() -> ASGIApp:
     """The app with the settings of this process: what uvicorn's workers call. Raises SettingsError."""
     settings = load_callback_settings()
     configure(settings.log_format, settings.log_level)
-    app = AccessLog(Direct(make_app(settings)))
+    app = Front(make_app(settings), request_log(settings.log_format, settings.log_level))
     # What stands now stands for ever: a full collection would stop for 100 ms to find that out, again and again.
     gc.collect()
     gc.freeze()
@@ -125,7 +122,7 @@ async def _decide(request: Request) -> Response:
 
 async def _gone(_request: Request, _error: Exception) -> Response:
     """The peer has left in the middle of its request: nobody reads this."""
-    return Response(status_code=400)
+    return Response(status_code=GONE)
 
 
 async def _healthz(_request: Request) -> Response:
@@ -138,56 +135,3 @@ async def _readyz(request: Request) -> Response:
     producer: AsyncProducer = request.app.state.producer
     ready = await producer.ping()
     return json_response({"status": "ok" if ready else "redis is away"}, 200 if ready else 503)
-
-
-class Direct:
-    """The app, with a short cut to its one busy route: Starlette's layers take a quarter of such a request's time."""
-
-    def __init__(self, app: Starlette) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves a request."""
-        moderation: Moderation | None = getattr(self._app.state, "moderation", None)
-        if moderation is None or scope.get("path") != CALLBACK_PATH or scope.get("method") != "POST":
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope, receive)
-        try:
-            response = await moderation.respond(request)
-        except ClientDisconnect as error:
-            response = await _gone(request, error)
-        await response(scope, receive, send)
-
-
-class AccessLog:
-    """One line a request: method, path, status, ms. Neither its query, which holds a signature, nor its body."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._log = logger().bind()  # once: making one takes longer than the line
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves a request and tells of it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 500
-
-        async def note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, note)
-        finally:
-            took_ms = round((time.perf_counter() - started) * 1000, 1)
-            self._log.info("request", method=scope["method"], path=_path(scope), status=status, ms=took_ms)
-
-
-def _path(scope: Scope) -> str:
-    """As it came, so that no escape of it becomes a line break or steers a terminal; and not all of a long one."""
-    raw: bytes = scope["raw_path"]
-    return raw[:MAX_LOGGED_PATH_BYTES].decode("ascii", errors="replace")

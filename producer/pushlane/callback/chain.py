@@ -34,6 +34,7 @@ CHAIN: Final = "chain"
 """Who decided when no policy did."""
 
 _MAX_CODE: Final = 2**31 - 1
+_PASSES: Final = Verdict("allow", policy=CHAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class Chain:
         on_error: Verdict,
         late: Callable[[ChatMessage, Judgement], None],
     ) -> None:
-        self._policies = policies
-        self._all_inline = all(map(_runs_inline, policies))
+        self._policies = [(policy, _runs_inline(policy)) for policy in policies]
+        self._all_inline = all(inline for _, inline in self._policies)
         self._deadline_s = deadline_s
         self._on_error = on_error
         self._late = late
@@ -98,10 +99,13 @@ class Chain:
             task.cancel()
 
     async def _ask_all(self, message: ChatMessage) -> Judgement:
-        verdict, current = Verdict("allow", policy=CHAIN), message
-        for policy in self._policies:
+        verdict, current = _PASSES, message
+        for policy, inline in self._policies:
             try:
-                said = await self._ask(policy, current)
+                if inline:
+                    said = _read(policy.judge(current), policy.name)
+                else:
+                    said = await self._ask(policy, current)
             except (Exception, SystemExit, asyncio.CancelledError) as error:
                 # A policy may raise a cancellation of its own, such as that of a task which it has waited for.
                 if isinstance(error, asyncio.CancelledError) and _is_cancelled():
@@ -124,7 +128,7 @@ class Chain:
 
     async def _ask(self, policy: Policy, message: ChatMessage) -> Verdict | None:
         said: object
-        if _runs_inline(policy) or inspect.iscoroutinefunction(policy.judge):
+        if inspect.iscoroutinefunction(policy.judge):
             said = policy.judge(message)
         else:
             said = await self._in_thread(policy, message)

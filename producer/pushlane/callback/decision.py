@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic_core import to_json  # a fifth of the time of json.dumps
 
-from pushlane.callback.tencent import decision_key, message_key
+from pushlane.callback.tencent import keys_of
 from pushlane.callback.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ class Decision:
     @classmethod
     def of(cls, message: ChatMessage, verdict: Verdict, *, at_ms: int, took_ms: int) -> Self:
         """The decision on a message."""
+        keys = keys_of(message)
         return cls(
-            key=decision_key(message),
-            message_key=message_key(message),
+            key=keys.decision,
+            message_key=keys.message,
             command=message.command,
             sdk_app_id=message.sdk_app_id,
             sender=message.sender,
@@ -109,5 +110,8 @@ def read_answer(document: bytes) -> Verdict:
 
 def _document(verdict: Verdict) -> dict[str, Any]:
     """What of it is not as it would be anyway; dataclasses.asdict would copy a rewrite's elements."""
-    values = {name: getattr(verdict, name) for name in _DEFAULTS}
-    return {"kind": verdict.kind, **{name: value for name, value in values.items() if value != _DEFAULTS[name]}}
+    document = {"kind": verdict.kind}
+    for name, default in _DEFAULTS.items():
+        if (value := getattr(verdict, name)) != default:
+            document[name] = value
+    return document

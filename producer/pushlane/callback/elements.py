@@ -10,8 +10,7 @@ Sources: Tencent Chat's message formats (269/2720) and stream elements (269/1285
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,8 +52,7 @@ class TooDeep(ValueError):
     """The message is nested so deep that part of it was not read: a policy must not let it pass as clean."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """One string of a message.
 
     Attributes:
@@ -70,34 +68,30 @@ class Text:
     displayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
-    value: object
-    where: str
-    place: Place
-    field: str
+# A value, the type of its element, its place, and the name of its field. Tuples: a message is made of many.
+_Node = tuple[object, str, Place, str]
 
 
 def texts(message: ChatMessage) -> Iterator[Text]:
-    """Every text of the message, in no particular order. Time and memory are linear in the message's size.
+    """Every text of the message that is not empty, in no order. Time and memory are linear in the message's size.
 
     Raises:
         TooDeep: Perhaps after some texts.
     """
     # Not by recursion: how deep that may go depends on who calls.
-    nodes = [_Node(message.custom_data, _CUSTOM_DATA, (), ""), _Node(message.msg_body, "", (), "MsgBody")]
+    nodes: list[_Node] = [(message.custom_data, _CUSTOM_DATA, (), ""), (message.msg_body, "", (), "MsgBody")]
     while nodes:
-        node = nodes.pop()
-        if isinstance(node.value, str):
-            if node.field not in _MACHINE.get(node.where, ()) and not _is_type(node):
-                displayed = node.field in _DISPLAYED.get(node.where, ())
-                yield Text(node.value, node.where or _UNKNOWN, node.place, displayed)
-        elif isinstance(node.value, dict | list | tuple):
-            if len(node.place) >= MAX_DEPTH:
+        value, where, place, field = node = nodes.pop()
+        if isinstance(value, str):
+            is_type = field == "MsgType" and value == where
+            if value and not is_type and field not in _MACHINE.get(where, ()):
+                yield Text(value, where or _UNKNOWN, place, field in _DISPLAYED.get(where, ()))
+        elif isinstance(value, dict | list | tuple):
+            if len(place) >= MAX_DEPTH:
                 raise TooDeep(f"the message is nested deeper than {MAX_DEPTH} levels")
-            if node.where == "TIMStreamElem" and node.field == "Chunks" and isinstance(node.value, list):
-                yield Text(_joined(node.value), node.where, (), displayed=False)
-            nodes.extend(_children(node))
+            if where == "TIMStreamElem" and field == "Chunks" and isinstance(value, list):
+                yield Text(_joined(value), where, (), displayed=False)
+            nodes += _children(node)
 
 
 def readings(value: str) -> Iterator[str]:
@@ -143,24 +137,19 @@ def _copy(inner: Any) -> Any:  # noqa: ANN401 - lists and objects of JSON
     return dict(inner) if isinstance(inner, dict) else list(inner)
 
 
-def _children(node: _Node) -> Iterator[_Node]:
-    if isinstance(node.value, dict):
-        for key, value in node.value.items():
-            yield _Node(value, node.where, (*node.place, key), str(key))
-    elif isinstance(node.value, list | tuple):
-        holds_elements = node.field == "MsgBody" and node.where in ("", "TIMRelayElem")
-        for index, value in enumerate(node.value):
-            where = _type(value) if holds_elements else node.where
-            yield _Node(value, where, (*node.place, index), "" if holds_elements else node.field)
+def _children(node: _Node) -> list[_Node]:
+    value, where, place, field = node
+    if isinstance(value, dict):
+        return [(inner, where, (*place, key), str(key)) for key, inner in value.items()]
+    values = cast("Sequence[object]", value)
+    if field == "MsgBody" and where in ("", "TIMRelayElem"):
+        return [(inner, _type(inner), (*place, index), "") for index, inner in enumerate(values)]
+    return [(inner, where, (*place, index), field) for index, inner in enumerate(values)]
 
 
 def _type(element: object) -> str:
     kind = element.get("MsgType") if isinstance(element, dict) else None
     return kind if isinstance(kind, str) and kind in _KNOWN else _UNKNOWN
-
-
-def _is_type(node: _Node) -> bool:
-    return node.field == "MsgType" and node.value == node.where
 
 
 def _joined(chunks: Sequence[object]) -> str:

@@ -16,7 +16,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from pushlane import effects
+from pushlane import clients, effects
 from pushlane.callback.decision import Decision
 from pushlane.callback.recorder import RECORD_S, Recorder
 from pushlane.callback.spool import SpoolFull
@@ -61,8 +61,7 @@ class Feed:
             socket_connect_timeout=RECORD_S,
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
-        # Answers are bytes, whatever the address asks for.
-        self._redis.connection_pool.connection_kwargs["decode_responses"] = False
+        clients.adapt(self._redis)
         self._recorder = Recorder(self._redis, retention_s)
         self._producer = AsyncProducer(redis_url)
         self._spool = spool

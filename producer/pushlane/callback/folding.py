@@ -102,6 +102,10 @@ def fold(text: str) -> Folded:
 
 def foldings(text: str) -> Iterator[Folded]:
     """Every folding of the text that differs from the first, after the first. Takes any string."""
+    if text.isascii() and text.isprintable() and "  " not in text:  # most texts: each character is its small letter
+        small = text.lower()
+        yield Folded(small, small)
+        return
     tables = _tables()
     plain = tables.plain.get
     pieces = [plain(character, character) for character in text]

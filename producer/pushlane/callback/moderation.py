@@ -114,14 +114,16 @@ class Moderation:
 
     def _check(self, request: Request) -> Query | None:
         settings = self._settings
-        address = source_address(request, settings.trusted_proxies)
-        if settings.source_networks and not is_within(address, settings.source_networks):
-            logger().warning("callback.refused", reason="network", address=address)
-            return None
+        if networks := settings.source_networks:
+            address = source_address(request, settings.trusted_proxies)
+            if not is_within(address, networks):
+                logger().warning("callback.refused", reason="network", address=address)
+                return None
         raw: bytes = request.scope["query_string"]
         query = check_query(raw, sdk_app_ids=self._sdk_app_ids, tokens=self._tokens, now=time.time())
         if isinstance(query, Query):
             return query
+        address = source_address(request, settings.trusted_proxies)
         logger().warning("callback.refused", reason=query.reason, address=address)
         return None
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isfinite
-from typing import Annotated, Any, Final, NotRequired, cast
+from typing import Annotated, Any, Final, NamedTuple, NotRequired, cast
 
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
@@ -48,6 +48,20 @@ class NothingToJudge:
     reason: str
 
 
+class Keys(NamedTuple):
+    """What tells one message from another, in 64 hex digits each.
+
+    Attributes:
+        decision: What is one decision: this message with this content. Neither the order of names nor blanks make
+            another one; any other value, element or custom data does.
+        message: What the sender says is one message, whatever it holds. Senders choose it: one with two decision keys
+            is a message that was changed after it was judged.
+    """
+
+    decision: str
+    message: str
+
+
 @with_config(ConfigDict(extra="allow"))
 class _Element(TypedDict):
     MsgType: str
@@ -73,6 +87,7 @@ class _Request(TypedDict):
 
 
 _REQUEST: Final = TypeAdapter(_Request)
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # json.dumps would make one each time
 
 
 def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongCommand | Unreadable:
@@ -94,21 +109,14 @@ def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongComm
     return _message(request, query)
 
 
-def decision_key(message: ChatMessage) -> str:
-    """What is one decision: this message with this content. 64 hex digits.
-
-    Neither the order of names nor blanks make another one; any other value, element or custom data does.
-    """
-    content = _digest([list(message.msg_body), message.custom_data])
-    return _digest([*_identity(message), content])
-
-
-def message_key(message: ChatMessage) -> str:
-    """What the sender says is one message, whatever it holds. 64 hex digits.
-
-    Senders choose it: one with two decision keys is a message that was changed after it was judged.
-    """
-    return _digest(_identity(message))
+def keys_of(message: ChatMessage) -> Keys:
+    """The two keys of a message."""
+    identity = ",".join(
+        map(_CANONICAL.encode, (message.sdk_app_id, message.command, message.sender, message.receiver, message.key))
+    )
+    # A JSON array has one reading: no value can run into the next, and 1, 1.0, "1" and true stay apart.
+    content = _digest(_CANONICAL.encode([list(message.msg_body), message.custom_data]))
+    return Keys(decision=_digest(f'[{identity},"{content}"]'), message=_digest(f"[{identity}]"))
 
 
 def _message(request: _Request, query: Query) -> ChatMessage | Unreadable:
@@ -119,6 +127,8 @@ def _message(request: _Request, query: Query) -> ChatMessage | Unreadable:
     key = _group_key(request) if group else _c2c_key(request)
     if key is None:
         return Unreadable("Random: missing" if group else "MsgKey: missing")
+    fields = dict(request)
+    del fields["MsgBody"]
     return ChatMessage(
         command=query.command,
         sdk_app_id=query.sdk_app_id,
@@ -128,15 +138,16 @@ def _message(request: _Request, query: Query) -> ChatMessage | Unreadable:
         msg_body=cast("list[dict[str, Any]]", request["MsgBody"]),
         custom_data=request.get("CloudCustomData") or "",
         online_only=request.get("OnlineOnlyFlag") == 1,
-        fields={name: value for name, value in request.items() if name != "MsgBody"},
+        fields=fields,
     )
 
 
 # Without a key, two messages of one text would be one decision, and the second would never be relayed.
 def _c2c_key(request: _Request) -> str | None:
+    if key := request.get("MsgKey"):
+        return key
     numbers = (request.get("MsgSeq"), request.get("MsgRandom"), request.get("MsgTime"))
-    made_of_numbers = None if None in numbers else "_".join(map(str, numbers))
-    return request.get("MsgKey") or made_of_numbers
+    return None if None in numbers else "_".join(map(str, numbers))
 
 
 def _group_key(request: _Request) -> str | None:
@@ -144,17 +155,8 @@ def _group_key(request: _Request) -> str | None:
     return None if random is None else f"{random}_{request.get('MsgId') or ''}"
 
 
-def _identity(message: ChatMessage) -> list[str]:
-    return [message.sdk_app_id, message.command, message.sender, message.receiver, message.key]
-
-
-def _digest(value: Sequence[object]) -> str:
-    # A JSON array has one reading: no value can run into the next, and 1, 1.0, "1" and true stay apart.
-    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-class _AmbiguousError(ValueError):
-    pass
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def _read(body: bytes) -> _Request:
@@ -162,8 +164,12 @@ def _read(body: bytes) -> _Request:
     request = _REQUEST.validate_json(body)
     # Pydantic takes the last of two names, NaN, and 1e999 as infinity. Its own pass comes first, as it bounds the
     # nesting: this one can not end in a RecursionError.
-    json.loads(text, object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
+    _STRICT.decode(text)
     return request
+
+
+class _AmbiguousError(ValueError):
+    pass
 
 
 def _once(pairs: Sequence[tuple[str, object]]) -> Mapping[str, object]:
@@ -178,6 +184,9 @@ def _finite(number: str) -> float:
     if not isfinite(value):
         raise _AmbiguousError("a number that is not finite")
     return value
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
 
 
 def _reason(error: ValueError) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
-from typing import TYPE_CHECKING, Final
+import types
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from pushlane.callback.settings import is_one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Generator, Mapping, Sequence
 
     from starlette.requests import Request
 
@@ -26,6 +28,10 @@ CLOSE: Final = {"Connection": "close"}
 """For answers to a body that is still on its way: whoever drips bytes holds no connection."""
 RECEIVE_S: Final = 1.0
 """So long a body may take to arrive."""
+
+
+_T = TypeVar("_T")
+_W = TypeVar("_W")
 
 
 class BodyTooLarge(Exception):
@@ -44,15 +50,39 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: f
         BodyTooSlow: It is not there in time.
         starlette.requests.ClientDisconnect: The peer is gone.
     """
-    body = bytearray()
+    receiving = _receive(request, most)
+    try:
+        waits_for = receiving.send(None)
+    except StopIteration as done:  # mostly: it came with the head, and a timeout would cost as much as reading it
+        body: bytes = done.value
+        return body
     try:
         async with asyncio.timeout(within_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > most:
-                    raise BodyTooLarge(f"has more than {most} bytes")
+            return await _go_on(receiving, waits_for)
     except TimeoutError:
         raise BodyTooSlow(f"was not there within {within_s:g} s") from None
+    finally:
+        receiving.close()
+
+
+@types.coroutine
+def _go_on(begun: Coroutine[_W, None, _T], waits_for: _W) -> Generator[_W, None, _T]:
+    """Awaits a coroutine that has been begun by hand, and waits for this."""
+    yield waits_for
+    value: _T = yield from begun
+    return value
+
+
+async def _receive(request: Request, most: int) -> bytes:
+    body, more = bytearray(), True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > most:
+            raise BodyTooLarge(f"has more than {most} bytes")
     return bytes(body)
 
 

@@ -1,0 +1,84 @@
+"""What uvicorn calls: the app, with a line in the log for each request and a short cut to its one busy route."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import ClientDisconnect, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.applications import Starlette
+    from starlette.types import Message, Receive, Scope, Send
+
+    from pushlane.callback.moderation import Moderation
+
+CALLBACK_PATH: Final = "/tencent/callback"
+GONE: Final = 400
+"""For a peer that has left in the middle of its request: only the log reads it."""
+MAX_LOGGED_PATH_BYTES: Final = 500
+
+
+class Front:
+    """An ASGI app around the app.
+
+    A request's line tells method, path, status and ms; neither its query, which holds a signature, nor its body.
+
+    Args:
+        app: The app. Its ``state.moderation``, if it has one, is asked without Starlette's layers, which would be a
+            sixth of such a request's time.
+        log: Writes a request's line.
+    """
+
+    def __init__(self, app: Starlette, log: Callable[[str, str, int, float], None]) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request and tells of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        reply = _Reply(send)
+        moderation: Moderation | None = getattr(self._app.state, "moderation", None)
+        try:
+            if moderation is not None and scope["path"] == CALLBACK_PATH and scope["method"] == "POST":
+                reply.status = await _moderate(moderation, scope, receive, send)
+            else:
+                await self._app(scope, receive, reply.send)
+        finally:
+            took_ms = round((time.perf_counter() - started) * 1000, 1)
+            self._log(scope["method"], _path(scope), reply.status, took_ms)
+
+
+class _Reply:
+    """Notes the status of what is sent through it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+async def _moderate(moderation: Moderation, scope: Scope, receive: Receive, send: Send) -> int:
+    try:
+        response = await moderation.respond(Request(scope, receive))
+    except ClientDisconnect:
+        return GONE
+    # What response() would send, without its look for a task group, a background and a WebSocket.
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body})
+    return response.status_code
+
+
+def _path(scope: Scope) -> str:
+    """As it came, so that no escape of it becomes a line break or steers a terminal; and not all of a long one."""
+    raw: bytes = scope["raw_path"]
+    return raw[:MAX_LOGGED_PATH_BYTES].decode("ascii", errors="replace")

@@ -1,0 +1,70 @@
+"""Lines of the log."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from pushlane.logs import configure, logger, request_log
+
+TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+FACTS = {"method": "POST", "path": "/a b", "status": 200, "ms": 1.5}
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where standard error goes."""
+    file = (tmp_path / "log").open("w")
+    monkeypatch.setattr(sys, "__stderr__", file)
+    yield tmp_path / "log"
+    file.close()
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_requests_line_looks_like_every_other(written: Path, log_format: str) -> None:
+    """It is written another way, which takes a quarter of the time."""
+
+    async def log() -> None:
+        request_log(log_format, "INFO")("POST", "/a b", 200, 1.5)
+
+    configure(log_format, "INFO")
+    logger().info("request", **FACTS)
+    asyncio.run(log())
+    one, other = TIMES.sub("T", written.read_text()).splitlines()
+    if log_format == "json":
+        one, other = (str(sorted(line.strip("{}").split(", "))) for line in (one, other))
+    assert one == other
+
+
+def test_the_lines_of_one_round_of_the_loop_keep_their_order(written: Path) -> None:
+    """They are written together."""
+
+    async def log() -> None:
+        write = request_log("text", "INFO")
+        for number in range(3):
+            write("GET", f"/{number}", 200, 0.1)
+        await asyncio.sleep(0)
+        write("GET", "/3", 200, 0.1)
+
+    asyncio.run(log())
+    assert re.findall(r"path=/(\d)", written.read_text()) == ["0", "1", "2", "3"]
+
+
+def test_a_level_above_info_leaves_requests_out(written: Path) -> None:
+    """As it does with every other line of this level."""
+    request_log("text", "WARNING")("GET", "/", 200, 0.1)
+    assert not written.read_text()
+
+
+def test_a_closed_standard_error_costs_the_line_alone(written: Path) -> None:
+    """The work that the line tells of goes on."""
+    assert sys.__stderr__ is not None
+    sys.__stderr__.close()
+    configure("text", "INFO")
+    logger().info("lost")
+    assert not written.read_text()
