@@ -149,14 +149,18 @@ def test_the_worker_becomes_celerys_own(worker: tuple[int, Path], redis: Redis) 
 
 
 def test_the_fake_api_prints_its_address_and_misbehaves_as_told(tmp_path: Path) -> None:
-    """Its address is the only thing on standard output; it ends well with SIGTERM."""
+    """Its address is alone on standard output, that of third-party messages on the other; it ends well with SIGTERM."""
     words = [installed("pushlane"), "fake-api", "--port", "0", "--fail", "0.5", "--fail-status", "500", "--token", "t"]
     words += ["--rate-limit", "5/1s", "--latency", "0.5", "--down", "502"]
-    with subprocess.Popen(words, env=environment(), cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, env=environment(), cwd=tmp_path, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
-        control = FakeApiClient(process.stdout.readline().strip()).control()
+        assert process.stderr is not None
+        url = process.stdout.readline().strip()
+        control = FakeApiClient(url).control()
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == ""
+        assert f" {url}/third-party;" in process.stderr.read()
         assert process.wait(10) == 0
     assert control.fail is not None
     assert (control.fail.rate, control.fail.status, control.token) == (0.5, 500, "t")
@@ -166,7 +170,7 @@ def test_the_fake_api_prints_its_address_and_misbehaves_as_told(tmp_path: Path) 
 
 def test_a_message_is_cancelled(support: str) -> None:
     """It says what came of it; a message that is final is not cancelled, and the exit code says so."""
-    receipt = json.loads(pushlane("send", "support", "--room", "r", "hello", "--json", redis_url=support).ok())
+    receipt = json.loads(pushlane("send", "support", "--room", "r", "hello", "--receipts", redis_url=support).ok())
     assert pushlane("cancel", "support", receipt["message_id"], redis_url=support).ok() == "cancelled\n"
     again = pushlane("cancel", "support", receipt["message_id"], redis_url=support)
     again.refused(1, receipt["message_id"], "already_final")

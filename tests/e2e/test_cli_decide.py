@@ -410,5 +410,5 @@ def test_a_line_of_a_file_can_be_held(support: str, producer: Producer) -> None:
     """As over any other way in."""
     line = {"room_id": "r", "text": "x", "hold": {"key": "k", "timeout_s": 60, "on_timeout": "release"}}
     stdin = json.dumps(line).encode()
-    receipt = json.loads(pushlane("send", "support", "--file", "-", "--json", stdin=stdin, redis_url=support).ok())
+    receipt = json.loads(pushlane("send", "support", "--file", "-", "--receipts", stdin=stdin, redis_url=support).ok())
     assert (receipt["state"], state(producer, receipt["message_id"])[0]) == ("held", "held")

@@ -64,7 +64,7 @@ def test_a_file_of_nothing_is_no_error(support: str) -> None:
 def test_receipts_are_lines_of_json(support: str) -> None:
     """One for each line of the file, in its order, for a program to keep."""
     stdin = b'{"room_id": "a", "text": "x"}\n{"room_id": "b", "text": "y"}\n'
-    out = pushlane("send", "support", "--file", "-", "--json", stdin=stdin, redis_url=support).ok()
+    out = pushlane("send", "support", "--file", "-", "--receipts", stdin=stdin, redis_url=support).ok()
     receipts = [json.loads(line) for line in out.splitlines()]
     assert [(one["conversation"], one["sequence"]) for one in receipts] == [("a", 1), ("b", 2)]
 
@@ -106,5 +106,5 @@ def test_lines_of_a_file_have_times_of_their_own(support: str) -> None:
         {},
     ]
     stdin = "\n".join(json.dumps({"room_id": "r", "text": "x", **line}) for line in lines).encode()
-    out = pushlane("send", "support", "--file", "-", "--json", stdin=stdin, redis_url=support).ok()
+    out = pushlane("send", "support", "--file", "-", "--receipts", stdin=stdin, redis_url=support).ok()
     assert [json.loads(line)["state"] for line in out.splitlines()] == ["scheduled", "queued", "queued"]

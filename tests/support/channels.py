@@ -1,7 +1,7 @@
 """Channels as a worker would register and drain them, without a worker."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import SecretStr
 from redis import Redis
@@ -18,11 +18,17 @@ from pushlane_worker.store import Claim, Settlement, Store, Turns
 LEASE_S = 30.0
 
 
+_ADDRESSES: Mapping[str, Mapping[str, str]] = {
+    "cinnox": {"base_url": "https://api.example.com", "app_id": "app"},
+    "third_party": {"url": "https://partner.example.com/messages"},
+}
+
+
 def channel_record(name: str = "support", **fields: str | int) -> dict[str, str | int]:
-    """The record of a ``cinnox`` channel with default settings, with these fields replaced."""
-    channel = ChannelSettings(
-        kind="cinnox", base_url="https://api.example.com", app_id="app", token=SecretStr("token"), token_file=None
-    )
+    """The record of a channel with default settings, a ``cinnox`` one unless told otherwise; these fields replaced."""
+    kind = str(fields.get("kind", "cinnox"))
+    given = {"kind": kind, **_ADDRESSES[kind], "token": SecretStr("token"), "token_file": None}
+    channel = ChannelSettings.model_validate(given)
     # Not validated, so that neither the environment nor a file of the developer's has a say.
     settings = Settings.model_construct(channels={name: channel})
     return worker_record(settings, name) | fields

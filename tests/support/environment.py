@@ -16,6 +16,11 @@ CHANNEL = {
     "PUSHLANE_CHANNELS__SUPPORT__APP_ID": "app",
     "PUSHLANE_CHANNELS__SUPPORT__TOKEN": SECRET,
 }
+THIRD_PARTY = {
+    "PUSHLANE_CHANNELS__SUPPORT__KIND": "third_party",
+    "PUSHLANE_CHANNELS__SUPPORT__URL": "https://hook.example.com/webhookUrl",
+    "PUSHLANE_CHANNELS__SUPPORT__TOKEN": SECRET,
+}
 
 
 class Tell:
@@ -35,11 +40,11 @@ class Tell:
             self._patch.setenv(name, value)
         return load_settings()
 
-    def error(self, **variables: str) -> str:
+    def error(self, channel: Mapping[str, str] = CHANNEL, /, **variables: str) -> str:
         """What is said of the right environment with these of its variables replaced, or left out if empty."""
         names = {f"PUSHLANE_{name}": value for name, value in variables.items()}
         with pytest.raises(SettingsError) as caught:
-            self.all({**ROOT, **CHANNEL, **names})
+            self.all({**ROOT, **channel, **names})
         line = str(caught.value)
         assert "\n" not in line
         assert SECRET not in line + repr(caught.value)

@@ -12,7 +12,7 @@ from pushlane_worker.outcome import Outcome
 def send(url: str, room: str, text: str = "hello", *options: str) -> dict[str, Any]:
     """The receipt of one text."""
     receipt: dict[str, Any] = json.loads(
-        pushlane("send", "support", "--room", room, text, "--json", *options, redis_url=url).ok()
+        pushlane("send", "support", "--room", room, text, "--receipts", *options, redis_url=url).ok()
     )
     return receipt
 

@@ -38,15 +38,17 @@ run("127.0.0.1", 0, Control.model_validate_json(sys.argv[1]), lambda url: print(
 
 def channel_settings(api: str, name: str = "support", **settings: object) -> dict[str, str]:
     """The environment of one ``cinnox`` channel that pushes to the stand-in at ``api``, without a rate limit."""
-    control = Control()
-    values = {
-        "kind": "cinnox",
-        "base_url": api,
-        "app_id": control.app_id,
-        "token": control.token,
-        "rate_limit": "none",
-        **settings,
-    }
+    address = {"kind": "cinnox", "base_url": api, "app_id": Control().app_id}
+    return _environment(name, {**address, **settings})
+
+
+def third_party_settings(api: str, name: str = "partner", **settings: object) -> dict[str, str]:
+    """The environment of one ``third_party`` channel that pushes to the stand-in at ``api``."""
+    return _environment(name, {"kind": "third_party", "url": f"{api}/third-party", **settings})
+
+
+def _environment(name: str, settings: Mapping[str, object]) -> dict[str, str]:
+    values = {"token": Control().token, "rate_limit": "none", **settings}
     return {f"PUSHLANE_CHANNELS__{name.upper()}__{key.upper()}": str(value) for key, value in values.items()}
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.environment import CHANNEL, ROOT, SECRET, Tell
+from support.environment import CHANNEL, ROOT, SECRET, THIRD_PARTY, Tell
 
 from pushlane_worker.channel_settings import RateLimit
 from pushlane_worker.line import channel_record
@@ -58,6 +58,18 @@ def test_the_channels_record_holds_no_secret(tell: Tell) -> None:
         assert secret not in written
 
 
+def test_a_third_party_channel_is_an_address_and_a_token(tell: Tell) -> None:
+    """Its record says one message a push; and no limit of an unknown address is assumed."""
+    settings = tell.all({**ROOT, **THIRD_PARTY})
+    channel, record = settings.channels["support"], channel_record(settings, "support")
+    assert (channel.address, channel.read_token()) == ("https://hook.example.com/webhookUrl", SECRET)
+    assert channel.rate_limit is None
+    assert (record["kind"], record["batch_limit"], record["rate_limit"]) == ("third_party", 1, 0)
+    assert "hook.example.com" not in str(record)
+    limited = tell.all({**ROOT, **THIRD_PARTY, "PUSHLANE_CHANNELS__SUPPORT__RATE_LIMIT": "5/1s"})
+    assert limited.channels["support"].rate_limit == RateLimit(5, 1)
+
+
 # --- tokens ------------------------------------------------------------------------------------------------------
 
 
@@ -109,6 +121,26 @@ def test_a_token_that_no_header_takes_is_refused_without_being_shown(tell: Tell,
 
 
 # --- what is wrong -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channel", "changes", "expected"),
+    [
+        (CHANNEL, {"APP_ID": ""}, "APP_ID: is missing: For `cinnox`: the app ID."),
+        (CHANNEL, {"URL": "https://h"}, "URL: goes with KIND=third_party; KIND=cinnox takes BASE_URL and APP_ID"),
+        (CHANNEL, {"KIND": "third_party"}, "BASE_URL: goes with KIND=cinnox; KIND=third_party takes URL"),
+        (THIRD_PARTY, {"URL": ""}, "URL: is missing: For `third_party`: the whole address"),
+        (THIRD_PARTY, {"APP_ID": "app"}, "APP_ID: goes with KIND=cinnox; KIND=third_party takes URL"),
+        (THIRD_PARTY, {"KIND": "cinnox"}, "BASE_URL: is missing: For `cinnox`: the API's base address"),
+        (THIRD_PARTY, {"URL": "hook.example.com"}, "URL: String should match pattern '^https?://"),
+    ],
+)
+def test_each_kind_has_its_own_address(
+    tell: Tell, channel: dict[str, str], changes: dict[str, str], expected: str
+) -> None:
+    """A setting of the other kind, or one that is not there, is one line that says what this kind takes."""
+    names = {f"CHANNELS__SUPPORT__{name}": value for name, value in changes.items()}
+    assert tell.error(channel, **names).startswith(f"PUSHLANE_CHANNELS__SUPPORT__{expected}")
 
 
 @pytest.mark.parametrize("value", ["a,b", "[1", "1;2", "1.5", '["a"]'])

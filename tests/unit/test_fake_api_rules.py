@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pushlane_worker.fake_api import Control
 from pushlane_worker.fake_api.rate import RateWindow
 from pushlane_worker.fake_api.record import marker_of
-from pushlane_worker.fake_api.rules import Call, MessagePushRules, ReceivedPush, Reply
+from pushlane_worker.fake_api.rules import Call, MessagePushRules, ReceivedPush, Reply, ThirdPartyRules
 
 RULES = MessagePushRules("shop", "right")
 PATH = "/v1/api/apps/shop/message-push"
@@ -150,12 +150,57 @@ def test_a_header_value_cannot_end_its_line() -> None:
         Control(throttle="1\r\nX-Other: 2")
 
 
+OBJECTS = ThirdPartyRules("right")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ([], "body"),
+        ({"message": {}}, "userId"),
+        ({"userId": "", "message": {}}, "userId"),
+        ({"userId": 7, "message": {}}, "userId"),
+        ({"userId": "u"}, "message"),
+        ({"userId": "u", "message": "text"}, "message"),
+        ({"userId": "u", "message": None}, "message"),
+        ({"userId": "u", "message": {}, "text": "x"}, "text"),
+    ],
+)
+def test_a_wrong_field_of_a_third_party_message_is_refused_by_name(body: object, field: str) -> None:
+    """As the other face does it: 400, 6451000 and the field."""
+    status, code, message = refused(OBJECTS.read(json.dumps(body).encode()))
+    assert (status, code) == (400, 6451000)
+    assert message.startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        (a_call("GET", "/third-party"), 405),
+        (a_call(path="/third-party", Authorization="Bearer wrong"), 401),
+        (a_call(path="/third-party", Content_Type="text/plain"), 415),
+    ],
+)
+def test_a_wrong_envelope_of_a_third_party_message_is_refused(call: Call, status: int) -> None:
+    """Method, token and media type."""
+    assert refused(OBJECTS.refuse(call))[0] == status
+
+
+def test_an_object_is_kept_as_it_came() -> None:
+    """A user stands for a room, and the compact JSON of the object for its text."""
+    assert OBJECTS.refuse(a_call(path="/third-party")) is None
+    assert OBJECTS.read(b'{"userId":"u","message":{"a":[],"b":1.0}}') == ReceivedPush("u", ('{"a":[],"b":1.0}',))
+
+
 @pytest.mark.parametrize(
     ("text", "marker"),
     [
         ("hello #123", 123),
         ("#0", 0),
         ("a #1 b #22", 22),
+        ('{"text":"hello #7"}', 7),
+        ('{"list":[{"text":"#7"}]}', 7),
+        ('{"text":"#7","id":1}', None),
         ("hello", None),
         ("hello #", None),
         ("hello #1 ", None),
@@ -165,5 +210,5 @@ def test_a_header_value_cannot_end_its_line() -> None:
     ],
 )
 def test_a_marker_is_the_number_at_the_end(text: str, marker: int | None) -> None:
-    """Only ``#`` and up to 18 ASCII digits at the very end are a marker."""
+    """Only ``#`` and up to 18 ASCII digits at the very end are a marker; the end of an object is that of its string."""
     assert marker_of(text) == marker

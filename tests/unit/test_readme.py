@@ -35,7 +35,7 @@ def written(field: FieldInfo) -> str:
     """A field's default as the table writes it."""
     if field.is_required():
         return "required"
-    default = field.get_default(call_default_factory=True)
+    default = field.get_default(call_default_factory=True, validated_data={"kind": "cinnox"})
     if default is None or default in (frozenset(), ()):
         return ""
     if isinstance(default, bool):

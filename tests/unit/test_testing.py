@@ -128,9 +128,10 @@ def test_a_channel_that_can_not_be_is_refused(channels: Mapping[str, str], probl
             make(channels)
 
 
-def test_a_channel_is_as_a_worker_registers_it() -> None:
+@pytest.mark.parametrize("kind", ["cinnox", "third_party"])
+def test_a_channel_is_as_a_worker_registers_it(kind: str) -> None:
     """Its limits are those that hold when nothing else is set."""
-    assert {"kind": "cinnox", **_KINDS["cinnox"], **_RECORD} == channel_record()
+    assert {"kind": kind, **_KINDS[kind], **_RECORD} == channel_record(kind=kind)
 
 
 # --- what was sent ---------------------------------------------------------------------------------------------------

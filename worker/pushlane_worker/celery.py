@@ -1,4 +1,4 @@
-"""The Celery app. Its tasks are wake-ups: losing one, or running one twice, loses and duplicates no message.
+"""The Celery app. Its drains are wake-ups: losing one, or running one twice, loses and duplicates no message.
 
 Importing this reads two addresses and checks nothing, so that Flower can load it; a worker checks its settings when it
 starts. Each transport setting answers a failure that was seen; docs/decisions.md has the list.
@@ -10,11 +10,12 @@ from kombu.entity import Queue
 from pushlane_worker.settings import Addresses
 
 DRAIN_QUEUE = "pushlane"
+ENQUEUE_QUEUE = "pushlane.enqueue"
 
 app = Celery("pushlane_worker", broker=Addresses().broker, include=["pushlane_worker.tasks"])
 app.conf.update(
     task_default_queue=DRAIN_QUEUE,
-    task_queues=[Queue(DRAIN_QUEUE)],  # type: ignore[no-untyped-call] # kombu is half typed
+    task_queues=[Queue(DRAIN_QUEUE), Queue(ENQUEUE_QUEUE)],  # type: ignore[no-untyped-call] # kombu is half typed
     # Nothing but JSON: who can write to the broker must not be able to run code.
     accept_content=["json"],
     task_serializer="json",
@@ -24,6 +25,8 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=False,
     worker_prefetch_multiplier=1,
+    # Tasks of pushlane.enqueue that wait for a queue that is full or away do so in the worker's memory.
+    worker_eta_task_limit=10_000,
     task_track_started=True,
     worker_send_task_events=True,
     # A child that is cancelled in mid-push leaves a push of unknown outcome.

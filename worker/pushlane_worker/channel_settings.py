@@ -1,8 +1,9 @@
 """The settings of one channel: where it pushes, with which token, at which pace, and how patiently."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,6 +14,10 @@ from pushlane.errors import SettingsError
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _RATE = re.compile(r"([1-9]\d{0,6})/([1-9]\d{0,4})s")
+
+
+_OWN: Final[Mapping[str, tuple[str, ...]]] = {"cinnox": ("base_url", "app_id"), "third_party": ("url",)}
+"""The settings that a kind has to itself. It needs all of them, and takes none of another kind's."""
 
 
 class RateLimit(NamedTuple):
@@ -35,6 +40,11 @@ def _parse_rate(value: object) -> RateLimit | None:
     raise PydanticCustomError("rate_limit", "must be like 500/60s, or none")
 
 
+def _usual_rate(values: Mapping[str, Any]) -> RateLimit | None:
+    """CINNOX allows 500 requests a minute; of other addresses no limit is known."""
+    return RateLimit(500, 60) if values.get("kind") == "cinnox" else None
+
+
 _Rate = Annotated[RateLimit | None, NoDecode, BeforeValidator(_parse_rate)]
 _Codes = Annotated[frozenset[int], NoDecode, BeforeValidator(comma_separated)]
 _Http = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
@@ -45,16 +55,26 @@ class ChannelSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    kind: Literal["cinnox"] = Field(description="The remote API: `cinnox`.")
-    base_url: _Http = Field(description="The API's base address, such as `https://api.example.com`.")
-    app_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(description="The CINNOX app ID.")
-    token: SecretStr | None = Field(None, description="The app token. Exactly one of `TOKEN` and `TOKEN_FILE` is set.")
+    kind: Literal["cinnox", "third_party"] = Field(description="The remote API: `cinnox` or `third_party`.")
+    base_url: _Http | None = Field(
+        None, description="For `cinnox`: the API's base address, such as `https://api.example.com`."
+    )
+    app_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
+        None, description="For `cinnox`: the app ID."
+    )
+    url: _Http | None = Field(
+        None, description="For `third_party`: the whole address, such as `https://hook.example.com/webhookUrl`."
+    )
+    token: SecretStr | None = Field(
+        None, description="The bearer token. Exactly one of `TOKEN` and `TOKEN_FILE` is set."
+    )
     token_file: Path | None = Field(None, description="A file that holds the token; read again when it changes.")
     queue: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(
         "pushlane", description="The Celery queue that its drains go to."
     )
     rate_limit: _Rate = Field(
-        RateLimit(500, 60), description="`PUSHES/SECONDSs`: pushes in any such window, fleet-wide; or `none`."
+        default_factory=_usual_rate,
+        description="`PUSHES/SECONDSs`: pushes in any such window, fleet-wide; or `none`, as `third_party` has it.",
     )
     max_queued: int = Field(1_000_000, ge=1, description="Messages that may wait in it; more are refused.")
     max_attempts: int = Field(40, ge=1, le=9999, description="Failed pushes of a message before it is a dead letter.")
@@ -75,12 +95,32 @@ class ChannelSettings(BaseModel):
     max_message_bytes: int = Field(65_536, ge=1, le=999_999, description="A message's size as it is stored.")
 
     @model_validator(mode="after")
+    def _what_its_kind_needs(self) -> "ChannelSettings":
+        for kind, names in _OWN.items():
+            for name in names:
+                given = getattr(self, name) is not None
+                if kind == self.kind and not given:
+                    what = type(self).model_fields[name].description
+                    raise PydanticCustomError("needs", "is missing: {what}", {"what": what, "setting": [name]})
+                if kind != self.kind and given:
+                    message = "goes with KIND={kind}; KIND={own} takes {instead}"
+                    instead = " and ".join(one.upper() for one in _OWN[self.kind])
+                    facts = {"kind": kind, "own": self.kind, "instead": instead, "setting": [name]}
+                    raise PydanticCustomError("foreign", message, facts)
+        return self
+
+    @model_validator(mode="after")
     def _one_token(self) -> "ChannelSettings":
         if (self.token is None) == (self.token_file is None):
             raise PydanticCustomError("token", "set exactly one of TOKEN and TOKEN_FILE")
         if self.token is not None and not _TOKEN.fullmatch(self.token.get_secret_value()):
             raise PydanticCustomError("token", "TOKEN must be printable ASCII without spaces")
         return self
+
+    @property
+    def address(self) -> str:
+        """Where its API is: the one of ``BASE_URL`` and ``URL`` that its kind takes."""
+        return self.base_url or self.url or ""
 
     def read_token(self) -> str:
         """The token, from its file if it is in one.

@@ -1,4 +1,7 @@
-"""The tasks: each parses its arguments, calls one function and maps the result to a state that monitors understand."""
+"""The task ``pushlane.drain``, and what a worker does at its start and end.
+
+It parses its arguments, calls one function and maps the result to a state that monitors understand.
+"""
 
 import signal
 import sys
@@ -16,6 +19,7 @@ from pushlane.errors import SettingsError
 from pushlane_worker.celery import app
 from pushlane_worker.dispatcher import DispatcherStep
 from pushlane_worker.drain import Report
+from pushlane_worker.enqueue import enqueue, hush
 from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed
 from pushlane_worker.health import server_findings
 from pushlane_worker.inspection import Inspector
@@ -66,7 +70,7 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
         ``worker_process_shutdown``.
         """
         self.stop_claiming()
-        if not self._running:
+        if not self._running and not enqueue.running:
             sys.exit(0)
 
     def run_drain(self, channel: str, late: Callable[[Report], None]) -> Report | None:
@@ -158,6 +162,7 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
     try:
         settings = _checked(load_settings(), str(getattr(instance, "pool_cls", "")))
         configure(settings)
+        hush()
         _check_server(settings)
     except SettingsError as error:
         sys.stderr.write(f"pushlane: {error}\n")

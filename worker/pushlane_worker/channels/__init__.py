@@ -2,7 +2,7 @@
 
 A new kind is a file with a class that satisfies ``ChannelKind`` and its line in ``KINDS``. ``json_post.py`` and
 ``envelope.py`` hold what kinds share: the request that only its body makes different, and the reading of a status with
-a ``{code, message}`` object.
+a ``{code, message}`` object; ``cinnox_codes.py`` has what CINNOX's codes mean.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,7 @@ import httpx
 
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.cinnox import Cinnox
+from pushlane_worker.channels.third_party import ThirdParty
 from pushlane_worker.outcome import Answer, PushResult
 
 
@@ -41,4 +42,4 @@ class ChannelKind(Protocol):
         """Say what a push with this answer came to; never raises, whatever the answer holds."""
 
 
-KINDS: Mapping[str, type[ChannelKind]] = MappingProxyType({kind.kind: kind for kind in (Cinnox,)})
+KINDS: Mapping[str, type[ChannelKind]] = MappingProxyType({kind.kind: kind for kind in (Cinnox, ThirdParty)})

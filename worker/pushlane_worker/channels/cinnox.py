@@ -1,7 +1,6 @@
 """CINNOX: ``POST /v1/api/apps/{appID}/message-push``, up to 10 messages of one room in a request.
 
-The API takes effect or answers with a code; it has no idempotency key and tells nothing per message. Its error table
-does not say which HTTP status carries which code, so both are read (``envelope.py``).
+The API takes effect or answers with a code; it has no idempotency key and tells nothing per message.
 """
 
 import json
@@ -14,18 +13,9 @@ import httpx
 
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
+from pushlane_worker.channels.cinnox_codes import codes
 from pushlane_worker.channels.json_post import JsonPost
-from pushlane_worker.outcome import Answer, Outcome, PushResult
-
-_DESTINATION_NOT_FOUND = frozenset({3000203, 3000205})
-_OUTCOMES = {
-    6451010: Outcome.THROTTLED,  # "Too many requests"
-    6450001: Outcome.MISCONFIGURED,  # "method not found"
-    400: Outcome.REJECTED,
-    6451000: Outcome.REJECTED,  # "wrong parameter"
-    **dict.fromkeys(_DESTINATION_NOT_FOUND, Outcome.REJECTED),
-    6451001: Outcome.FAILED,  # "Bad response from the service"
-}
+from pushlane_worker.outcome import Answer, PushResult
 
 
 class Cinnox:
@@ -39,7 +29,7 @@ class Cinnox:
         app_id: The app's id, unescaped.
         token: The app token, or what returns the current one.
         retry_codes: Codes beyond the documented ones that mean "failed, try again".
-        reject_codes: Codes that mean "these messages are refused". Both lists outweigh the documented meaning.
+        reject_codes: Codes that mean "these messages are refused".
     """
 
     kind: ClassVar[str] = "cinnox"
@@ -57,21 +47,14 @@ class Cinnox:
     ) -> None:
         path = f"/v1/api/apps/{quote(app_id, safe='')}/message-push"
         self._post = JsonPost(base_url.rstrip("/") + path, token)
-        self._codes = envelope.Codes(
-            {
-                **_OUTCOMES,
-                **dict.fromkeys(retry_codes, Outcome.FAILED),
-                **dict.fromkeys(reject_codes, Outcome.REJECTED),
-            },
-            whole=_DESTINATION_NOT_FOUND,
-        )
+        self._codes = codes(retry_codes, reject_codes)
 
     @classmethod
     def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
         """The kind for one channel of the settings."""
         return cls(
-            base_url=settings.base_url,
-            app_id=settings.app_id,
+            base_url=settings.address,
+            app_id=settings.app_id or "",
             token=token,
             retry_codes=settings.retry_codes,
             reject_codes=settings.reject_codes,

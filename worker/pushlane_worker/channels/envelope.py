@@ -146,13 +146,13 @@ def _by_code(status: int, envelope: Envelope | None, codes: Codes) -> Outcome | 
 
 def _detail(answer: Answer, envelope: Envelope | None) -> str:
     if envelope is None:
-        said = _printable(answer.body[: 4 * SNIPPET_CHARS].decode("utf-8", "replace"))[:SNIPPET_CHARS]
+        said = printable(answer.body[: 4 * SNIPPET_CHARS].decode("utf-8", "replace"))[:SNIPPET_CHARS]
         return f"HTTP {answer.status}, no readable answer: {said}" if said else f"HTTP {answer.status}, no answer"
     head = f"HTTP {answer.status}, code {envelope.code}"
-    said = _printable(envelope.message)
+    said = printable(envelope.message)
     return (f"{head}: {said}" if said else head)[:MAX_DETAIL_CHARS]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """One line that a terminal can show: control, format and surrogate characters become spaces, runs of them one."""
     return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_DETAIL_CHARS]).split())

@@ -46,7 +46,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
         return
     for row in rows:
         state = "registered" if row["registered"] else "not registered"
-        click.echo(f"{row['channel']}  {row['kind']}  {row['base_url'] or 'not in the settings here'}  {state}")
+        click.echo(f"{row['channel']}  {row['kind']}  {row['url'] or 'not in the settings here'}  {state}")
 
 
 @command.command("pause")
@@ -72,7 +72,7 @@ def _row(name: str, limits: Limits | None, settings: ChannelSettings | None) -> 
         "channel": name,
         "kind": limits.kind if limits else settings and settings.kind,
         "registered": limits is not None,
-        "base_url": settings and settings.base_url,
+        "url": settings and settings.address,
         "queue": settings and settings.queue,
         "rate_limit": settings and settings.rate_limit and str(settings.rate_limit),
     }

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import click
 import redis
 
+from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.ending import one_line
 from pushlane_worker.health import Finding, server_findings
 from pushlane_worker.inspection import Inspector
@@ -38,7 +39,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield from _redis(settings)
     yield _broker(settings)
     for name, channel in settings.channels.items():
-        yield _remote(name, channel.base_url)
+        yield _remote(name, channel)
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:
@@ -70,16 +71,17 @@ def _broker(settings: Settings) -> Finding:
         return Finding("failed", f"broker: {name}: {str(error) or type(error).__name__}")
 
 
-def _remote(name: str, base_url: str) -> Finding:
-    address = urlsplit(base_url)
-    variable = f"PUSHLANE_CHANNELS__{name.upper()}__BASE_URL"
+def _remote(name: str, channel: ChannelSettings) -> Finding:
+    url = channel.address
+    address = urlsplit(url)
+    variable = f"PUSHLANE_CHANNELS__{name.upper()}__{'URL' if channel.url else 'BASE_URL'}"
     try:
         host, secure = address.hostname or "", address.scheme == "https"
         with socket.create_connection((host, address.port or (443 if secure else 80)), TIMEOUT_S) as connection:
             how = _handshake(connection, host) if secure else "without TLS"
     except (OSError, ValueError) as error:
-        return Finding("failed", f"channel {name}: {variable}: {base_url} can not be reached: {error}")
-    return Finding("ok", f"channel {name}: {base_url} can be reached, {how}")
+        return Finding("failed", f"channel {name}: {variable}: {url} can not be reached: {error}")
+    return Finding("ok", f"channel {name}: {url} can be reached, {how}")
 
 
 def _handshake(connection: socket.socket, host: str) -> str:

@@ -1,12 +1,15 @@
 """``pushlane decide``: decides on messages that are held for a key."""
 
+from typing import Any
+
 import click
 
 from pushlane.hold import VERDICTS, Verdict
-from pushlane.message import RoomMessage
+from pushlane.message import Message, RoomMessage, ThirdPartyMessage
 from pushlane.outbox import Producer
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.json_object import JSON_OBJECT
 from pushlane_worker.cli.selection import UTF8
 
 
@@ -15,15 +18,22 @@ from pushlane_worker.cli.selection import UTF8
 @click.argument("key", type=UTF8)
 @click.argument("verdict", type=click.Choice(VERDICTS))
 @click.option("--text", help="For rewrite: the new text.")
+@click.option("--json", "body", metavar="OBJECT", type=JSON_OBJECT, help="For rewrite: the new message object.")
 @click.option("--reason", default="", help="For forbid: why, as the dead letter tells it.")
-def command(channel: str, key: str, verdict: Verdict, text: str | None, reason: str) -> None:
+def command(
+    *, channel: str, key: str, verdict: Verdict, text: str | None, body: dict[str, Any] | None, reason: str
+) -> None:
     """Decide on the messages of CHANNEL that are held for KEY, and on those that still come.
 
     The first decision on a key stands: another verdict later is refused with exit 1.
     """
-    if (verdict == "rewrite") != (text is not None):
-        raise click.UsageError("--text goes with the verdict rewrite, and rewrite needs it")
-    message = None if text is None else RoomMessage("-", text)
+    message: Message | None = None
+    if text is not None:
+        message = RoomMessage("-", text)
+    elif body is not None:
+        message = ThirdPartyMessage("-", body)
+    if (verdict == "rewrite") != (message is not None) or (text is not None and body is not None):
+        raise click.UsageError("--text or --json goes with the verdict rewrite, and rewrite needs one of them")
     with Producer(queue.redis_url()) as producer:
         standing = producer.decide(channel, key, verdict, message=message, reason=reason)
     if standing != ("forbid" if verdict == "discard" else verdict):

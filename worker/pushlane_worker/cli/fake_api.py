@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pushlane_worker.cli.ending import Failed, Refused
 from pushlane_worker.fake_api.control import DEMO_APP_ID, DEMO_TOKEN, Control
 from pushlane_worker.fake_api.process import run
+from pushlane_worker.fake_api.rules import THIRD_PARTY_PATH
 
 SHARE = click.FloatRange(0, 1)
 
@@ -75,6 +76,7 @@ def _control(
 def _tell(url: str, control: Control) -> None:
     click.echo(url)
     click.echo(
-        f"the stand-in listens: app ID {control.app_id}, token {control.token}; its record is at {url}/_record",
+        f"the stand-in listens: app ID {control.app_id}, token {control.token}; third-party messages go to"
+        f" {url}{THIRD_PARTY_PATH}; its record is at {url}/_record",
         err=True,
     )

@@ -1,19 +1,20 @@
-"""``pushlane send``: enqueues one text, or a file of messages."""
+"""``pushlane send``: enqueues one text or object, or a file of messages."""
 
 import os
 import stat
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 from rich.progress import Progress, TaskID
 
 from pushlane.errors import PushlaneError
-from pushlane.message import Limits, Receipt, RoomMessage
+from pushlane.message import Limits, Message, Receipt, RoomMessage, ThirdPartyMessage
 from pushlane.outbox import Producer
 from pushlane_worker.cli import lines, queue
 from pushlane_worker.cli.ending import Failed, explain
+from pushlane_worker.cli.json_object import JSON_OBJECT
 from pushlane_worker.cli.printing import as_fields, print_json
 from pushlane_worker.cli.progress import progress_bar
 from pushlane_worker.cli.when import WHEN
@@ -25,11 +26,13 @@ from pushlane_worker.cli.when import WHEN
 @click.option("--room", metavar="ROOM", help="The room that the text goes to.")
 @click.option("--sender-eid", metavar="EID", help="Who it comes from.")
 @click.option("--receiver-eid", metavar="EID", help="Whom it is for.")
+@click.option("--user", metavar="USER", help="The user that the object of --json goes to.")
+@click.option("--json", "body", metavar="OBJECT", type=JSON_OBJECT, help="The message object for that user.")
 @click.option("--key", metavar="KEY", help="Idempotency key: the same one again is the same message.")
 @click.option("--not-before", metavar="T", type=WHEN, help="When it joins: RFC 3339, or seconds from now.")
 @click.option("--expires-in", metavar="S", type=float, help="Seconds after which it is too late to deliver it.")
 @click.option("--file", type=click.File("rb"), metavar="F.jsonl", help="A JSON message a line; - is standard input.")
-@click.option("--json", "as_json", is_flag=True, help="Print each receipt as a line of JSON.")
+@click.option("--receipts", is_flag=True, help="Print each receipt as a line of JSON.")
 def command(
     *,
     channel: str,
@@ -37,31 +40,45 @@ def command(
     room: str | None,
     sender_eid: str | None,
     receiver_eid: str | None,
+    user: str | None,
+    body: dict[str, Any] | None,
     key: str | None,
     not_before: datetime | float | None,
     expires_in: float | None,
     file: BinaryIO | None,
-    as_json: bool,
+    receipts: bool,
 ) -> None:
-    """Enqueue TEXT in CHANNEL, or the messages of a file.
+    """Enqueue TEXT in CHANNEL, or an object, or the messages of a file.
 
-    A line of the file is {"room_id", "text"} with "sender_eid", "receiver_eid", "idempotency_key", "not_before" (RFC
-    3339) and "expires_in_s" as you like. A regular file is checked whole before its first message is sent, standard
-    input by 1,000 lines.
+    A line of the file is {"room_id", "text"} with "sender_eid" and "receiver_eid" as you like, or {"user_id",
+    "message"}; in both with "idempotency_key", "not_before" (RFC 3339), "expires_in_s" and "hold" as you like. A
+    regular file is checked whole before its first message is sent, standard input by 1,000 lines.
     """
-    tally = Tally(as_json=as_json)
+    tally = Tally(as_json=receipts)
+    to_room, to_user = (text, room, sender_eid, receiver_eid), (user, body)
     if file is not None:
-        if any(option is not None for option in (text, room, sender_eid, receiver_eid, key, not_before, expires_in)):
-            raise click.UsageError("--file: its lines say room, text, sender, receiver, key and times: give none here")
+        if any(option is not None for option in (*to_room, *to_user, key, not_before, expires_in)):
+            raise click.UsageError("--file: its lines say room or user, message, key and times: give none here")
         _send_file(channel, file, tally)
-    elif text is None or room is None:
-        raise click.UsageError("give --room ROOM and a TEXT, or --file F.jsonl")
     else:
-        message = RoomMessage(room, text, sender_eid=sender_eid, receiver_eid=receiver_eid)
+        message = _message(to_room, to_user)
         with Producer(queue.redis_url()) as producer:
             receipt = producer.send(channel, message, idempotency_key=key, not_before=not_before, expires_in=expires_in)
             tally.add([receipt])
     tally.tell()
+
+
+def _message(
+    to_room: tuple[str | None, str | None, str | None, str | None], to_user: tuple[str | None, dict[str, Any] | None]
+) -> Message:
+    """The one message of the command line. Raises InvalidMessage."""
+    text, room, sender_eid, receiver_eid = to_room
+    user, body = to_user
+    if user is not None and body is not None and not any(given is not None for given in to_room):
+        return ThirdPartyMessage(user, body)
+    if room is not None and text is not None and user is None and body is None:
+        return RoomMessage(room, text, sender_eid=sender_eid, receiver_eid=receiver_eid)
+    raise click.UsageError("give --room ROOM and a TEXT, or --user USER and --json OBJECT, or --file F.jsonl")
 
 
 @dataclass(slots=True)

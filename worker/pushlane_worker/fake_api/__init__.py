@@ -1,7 +1,7 @@
 """The stand-in for the chat API that demo, tests, benchmarks and users' CI share.
 
-It checks every rule of CINNOX's message-push, keeps what it accepted in the order of
-arrival, and misbehaves on request.
+It checks every rule of CINNOX's message-push, and of third-party messages at ``/third-party``, keeps what it accepted
+in the order of arrival, and misbehaves on request.
 
 ::
 

@@ -11,7 +11,6 @@ from pushlane_worker.fake_api.faults import Faults, Strike
 from pushlane_worker.fake_api.rate import RateWindow
 from pushlane_worker.fake_api.record import Record
 from pushlane_worker.fake_api.rules import (
-    ACCEPTED,
     NO_ANSWER,
     TOO_MANY_REQUESTS,
     WRONG_PARAMETER,
@@ -21,6 +20,7 @@ from pushlane_worker.fake_api.rules import (
     ReceivedPush,
     Reply,
     Rules,
+    ThirdPartyRules,
     refusal,
 )
 
@@ -78,7 +78,7 @@ class FakeChat:
             elif isinstance(content, Reply):
                 reply = content
             else:
-                reply = await self._take(content, record)
+                reply = await self._take(content, rules, record)
             if self.control.latency_s:
                 await asyncio.sleep(self.control.latency_s)
         finally:
@@ -101,7 +101,7 @@ class FakeChat:
             return _too_many_requests(str(math.ceil(wait_s)) if control.retry_after else "")
         return None
 
-    async def _take(self, push: ReceivedPush, record: Record) -> Reply:
+    async def _take(self, push: ReceivedPush, rules: Rules, record: Record) -> Reply:
         """Accept a push that keeps the rules, unless a fault strikes it."""
         poison = self.control.reject_text
         if poison is not None and any(poison in text for text in push.texts):
@@ -110,19 +110,19 @@ class FakeChat:
         fault = self._faults.strike(push.room)
         if fault is None:
             self._accept(push, record)
-            return ACCEPTED
+            return rules.accepted
         record.strike(fault.name, push.room, push.texts, accepted=fault.accept)
         if fault.accept:
             self._accept(push, record)
-        return await self._misbehave(fault, push, record)
+        return await self._misbehave(fault, push, rules, record)
 
-    async def _misbehave(self, fault: Strike, push: ReceivedPush, record: Record) -> Reply:
+    async def _misbehave(self, fault: Strike, push: ReceivedPush, rules: Rules, record: Record) -> Reply:
         match fault:
             case Stall():
                 await asyncio.sleep(fault.seconds)
                 if not fault.accept:
                     self._accept(push, record)
-                return ACCEPTED
+                return rules.accepted
             case Cut():
                 return NO_ANSWER
             case Garbage():
@@ -141,7 +141,7 @@ def _too_many_requests(retry_after: str) -> Reply:
 
 
 def _faces(control: Control) -> tuple[Rules, ...]:
-    return (MessagePushRules(control.app_id, control.token), NoFace())
+    return (MessagePushRules(control.app_id, control.token), ThirdPartyRules(control.token), NoFace())
 
 
 def _window(control: Control) -> RateWindow | None:

@@ -38,7 +38,7 @@ class PushFault(_Document):
     times: int | None = Field(default=None, ge=1)
     """After so many strikes it is gone; None: it stays."""
     room: str | None = None
-    """The one room that it strikes; None: all of them."""
+    """The one room or user that it strikes; None: all of them."""
     accept: bool = False
     """Whether the messages are accepted (recorded) although the client cannot know."""
 

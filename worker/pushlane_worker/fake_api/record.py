@@ -1,7 +1,9 @@
 """What arrived at the stand-in, kept compactly: some 100,000s of messages fit.
 
-Convention: a text may end with a marker, ``#`` and digits. Within a room the first arrivals of the markers must
-increase, otherwise the order is broken; a marker that comes again is a duplicate, whatever the text before it.
+Convention: a text may end with a marker, ``#`` and digits; an object of a third-party message, kept as compact JSON,
+with a string that does. Within a room the first arrivals of the markers must increase, otherwise the order is broken; a
+marker that comes again is a duplicate, whatever the text before it. Users share the table of rooms: a test that pushes
+to both kinds gives them different ids.
 """
 
 import time
@@ -19,8 +21,8 @@ _IN_FLIGHT = -1.0
 
 
 def marker_of(text: str) -> int | None:
-    """Read the number at the end of "hello #123"; None when there is none."""
-    _, hash_sign, digits = text.rpartition("#")
+    """Read the number at the end of "hello #123", or of the JSON {"text":"hello #123"}; None when there is none."""
+    _, hash_sign, digits = text.rstrip('"]}').rpartition("#")
     if hash_sign and len(digits) <= MAX_MARKER_DIGITS and digits.isascii() and digits.isdigit():
         return int(digits)
     return None

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +16,9 @@ BAD_REQUEST = 400
 UNKNOWN_METHOD = 6450001
 WRONG_PARAMETER = 6451000
 TOO_MANY_REQUESTS = 6451010
+
+THIRD_PARTY_PATH = "/third-party"
+"""The one address to which third-party messages are posted."""
 
 MAX_MESSAGES = 10
 MAX_TEXT_CHARS = 5000
@@ -32,7 +35,11 @@ class Reply:
 
 _JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
-ACCEPTED = Reply(HTTPStatus.OK, b'{"code":0,"result":{}}', _JSON)
+_TAKEN = Reply(HTTPStatus.OK, b'{"code":0,"result":{}}', _JSON)
+# All that the documentation names, and each number as the double that it is called.
+_TAKEN_OBJECT = Reply(
+    HTTPStatus.OK, b'{"code":0.0,"result":{},"message":"","cid":"fake-api","count":1.0,"total":1.0}', _JSON
+)
 NO_ANSWER = Reply(0, b"", {})
 """The connection is cut instead."""
 
@@ -66,13 +73,18 @@ class ReceivedPush:
     """A push that keeps the rules."""
 
     room: str
+    """The room; a user of third-party messages stands for one."""
     texts: tuple[str, ...]
+    """The texts; an object of a third-party message as compact JSON."""
     sender: str | None = None
     receiver: str | None = None
 
 
 class Rules(Protocol):
     """One face of the API: the pushes that it takes, and why it refuses the others."""
+
+    accepted: Reply
+    """Its answer to a push that it takes."""
 
     def owns(self, path: str) -> bool:
         """Whether requests to this path are for this face."""
@@ -104,9 +116,15 @@ class _Body(_Strict):
     messages: Annotated[list[_Message], Field(min_length=1, max_length=MAX_MESSAGES)]
 
 
+class _ObjectBody(_Strict):
+    user_id: NonEmpty = Field(alias="userId")
+    message: dict[str, Any]
+
+
 class MessagePushRules:
     """CINNOX's ``POST /v1/api/apps/{appID}/message-push``."""
 
+    accepted = _TAKEN
     _BEFORE = "/v1/api/apps/"
     _AFTER = "/message-push"
 
@@ -120,16 +138,11 @@ class MessagePushRules:
 
     def refuse(self, call: Call) -> Reply | None:
         """Judge method, token, appID and media type, in this order."""
-        if call.method != "POST":
-            return refusal(405, UNKNOWN_METHOD, f"method not found, method: {call.method} url: {call.path}")
-        if call.headers.get("Authorization") != self._authorization:
-            return refusal(401, 401, "Authorization: wrong or missing bearer token")
+        if (refused := _refuse_caller(call, self._authorization)) is not None:
+            return refused
         if call.path != self._path:
             return refusal(404, 404, "appID: no such app")
-        media_type = call.headers.get("Content-Type", "").partition(";")[0]
-        if media_type.strip().lower() != "application/json":
-            return refusal(415, 415, "Content-Type: must be application/json")
-        return None
+        return _refuse_media_type(call)
 
     def read(self, body: bytes) -> ReceivedPush | Reply:
         """Judge the body; a refusal names the first field that is wrong."""
@@ -145,8 +158,35 @@ class MessagePushRules:
         )
 
 
+class ThirdPartyRules:
+    """The address of third-party messages: ``POST`` of ``{"userId", "message"}``, of which the object is anything."""
+
+    accepted = _TAKEN_OBJECT
+
+    def __init__(self, token: str) -> None:
+        self._authorization = f"Bearer {token}"
+
+    def owns(self, path: str) -> bool:
+        """Take the one address."""
+        return path == THIRD_PARTY_PATH
+
+    def refuse(self, call: Call) -> Reply | None:
+        """Judge method, token and media type, in this order."""
+        return _refuse_caller(call, self._authorization) or _refuse_media_type(call)
+
+    def read(self, body: bytes) -> ReceivedPush | Reply:
+        """Judge the body; a refusal names the first field that is wrong."""
+        try:
+            push = _ObjectBody.model_validate_json(body)
+        except ValidationError as error:
+            return _wrong_body(error)
+        return ReceivedPush(push.user_id, (json.dumps(push.message, ensure_ascii=False, separators=(",", ":")),))
+
+
 class NoFace:
     """Any other path."""
+
+    accepted = _TAKEN
 
     def owns(self, path: str) -> bool:  # noqa: ARG002 - it is asked last
         """Take what no other face took."""
@@ -159,6 +199,21 @@ class NoFace:
     def read(self, body: bytes) -> ReceivedPush | Reply:  # noqa: ARG002 - never asked
         """Refuse everything."""
         return refusal(404, UNKNOWN_METHOD, "method not found")
+
+
+def _refuse_caller(call: Call, authorization: str) -> Reply | None:
+    if call.method != "POST":
+        return refusal(405, UNKNOWN_METHOD, f"method not found, method: {call.method} url: {call.path}")
+    if call.headers.get("Authorization") != authorization:
+        return refusal(401, 401, "Authorization: wrong or missing bearer token")
+    return None
+
+
+def _refuse_media_type(call: Call) -> Reply | None:
+    media_type = call.headers.get("Content-Type", "").partition(";")[0]
+    if media_type.strip().lower() != "application/json":
+        return refusal(415, 415, "Content-Type: must be application/json")
+    return None
 
 
 def _wrong_body(error: ValidationError) -> Reply:

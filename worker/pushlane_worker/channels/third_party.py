@@ -1,0 +1,70 @@
+"""Third-party messages: ``POST`` of ``{"userId", "message"}`` to one configured address, one message a push.
+
+Of the answer only ``code`` is needed; ``cid``, ``count``, ``total``, ``result`` and ``message`` may be missing. Nobody
+documents what ``cid`` is; it is logged, because whoever runs the other side can find the request by it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import ClassVar, Final, Self
+
+import httpx
+
+from pushlane_worker.channel_settings import ChannelSettings
+from pushlane_worker.channels import envelope
+from pushlane_worker.channels.cinnox_codes import codes
+from pushlane_worker.channels.json_post import JsonPost
+from pushlane_worker.outcome import Answer, PushResult
+
+MAX_CID_CHARS: Final = 128
+
+
+class ThirdParty:
+    """The ``third_party`` kind: users behind one address.
+
+    A body is the message object as JSON in UTF-8; an address is always empty.
+
+    Args:
+        url: The whole address.
+        token: The bearer token, or what returns the current one.
+        retry_codes: Codes beyond CINNOX's own that mean "failed, try again".
+        reject_codes: Codes that mean "this message is refused".
+    """
+
+    kind: ClassVar[str] = "third_party"
+    batch_limit: ClassVar[int] = 1
+    max_text: ClassVar[int | None] = None
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        token: str | Callable[[], str],
+        retry_codes: Iterable[int] = (),
+        reject_codes: Iterable[int] = (),
+    ) -> None:
+        self._post = JsonPost(url, token)
+        self._codes = codes(retry_codes, reject_codes)
+
+    @classmethod
+    def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
+        """The kind for one channel of the settings."""
+        return cls(
+            url=settings.address, token=token, retry_codes=settings.retry_codes, reject_codes=settings.reject_codes
+        )
+
+    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:  # noqa: ARG002 # the protocol's
+        """The push of this one object to the user, put together from bytes."""
+        (message,) = bodies
+        return self._post.request(b'{"userId":%b,"message":%b}' % (json.dumps(conversation).encode(), message))
+
+    def read(self, answer: Answer) -> PushResult:
+        """The outcome by ``envelope.read``, with the answer's ``cid`` for the log."""
+        said = envelope.parse(answer.body)
+        result = envelope.read(answer, said, self._codes, datetime.now(UTC))
+        cid = said.fields.get("cid") if said else None
+        if not isinstance(cid, str) or not cid:
+            return result
+        return dataclasses.replace(result, log={"cid": envelope.printable(cid)[:MAX_CID_CHARS]})
