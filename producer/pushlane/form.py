@@ -17,7 +17,7 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pushlane.errors import InvalidMessage
 from pushlane.message import Message, RoomMessage, ThirdPartyMessage
@@ -45,8 +45,17 @@ class Form:
 
 def parse(data: bytes) -> Form:
     """The form in a JSON document. Raises InvalidMessage, which names the field; never quotes the document."""
+    return build(read_json(data))
+
+
+def read_json(data: bytes) -> Any:  # noqa: ANN401 # as json.loads
+    """What a JSON document says, which has one reading alone: no name is given twice, and no number is NaN.
+
+    Raises:
+        InvalidMessage: It has none. Its field is ``message``, or the name that is given twice; never quotes the rest.
+    """
     try:
-        fields = json.loads(data.decode(), object_pairs_hook=_once)
+        return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     except UnicodeDecodeError as error:
         raise InvalidMessage("message", f"is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -57,7 +66,6 @@ def parse(data: bytes) -> Form:
         raise
     except ValueError:  # a number of more digits than Python takes
         raise InvalidMessage("message", "holds a number that is too long") from None
-    return build(fields)
 
 
 def build(fields: object) -> Form:
@@ -107,6 +115,10 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidMessage(_shown(twice), "is given twice")
     return fields
+
+
+def _no_number(name: str) -> NoReturn:
+    raise InvalidMessage("message", f"holds {name}, which is no JSON")
 
 
 def _unknown(name: str, fields: Collection[object], known: Sequence[str]) -> str:
