@@ -130,7 +130,7 @@ class ApiKeys:
         """What a request gets that may not use the channel: 401 without a known key, 403 with another's; else None."""
         service = self.service(request)
         if service is None:
-            return problem(401, "Unauthorized", "needs an API key: Authorization: Bearer …")
+            return unauthorized()
         if channel not in self._channels[service]:
             return problem(403, "Forbidden", f"{service} may not use this channel")
         return None
@@ -140,6 +140,12 @@ class ApiKeys:
         token = bearer(request)
         matches = [name for name, key in self._keys.items() if is_one_of([key], token)]
         return matches[0] if token and matches else None
+
+
+def unauthorized() -> Response:
+    """What a request without a known API key gets."""
+    headers = {"WWW-Authenticate": "Bearer"}
+    return problem(401, "Unauthorized", "needs an API key: Authorization: Bearer …", headers=headers)
 
 
 def json_response(document: object, status: int = 200) -> Response:
