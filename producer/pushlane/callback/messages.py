@@ -6,6 +6,7 @@ The body is the one JSON form of a message (``form.py``), or a list of them that
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -31,8 +32,10 @@ MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """4 KiB for each message of a full list. More would take a process's memory and its time for moderation."""
 RECEIVE_S: Final = 5.0
 """So long a body may take to arrive: 4 MiB over 7 Mbit/s."""
-MAX_AT_ONCE_BYTES: Final = 64 * 1024
-"""A larger body is read in a thread, so that moderation need not wait for it (1,000 messages take 10 ms)."""
+LARGE_BYTES: Final = 64 * 1024
+"""A larger body is parsed in a thread, so that moderation need not wait for it (1,000 messages take 10 ms)."""
+LARGE_AT_ONCE: Final = 4
+"""So many larger bodies a process holds; others wait. Parsed, the worst of 4 MiB take twenty times as much."""
 MESSAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 _AGAIN = "perhaps accepted, so repeat the request with the same Idempotency-Key"
@@ -58,6 +61,7 @@ class Messages:
     def __init__(self, producer: AsyncProducer, keys: ApiKeys) -> None:
         self._producer = producer
         self._keys = keys
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def enqueue(self, request: Request) -> Response:
         """202 with the receipt, or with ``{"receipts": […]}`` for a list."""
@@ -65,8 +69,11 @@ class Messages:
         if (refused := self._keys.refuse(request, channel)) is not None:
             return refused
         try:
-            order = await _read(request)
-            receipts = await self._send(channel, order)
+            check_is_json(request)
+            key = _idempotency_key(request)
+            async with self._large if _may_be_large(request) else contextlib.nullcontext():
+                order = await _read(request, key)
+                receipts = await self._send(channel, order)
         except (PushlaneError, BodyTooLarge, WrongMediaType) as error:
             return refusal(error, _AGAIN)
         return json_response({"receipts": receipts} if order.is_list else receipts[0], 202)
@@ -111,11 +118,14 @@ def _not_found() -> Response:
     return problem(404, "Not Found", "no message has this id: it was never accepted, or its retention is over")
 
 
-async def _read(request: Request) -> _Order:
-    check_is_json(request)
-    key = _idempotency_key(request)
+def _may_be_large(request: Request) -> bool:
+    length = request.headers.get("content-length")
+    return length is None or int(length) > LARGE_BYTES
+
+
+async def _read(request: Request, key: str | None) -> _Order:
     body = await read_body(request, MAX_BODY_BYTES, within_s=RECEIVE_S)
-    if len(body) > MAX_AT_ONCE_BYTES:
+    if len(body) > LARGE_BYTES:
         return await asyncio.to_thread(_order, body, key)
     return _order(body, key)
 
