@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -33,6 +34,7 @@ _OPTIONS: Final = ("idempotency_key", "not_before", "expires_in_s", "hold")
 _ROOM: Final = ("room_id", "text", "sender_eid", "receiver_eid", *_OPTIONS)
 _THIRD_PARTY: Final = ("user_id", "message", *_OPTIONS)
 _ONLY_THIRD_PARTY: Final = ("user_id", "message")
+_BEFORE_ELEMENT: Final = re.compile(r"[ \t\n\r]*([\[,])[ \t\n\r]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ def read_json(data: bytes) -> Any:  # noqa: ANN401 # as json.loads
         raise
     except ValueError:  # a number of more digits than Python takes
         raise InvalidMessage("message", "holds a number that is too long") from None
+
+
+def read_list(data: bytes) -> Any:  # noqa: ANN401 # as json.loads
+    """As ``read_json``; if the document is a list, what is wrong within an element names the element."""
+    try:
+        return read_json(data)
+    except InvalidMessage as error:
+        raise error.at(_place_of(data)) from None
 
 
 def build(fields: object) -> Form:
@@ -115,6 +125,20 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidMessage(_shown(twice), "is given twice")
     return fields
+
+
+def _place_of(data: bytes) -> int | None:
+    """In which element of a list the first thing stands that makes it unreadable; None when it is not in one."""
+    decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
+    text, index = data.decode(errors="replace"), 0
+    before = _BEFORE_ELEMENT.match(text)
+    while before and before[1] == ("," if index else "["):
+        try:
+            _, end = decoder.raw_decode(text, before.end())
+        except (ValueError, RecursionError):  # an InvalidMessage is one
+            return index
+        index, before = index + 1, _BEFORE_ELEMENT.match(text, end)
+    return None
 
 
 def _no_number(name: str) -> NoReturn:

@@ -89,6 +89,23 @@ def test_what_is_no_message_is_refused_without_being_quoted(
     assert stored(redis) == []
 
 
+UNREADABLE: list[tuple[bytes, int | None]] = [
+    (b'[{"room_id": "r", "text": "x"}, {"room_id": "r", "text": "x", "text": "x"}]', 1),
+    (b' [ {"a": 1} ,\n{"b": [{}, {}]}\t, {"expires_in_s": NaN}]', 2),
+    (b'[1, {"a": {"b": 1, "b": 2}}]', 1),
+    (b'[{"text": "unended', 0),
+    (b"[1, 2", None),
+    (b'[{"text": "\xff"}]', None),
+    (b'{"a": [1, NaN]}', None),
+]
+
+
+@pytest.mark.parametrize(("body", "index"), UNREADABLE, ids=repr)
+def test_what_makes_a_list_unreadable_is_told_by_its_element(api: Api, body: bytes, index: int | None) -> None:
+    """A list of a thousand has a thousand places to look at."""
+    assert problem(api.post(SUPPORT, content=body), 422).get("index") == index
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "word"),
     [
@@ -305,6 +322,10 @@ def test_without_redis_a_message_was_perhaps_accepted_and_may_be_repeated(tmp_pa
                 assert "perhaps accepted" in told["detail"]
                 _away(api.get(f"{SUPPORT}/{first_id}"))
                 assert "perhaps cancelled" in _away(api.delete(f"{SUPPORT}/{first_id}"))["detail"]
+                with Api(running.url, SHOP) as shop:
+                    refused = shop.get(f"{SUPPORT}/{first_id}")
+                    problem(refused, 403)
+                    assert refused.elapsed.total_seconds() < SLACK_S, "Redis was not asked: its time tells nothing"
             finally:
                 server.resume()
             receipt = api.post(SUPPORT, json=HELLO, headers=key).json()
