@@ -15,7 +15,7 @@ from support.channels import register
 from support.http_api import HELLO, KEYS, SHOP, SUPPORT, Api, problem, stored
 
 from pushlane import Producer, RoomMessage
-from pushlane.callback.messages import MAX_BODY_BYTES
+from pushlane.callback.messages import LARGE_AT_ONCE, LARGE_BYTES, MAX_BODY_BYTES
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
@@ -155,13 +155,30 @@ def test_a_body_that_is_too_large_is_refused_before_its_end(serving: Callback, a
 
 @pytest.mark.long
 def test_a_body_that_does_not_come_is_given_up(serving: Callback, api: Api) -> None:
-    """408 after 5 s, and the connection is closed."""
+    """408 after 4 s, and the connection is closed."""
     address = httpx.URL(serving.url)
     with socket.create_connection((address.host, address.port or 80), timeout=10) as peer:
         head = f"POST {SUPPORT} HTTP/1.1\r\nHost: x\r\nAuthorization: {api.headers['authorization']}\r\n"
         peer.sendall(head.encode() + b"Content-Length: 100\r\n\r\n{")
         answer = b"".join(iter(lambda: peer.recv(4096), b""))
     assert answer.startswith(b"HTTP/1.1 408")
+
+
+def test_only_a_few_large_bodies_are_held_at_once(serving: Callback, api: Api, redis: Redis) -> None:
+    """Another one gets 503 after a second; small ones go on, and so does a large one once there is room."""
+    large = json.dumps(HELLO).encode() + b" " * LARGE_BYTES
+    address = httpx.URL(serving.url)
+    head = f"POST {SUPPORT} HTTP/1.1\r\nHost: x\r\nAuthorization: {api.headers['authorization']}\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(LARGE_AT_ONCE):
+            peer = stack.enter_context(socket.create_connection((address.host, address.port or 80), timeout=10))
+            peer.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
+        answer = api.post(SUPPORT, content=large)
+        assert "nothing was done" in problem(answer, 503)["detail"]
+        assert answer.headers["retry-after"] == "1"
+        assert stored(redis) == []
+        assert api.post(SUPPORT, json=HELLO).status_code == 202
+    assert api.post(SUPPORT, content=large).status_code == 202
 
 
 # --- who may, and what a stranger learns -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from support.http_api import BILLING, problem
 
 from pushlane.callback.app import make_app
-from pushlane.callback.problems import WrongMediaType, check_is_json, refusal
+from pushlane.callback.problems import Busy, WrongMediaType, check_is_json, refusal
 from pushlane.callback.settings import ApiKeySettings, CallbackSettings
 from pushlane.callback.web import BodyTooLarge, BodyTooSlow
 from pushlane.errors import (
@@ -29,6 +29,7 @@ from pushlane.errors import (
     ("error", "status", "facts"),
     [
         (WrongMediaType(), 415, {}),
+        (Busy(), 503, {}),
         (BodyTooSlow("was not there within 5 s"), 408, {}),
         (BodyTooLarge("has more than 4194304 bytes"), 413, {}),
         (InvalidMessage("text", "is wrong"), 422, {"field": "text", "problem": "is wrong"}),
@@ -46,7 +47,7 @@ from pushlane.errors import (
     ids=repr,
 )
 def test_each_error_of_a_request_has_its_status_and_its_facts(
-    error: PushlaneError | BodyTooLarge | WrongMediaType, status: int, facts: dict[str, object]
+    error: PushlaneError | BodyTooLarge | WrongMediaType | Busy, status: int, facts: dict[str, object]
 ) -> None:
     """And nothing of what only operators should see."""
     answer = refusal(error, "again")

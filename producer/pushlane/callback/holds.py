@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
-from pushlane.callback.problems import WrongMediaType, check_is_json, refusal
-from pushlane.callback.web import BodyTooLarge, json_response, read_body
-from pushlane.errors import InvalidMessage, PushlaneError
+from pushlane.callback.problems import REFUSED, check_is_json, refusal
+from pushlane.callback.web import json_response, read_body
+from pushlane.errors import InvalidMessage
 from pushlane.form import build, read_json
 from pushlane.options import NO_OPTIONS
 
@@ -39,7 +39,7 @@ class Holds:
             check_is_json(request)
             _check_is_text(request)
             standing = await self._decide(channel, key, await read_body(request))
-        except (PushlaneError, BodyTooLarge, WrongMediaType) as error:
+        except REFUSED as error:
             return refusal(error, _AGAIN)
         return json_response({"key": key, "verdict": standing})
 

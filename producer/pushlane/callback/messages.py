@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.acceptance import CHUNK
-from pushlane.callback.problems import WrongMediaType, check_is_json, refusal
-from pushlane.callback.web import BodyTooLarge, json_response, problem, read_body
+from pushlane.callback.problems import REFUSED, Busy, check_is_json, refusal
+from pushlane.callback.web import json_response, problem, read_body
 from pushlane.errors import InvalidMessage, PushlaneError
 from pushlane.fields import as_fields
 from pushlane.form import Form, build, read_list
 from pushlane.message import check_idempotency_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """4 KiB for each message of a full list. More would take a process's memory and its time for moderation."""
-RECEIVE_S: Final = 5.0
-"""So long a body may take to arrive: 4 MiB over 7 Mbit/s."""
+RECEIVE_S: Final = 4.0
+"""So long a body may take to arrive: 4 MiB over 9 Mbit/s."""
 LARGE_BYTES: Final = 64 * 1024
 """A larger body is parsed in a thread, so that moderation need not wait for it (1,000 messages take 10 ms)."""
 LARGE_AT_ONCE: Final = 4
-"""So many larger bodies a process holds; others wait. Parsed, the worst of 4 MiB take twenty times as much."""
+"""So many larger bodies a process holds. Parsed, the worst of 4 MiB take twenty times as much."""
+WAIT_S: Final = 1.0
+"""So long another one waits before it is told to come again."""
 MESSAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 _AGAIN = "perhaps accepted, so repeat the request with the same Idempotency-Key"
@@ -71,10 +73,10 @@ class Messages:
         try:
             check_is_json(request)
             key = _idempotency_key(request)
-            async with self._large if _may_be_large(request) else contextlib.nullcontext():
+            async with self._room() if _may_be_large(request) else contextlib.nullcontext():
                 order = await _read(request, key)
                 receipts = await self._send(channel, order)
-        except (PushlaneError, BodyTooLarge, WrongMediaType) as error:
+        except REFUSED as error:
             return refusal(error, _AGAIN)
         return json_response({"receipts": receipts} if order.is_list else receipts[0], 202)
 
@@ -88,6 +90,19 @@ class Messages:
         if request.method == "DELETE":
             return await self._cancel(channel, message_id)
         return await self._status(channel, message_id)
+
+    @contextlib.asynccontextmanager
+    async def _room(self) -> AsyncIterator[None]:
+        """A place among the large bodies. Raises Busy."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self._large.acquire()
+        except TimeoutError:
+            raise Busy from None
+        try:
+            yield
+        finally:
+            self._large.release()
 
     async def _send(self, channel: str, order: _Order) -> list[dict[str, Any]]:
         try:

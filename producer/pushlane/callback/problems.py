@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.exceptions import HTTPException
 
 from pushlane.callback.web import CLOSE, BodyTooLarge, BodyTooSlow, problem
-from pushlane.errors import IdempotencyConflict, InvalidMessage, QueueFull, QueueUnavailable, UnknownChannel
+from pushlane.errors import (
+    IdempotencyConflict,
+    InvalidMessage,
+    PushlaneError,
+    QueueFull,
+    QueueUnavailable,
+    UnknownChannel,
+)
 from pushlane.logs import logger
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-
-    from pushlane.errors import PushlaneError
 
 RETRY_AFTER_AWAY_S: Final = 1
 """Redis is back at once after a restart, and nobody knows when after anything else."""
@@ -27,6 +32,10 @@ RETRY_AFTER_AWAY_S: Final = 1
 
 class WrongMediaType(Exception):
     """The body is of another media type than JSON."""
+
+
+class Busy(Exception):
+    """As many large bodies as a process holds are on their way already; nothing was done."""
 
 
 def check_is_json(request: Request) -> None:
@@ -38,7 +47,11 @@ def check_is_json(request: Request) -> None:
         raise WrongMediaType
 
 
-def refusal(error: PushlaneError | BodyTooLarge | WrongMediaType, again: str) -> Response:
+REFUSED: Final = (PushlaneError, BodyTooLarge, WrongMediaType, Busy)
+"""What ``refusal`` answers."""
+
+
+def refusal(error: PushlaneError | BodyTooLarge | WrongMediaType | Busy, again: str) -> Response:
     """The answer to a request that met this error. Raises it again when it is none of those that a caller can cause.
 
     Args:
@@ -48,6 +61,11 @@ def refusal(error: PushlaneError | BodyTooLarge | WrongMediaType, again: str) ->
     match error:
         case WrongMediaType():
             return problem(415, "Unsupported Media Type", "the body must be application/json, in UTF-8")
+        case Busy():
+            headers = {"Retry-After": str(RETRY_AFTER_AWAY_S)}
+            return problem(
+                503, "Service Unavailable", "too many large bodies at once; nothing was done", headers=headers
+            )
         case BodyTooSlow():
             return problem(408, "Request Timeout", f"the body {error}", headers=CLOSE)
         case BodyTooLarge():

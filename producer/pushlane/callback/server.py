@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pushlane.callback.settings import CallbackSettings
 
 GRACE_S: Final = 9
-"""How long requests in flight may go on after SIGTERM: as long as any of them may take, 5 s to arrive and twice 2 s."""
+"""How long requests in flight may go on after SIGTERM: as long as any may take: 5 s to arrive, twice 2 s for Redis."""
 BACKLOG: Final = 2048
 """Connections that wait for the processes to take them."""
 MAX_CONNECTIONS: Final = 2000

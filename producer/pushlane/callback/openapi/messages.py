@@ -84,7 +84,8 @@ _ENQUEUE: Final = {
             *(401, 403, 404, 408, 409, 413, 415, 422, 429, 503),
             on_404="Nobody has registered the channel.",
             on_409="The idempotency key was used before, for another message.",
-            on_503="Redis did not answer in time: perhaps accepted, so repeat the request with the same key.",
+            on_503="Redis did not answer in time: perhaps accepted, so repeat it with the same key. Or too many "
+            "large bodies came at once, as `detail` says; then nothing was done.",
         ),
     },
 }
