@@ -64,7 +64,8 @@ class Entry:
     options: Options
 
 
-def _message_id(channel: str, key: str | None) -> str:
+def message_id_of(channel: str, key: str | None) -> str:
+    """The id that a message with this idempotency key has; a fresh one without a key."""
     if key is None:
         return secrets.token_hex(16)
     return hashlib.sha256(f"{channel}\0{key}".encode()).hexdigest()[:32]
@@ -84,7 +85,7 @@ def prepare(channel: str, limits: Limits, forms: Sequence[Form], *, single: bool
             message = limits.check(form.message)
         except InvalidMessage as error:
             raise (error if single else error.at(index)) from None
-        message_id = _message_id(channel, form.options.idempotency_key)
+        message_id = message_id_of(channel, form.options.idempotency_key)
         entries.append(Entry(message_id, message, _fingerprint(message), form.options))
     return entries
 

@@ -18,7 +18,7 @@ import difflib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.errors import InvalidMessage
 from pushlane.message import Message, RoomMessage, ThirdPartyMessage
@@ -47,33 +47,35 @@ class Form:
 
 def parse(data: bytes) -> Form:
     """The form in a JSON document. Raises InvalidMessage, which names the field; never quotes the document."""
-    return build(read_json(data))
+    return build(load(data, "message"))
 
 
-def read_json(data: bytes) -> Any:  # noqa: ANN401 # as json.loads
-    """What a JSON document says, which has one reading alone: no name is given twice, and no number is NaN.
+def load(data: bytes, what: str) -> Any:  # noqa: ANN401 # any JSON
+    """The value of a JSON document, read strictly: UTF-8, no name twice, no NaN.
 
     Raises:
-        InvalidMessage: It has none. Its field is ``message``, or the name that is given twice; never quotes the rest.
+        InvalidMessage: It is none. The error's field is ``what``, or the name; never quotes the document.
     """
     try:
-        return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+        return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_constant)
     except UnicodeDecodeError as error:
-        raise InvalidMessage("message", f"is not UTF-8 at byte {error.start}") from None
+        raise InvalidMessage(what, f"is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        raise InvalidMessage("message", f"is not JSON: {error.msg} at character {error.pos + 1}") from None
+        raise InvalidMessage(what, f"is not JSON: {error.msg} at character {error.pos + 1}") from None
     except RecursionError:
-        raise InvalidMessage("message", "is nested too deep") from None
+        raise InvalidMessage(what, "is nested too deep") from None
     except InvalidMessage:
         raise
+    except _ConstantError:
+        raise InvalidMessage(what, "holds NaN or Infinity, which are no JSON") from None
     except ValueError:  # a number of more digits than Python takes
-        raise InvalidMessage("message", "holds a number that is too long") from None
+        raise InvalidMessage(what, "holds a number that is too long") from None
 
 
-def read_list(data: bytes) -> Any:  # noqa: ANN401 # as json.loads
-    """As ``read_json``; if the document is a list, what is wrong within an element names the element."""
+def load_list(data: bytes, what: str) -> Any:  # noqa: ANN401 # any JSON
+    """As ``load``; if the document is a list, the error names the element that can not be read."""
     try:
-        return read_json(data)
+        return load(data, what)
     except InvalidMessage as error:
         raise error.at(_place_of(data)) from None
 
@@ -129,20 +131,24 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 
 def _place_of(data: bytes) -> int | None:
     """In which element of a list the first thing stands that makes it unreadable; None when it is not in one."""
-    decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
+    decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_constant)
     text, index = data.decode(errors="replace"), 0
     before = _BEFORE_ELEMENT.match(text)
     while before and before[1] == ("," if index else "["):
         try:
             _, end = decoder.raw_decode(text, before.end())
-        except (ValueError, RecursionError):  # an InvalidMessage is one
+        except (ValueError, RecursionError):  # our own errors are such
             return index
         index, before = index + 1, _BEFORE_ELEMENT.match(text, end)
     return None
 
 
-def _no_number(name: str) -> NoReturn:
-    raise InvalidMessage("message", f"holds {name}, which is no JSON")
+class _ConstantError(ValueError):
+    pass
+
+
+def _constant(_name: str) -> object:
+    raise _ConstantError
 
 
 def _unknown(name: str, fields: Collection[object], known: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ What they share is pure and stands in ``acceptance.py``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import redis
 import redis.asyncio
@@ -45,29 +45,40 @@ if TYPE_CHECKING:
     from pushlane.options import When
 
 
+MAX_CONNECTIONS: Final = 50
+"""Of one producer. More calls at once wait for each other; redis-py's own default refuses the 101st."""
+
+
 class Producer:
     """Enqueues messages. Thread-safe and fork-safe; connects at the first call.
 
     Args:
         redis_url: Where the queue is; by default the environment's ``PUSHLANE_REDIS_URL``.
-        timeout: Seconds after which a call gives up with QueueUnavailable, for connecting and for each answer.
+        timeout: Seconds after which a call gives up with QueueUnavailable, for a free connection of its own, for
+            connecting and for each answer.
     """
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
-        self._redis: redis.Redis = redis.Redis.from_url(
+        pool: redis.BlockingConnectionPool = redis.BlockingConnectionPool.from_url(
             address_of(redis_url),
+            max_connections=MAX_CONNECTIONS,
+            timeout=timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             # Once more on a fresh connection when the pooled one had died; a time-out is never tried again.
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
+        self._use(redis.Redis.from_pool(pool))
+
+    def _use(self, client: redis.Redis, *, shebang: bool = True) -> None:
         # Records are bytes, whatever the address asks for.
-        self._redis.connection_pool.connection_kwargs["decode_responses"] = False
+        client.connection_pool.connection_kwargs["decode_responses"] = False
+        self._redis = client
         self._limits = LimitsCache()
-        self._enqueue = self._redis.register_script(source("enqueue"))
-        self._read_status = self._redis.register_script(source("status"))
-        self._cancel = self._redis.register_script(source("cancel"))
-        self._decide = self._redis.register_script(source("decide"))
+        self._enqueue = client.register_script(source("enqueue", shebang=shebang))
+        self._read_status = client.register_script(source("status", shebang=shebang))
+        self._cancel = client.register_script(source("cancel", shebang=shebang))
+        self._decide = client.register_script(source("decide", shebang=shebang))
 
     def __enter__(self) -> Self:
         return self
@@ -222,18 +233,25 @@ class AsyncProducer:
     """``Producer`` for asyncio: the same names, arguments, results and errors. Belongs to one event loop."""
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
-        self._redis: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        pool: redis.asyncio.BlockingConnectionPool = redis.asyncio.BlockingConnectionPool.from_url(
             address_of(redis_url),
+            max_connections=MAX_CONNECTIONS,
+            timeout=timeout,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             retry=AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
-        clients.adapt(self._redis)
+        client = redis.asyncio.Redis.from_pool(pool)
+        clients.adapt(client)
+        self._use(client)
+
+    def _use(self, client: redis.asyncio.Redis, *, shebang: bool = True) -> None:
+        self._redis = client
         self._limits = LimitsCache()
-        self._enqueue = self._redis.register_script(source("enqueue"))
-        self._read_status = self._redis.register_script(source("status"))
-        self._cancel = self._redis.register_script(source("cancel"))
-        self._decide = self._redis.register_script(source("decide"))
+        self._enqueue = client.register_script(source("enqueue", shebang=shebang))
+        self._read_status = client.register_script(source("status", shebang=shebang))
+        self._cancel = client.register_script(source("cancel", shebang=shebang))
+        self._decide = client.register_script(source("decide", shebang=shebang))
 
     async def __aenter__(self) -> Self:
         return self
@@ -315,6 +333,10 @@ class AsyncProducer:
         except redis.RedisError as error:
             raise unavailable(channel, error) from error
         return standing
+
+    async def kind_of(self, channel: str) -> str:
+        """The channel's kind, ``cinnox`` or ``third_party``. Raises UnknownChannel and QueueUnavailable."""
+        return (await self._limits_of(channel)).kind
 
     async def ping(self) -> bool:
         """Whether Redis answers within the timeout."""

@@ -19,6 +19,7 @@ from support.command import pushlane
 from support.processes import environment
 from support.stack import channel_settings
 from support.waiting import wait_until
+from support.webhook import webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,7 +160,7 @@ def test_a_missing_extra_is_one_line_and_exit_2(absent: str, tmp_path: Path) -> 
 
 def test_one_environment_serves_worker_and_callback(tmp_path: Path, redis_url: str) -> None:
     """Channels, and sections that are still to come, stand beside moderation."""
-    beside = {**channel_settings("https://api.example.com"), "PUSHLANE_WEBHOOK__A__TOKEN": "x"}
+    beside = {**channel_settings("https://api.example.com"), **webhook()}
     with callback(tmp_path, redis_url, {**moderation(tmp_path), **beside}) as running, httpx.Client() as client:
         assert running.ask(client, c2c(1))["ErrorCode"] == 0
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
@@ -15,23 +14,21 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.callback import APP, C2C, TOKEN, c2c, moderation, query
+from support.in_process import URL, InProcess
 from support.waiting import wait_until
 
 from pushlane.callback.answer import OWN_CODES
 from pushlane.callback.app import make_app
 from pushlane.callback.chain import Chain
 from pushlane.callback.feed import Feed
-from pushlane.callback.front import Front
 from pushlane.callback.settings import load_callback_settings
 from pushlane.callback.tencent import GROUP, MODERATED
-from pushlane.logs import request_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from redis import Redis
-    from starlette.applications import Starlette
 
 pytestmark = pytest.mark.long
 
@@ -107,38 +104,15 @@ counts = Counts()
 """
 
 
-class Asker:
-    """The app with its lifespan, in this process; its loop runs only while a request is answered."""
-
-    def __init__(self, app: Starlette) -> None:
-        self._app = Front(app, request_log("text", "INFO"))
-        self._runner = asyncio.Runner()
-        self._life = app.router.lifespan_context(app)
-
-    def __enter__(self) -> Self:
-        self._runner.run(self._life.__aenter__())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._runner.run(self._life.__aexit__(None, None, None))
-        self._runner.close()
+class Asker(InProcess):
+    """The app, and signed questions for it."""
 
     def post(
         self, asked: str, body: bytes = HELLO, *, headers: Mapping[str, str | bytes] | None = None, peer: str = PEER
     ) -> httpx.Response:
         """The answer to a request with this query string."""
-
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False, client=(peer, 1234))
-            async with httpx.AsyncClient(transport=transport, base_url="http://callback") as client:
-                target = httpx.URL("http://callback" + PATH).copy_with(query=asked.encode(errors="surrogateescape"))
-                return await client.post(target, content=body, headers=dict(headers or {}))  # type: ignore[arg-type]
-
-        return self._runner.run(send())
-
-    def idle(self, seconds: float) -> None:
-        """Lets the app's background work go on for so long."""
-        self._runner.run(asyncio.sleep(seconds))
+        target = httpx.URL(URL + PATH).copy_with(query=asked.encode(errors="surrogateescape"))
+        return self.send(target, body, headers or {}, peer=peer)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from support.channels import register
 from support.outbox import HELLO, PREFIX, Open, bytes_of, ids_in, texts
 
 from pushlane import AsyncProducer, Producer, QueueUnavailable, RoomMessage
+from pushlane.outbox import MAX_CONNECTIONS
 from pushlane.record import read_content
 
 # --- address -----------------------------------------------------------------------------------------------------
@@ -78,12 +79,27 @@ def test_threads_may_share_a_producer(redis: Redis, redis_url: str) -> None:
 
 
 async def test_tasks_may_share_an_async_producer(redis: Redis, redis_url: str) -> None:
-    """50 tasks at once: every number is given once."""
+    """300 tasks at once, over a bounded number of connections: every number is given once."""
     register(redis)
+    before = redis.info("clients")["connected_clients"]
     async with AsyncProducer(redis_url) as producer:
-        receipts = await asyncio.gather(*(producer.send("support", message) for message in texts(50)))
-    assert sorted(receipt.sequence for receipt in receipts) == list(range(1, 51))
-    assert len(ids_in(redis)) == 50
+        receipts = await asyncio.gather(*(producer.send("support", message) for message in texts(300)))
+        assert redis.info("clients")["connected_clients"] - before <= MAX_CONNECTIONS
+    assert sorted(receipt.sequence for receipt in receipts) == list(range(1, 301))
+    assert len(ids_in(redis)) == 300
+
+
+def test_more_threads_than_connections_wait_for_each_other(redis: Redis, redis_url: str) -> None:
+    """120 threads at once: none is refused."""
+    register(redis)
+    start = threading.Barrier(120)
+    with Producer(redis_url) as producer, ThreadPoolExecutor(120) as pool:
+
+        def send(number: int) -> int:
+            start.wait()
+            return producer.send("support", RoomMessage("room", str(number))).sequence
+
+        assert sorted(pool.map(send, range(120))) == list(range(1, 121))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

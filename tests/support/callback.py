@@ -28,13 +28,9 @@ def moderation(folder: Path, **settings: object) -> dict[str, str]:
     """The environment of a callback whose words are `casino` and `badword`; more settings of MODERATION by name."""
     words = folder / "words.txt"
     words.write_text("casino\nbadword\n", encoding="utf-8")
-    values = {
-        "sdk_app_ids": APP,
-        "tokens": TOKEN,
-        "blocked_words_file": words,
-        "spool_dir": folder / "spool",
-        **settings,
-    }
+    values = {"sdk_app_ids": APP, "tokens": TOKEN, "spool_dir": folder / "spool", **settings}
+    if "blocked_words" in str(settings.get("policies", "blocked_words")):  # words that no policy uses are refused
+        values = {"blocked_words_file": words, **values}
     return {f"PUSHLANE_MODERATION__{name.upper()}": str(value) for name, value in values.items()}
 
 

@@ -13,6 +13,7 @@ from pushlane.callback.settings import (
     CallbackSettings,
     ModerationSettings,
     PolicySettings,
+    WebhookSettings,
     is_one_of,
     load_callback_settings,
 )
@@ -27,6 +28,8 @@ RIGHT = {
     "MODERATION__TOKENS": SECRET,
     "API_KEYS__ORDERS__KEY": "0rders-key",
     "API_KEYS__ORDERS__CHANNELS": "support",
+    "WEBHOOK__SHOP__TOKEN": "sh0p-token",
+    "WEBHOOK__SHOP__RELAY_CHANNEL": "support",
 }
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -68,14 +71,13 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 
 def test_every_name_that_may_stand_in_the_environment_is_somebodys_setting() -> None:
-    """One environment serves the worker and the callback; WEBHOOK's section is on its way."""
-    names = {name.upper() for kind in (Settings, CallbackSettings) for name in kind.model_fields}
-    assert names | {"WEBHOOK"} == NAMES
+    """One environment serves the worker and the callback."""
+    assert {name.upper() for kind in (Settings, CallbackSettings) for name in kind.model_fields} == NAMES
 
 
 def test_every_setting_says_what_it_is() -> None:
     """The table of settings in the docs is made of these sentences."""
-    for section in (CallbackSettings, ModerationSettings, ApiKeySettings, PolicySettings):
+    for section in (CallbackSettings, ModerationSettings, ApiKeySettings, WebhookSettings, PolicySettings):
         for name, field in section.model_fields.items():
             assert field.description, name
             assert field.description.endswith("."), name
@@ -127,7 +129,7 @@ def test_the_same_stands_in_a_file(told: Told, tmp_path: Path) -> None:
     (tmp_path / "pushlane.toml").write_text(
         '[moderation]\nsdk_app_ids = [1400000001]\ntokens = ["a", "b"]\nsource_networks = ["10.0.0.0/8"]\n'
         '[[moderation.policies]]\npolicy = "length"\ncode = 10100\n'
-        '[channels.support]\nkind = "cinnox"\n[webhook.a]\ntoken = "x"\n'
+        '[channels.support]\nkind = "cinnox"\n[webhook.a]\ntoken = "x"\nrelay_channel = "support"\n'
     )
     section = told.moderation(SDK_APP_IDS="", TOKENS="")
     assert (section.sdk_app_ids, section.read_tokens()) == (("1400000001",), ("a", "b"))
@@ -135,10 +137,11 @@ def test_the_same_stands_in_a_file(told: Told, tmp_path: Path) -> None:
 
 
 def test_one_environment_serves_the_worker_and_the_callback(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each reads its own part, whatever the other's holds; sections that are still to come are tolerated."""
+    """Each reads its own part, whatever the other's holds."""
     monkeypatch.setenv("PUSHLANE_CHANNELS__SUPPORT__KIND", "cinnox")
     monkeypatch.setenv("PUSHLANE_CHANNELS__SUPPORT__TOKEN_FILE", "/nowhere")
     monkeypatch.setenv("PUSHLANE_WEBHOOK__CINNOX__TOKEN", "x")
+    monkeypatch.setenv("PUSHLANE_WEBHOOK__CINNOX__RELAY_CHANNEL", "support")
     monkeypatch.setenv("PUSHLANE_SLICE_S", "none")
     assert told.moderation().read_tokens() == (SECRET,)
     for name in ("SLICE_S", "CHANNELS__SUPPORT__KIND", "CHANNELS__SUPPORT__TOKEN_FILE"):
@@ -185,6 +188,18 @@ WRONG = [
     (POLICY, "[7]", "valid dictionary"),
     (POLICY, '["length"', "must be comma-separated, or a JSON list"),
     ("MODERATION", "{", "valid dictionary"),
+    ("WEBHOOK__SHOP__TOKEN", "", "set exactly one of TOKEN and TOKEN_FILE"),
+    ("WEBHOOK__SHOP__TOKEN", "two words", "must hold one secret of printable ASCII"),
+    ("WEBHOOK__SHOP__TOKEN", f"{SECRET}é", "must hold one secret of printable ASCII"),
+    ("WEBHOOK__SHOP__TOKENS", "x", "did you mean PUSHLANE_WEBHOOK__SHOP__TOKEN?"),
+    ("WEBHOOK__SHOP__RELAY_CHANNEL", "", "is missing: The channel that its messages go to."),
+    ("WEBHOOK__SHOP__RELAY_CHANNEL", "Not A Channel", "must be lower-case letters"),
+    ("WEBHOOK__SHOP__RELAY_TO", "{userID}", "names userID; known are userId and message.<field>"),
+    ("WEBHOOK__SHOP__RELAY_TO", "{message}", "names message; known are userId and message.<field>"),
+    ("WEBHOOK__SHOP__RELAY_TO", "{message.}", "known are userId and message.<field>"),
+    ("WEBHOOK__SHOP__RELAY_TO", "{}", "known are userId and message.<field>"),
+    ("WEBHOOK__SHOP__RELAY_TO", "im-{userId", "must have its braces around"),
+    ("WEBHOOK", "x", "must be a JSON object; or set PUSHLANE_WEBHOOK__<NAME>__…"),
     ("API_KEYS__ORDERS__KEY", "", "set exactly one of KEY and KEY_FILE"),
     ("API_KEYS__ORDERS__KEY", "two words", "must hold one secret of printable ASCII"),
     ("API_KEYS__ORDERS__CHANNELS", "", "is missing: The channels that it may use."),
@@ -200,8 +215,8 @@ def test_a_wrong_value_is_one_line_with_its_name_and_what_is_allowed(
     """Whoever reads the line can mend the setting without the documentation."""
     if variable == "MODERATION":
         variables = {"MODERATION": value, **{name: "" for name in RIGHT if name.startswith("MODERATION")}}
-    elif variable == "API_KEYS":
-        variables = {"API_KEYS": value, **{name: "" for name in RIGHT if name.startswith("API_KEYS")}}
+    elif variable in {"API_KEYS", "WEBHOOK"}:
+        variables = {variable: value, **{name: "" for name in RIGHT if name.startswith(variable)}}
     else:
         variables = {variable: value}
     line = told.error(**variables)
@@ -362,11 +377,43 @@ def test_two_services_have_two_keys(told: Told) -> None:
     assert "0rders-key" not in line
 
 
+def test_a_webhook_has_a_token_or_two_and_goes_to_its_user(told: Told, tmp_path: Path) -> None:
+    """Two in its file while it changes."""
+    section = told.all(WEBHOOK__SHOP__RELAY_TO="").webhook["shop"]
+    assert (section.read_tokens(), section.relay_channel, section.relay_to) == (("sh0p-token",), "support", "{userId}")
+    path = tmp_path / "tokens"
+    by_file = {"WEBHOOK__SHOP__TOKEN": "", "WEBHOOK__SHOP__TOKEN_FILE": str(path)}
+    path.write_text("0ld\nn3w\n")
+    assert told.all(**by_file).webhook["shop"].read_tokens() == ("0ld", "n3w")
+    for content in ("", "a\nb\nc", "two words"):
+        path.write_text(content)
+        assert told.error(**by_file).startswith(f"PUSHLANE_WEBHOOK__SHOP__TOKEN_FILE: {ONE_OR_TWO}")
+    path.unlink()
+    assert "can not be read" in told.error(**by_file)
+
+
+@pytest.mark.parametrize("template", ["{userId}", "im-{userId}-{message.to.room}", "{message.a_b.0}", "lobby"])
+def test_a_webhook_goes_where_its_template_says(told: Told, template: str) -> None:
+    """What a message holds is documented nowhere: any field of it may be named."""
+    assert told.all(WEBHOOK__SHOP__RELAY_TO=template).webhook["shop"].relay_to == template
+
+
+def test_two_webhooks_have_two_tokens(told: Told, tmp_path: Path) -> None:
+    """Otherwise one of them would have the other's messages; also when it is the second line of a file."""
+    both = {"WEBHOOK__BAZAAR__RELAY_CHANNEL": "support"}
+    line = told.error(**both, WEBHOOK__BAZAAR__TOKEN="sh0p-token")
+    assert "is the token of" in line
+    assert "sh0p-token" not in line
+    path = tmp_path / "tokens"
+    path.write_text("0ther\nsh0p-token\n")
+    line = told.error(**both, WEBHOOK__BAZAAR__TOKEN="", WEBHOOK__BAZAAR__TOKEN_FILE=str(path))
+    assert "is the token of" in line
+
+
 def test_no_secret_is_shown(told: Told) -> None:
     """Neither a token nor a key is in what a debugger or a traceback prints."""
     shown = repr(told.all())
-    assert SECRET not in shown
-    assert "0rders-key" not in shown
+    assert not [secret for secret in (SECRET, "0rders-key", "sh0p-token") if secret in shown]
 
 
 def test_a_secret_is_one_of_those_that_are_known() -> None:
@@ -399,10 +446,11 @@ def test_without_a_token_it_listens_nowhere_else(told: Told, host: str) -> None:
     )
 
 
-def test_without_moderation_and_without_keys_there_is_nothing_to_serve(told: Told) -> None:
+def test_without_moderation_webhooks_and_keys_there_is_nothing_to_serve(told: Told) -> None:
     """A callback that would answer 404 to all is a forgotten setting."""
     nothing = dict.fromkeys((name for name in RIGHT if name != "REDIS_URL"), "")
     with pytest.raises(SettingsError, match="nothing to serve"):
         check_open(told.all(**nothing), "127.0.0.1")
-    keys = {name: value for name, value in RIGHT.items() if name.startswith("API_KEYS")}
-    check_open(told.all(**keys), "0.0.0.0")
+    for section in ("API_KEYS", "WEBHOOK"):
+        one = {name: value for name, value in RIGHT.items() if name.startswith(section)}
+        check_open(told.all(**nothing | one), "0.0.0.0")

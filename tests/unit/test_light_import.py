@@ -23,6 +23,13 @@ def test_importing_the_producer_library_loads_nothing_heavy() -> None:
     assert not loaded & HEAVY
 
 
+def test_a_services_tests_load_nothing_heavy_either() -> None:
+    """They need a stand-in for Redis, and neither a worker nor a web framework."""
+    loaded = imported_by("import pushlane.testing")
+    assert {"pushlane", "fakeredis"} <= loaded
+    assert not loaded & HEAVY
+
+
 def test_the_measurement_sees_what_is_loaded() -> None:
     """The test above would notice: the worker's own modules show up."""
     assert "celery" in imported_by("import celery")

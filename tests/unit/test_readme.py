@@ -2,14 +2,20 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 import pytest
 from pydantic.fields import FieldInfo
 
-from pushlane.callback.settings import ApiKeySettings, CallbackSettings, ModerationSettings, PolicySettings
+from pushlane.callback.settings import (
+    ApiKeySettings,
+    CallbackSettings,
+    ModerationSettings,
+    PolicySettings,
+    WebhookSettings,
+)
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.program import pushlane
 from pushlane_worker.settings import Settings
@@ -45,6 +51,7 @@ def written(field: FieldInfo) -> str:
         ("`PUSHLANE_…`", {name: field for name, field in Settings.model_fields.items() if name != "channels"}),
         ("`PUSHLANE_CHANNELS__<NAME>__…`", ChannelSettings.model_fields),
         ("`PUSHLANE_MODERATION__…`", ModerationSettings.model_fields),
+        ("`PUSHLANE_WEBHOOK__<NAME>__…`", WebhookSettings.model_fields),
         ("`PUSHLANE_API_KEYS__<SERVICE>__…`", ApiKeySettings.model_fields),
     ],
 )
@@ -56,7 +63,7 @@ def test_every_setting_is_in_the_readme_with_its_default(head: str, fields: Mapp
 
 def test_what_the_callback_reads_beside_its_sections_is_a_workers_setting_too() -> None:
     """One table has them for both."""
-    shared = set(CallbackSettings.model_fields) - {"moderation", "api_keys"}
+    shared = set(CallbackSettings.model_fields) - {"moderation", "webhook", "api_keys"}
     assert shared <= set(Settings.model_fields)
     assert not [name for name in shared if f"`{name.upper()}`" not in README.partition("The callback reads")[2]]
 
@@ -68,6 +75,16 @@ def test_every_option_of_a_policy_is_in_the_readme() -> None:
     (policy,) = json.loads(example[1])
     assert set(policy) == set(PolicySettings.model_fields)
     PolicySettings.model_validate(policy)
+
+
+def test_the_example_of_a_services_test_passes() -> None:
+    """It may be copied as it stands."""
+    (example,) = [
+        block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "pushlane.testing" in block
+    ]
+    names: dict[str, Callable[[], None]] = {}
+    exec(example, names)  # noqa: S102 # our own README
+    names["test_a_customer_is_told_once"]()
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -24,6 +24,7 @@ from pushlane.callback.policies import load_routing, make_policies
 from pushlane.callback.settings import CallbackSettings, load_callback_settings
 from pushlane.callback.spool import Spool
 from pushlane.callback.web import ApiKeys, json_response
+from pushlane.callback.webhook import Webhook
 from pushlane.errors import SettingsError
 from pushlane.logs import configure, request_log
 from pushlane.outbox import AsyncProducer
@@ -71,6 +72,8 @@ def make_app(settings: CallbackSettings) -> Starlette:
         {name: service.channels for name, service in settings.api_keys.items()},
     )
 
+    tokens = {name: webhook.read_tokens() for name, webhook in settings.webhook.items()}
+
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
@@ -78,6 +81,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
             app.state.holds = Holds(producer, keys)
             app.state.messages = Messages(producer, keys)
             app.state.producer = producer
+            app.state.webhook = Webhook(producer, settings.webhook, tokens)
             if moderation is not None:
                 feed = Feed(settings.redis_url, settings.retention_s, await _open_spool(moderation))
                 feed.start()
@@ -95,6 +99,8 @@ def make_app(settings: CallbackSettings) -> Starlette:
         Route("/v1/channels/{channel}/messages/{message_id}", _message, methods=["GET", "DELETE"]),
         Route("/v1/channels/{channel}/decisions/{key:any}", _decide, methods=["POST"]),
     ]
+    if settings.webhook:
+        routes.append(Route("/cinnox/webhook", _take, methods=["POST"]))
     if moderation is not None:
         routes.append(Route(CALLBACK_PATH, _moderate, methods=["POST"]))
     handlers = {ClientDisconnect: _gone, HTTPException: problems.of_routing, Exception: problems.of_defect}
@@ -135,6 +141,11 @@ def _route(settings: ModerationSettings) -> Callable[[ChatMessage], routing.Rout
 async def _moderate(request: Request) -> Response:
     moderation: Moderation = request.app.state.moderation
     return await moderation.respond(request)
+
+
+async def _take(request: Request) -> Response:
+    webhook: Webhook = request.app.state.webhook
+    return await webhook.respond(request)
 
 
 async def _decide(request: Request) -> Response:

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 from pushlane.callback.problems import REFUSED, check_is_json, refusal
 from pushlane.callback.web import json_response, read_body
 from pushlane.errors import InvalidMessage
-from pushlane.form import build, read_json
+from pushlane.form import build, load
 from pushlane.options import NO_OPTIONS
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ def _check_is_text(request: Request) -> None:
 
 
 def _fields(body: bytes) -> dict[str, Any]:
-    try:
-        fields = read_json(body)
-    except InvalidMessage as error:
-        raise InvalidMessage("body", error.problem) from None
+    fields = load(body, "body")
     if not isinstance(fields, dict):
         raise InvalidMessage("body", "must be a JSON object")
     for name in fields:

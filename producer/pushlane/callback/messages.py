@@ -16,7 +16,7 @@ from pushlane.callback.problems import REFUSED, Busy, check_is_json, refusal
 from pushlane.callback.web import json_response, problem, read_body
 from pushlane.errors import InvalidMessage, PushlaneError
 from pushlane.fields import as_fields
-from pushlane.form import Form, build, read_list
+from pushlane.form import Form, build, load_list
 from pushlane.message import check_idempotency_key
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _order(body: bytes, key: str | None) -> _Order:
-    document = read_list(body)
+    document = load_list(body, "message")
     if not isinstance(document, list):
         return _Order([_keyed(build(document), key)], is_list=False)
     if not 1 <= len(document) <= CHUNK:

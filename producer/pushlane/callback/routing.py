@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pushlane import effects
+from pushlane.callback import template as templates
 from pushlane.form import fields_of
 from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pushlane.callback.verdict import Verdict
     from pushlane.effects import Effect
     from pushlane.message import Message
-
-_FIELD: Final = re.compile(r"\{(\w*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ def by_template(channel: str, template: str) -> Callable[[ChatMessage], Route | 
     """Routes each text to the room of this template, such as ``{To_Account}``; a field that is absent is empty."""
 
     def route(message: ChatMessage) -> Route | None:
-        room = _FIELD.sub(lambda name: _written(message.fields.get(name[1])), template)
+        room = templates.fill(template, lambda name: _written(message.fields.get(name)))
         return Route(channel, RoomMessage(room, message.text, sender_eid=None))
 
     return route

@@ -89,9 +89,9 @@ def check_open(settings: CallbackSettings, host: str) -> None:
     """Raises SettingsError when there is nothing to serve, or unsigned requests could come from another machine."""
     moderation = settings.moderation
     if moderation is None:
-        if not settings.api_keys:
+        if not settings.api_keys and not settings.webhook:
             raise SettingsError(
-                "PUSHLANE_MODERATION__SDK_APP_IDS", "is missing, and so is an API key: nothing to serve"
+                "PUSHLANE_MODERATION__SDK_APP_IDS", "is missing, and so are a webhook and an API key: nothing to serve"
             )
         return
     if moderation.read_tokens() or moderation.unsigned or _is_loopback(host):

@@ -3,7 +3,7 @@
 import hmac
 import ipaddress
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
+from pushlane.callback import template as templates
 from pushlane.callback.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
 from pushlane.configuration import CommonSettings, comma_separated, load, variable
 from pushlane.errors import InvalidMessage, SettingsError
@@ -34,8 +35,8 @@ BUILT_IN: Final = frozenset({"blocked_words", "length"})
 """The policies that need no Python path."""
 MAX_SECRETS: Final = 2
 """The current one and the next one, while it is being changed."""
+_PLACE = re.compile(r"userId|message(\.\w+)+")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-_FIELD = re.compile(r"\{(\w*)\}")
 _T = TypeVar("_T")
 REQUEST_FIELDS: Final = frozenset(
     {"CallbackCommand", "SdkAppid", "From_Account", "To_Account", "GroupId", "Type", "Operator_Account", "TopicId"}
@@ -52,12 +53,20 @@ def _channel(name: str) -> str:
         raise PydanticCustomError("channel", "{problem}", {"problem": error.problem}) from None
 
 
-def _template(template: str) -> str:
-    for name in _FIELD.findall(template):
-        if name not in REQUEST_FIELDS:
-            known = ", ".join(sorted(REQUEST_FIELDS))
+def _room_template(template: str) -> str:
+    return _template(template, REQUEST_FIELDS.__contains__, ", ".join(sorted(REQUEST_FIELDS)))
+
+
+def _to_template(template: str) -> str:
+    # What a message holds is documented nowhere, so any field of it may be meant.
+    return _template(template, lambda name: bool(_PLACE.fullmatch(name)), "userId and message.<field>")
+
+
+def _template(template: str, is_known: Callable[[str], bool], known: str) -> str:
+    for name in templates.names_in(template):
+        if not is_known(name):
             raise PydanticCustomError("template", "names {name}; known are {known}", {"name": name, "known": known})
-    if set("{}") & set(_FIELD.sub("", template)):
+    if not templates.is_whole(template):
         raise PydanticCustomError("template", "must have its braces around the names of fields alone")
     return template
 
@@ -148,7 +157,7 @@ class ModerationSettings(_Secret):
     blocked_words_file: Path | None = Field(None, description="The words of `blocked_words`, one a line.")
     blocked_words_action: Literal["forbid", "mask"] = Field("forbid", description="`forbid`, or `mask` the words.")
     relay_channel: _Channel | None = Field(None, description="The channel that allowed messages go to.")
-    relay_room: Annotated[str, AfterValidator(_template)] | None = Field(
+    relay_room: Annotated[str, AfterValidator(_room_template)] | None = Field(
         None, description="The room there, a template such as `{To_Account}`."
     )
     routing: str | None = Field(None, description="Python path of a function that routes instead.")
@@ -201,11 +210,37 @@ class ApiKeySettings(_Secret):
         return _checked("KEY_FILE", [_read("KEY_FILE", Path(str(self.key_file)))], 1)[0]
 
 
+class WebhookSettings(_Secret):
+    """A webhook of CINNOX's third-party channel, and where what it brings goes."""
+
+    token: SecretStr | None = Field(None, description="Its token. Exactly one of `TOKEN` and `TOKEN_FILE` is set.")
+    token_file: Path | None = Field(None, description="A file with its token, or with two, a line each.")
+    relay_channel: _Channel = Field(description="The channel that its messages go to.")
+    relay_to: Annotated[str, StringConstraints(min_length=1), AfterValidator(_to_template)] = Field(
+        "{userId}", description="The room or user there, a template such as `{userId}` or `{message.to.room}`."
+    )
+
+    @model_validator(mode="after")
+    def _one_token(self) -> "WebhookSettings":
+        if (self.token is None) == (self.token_file is None):
+            raise _wrong("token", "set exactly one of TOKEN and TOKEN_FILE")
+        return self
+
+    def read_tokens(self) -> tuple[str, ...]:
+        """Its token, or two while it changes, from their file if they are in one. Raises SettingsError."""
+        if self.token is not None:
+            return _checked("TOKEN", [self.token.get_secret_value()], 1)
+        return _checked("TOKEN_FILE", _read("TOKEN_FILE", Path(str(self.token_file))).split("\n"), MAX_SECRETS)
+
+
 class CallbackSettings(CommonSettings):
     """Everything the callback is told."""
 
     moderation: ModerationSettings | None = Field(
         None, description="The moderation callback: `PUSHLANE_MODERATION__…`."
+    )
+    webhook: dict[str, WebhookSettings] = Field(
+        default_factory=dict, description="The webhooks of CINNOX: `PUSHLANE_WEBHOOK__<NAME>__…`."
     )
     api_keys: dict[str, ApiKeySettings] = Field(
         default_factory=dict, description="Who may call `/v1`: `PUSHLANE_API_KEYS__<SERVICE>__…`."
@@ -221,12 +256,19 @@ def load_callback_settings() -> CallbackSettings:
     settings = load(CallbackSettings)
     if settings.moderation is not None:
         _named(["moderation"], settings.moderation.read_tokens)
-    owners: dict[str, str] = {}
-    for name, service in settings.api_keys.items():
-        key = _named(["api_keys", name], service.read_key)
-        if (owner := owners.setdefault(key, name)) != name:
-            raise SettingsError(variable(["api_keys", name, "key"]), f"is the key of {owner} too")
+    tokens = {name: _named(["webhook", name], one.read_tokens) for name, one in settings.webhook.items()}
+    _check_owners("webhook", "token", tokens)
+    keys = {name: [_named(["api_keys", name], one.read_key)] for name, one in settings.api_keys.items()}
+    _check_owners("api_keys", "key", keys)
     return settings
+
+
+def _check_owners(section: str, secret: str, values: Mapping[str, Sequence[str]]) -> None:
+    owners: dict[str, str] = {}
+    for name, own in values.items():
+        for value in own:
+            if (owner := owners.setdefault(value, name)) != name:
+                raise SettingsError(variable([section, name, secret]), f"is the {secret} of {owner} too")
 
 
 def is_one_of(secrets: Sequence[str], given: str) -> bool:

@@ -114,6 +114,13 @@ def bearer(request: Request) -> str:
     return token.strip() if kind.lower() == "bearer" else ""
 
 
+def caller(request: Request, secrets: Mapping[str, Sequence[str]]) -> str | None:
+    """Whose secret the request brings, of those by name. Each is compared, in a time that tells nothing."""
+    token = bearer(request)
+    matches = [name for name, known in secrets.items() if is_one_of(known, token)]
+    return matches[0] if token and matches else None
+
+
 class ApiKeys:
     """Who may call ``/v1``, and which channels each may use.
 
@@ -123,7 +130,7 @@ class ApiKeys:
     """
 
     def __init__(self, keys: Mapping[str, str], channels: Mapping[str, Sequence[str]]) -> None:
-        self._keys = keys
+        self._keys = {service: [key] for service, key in keys.items()}
         self._channels = channels
 
     def refuse(self, request: Request, channel: str) -> Response | None:
@@ -136,10 +143,8 @@ class ApiKeys:
         return None
 
     def service(self, request: Request) -> str | None:
-        """The service whose key the request brings. Every key is compared, in a time that tells nothing."""
-        token = bearer(request)
-        matches = [name for name, key in self._keys.items() if is_one_of([key], token)]
-        return matches[0] if token and matches else None
+        """The service whose key the request brings."""
+        return caller(request, self._keys)
 
 
 def unauthorized() -> Response:
@@ -148,9 +153,9 @@ def unauthorized() -> Response:
     return problem(401, "Unauthorized", "needs an API key: Authorization: Bearer …", headers=headers)
 
 
-def json_response(document: object, status: int = 200) -> Response:
+def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON document."""
-    return Response(json.dumps(document), status, media_type="application/json")
+    return Response(json.dumps(document), status, headers, "application/json")
 
 
 def problem(

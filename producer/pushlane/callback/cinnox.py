@@ -1,0 +1,123 @@
+"""What CINNOX's third-party channel sends: ``{"userId", "message"}``, and before that once a challenge.
+
+The shape is that of its page on outgoing third-party messages. What an IMMsg object holds is documented nowhere: the
+places of ids and texts below are those of the nearest public records, and unknown fields are kept. Not tolerated is
+what two readers could read as two different messages: a name given twice, another encoding than UTF-8, NaN.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from pushlane.errors import InvalidMessage
+from pushlane.form import load
+from pushlane.message import Message, RoomMessage, ThirdPartyMessage, check_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+USER: Final = "userId"
+MESSAGE: Final = "message"
+IDS: Final = ("message.id", "message.msgID", "msgID")
+"""Where a message's id is looked for, the first one first."""
+TEXTS: Final = ("message.text", "message.msg.text", "message.msgText", "msgText")
+"""The same for its text."""
+MAX_CHALLENGE_CHARS: Final = 1024
+"""Our own number; the platform names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The platform's question whether the address is ours: the value is to be sent back."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message for the queue.
+
+    Attributes:
+        identity: What a repeat of it has in common with it, and nothing else: 64 hex digits.
+        named: The identity is the user's and the message's own ids. Otherwise it is that of the bytes, and the same
+            bytes may come again later as another message.
+        fields: The whole body, for routing.
+    """
+
+    identity: str
+    named: bool
+    message: Mapping[str, object]
+    fields: Mapping[str, object]
+
+    @property
+    def text(self) -> str:
+        """What it says; empty for a file and the like."""
+        return next((text for text in _values(self.fields, TEXTS) if isinstance(text, str)), "")
+
+    def written(self, name: str) -> str:
+        """A field, as a template has it. Raises InvalidMessage for one that is absent or no string or integer."""
+        if text := _written(_at(self.fields, name)):
+            return text
+        raise InvalidMessage(name, "must be a string or an integer: it says where the message goes")
+
+    def as_message(self, kind: str, to: str) -> Message | None:
+        """The message for a channel of this kind; None without a text for one that takes texts alone.
+
+        Raises:
+            InvalidMessage: It can not be sent there, such as to a room with control characters.
+        """
+        check_id("room_id" if kind == RoomMessage.kind else "user_id", to)  # without a text, too: it is logged
+        if kind == ThirdPartyMessage.kind:
+            return ThirdPartyMessage(to, self.message)
+        return RoomMessage(to, self.text) if self.text else None
+
+
+def parse(body: bytes) -> Challenge | Incoming:
+    """What the body asks. A message that has a challenge beside it is a message, as in CINNOX's event envelopes.
+
+    Raises:
+        InvalidMessage: It is neither. Names the field, and quotes nothing of it.
+    """
+    fields = load(body, "body")
+    if not isinstance(fields, dict):
+        raise InvalidMessage("body", "must be a JSON object")
+    if "challenge" in fields and USER not in fields and MESSAGE not in fields:
+        return Challenge(_challenge(fields["challenge"]))
+    for name in (USER, MESSAGE):
+        if fields.get(name) is None:
+            raise InvalidMessage(name, "is missing")
+    check_id(USER, fields[USER])
+    # Whatever channel it goes to: an object, and not too large.
+    message = ThirdPartyMessage(fields[USER], fields[MESSAGE]).message
+    own_id = next(filter(None, map(_written, _values(fields, IDS))), "")
+    told = json.dumps([fields[USER], own_id]).encode() if own_id else body
+    return Incoming(sha256(told).hexdigest(), bool(own_id), message, fields)
+
+
+def _challenge(value: object) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_CHALLENGE_CHARS or not _is_unicode(value):
+        problem = f"must be a string of 1 to {MAX_CHALLENGE_CHARS} characters"
+        raise InvalidMessage("challenge", problem, limit=MAX_CHALLENGE_CHARS)
+    return value
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _written(value: object) -> str:
+    return str(value) if type(value) in {str, int} else ""
+
+
+def _values(fields: Mapping[str, object], places: Iterable[str]) -> Iterable[object]:
+    return (value for place in places if (value := _at(fields, place)))
+
+
+def _at(fields: Mapping[str, object], place: str) -> object:
+    value: Any = fields
+    for name in place.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,128 @@
+"""``POST /cinnox/webhook``: what CINNOX's third-party channel sends goes into the queue.
+
+Answered with ``{"code": 0}`` once it is stored, so that a sender which repeats what got no such answer loses nothing.
+A repeat is the same message: its idempotency key is made of its id, or without one of its bytes and the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from pushlane.acceptance import message_id_of
+from pushlane.callback import template
+from pushlane.callback.cinnox import Challenge, parse
+from pushlane.callback.feed import UNANSWERED
+from pushlane.callback.web import CLOSE, BodyTooLarge, BodyTooSlow, caller, json_response, read_body
+from pushlane.errors import IdempotencyConflict, InvalidMessage, PushlaneError, QueueFull, UnknownChannel
+from pushlane.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from pushlane.callback.cinnox import Incoming
+    from pushlane.callback.settings import WebhookSettings
+    from pushlane.outbox import AsyncProducer
+
+STORE_S: Final = 1.5
+"""So long storing may take in all, whatever state Redis is in."""
+REPEAT_S: Final = 120
+"""The same bytes without an id are a repeat for so long at least, and for less than twice as long."""
+
+
+class Webhook:
+    """The route. Belongs to one event loop.
+
+    Args:
+        producer: The queue's.
+        webhooks: Where what comes in goes, by the webhook's name.
+        tokens: Their tokens, by name; a token belongs to one of them.
+    """
+
+    def __init__(
+        self, producer: AsyncProducer, webhooks: Mapping[str, WebhookSettings], tokens: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._producer = producer
+        self._webhooks = webhooks
+        self._tokens = tokens
+
+    async def respond(self, request: Request) -> Response:
+        """The answer to one request: 200, or 4xx for what can never be stored, or 503 for what is to come again."""
+        name = caller(request, self._tokens)
+        if name is None:
+            return _refusal(401, "needs a webhook's token: Authorization: Bearer …")
+        try:
+            asked = parse(await read_body(request))
+            if isinstance(asked, Challenge):
+                logger().info("webhook.challenged", webhook=name)
+                return json_response({"code": 0, "result": {"challenge": asked.value}})
+            async with asyncio.timeout(STORE_S):
+                await self._store(name, asked)
+        except (BodyTooLarge, PushlaneError, *UNANSWERED) as error:
+            # Only our own errors are sure not to quote what a message says.
+            told = str(error) if isinstance(error, BodyTooLarge | PushlaneError) else type(error).__name__
+            logger().warning("webhook.refused", webhook=name, problem=told)
+            return _answer(error)
+        return json_response({"code": 0})
+
+    async def _store(self, name: str, incoming: Incoming) -> None:
+        settings = self._webhooks[name]
+        channel = settings.relay_channel
+        to = template.fill(settings.relay_to, incoming.written)
+        message = incoming.as_message(await self._producer.kind_of(channel), to)
+        if message is None:
+            logger().info("webhook.no_text", webhook=name, conversation=to)
+            return
+        key = await self._key(channel, _digest(name, incoming), named=incoming.named)
+        try:
+            receipt = await self._producer.send(channel, message, idempotency_key=key)
+        except IdempotencyConflict as error:
+            # The sender's id names the message that is there. Refused, it would come again and again.
+            logger().warning("webhook.conflict", webhook=name, message=error.message_id, conversation=to)
+            return
+        facts = {"message": receipt.message_id, "conversation": to, "duplicate": receipt.duplicate}
+        logger().info("webhook.stored", webhook=name, **facts)
+
+    async def _key(self, channel: str, key: str, *, named: bool) -> str:
+        """The idempotency key. Without an id it holds for a window of time; the one before is looked at, too."""
+        if named:
+            return key
+        window = int(time.time() // REPEAT_S)
+        before = f"{key}/{window - 1}"
+        known = await self._producer.status(channel, message_id_of(channel, before))
+        return f"{key}/{window}" if known is None else before
+
+
+def _digest(name: str, incoming: Incoming) -> str:
+    """The webhook is in it: what two senders call the same is not."""
+    return "webhook/" + sha256(f"{name}/{incoming.identity}".encode(errors="replace")).hexdigest()
+
+
+def _answer(error: Exception) -> Response:
+    """What is said outside: never an address or a channel of ours."""
+    match error:
+        case BodyTooSlow():
+            return _refusal(408, f"the body {error}", headers=CLOSE)
+        case BodyTooLarge():
+            return _refusal(413, f"the body {error}")
+        case InvalidMessage():
+            return _refusal(400, str(error))
+        case QueueFull():
+            return _refusal(503, "the queue is full: try again", headers=_retry_after(error.retry_after_s))
+        case UnknownChannel():
+            return _refusal(503, "the webhook's channel is not registered yet: try again", headers=_retry_after())
+    return _refusal(503, "the queue is unavailable: try again", headers=_retry_after())
+
+
+def _retry_after(seconds: float = 1.0) -> Mapping[str, str]:
+    return {"Retry-After": str(math.ceil(seconds))}
+
+
+def _refusal(code: int, message: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    return json_response({"code": code, "message": message}, code, headers)
