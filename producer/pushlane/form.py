@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,7 @@ _OPTIONS: Final = ("idempotency_key", "not_before", "expires_in_s", "hold")
 _ROOM: Final = ("room_id", "text", "sender_eid", "receiver_eid", *_OPTIONS)
 _THIRD_PARTY: Final = ("user_id", "message", *_OPTIONS)
 _ONLY_THIRD_PARTY: Final = ("user_id", "message")
+_BEFORE_ELEMENT: Final = re.compile(r"[ \t\n\r]*([\[,])[ \t\n\r]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,14 @@ def load(data: bytes, what: str) -> Any:  # noqa: ANN401 # any JSON
         raise InvalidMessage(what, "holds NaN or Infinity, which are no JSON") from None
     except ValueError:  # a number of more digits than Python takes
         raise InvalidMessage(what, "holds a number that is too long") from None
+
+
+def load_list(data: bytes, what: str) -> Any:  # noqa: ANN401 # any JSON
+    """As ``load``; if the document is a list, the error names the element that can not be read."""
+    try:
+        return load(data, what)
+    except InvalidMessage as error:
+        raise error.at(_place_of(data)) from None
 
 
 def build(fields: object) -> Form:
@@ -117,6 +127,20 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidMessage(_shown(twice), "is given twice")
     return fields
+
+
+def _place_of(data: bytes) -> int | None:
+    """In which element of a list the first thing stands that makes it unreadable; None when it is not in one."""
+    decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_constant)
+    text, index = data.decode(errors="replace"), 0
+    before = _BEFORE_ELEMENT.match(text)
+    while before and before[1] == ("," if index else "["):
+        try:
+            _, end = decoder.raw_decode(text, before.end())
+        except (ValueError, RecursionError):  # our own errors are such
+            return index
+        index, before = index + 1, _BEFORE_ELEMENT.match(text, end)
+    return None
 
 
 class _ConstantError(ValueError):

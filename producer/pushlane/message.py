@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime  # noqa: TC003 # OpenAPI's schema of MessageStatus is made of its annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pushlane.errors import InvalidMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 CHANNEL_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 MAX_CHANNEL_NAME_CHARS: Final = 32

@@ -7,15 +7,19 @@ import gc
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pushlane.callback import routing
+from pushlane.callback import problems, routing
 from pushlane.callback.feed import Feed
 from pushlane.callback.front import CALLBACK_PATH, GONE, Front
 from pushlane.callback.holds import Holds
+from pushlane.callback.messages import Messages
 from pushlane.callback.moderation import Moderation
+from pushlane.callback.openapi import Description
 from pushlane.callback.policies import load_routing, make_policies
 from pushlane.callback.settings import CallbackSettings, load_callback_settings
 from pushlane.callback.spool import Spool
@@ -32,6 +36,19 @@ if TYPE_CHECKING:
 
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.settings import ModerationSettings
+
+
+class AnyText(Convertor[str]):
+    """The rest of a path, whatever it holds: Starlette's own ``path`` ends at a line break."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+register_url_convertor("any", AnyText())
 
 
 def create_app() -> ASGIApp:
@@ -62,6 +79,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
         async with contextlib.AsyncExitStack() as stack:
             producer = await stack.enter_async_context(AsyncProducer(settings.redis_url))
             app.state.holds = Holds(producer, keys)
+            app.state.messages = Messages(producer, keys)
             app.state.producer = producer
             app.state.webhook = Webhook(producer, settings.webhook, tokens)
             if moderation is not None:
@@ -76,13 +94,17 @@ def make_app(settings: CallbackSettings) -> Starlette:
     routes = [
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
-        Route("/v1/channels/{channel}/decisions/{key:path}", _decide, methods=["POST"]),
+        Route("/openapi.json", Description(settings, keys).respond),
+        Route("/v1/channels/{channel}/messages", _enqueue, methods=["POST"]),
+        Route("/v1/channels/{channel}/messages/{message_id}", _message, methods=["GET", "DELETE"]),
+        Route("/v1/channels/{channel}/decisions/{key:any}", _decide, methods=["POST"]),
     ]
     if settings.webhook:
         routes.append(Route("/cinnox/webhook", _take, methods=["POST"]))
     if moderation is not None:
         routes.append(Route(CALLBACK_PATH, _moderate, methods=["POST"]))
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={ClientDisconnect: _gone})
+    handlers = {ClientDisconnect: _gone, HTTPException: problems.of_routing, Exception: problems.of_defect}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     # A redirect would repeat a signed address to whoever asks, and the chat platform follows none.
     app.router.redirect_slashes = False
     return app
@@ -129,6 +151,16 @@ async def _take(request: Request) -> Response:
 async def _decide(request: Request) -> Response:
     holds: Holds = request.app.state.holds
     return await holds.decide(request)
+
+
+async def _enqueue(request: Request) -> Response:
+    messages: Messages = request.app.state.messages
+    return await messages.enqueue(request)
+
+
+async def _message(request: Request) -> Response:
+    messages: Messages = request.app.state.messages
+    return await messages.one(request)
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:

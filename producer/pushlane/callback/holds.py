@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
 
-from pushlane.callback.web import CLOSE, BodyTooLarge, BodyTooSlow, json_response, problem, read_body
-from pushlane.errors import InvalidMessage, QueueFull, QueueUnavailable, UnknownChannel
-from pushlane.form import build
+from pushlane.callback.problems import REFUSED, check_is_json, refusal
+from pushlane.callback.web import json_response, read_body
+from pushlane.errors import InvalidMessage
+from pushlane.form import build, load
+from pushlane.options import NO_OPTIONS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from pushlane.callback.web import ApiKeys
+    from pushlane.message import Message
     from pushlane.outbox import AsyncProducer
 
-_FIELDS = frozenset({"verdict", "message", "reason"})
+_FIELDS: Final = frozenset({"verdict", "message", "reason"})
+_AGAIN: Final = "perhaps decided; repeating the request is safe"
 
 
 class Holds:
@@ -32,40 +36,45 @@ class Holds:
         if (refused := self._keys.refuse(request, channel)) is not None:
             return refused
         try:
+            check_is_json(request)
+            _check_is_text(request)
             standing = await self._decide(channel, key, await read_body(request))
-        except BodyTooLarge as error:
-            if isinstance(error, BodyTooSlow):
-                refused = problem(408, "Request Timeout", f"the body {error}", headers=CLOSE)
-            else:
-                refused = problem(413, "Content Too Large", f"the body {error}")
-            return refused
-        except InvalidMessage as error:
-            return problem(422, "Unprocessable Content", str(error), field=error.field)
-        except UnknownChannel as error:
-            return problem(404, "Not Found", str(error))
-        except (QueueUnavailable, QueueFull) as error:
-            return problem(503, "Service Unavailable", str(error), headers={"Retry-After": "1"})
+        except REFUSED as error:
+            return refusal(error, _AGAIN)
         return json_response({"key": key, "verdict": standing})
 
     async def _decide(self, channel: str, key: str, body: bytes) -> str:
         fields = _fields(body)
-        message = None if fields.get("message") is None else build(fields["message"]).message
         reason = fields.get("reason") or ""
-        return await self._producer.decide(channel, key, fields["verdict"], message=message, reason=reason)
+        return await self._producer.decide(channel, key, fields["verdict"], message=_message(fields), reason=reason)
+
+
+def _check_is_text(request: Request) -> None:
+    """Raises InvalidMessage for a path that is not UTF-8: all such keys would be one, with replacement characters."""
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError:
+        raise InvalidMessage("key", "is not UTF-8") from None
 
 
 def _fields(body: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(body.decode())
-    except (ValueError, RecursionError):
-        raise InvalidMessage("body", "is not JSON in UTF-8") from None
+    fields = load(body, "body")
     if not isinstance(fields, dict):
         raise InvalidMessage("body", "must be a JSON object")
     for name in fields:
         if name not in _FIELDS:
             raise InvalidMessage("body", "has a field that is none of verdict, message and reason")
-    if not isinstance(fields.get("reason") or "", str):
+    if not isinstance(fields.get("reason"), str | None):
         raise InvalidMessage("reason", "must be a string")
     if not isinstance(fields.get("verdict"), str):
         raise InvalidMessage("verdict", "must be a string")
     return fields
+
+
+def _message(fields: dict[str, Any]) -> Message | None:
+    if fields.get("message") is None:
+        return None
+    form = build(fields["message"])
+    if form.options != NO_OPTIONS:
+        raise InvalidMessage("message", "takes no options here: only what it says counts")
+    return form.message

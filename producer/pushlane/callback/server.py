@@ -21,8 +21,8 @@ from pushlane.logs import configure, logger
 if TYPE_CHECKING:
     from pushlane.callback.settings import CallbackSettings
 
-GRACE_S: Final = 5
-"""How long requests in flight may go on after SIGTERM: more than any of them may take."""
+GRACE_S: Final = 9
+"""How long requests in flight may go on after SIGTERM: as long as any may take: 5 s to arrive, twice 2 s for Redis."""
 BACKLOG: Final = 2048
 """Connections that wait for the processes to take them."""
 MAX_CONNECTIONS: Final = 2000

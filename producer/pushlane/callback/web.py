@@ -137,7 +137,7 @@ class ApiKeys:
         """What a request gets that may not use the channel: 401 without a known key, 403 with another's; else None."""
         service = self.service(request)
         if service is None:
-            return problem(401, "Unauthorized", "needs an API key: Authorization: Bearer …")
+            return unauthorized()
         if channel not in self._channels[service]:
             return problem(403, "Forbidden", f"{service} may not use this channel")
         return None
@@ -145,6 +145,12 @@ class ApiKeys:
     def service(self, request: Request) -> str | None:
         """The service whose key the request brings."""
         return caller(request, self._keys)
+
+
+def unauthorized() -> Response:
+    """What a request without a known API key gets."""
+    headers = {"WWW-Authenticate": "Bearer"}
+    return problem(401, "Unauthorized", "needs an API key: Authorization: Bearer …", headers=headers)
 
 
 def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

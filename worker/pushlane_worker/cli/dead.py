@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import click
 import redis
 
+from pushlane.fields import as_fields
 from pushlane.form import fields_of
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.ending import Failed, explain
 from pushlane_worker.cli.preview import preview, print_letter
 from pushlane_worker.cli.preview import show as show_preview
-from pushlane_worker.cli.printing import as_fields, print_fields, print_json
+from pushlane_worker.cli.printing import print_fields, print_json
 from pushlane_worker.cli.progress import progress_bar
 from pushlane_worker.cli.selection import UTF8, selecting
 from pushlane_worker.cli.terminal import counted

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from pushlane_worker.cli.printing import as_fields, print_json
+from pushlane.fields import as_fields
+from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.terminal import WIDTH, counted, fit, full_moment
 from pushlane_worker.dead_letters import DeadLetter, DeadLetters, Selection
 

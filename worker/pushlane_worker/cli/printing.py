@@ -2,19 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 import click
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-
-def as_fields(value: "DataclassInstance") -> dict[str, Any]:
-    """The value's fields, its times in RFC 3339."""
-    return asdict(value, dict_factory=lambda pairs: {name: _plain(item) for name, item in pairs})
 
 
 def print_json(value: object) -> None:
@@ -41,9 +30,3 @@ def shown(value: object) -> str:
 def printable(text: str) -> str:
     """The text with everything that would steer a terminal as an escape sequence."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return value

@@ -10,12 +10,13 @@ import click
 from rich.progress import Progress, TaskID
 
 from pushlane.errors import PushlaneError
+from pushlane.fields import as_fields
 from pushlane.message import Limits, Message, Receipt, RoomMessage, ThirdPartyMessage
 from pushlane.outbox import Producer
 from pushlane_worker.cli import lines, queue
 from pushlane_worker.cli.ending import Failed, explain
 from pushlane_worker.cli.json_object import JSON_OBJECT
-from pushlane_worker.cli.printing import as_fields, print_json
+from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.progress import progress_bar
 from pushlane_worker.cli.when import WHEN
 

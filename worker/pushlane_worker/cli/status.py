@@ -4,8 +4,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from pushlane.fields import as_fields
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.printing import as_fields, print_json
+from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.terminal import WIDTH, gate_words
 from pushlane_worker.inspection import Overview
 

@@ -1,0 +1,177 @@
+"""``/v1/channels/{channel}/messages``: services enqueue over HTTP, and ask for or cancel what they enqueued.
+
+The body is the one JSON form of a message (``form.py``), or a list of them that is accepted whole or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from pushlane.acceptance import CHUNK
+from pushlane.callback.problems import REFUSED, Busy, check_is_json, refusal
+from pushlane.callback.web import json_response, problem, read_body
+from pushlane.errors import InvalidMessage, PushlaneError
+from pushlane.fields import as_fields
+from pushlane.form import Form, build, load_list
+from pushlane.message import check_idempotency_key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from pushlane.callback.web import ApiKeys
+    from pushlane.outbox import AsyncProducer
+
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+"""4 KiB for each message of a full list. More would take a process's memory and its time for moderation."""
+RECEIVE_S: Final = 4.0
+"""So long a body may take to arrive: 4 MiB over 9 Mbit/s."""
+LARGE_BYTES: Final = 64 * 1024
+"""A larger body is parsed in a thread, so that moderation need not wait for it (1,000 messages take 10 ms)."""
+LARGE_AT_ONCE: Final = 4
+"""So many larger bodies a process holds. Parsed, the worst of 4 MiB take twenty times as much."""
+WAIT_S: Final = 1.0
+"""So long another one waits before it is told to come again."""
+MESSAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+_AGAIN = "perhaps accepted, so repeat the request with the same Idempotency-Key"
+_CANCEL_AGAIN = "perhaps cancelled; repeating the request is safe"
+_STATUS_AGAIN = "repeating the request is safe"
+_NOT_CANCELLED = {
+    "in_flight": "a push of the message is on its way",
+    "already_final": "the message is delivered, cancelled or dead",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a body asks for."""
+
+    forms: Sequence[Form]
+    is_list: bool
+
+
+class Messages:
+    """The routes, for services with an API key."""
+
+    def __init__(self, producer: AsyncProducer, keys: ApiKeys) -> None:
+        self._producer = producer
+        self._keys = keys
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    async def enqueue(self, request: Request) -> Response:
+        """202 with the receipt, or with ``{"receipts": […]}`` for a list."""
+        channel = request.path_params["channel"]
+        if (refused := self._keys.refuse(request, channel)) is not None:
+            return refused
+        try:
+            check_is_json(request)
+            key = _idempotency_key(request)
+            async with self._room() if _may_be_large(request) else contextlib.nullcontext():
+                order = await _read(request, key)
+                receipts = await self._send(channel, order)
+        except REFUSED as error:
+            return refusal(error, _AGAIN)
+        return json_response({"receipts": receipts} if order.is_list else receipts[0], 202)
+
+    async def one(self, request: Request) -> Response:
+        """One message: ``GET`` tells where it is, ``DELETE`` cancels it."""
+        channel, message_id = request.path_params["channel"], request.path_params["message_id"]
+        if (refused := self._keys.refuse(request, channel)) is not None:
+            return refused
+        if not MESSAGE_ID.fullmatch(message_id):
+            return _not_found()
+        if request.method == "DELETE":
+            return await self._cancel(channel, message_id)
+        return await self._status(channel, message_id)
+
+    @contextlib.asynccontextmanager
+    async def _room(self) -> AsyncIterator[None]:
+        """A place among the large bodies. Raises Busy."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self._large.acquire()
+        except TimeoutError:
+            raise Busy from None
+        try:
+            yield
+        finally:
+            self._large.release()
+
+    async def _send(self, channel: str, order: _Order) -> list[dict[str, Any]]:
+        try:
+            return [as_fields(receipt) for receipt in await self._producer.send_forms(channel, order.forms)]
+        except InvalidMessage as error:
+            raise (error if order.is_list else error.at(None)) from None
+
+    async def _status(self, channel: str, message_id: str) -> Response:
+        try:
+            status = await self._producer.status(channel, message_id)
+        except PushlaneError as error:
+            return refusal(error, _STATUS_AGAIN)
+        return _not_found() if status is None else json_response(as_fields(status))
+
+    async def _cancel(self, channel: str, message_id: str) -> Response:
+        try:
+            result = await self._producer.cancel(channel, message_id)
+        except PushlaneError as error:
+            return refusal(error, _CANCEL_AGAIN)
+        if result == "not_found":
+            return _not_found()
+        if result in _NOT_CANCELLED:
+            return problem(409, "Conflict", _NOT_CANCELLED[result], result=result)
+        return json_response({"message_id": message_id, "result": result})
+
+
+def _not_found() -> Response:
+    return problem(404, "Not Found", "no message has this id: it was never accepted, or its retention is over")
+
+
+def _may_be_large(request: Request) -> bool:
+    length = request.headers.get("content-length")
+    return length is None or int(length) > LARGE_BYTES
+
+
+async def _read(request: Request, key: str | None) -> _Order:
+    body = await read_body(request, MAX_BODY_BYTES, within_s=RECEIVE_S)
+    if len(body) > LARGE_BYTES:
+        return await asyncio.to_thread(_order, body, key)
+    return _order(body, key)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    values = request.headers.getlist("idempotency-key")
+    if len(values) > 1:
+        raise InvalidMessage("Idempotency-Key", "is given twice")
+    return check_idempotency_key(values[0]) if values else None
+
+
+def _order(body: bytes, key: str | None) -> _Order:
+    document = load_list(body, "message")
+    if not isinstance(document, list):
+        return _Order([_keyed(build(document), key)], is_list=False)
+    if not 1 <= len(document) <= CHUNK:
+        raise InvalidMessage("messages", f"must be 1 to {CHUNK} in a list, not {len(document)}", limit=CHUNK)
+    return _Order([_element(index, fields, key) for index, fields in enumerate(document)], is_list=True)
+
+
+def _element(index: int, fields: object, key: str | None) -> Form:
+    try:
+        return _keyed(build(fields), None if key is None else check_idempotency_key(f"{key}/{index}"))
+    except InvalidMessage as error:
+        raise error.at(index) from None
+
+
+def _keyed(form: Form, key: str | None) -> Form:
+    """The form with the header's key; one of its own may stand beside it if it is the same."""
+    if key is None:
+        return form
+    if form.options.idempotency_key not in {None, key}:
+        raise InvalidMessage("idempotency_key", "is another one than the header Idempotency-Key gives this message")
+    return replace(form, options=replace(form.options, idempotency_key=key))

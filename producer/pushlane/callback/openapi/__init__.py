@@ -1,0 +1,68 @@
+"""``GET /openapi.json``: what is served here, as OpenAPI 3.1, for whoever has an API key.
+
+A module for each group of routes gives its ``Part``; only parts whose routes are served are in the document.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from pushlane.callback.openapi import decisions, health, messages, moderation
+from pushlane.callback.openapi.part import API_KEY
+from pushlane.callback.web import unauthorized
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from starlette.requests import Request
+
+    from pushlane.callback.openapi.part import Part
+    from pushlane.callback.settings import CallbackSettings
+    from pushlane.callback.web import ApiKeys
+
+
+class Description:
+    """The route. The document is made once."""
+
+    def __init__(self, settings: CallbackSettings, keys: ApiKeys) -> None:
+        self._keys = keys
+        self._document = json.dumps(document(parts(settings))).encode()
+
+    async def respond(self, request: Request) -> Response:
+        """The document."""
+        if self._keys.service(request) is None:
+            return unauthorized()
+        return Response(self._document, media_type="application/json")
+
+
+def parts(settings: CallbackSettings) -> list[Part]:
+    """A part for each group of routes that these settings serve; the place to add one."""
+    served = [health.PART, messages.PART, decisions.PART]
+    if settings.moderation is not None:
+        served.append(moderation.part(signed=bool(settings.moderation.read_tokens())))
+    return served
+
+
+def document(served: list[Part]) -> dict[str, Any]:
+    """The whole document of these parts."""
+    schemas: dict[str, Any] = {}
+    security: dict[str, Any] = {"api_key": API_KEY}
+    paths: dict[str, Any] = {}
+    for part in served:
+        paths |= part.paths
+        schemas |= part.schemas
+        security |= part.security_schemes
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Pushlane",
+            "version": version("pushlane"),
+            "description": "A queue between services and chat APIs: enqueueing, moderation and decisions over HTTP.",
+        },
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": security},
+    }

@@ -1,0 +1,70 @@
+"""The document's part for decisions on held messages."""
+
+from typing import Final
+
+from pushlane.callback.openapi.part import CHANNEL, ID, NEEDS_KEY, Part, json_content, problems, ref
+from pushlane.callback.web import MAX_BODY_BYTES
+from pushlane.hold import DECIDED, VERDICTS
+
+_REASON: Final = {"type": ["string", "null"], "description": "For `forbid`: why, as the dead letter tells it."}
+_MESSAGE: Final = {"anyOf": [ref("RoomMessage"), ref("UserMessage")], "description": "Only what it says counts."}
+_NO_MESSAGE: Final = {"type": "null"}
+
+_DECIDE: Final = {
+    "operationId": "decide",
+    "tags": ["decisions"],
+    "summary": "Decides on the messages that are held for a key, and on those that still come.",
+    "description": f"The first decision on a key stands. The body has at most {MAX_BODY_BYTES} bytes.",
+    "security": NEEDS_KEY,
+    "parameters": [
+        CHANNEL,
+        {
+            "name": "key",
+            "in": "path",
+            "required": True,
+            "description": "What the messages are held for, percent-encoded.",
+            "schema": ID,
+            "example": "refund-7",
+        },
+    ],
+    "requestBody": {
+        "required": True,
+        "content": json_content(
+            ref("Decision"),
+            allow={"verdict": "allow"},
+            forbid={"verdict": "forbid", "reason": "too much"},
+            rewrite={"verdict": "rewrite", "message": {"room_id": "room-1", "text": "A refund"}},
+        ),
+    },
+    "responses": {
+        "200": {
+            "description": "The verdict that stands; it may be an earlier one.",
+            "content": json_content(ref("Standing"), allow={"key": "refund-7", "verdict": "allow"}),
+        },
+        **problems(
+            *(401, 403, 404, 408, 413, 415, 422, 429, 503),
+            on_404="Nobody has registered the channel.",
+            on_503="Redis did not answer in time: perhaps decided; repeating the request is safe.",
+        ),
+    },
+}
+
+PART: Final = Part(
+    paths={"/v1/channels/{channel}/decisions/{key}": {"post": _DECIDE}},
+    schemas={
+        "Decision": {
+            "type": "object",
+            "properties": {"verdict": {"enum": list(VERDICTS)}, "message": {}, "reason": _REASON},
+            "required": ["verdict"],
+            "additionalProperties": False,
+            "if": {"properties": {"verdict": {"const": "rewrite"}}},
+            "then": {"properties": {"message": _MESSAGE}, "required": ["message"]},
+            "else": {"properties": {"message": _NO_MESSAGE}},
+        },
+        "Standing": {
+            "type": "object",
+            "properties": {"key": ID, "verdict": {"enum": sorted(DECIDED.values())}},
+            "required": ["key", "verdict"],
+        },
+    },
+)

@@ -1,0 +1,119 @@
+"""What goes wrong, as the answer that tells it: ``application/problem+json`` (RFC 9457).
+
+Only what the caller can use: neither what a message says nor where Redis is.
+"""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.exceptions import HTTPException
+
+from pushlane.callback.web import CLOSE, BodyTooLarge, BodyTooSlow, problem
+from pushlane.errors import (
+    IdempotencyConflict,
+    InvalidMessage,
+    PushlaneError,
+    QueueFull,
+    QueueUnavailable,
+    UnknownChannel,
+)
+from pushlane.logs import logger
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+RETRY_AFTER_AWAY_S: Final = 1
+"""Redis is back at once after a restart, and nobody knows when after anything else."""
+
+
+class WrongMediaType(Exception):
+    """The body is of another media type than JSON."""
+
+
+class Busy(Exception):
+    """As many large bodies as a process holds are on their way already; nothing was done."""
+
+
+def check_is_json(request: Request) -> None:
+    """Raises WrongMediaType for a Content-Type other than JSON in UTF-8. Without one, the body is taken for JSON."""
+    values = request.headers.getlist("content-type")
+    kind, *parameters = (part.strip().lower() for part in (values or ["application/json"])[0].split(";"))
+    known = all(parameter in {"", "charset=utf-8", 'charset="utf-8"'} for parameter in parameters)
+    if len(values) > 1 or kind != "application/json" or not known:
+        raise WrongMediaType
+
+
+REFUSED: Final = (PushlaneError, BodyTooLarge, WrongMediaType, Busy)
+"""What ``refusal`` answers."""
+
+
+def refusal(error: PushlaneError | BodyTooLarge | WrongMediaType | Busy, again: str) -> Response:
+    """The answer to a request that met this error. Raises it again when it is none of those that a caller can cause.
+
+    Args:
+        error: What it met.
+        again: Whether and how to repeat a request that Redis did not answer.
+    """
+    match error:
+        case WrongMediaType():
+            return problem(415, "Unsupported Media Type", "the body must be application/json, in UTF-8")
+        case Busy():
+            headers = {"Retry-After": str(RETRY_AFTER_AWAY_S)}
+            return problem(
+                503, "Service Unavailable", "too many large bodies at once; nothing was done", headers=headers
+            )
+        case BodyTooSlow():
+            return problem(408, "Request Timeout", f"the body {error}", headers=CLOSE)
+        case BodyTooLarge():
+            return problem(413, "Content Too Large", f"the body {error}", headers=CLOSE)
+        case InvalidMessage():
+            return _invalid(error)
+    return _of_queue(error, again)
+
+
+def _of_queue(error: PushlaneError, again: str) -> Response:
+    match error:
+        case UnknownChannel():
+            return problem(404, "Not Found", str(error))
+        case IdempotencyConflict():
+            return problem(409, "Conflict", str(error), message_id=error.message_id)
+        case QueueFull():
+            headers = {"Retry-After": str(math.ceil(error.retry_after_s))}
+            return problem(429, "Too Many Requests", str(error), headers=headers)
+        case QueueUnavailable():
+            return _unavailable(error, again)
+    raise error
+
+
+def _unavailable(error: QueueUnavailable, again: str) -> Response:
+    logger().warning("queue.unavailable", problem=str(error))
+    known: dict[str, Any] = {} if error.message_id is None else {"message_id": error.message_id}
+    headers = {"Retry-After": str(RETRY_AFTER_AWAY_S)}
+    detail = f"the queue did not answer in time: {again}"
+    return problem(503, "Service Unavailable", detail, headers=headers, **known)
+
+
+def _invalid(error: InvalidMessage) -> Response:
+    facts = {"field": error.field, "problem": error.problem, "index": error.index, "limit": error.limit}
+    given: dict[str, Any] = {name: fact for name, fact in facts.items() if fact is not None}
+    return problem(422, "Unprocessable Content", str(error), **given)
+
+
+async def of_routing(_request: Request, error: Exception) -> Response:
+    """For an address that nothing is at, or a method that it does not have."""
+    if not isinstance(error, HTTPException):
+        raise error
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
+    detail = f"the methods here are {headers['Allow']}" if "Allow" in headers else "there is nothing at this address"
+    return problem(error.status_code, HTTPStatus(error.status_code).phrase, detail, headers=headers)
+
+
+async def of_defect(_request: Request, _error: Exception) -> Response:
+    """For what should not happen. The log has it; the caller learns nothing of our inside."""
+    return problem(500, "Internal Server Error", "a defect of the server; its log has the cause")
