@@ -12,6 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from support.callback import Callback, callback, moderation
 from support.channels import register
 from support.fuzzing import fuzz
+from support.webhook import bearer, webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 KEY = "k3y-of-billing"
 KEYS = {"PUSHLANE_API_KEYS__BILLING__KEY": KEY, "PUSHLANE_API_KEYS__BILLING__CHANNELS": "support,crm"}
 PATHS = {
+    "/cinnox/webhook",
     "/healthz",
     "/readyz",
     "/tencent/callback",
@@ -29,7 +31,7 @@ PATHS = {
     "/v1/channels/{channel}/messages",
     "/v1/channels/{channel}/messages/{message_id}",
 }
-OPERATIONS = 7
+OPERATIONS = 8
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def serving(redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[Callback]:
     """A callback that serves everything, with a channel of each kind."""
     register(redis)
     register(redis, "crm", kind="third_party")
-    with callback(tmp_path, redis_url, {**moderation(tmp_path), **KEYS}) as running:
+    with callback(tmp_path, redis_url, {**moderation(tmp_path), **webhook(), **KEYS}) as running:
         yield running
 
 
@@ -87,12 +89,14 @@ def test_the_examples_are_true(serving: Callback) -> None:
         for number, body in enumerate(examples(post["requestBody"])):
             answer = client.post(f"/v1/channels/support/decisions/{number}", json=body)
             assert answer.json()["verdict"] == body["verdict"], body
+        for body in examples(told["paths"]["/cinnox/webhook"]["post"]["requestBody"]):
+            assert client.post("/cinnox/webhook", json=body, headers=bearer()).status_code == 200, body
 
 
-def test_a_callback_without_moderation_describes_none(redis_url: str, tmp_path: Path) -> None:
-    """What is not served is not in the document."""
+def test_a_callback_describes_nothing_that_it_does_not_serve(redis_url: str, tmp_path: Path) -> None:
+    """Neither moderation nor the webhook, without their settings."""
     with callback(tmp_path, redis_url, KEYS) as running:
-        assert set(document(running)["paths"]) == PATHS - {"/tencent/callback"}
+        assert set(document(running)["paths"]) == PATHS - {"/tencent/callback", "/cinnox/webhook"}
 
 
 def found_nothing(serving: Callback, folder: Path, *words: str) -> Counter[tuple[str, str]]:
@@ -102,7 +106,7 @@ def found_nothing(serving: Callback, folder: Path, *words: str) -> Counter[tuple
     assert f"Tested: {OPERATIONS}" in ended.out, ended.out
     log = serving.log.read_text()
     assert "Traceback" not in log
-    return Counter(re.findall(r"path=\S*(callback|messages|decisions)\S* status=(\d+)", log))
+    return Counter(re.findall(r"path=\S*(callback|webhook|messages|decisions)\S* status=(\d+)", log))
 
 
 def test_schemathesis_finds_nothing_in_a_few_seconds(serving: Callback, tmp_path: Path) -> None:
@@ -112,6 +116,7 @@ def test_schemathesis_finds_nothing_in_a_few_seconds(serving: Callback, tmp_path
     assert {status for kind, status in seen if kind == "messages"} >= {"202", "401", "404", "405", "409", "415", "422"}
     assert {status for kind, status in seen if kind == "decisions"} >= {"200", "401", "405", "415", "422"}
     assert {status for kind, status in seen if kind == "callback"} == {"200", "401", "405"}
+    assert {status for kind, status in seen if kind == "webhook"} >= {"200", "400", "401", "405"}
 
 
 @pytest.mark.long
@@ -119,5 +124,5 @@ def test_schemathesis_finds_nothing_in_a_few_seconds(serving: Callback, tmp_path
 def test_schemathesis_finds_nothing_in_minutes(serving: Callback, tmp_path: Path) -> None:
     """The same with random requests and random sequences of them, others each time."""
     seen = found_nothing(serving, tmp_path, "--max-examples", "300")
-    for answered in [("messages", "202"), ("decisions", "200"), ("callback", "200")]:
+    for answered in [("messages", "202"), ("decisions", "200"), ("callback", "200"), ("webhook", "200")]:
         assert seen[answered] > 100, seen

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 from support.callback import APP, TOKEN
 from support.processes import environment, installed
+from support.webhook import TOKEN as WEBHOOK_TOKEN
 
 if TYPE_CHECKING:
     from support.callback import Callback
@@ -38,6 +39,7 @@ def fuzz(running: Callback, api_key: str, folder: Path, *words: str) -> Fuzzed:
         FUZZED_API_KEY=api_key,
         FUZZED_APP=APP,
         FUZZED_TOKEN=TOKEN,
+        FUZZED_WEBHOOK_TOKEN=WEBHOOK_TOKEN,
         NO_COLOR="1",
     )
     process = subprocess.run(

@@ -22,8 +22,10 @@ Case = schemathesis.Case[Any]
 
 APP = os.environ["FUZZED_APP"]
 API_KEY = os.environ["FUZZED_API_KEY"]
+WEBHOOK_TOKEN = os.environ["FUZZED_WEBHOOK_TOKEN"]
 TOKEN = os.environ["FUZZED_TOKEN"]
 SIGNED = "/tencent/callback"
+WEBHOOK = "/cinnox/webhook"
 KEY_HEADER = "Idempotency-Key"
 
 # JSON Schema has no times that are near.
@@ -37,7 +39,7 @@ schemathesis.openapi.format(
 
 @schemathesis.auth(refresh_interval=10)  # a signature is good for 60 s
 class Credentials:
-    """An API key, or for the chat platform's question a signature."""
+    """An API key, or for a platform its token or signature."""
 
     def get(self, _case: Case, _context: schemathesis.AuthContext) -> str:
         """The time that is signed."""
@@ -49,7 +51,8 @@ class Credentials:
             sign = hashlib.sha256((TOKEN + data).encode()).hexdigest()
             case.query.update({"Sign": sign, "RequestTime": data})
         else:
-            case.headers["Authorization"] = f"Bearer {API_KEY}"
+            key = WEBHOOK_TOKEN if case.operation.path == WEBHOOK else API_KEY
+            case.headers["Authorization"] = f"Bearer {key}"
 
 
 @schemathesis.hook

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from pushlane.callback.openapi import decisions, health, messages, moderation
+from pushlane.callback.openapi import decisions, health, messages, moderation, webhook
 from pushlane.callback.openapi.part import API_KEY
 from pushlane.callback.web import unauthorized
 
@@ -42,6 +42,8 @@ class Description:
 def parts(settings: CallbackSettings) -> list[Part]:
     """A part for each group of routes that these settings serve; the place to add one."""
     served = [health.PART, messages.PART, decisions.PART]
+    if settings.webhook:
+        served.append(webhook.PART)
     if settings.moderation is not None:
         served.append(moderation.part(signed=bool(settings.moderation.read_tokens())))
     return served

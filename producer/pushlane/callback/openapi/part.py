@@ -60,10 +60,13 @@ _PROBLEMS: Final = {
     429: "The channel or Redis is full; nothing was done.",
     503: "Redis did not answer in time.",
 }
+RETRY_AFTER: Final = {
+    "Retry-After": {"required": True, "description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
+}
 _HEADERS: Final = {
     401: {"WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}}},
-    429: {"Retry-After": {"required": True, "description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}},
-    503: {"Retry-After": {"required": True, "description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}},
+    429: RETRY_AFTER,
+    503: RETRY_AFTER,
 }
 
 

@@ -1,0 +1,84 @@
+"""The document's part for what CINNOX's third-party channel sends."""
+
+from typing import Any, Final
+
+from pushlane.callback.cinnox import MAX_CHALLENGE_CHARS, MESSAGE, USER
+from pushlane.callback.openapi.part import ID, RETRY_AFTER, Part, json_content, ref
+from pushlane.callback.web import MAX_BODY_BYTES
+
+_HELLO: Final = {"userId": "user-1", "message": {"id": "message-1", "text": "Hello"}}
+_CHALLENGE: Final = {"type": "string", "minLength": 1, "maxLength": MAX_CHALLENGE_CHARS}
+
+
+def _refusal(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": ref("WebhookRefusal")}}}
+
+
+_TAKE: Final = {
+    "operationId": "take",
+    "tags": ["webhook"],
+    "summary": "Takes a message into the queue, or answers the set-up challenge.",
+    "description": "The token says which webhook it is, and so which channel the message goes to. A repeat is the same "
+    f"message. The body has at most {MAX_BODY_BYTES} bytes.",
+    "security": [{"webhook_token": []}],
+    "requestBody": {
+        "required": True,
+        "content": json_content(ref("Incoming"), message=_HELLO, challenge={"challenge": "a1b2c3"}),
+    },
+    "responses": {
+        "200": {
+            "description": "Stored, or there already; or the challenge.",
+            "content": json_content(
+                ref("Taken"), stored={"code": 0}, challenge={"code": 0, "result": {"challenge": "a1b2c3"}}
+            ),
+        },
+        "400": _refusal("It is no message, or can not be sent on; it never will."),
+        "401": _refusal("No webhook has this token."),
+        "408": _refusal("The body was not there in time."),
+        "413": _refusal("The body is too large."),
+        "503": _refusal("It was not stored, or only perhaps: to be sent again.") | {"headers": RETRY_AFTER},
+    },
+}
+
+PART: Final = Part(
+    paths={"/cinnox/webhook": {"post": _TAKE}},
+    schemas={
+        "Incoming": {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": {USER: ID, MESSAGE: {"type": "object", "description": "At most 64 KiB."}},
+                    "required": [USER, MESSAGE],
+                },
+                {
+                    "type": "object",
+                    "properties": {"challenge": _CHALLENGE},
+                    "required": ["challenge"],
+                    "not": {"anyOf": [{"required": [USER]}, {"required": [MESSAGE]}]},
+                },
+            ]
+        },
+        "Taken": {
+            "type": "object",
+            "properties": {
+                "code": {"const": 0},
+                "result": {"type": "object", "properties": {"challenge": _CHALLENGE}, "required": ["challenge"]},
+            },
+            "required": ["code"],
+            "additionalProperties": False,
+        },
+        "WebhookRefusal": {
+            "type": "object",
+            "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
+            "required": ["code", "message"],
+            "additionalProperties": False,
+        },
+    },
+    security_schemes={
+        "webhook_token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The webhook's token: `PUSHLANE_WEBHOOK__<NAME>__TOKEN`.",
+        }
+    },
+)
