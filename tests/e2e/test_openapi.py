@@ -125,4 +125,4 @@ def test_schemathesis_finds_nothing_in_minutes(serving: Callback, tmp_path: Path
     """The same with random requests and random sequences of them, others each time."""
     seen = found_nothing(serving, tmp_path, "--max-examples", "300")
     for answered in [("messages", "202"), ("decisions", "200"), ("callback", "200"), ("webhook", "200")]:
-        assert seen[answered] > 100, seen
+        assert seen[answered] > 30, seen
