@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pushlane.callback.credentials import is_one_of
 from pushlane.callback.server import check_open
 from pushlane.callback.settings import (
     REQUEST_FIELDS,
@@ -14,7 +15,6 @@ from pushlane.callback.settings import (
     ModerationSettings,
     PolicySettings,
     WebhookSettings,
-    is_one_of,
     load_callback_settings,
 )
 from pushlane.configuration import NAMES
@@ -119,7 +119,7 @@ def test_policies_are_names_or_objects(told: Told) -> None:
     section = told.moderation(BLOCKED_WORDS_FILE="words.txt", POLICIES="blocked_words, length, mine.policies:Nice")
     assert [one.policy for one in section.policies] == ["blocked_words", "length", "mine.policies:Nice"]
     written = '[{"policy": "length", "max_chars": 20, "code": 120001, "text": "too long, sorry"}, "mine:nice"]'
-    first, second = told.moderation(POLICIES=written).policies
+    first, second = told.moderation(BLOCKED_WORDS_FILE="", POLICIES=written).policies
     assert (first.policy, first.max_chars, first.code, first.text) == ("length", 20, 120001, "too long, sorry")
     assert (second.policy, second.code) == ("mine:nice", None)
 
@@ -295,6 +295,8 @@ def test_unsigned_needs_source_networks(told: Told) -> None:
 def test_blocked_words_need_their_file(told: Told) -> None:
     """A policy without words would allow everything."""
     assert told.error(MODERATION__POLICIES="blocked_words").startswith("PUSHLANE_MODERATION__BLOCKED_WORDS_FILE: is m")
+    unused = told.error(MODERATION__POLICIES="length", MODERATION__BLOCKED_WORDS_FILE="words.txt")
+    assert unused == "PUSHLANE_MODERATION__BLOCKED_WORDS_FILE: is set, but POLICIES does not name blocked_words"
 
 
 @pytest.mark.parametrize(

@@ -141,9 +141,3 @@ def test_a_routing_that_can_not_be_used_is_named(path: str) -> None:
     """A class, an async function and a module would fail at each message."""
     with pytest.raises(SettingsError, match=r"^PUSHLANE_MODERATION__ROUTING: .*" + path.partition(":")[0]):
         load_routing(path)
-
-
-def test_words_that_no_policy_of_the_chain_looks_for_stop_the_start(tmp_path: Path) -> None:
-    """Nothing else would tell that they are unused."""
-    with pytest.raises(SettingsError, match=r"BLOCKED_WORDS_FILE: is set, but .*POLICIES does not name blocked_words"):
-        make_policies(chain("theirs:Fine", blocked_words_file=words(tmp_path)))

@@ -22,15 +22,12 @@ BLOCKED_WORDS = "blocked_words"
 LENGTH = "length"
 _POLICIES = "PUSHLANE_MODERATION__POLICIES"
 _ROUTING = "PUSHLANE_MODERATION__ROUTING"
-_WORDS = "PUSHLANE_MODERATION__BLOCKED_WORDS_FILE"
 
 
 def make_policies(settings: ModerationSettings) -> Sequence[Policy]:
     """The policies in their order; with words and no chain, the blocked words alone. Raises SettingsError."""
     chain = settings.policies
-    if settings.blocked_words_file is not None and BLOCKED_WORDS not in [one.policy for one in chain]:
-        if chain:
-            raise SettingsError(_WORDS, f"is set, but {_POLICIES} does not name {BLOCKED_WORDS}")
+    if not chain and settings.blocked_words_file is not None:
         return [_blocked_words(settings, None, "")]
     return [_make(settings, one) for one in chain]
 
@@ -56,7 +53,7 @@ def _blocked_words(settings: ModerationSettings, code: int | None, text: str) ->
         words = load_words(settings.blocked_words_file)  # type: ignore[arg-type] # the settings have checked it
         return BlockedWords(words, action=settings.blocked_words_action, code=code, text=text)
     except (OSError, ValueError) as error:
-        raise SettingsError(_WORDS, str(error)) from None
+        raise SettingsError("PUSHLANE_MODERATION__BLOCKED_WORDS_FILE", str(error)) from None
 
 
 def load_routing(path: str) -> Callable[[ChatMessage], Route | None]:

@@ -1,6 +1,5 @@
 """The callback's settings: the queue's address, moderation, and who may call."""
 
-import hmac
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from pydantic_settings import NoDecode
 
 from pushlane.callback import template as templates
 from pushlane.callback.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
+from pushlane.callback.credentials import MAX_SECRETS, SecretSettings, checked, read, wrong
 from pushlane.configuration import CommonSettings, comma_separated, load, variable
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
@@ -33,10 +33,7 @@ MAX_DEADLINE_S: Final = 1.8
 """Tencent waits 2 s for an answer and then delivers; the network and the server's own work need the rest."""
 BUILT_IN: Final = frozenset({"blocked_words", "length"})
 """The policies that need no Python path."""
-MAX_SECRETS: Final = 2
-"""The current one and the next one, while it is being changed."""
 _PLACE = re.compile(r"userId|message(\.\w+)+")
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 _T = TypeVar("_T")
 REQUEST_FIELDS: Final = frozenset(
     {"CallbackCommand", "SdkAppid", "From_Account", "To_Account", "GroupId", "Type", "Operator_Account", "TopicId"}
@@ -117,11 +114,11 @@ class PolicySettings(BaseModel):
     def _is_used(self) -> "PolicySettings":
         given = self.model_fields_set
         if self.policy != "length" and "max_chars" in given:
-            raise _wrong("max_chars", "goes with the policy length alone")
+            raise wrong("max_chars", "goes with the policy length alone")
         if self.policy not in BUILT_IN and given & {"code", "text"}:
-            raise _wrong("code", f"goes with {' and '.join(sorted(BUILT_IN))} alone: other policies choose their own")
+            raise wrong("code", f"goes with {' and '.join(sorted(BUILT_IN))} alone: other policies choose their own")
         if self.text and self.code is None:
-            raise _wrong("text", "needs a code: the platform shows no text without one")
+            raise wrong("text", "needs a code: the platform shows no text without one")
         return self
 
 
@@ -134,13 +131,7 @@ _Policies = Annotated[
 ]
 
 
-class _Secret(BaseModel):
-    """What may stand in the environment or in a file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class ModerationSettings(_Secret):
+class ModerationSettings(SecretSettings):
     """The moderation callback of Tencent Chat."""
 
     sdk_app_ids: _SdkAppIds = Field(min_length=1, description="The SDKAppIDs that are ours.")
@@ -166,29 +157,32 @@ class ModerationSettings(_Secret):
     @model_validator(mode="after")
     def _belongs_together(self) -> "ModerationSettings":
         if self.tokens and self.tokens_file is not None:
-            raise _wrong("tokens", "set at most one of TOKENS and TOKENS_FILE")
+            raise wrong("tokens", "set at most one of TOKENS and TOKENS_FILE")
         if self.unsigned and (self.tokens or self.tokens_file is not None):
-            raise _wrong("unsigned", "goes with neither TOKENS nor TOKENS_FILE: what has a token is signed")
+            raise wrong("unsigned", "goes with neither TOKENS nor TOKENS_FILE: what has a token is signed")
         if self.unsigned and not self.source_networks:
-            raise _wrong("unsigned", "needs SOURCE_NETWORKS: else anybody could decide")
+            raise wrong("unsigned", "needs SOURCE_NETWORKS: else anybody could decide")
         if self.relay_room is not None and self.relay_channel is None:
-            raise _wrong("relay_room", "needs RELAY_CHANNEL")
+            raise wrong("relay_room", "needs RELAY_CHANNEL")
         if self.relay_room is not None and self.routing is not None:
-            raise _wrong("routing", "set at most one of RELAY_ROOM and ROUTING")
-        if any(one.policy == "blocked_words" for one in self.policies) and self.blocked_words_file is None:
-            raise _wrong("blocked_words_file", "is missing: the policy blocked_words needs its words")
+            raise wrong("routing", "set at most one of RELAY_ROOM and ROUTING")
+        names = {one.policy for one in self.policies}
+        if "blocked_words" in names and self.blocked_words_file is None:
+            raise wrong("blocked_words_file", "is missing: the policy blocked_words needs its words")
+        if names and "blocked_words" not in names and self.blocked_words_file is not None:
+            raise wrong("blocked_words_file", "is set, but POLICIES does not name blocked_words")
         return self
 
     def read_tokens(self) -> tuple[str, ...]:
         """The tokens, from their file if they are in one. Raises SettingsError."""
         if self.tokens_file is not None:
-            return _checked("TOKENS_FILE", _read("TOKENS_FILE", self.tokens_file).split("\n"), MAX_SECRETS)
+            return checked("TOKENS_FILE", read("TOKENS_FILE", self.tokens_file).split("\n"), MAX_SECRETS)
         if "tokens" not in self.model_fields_set:
             return ()
-        return _checked("TOKENS", [token.get_secret_value() for token in self.tokens], MAX_SECRETS)
+        return checked("TOKENS", [token.get_secret_value() for token in self.tokens], MAX_SECRETS)
 
 
-class ApiKeySettings(_Secret):
+class ApiKeySettings(SecretSettings):
     """A service that may call ``/v1``."""
 
     key: SecretStr | None = Field(None, description="Its key. Exactly one of `KEY` and `KEY_FILE` is set.")
@@ -200,17 +194,17 @@ class ApiKeySettings(_Secret):
     @model_validator(mode="after")
     def _one_key(self) -> "ApiKeySettings":
         if (self.key is None) == (self.key_file is None):
-            raise _wrong("key", "set exactly one of KEY and KEY_FILE")
+            raise wrong("key", "set exactly one of KEY and KEY_FILE")
         return self
 
     def read_key(self) -> str:
         """The key, from its file if it is in one. Raises SettingsError."""
         if self.key is not None:
-            return _checked("KEY", [self.key.get_secret_value()], 1)[0]
-        return _checked("KEY_FILE", [_read("KEY_FILE", Path(str(self.key_file)))], 1)[0]
+            return checked("KEY", [self.key.get_secret_value()], 1)[0]
+        return checked("KEY_FILE", [read("KEY_FILE", Path(str(self.key_file)))], 1)[0]
 
 
-class WebhookSettings(_Secret):
+class WebhookSettings(SecretSettings):
     """A webhook of CINNOX's third-party channel, and where what it brings goes."""
 
     token: SecretStr | None = Field(None, description="Its token. Exactly one of `TOKEN` and `TOKEN_FILE` is set.")
@@ -223,14 +217,14 @@ class WebhookSettings(_Secret):
     @model_validator(mode="after")
     def _one_token(self) -> "WebhookSettings":
         if (self.token is None) == (self.token_file is None):
-            raise _wrong("token", "set exactly one of TOKEN and TOKEN_FILE")
+            raise wrong("token", "set exactly one of TOKEN and TOKEN_FILE")
         return self
 
     def read_tokens(self) -> tuple[str, ...]:
         """Its token, or two while it changes, from their file if they are in one. Raises SettingsError."""
         if self.token is not None:
-            return _checked("TOKEN", [self.token.get_secret_value()], 1)
-        return _checked("TOKEN_FILE", _read("TOKEN_FILE", Path(str(self.token_file))).split("\n"), MAX_SECRETS)
+            return checked("TOKEN", [self.token.get_secret_value()], 1)
+        return checked("TOKEN_FILE", read("TOKEN_FILE", Path(str(self.token_file))).split("\n"), MAX_SECRETS)
 
 
 class CallbackSettings(CommonSettings):
@@ -271,36 +265,8 @@ def _check_owners(section: str, secret: str, values: Mapping[str, Sequence[str]]
                 raise SettingsError(variable([section, name, secret]), f"is the {secret} of {owner} too")
 
 
-def is_one_of(secrets: Sequence[str], given: str) -> bool:
-    """Whether it is one of the secrets, in a time that tells nothing about them."""
-    presented = given.encode(errors="surrogateescape")
-    matches = [hmac.compare_digest(secret.encode(), presented) for secret in secrets]  # a list: no early end
-    return any(matches)
-
-
 def _named(path: list[str], read: Callable[[], _T]) -> _T:
     try:
         return read()
     except SettingsError as error:
         raise SettingsError(variable([*path, error.name]), error.problem) from None
-
-
-def _wrong(setting: str, problem: str) -> PydanticCustomError:
-    return PydanticCustomError("together", "{problem}", {"problem": problem, "setting": [setting]})
-
-
-def _read(name: str, file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(name, f"{file} can not be read: {error.strerror}") from None
-    except ValueError:  # its message would show a part of the secret
-        raise SettingsError(name, f"{file} can not be read: it is not UTF-8") from None
-
-
-def _checked(name: str, secrets: Sequence[str], most: int) -> tuple[str, ...]:
-    stripped = tuple(secret.strip() for secret in secrets if secret.strip())
-    if not 1 <= len(stripped) <= most or any(not _TOKEN.fullmatch(secret) for secret in stripped):
-        many = "one secret" if most == 1 else "one or two secrets"
-        raise SettingsError(name, f"must hold {many} of printable ASCII without spaces")
-    return stripped

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from pushlane.callback.settings import is_one_of
+from pushlane.callback.credentials import is_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator, Mapping, Sequence

@@ -1,0 +1,53 @@
+"""Secrets of the settings: read from the environment or from a file, and compared in a time that tells nothing."""
+
+import hmac
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
+
+from pushlane.errors import SettingsError
+
+MAX_SECRETS: Final = 2
+"""The current one and the next one, while it is being changed."""
+_SECRET: Final = re.compile(r"[\x21-\x7e]+")
+
+
+class SecretSettings(BaseModel):
+    """A section whose secrets stand in the environment or in a file; its errors show none of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def is_one_of(secrets: Sequence[str], given: str) -> bool:
+    """Whether it is one of the secrets, in a time that tells nothing about them."""
+    presented = given.encode(errors="surrogateescape")
+    matches = [hmac.compare_digest(secret.encode(), presented) for secret in secrets]  # a list: no early end
+    return any(matches)
+
+
+def wrong(setting: str, problem: str) -> PydanticCustomError:
+    """The error of a setting that does not go with the others."""
+    return PydanticCustomError("together", "{problem}", {"problem": problem, "setting": [setting]})
+
+
+def read(name: str, file: Path) -> str:
+    """What the file holds, without blanks around it. Raises SettingsError, with this name for the setting."""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(name, f"{file} can not be read: {error.strerror}") from None
+    except ValueError:  # its message would show a part of the secret
+        raise SettingsError(name, f"{file} can not be read: it is not UTF-8") from None
+
+
+def checked(name: str, secrets: Sequence[str], most: int) -> tuple[str, ...]:
+    """The secrets without blanks around them, 1 to ``most``. Raises SettingsError, with this name for the setting."""
+    stripped = tuple(secret.strip() for secret in secrets if secret.strip())
+    if not 1 <= len(stripped) <= most or any(not _SECRET.fullmatch(secret) for secret in stripped):
+        many = "one secret" if most == 1 else "one or two secrets"
+        raise SettingsError(name, f"must hold {many} of printable ASCII without spaces")
+    return stripped
