@@ -33,28 +33,29 @@ def configure(log_format: str, log_level: str) -> None:
 def request_log(log_format: str, log_level: str) -> Callable[[str, str, int, float], None]:
     """What writes a request's line: method, path, status, ms. As ``configure`` would have it, in a quarter of its time.
 
-    To be called in an event loop: the lines of one of its rounds are written together, at its end.
+    To be called in an event loop: the lines of one of its rounds are written together, with one time, at its end.
     """
     if getattr(logging, log_level) > logging.INFO:
         return lambda *_: None
     render, write = _renderer(log_format), _Lines().msg
-    lines: list[str] = []
+    waiting: list[tuple[str, str, int, float]] = []
+
+    def line(timestamp: str, method: str, path: str, status: int, ms: float) -> str:
+        if render is _plain:
+            start = _start(timestamp, "info", "request")
+            return f"{start} method={method} ms={ms} path={_shown(path)} status={status}"
+        facts = {"method": method, "path": path, "status": status, "ms": ms}
+        return str(render(None, "", {**facts, "event": "request", "level": "info", "timestamp": timestamp}))
 
     def flush() -> None:
-        write("\n".join(lines))
-        lines.clear()
-
-    def log(method: str, path: str, status: int, ms: float) -> None:
         timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        if render is _plain:
-            facts = f"method={method} ms={ms} path={_shown(path)} status={status}"
-            line = f"{_start(timestamp, 'info', 'request')} {facts}"
-        else:
-            named = {"method": method, "path": path, "status": status, "ms": ms}
-            line = render(None, "", {**named, "event": "request", "level": "info", "timestamp": timestamp})
-        if not lines:
+        write("\n".join([line(timestamp, *facts) for facts in waiting]))
+        waiting.clear()
+
+    def log(*facts: Any) -> None:  # noqa: ANN401 # those of the signature
+        if not waiting:
             asyncio.get_running_loop().call_soon(flush)
-        lines.append(line)
+        waiting.append(facts)
 
     return log
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushlane.callback import Verdict
-from pushlane.callback.answer import MAX_ERROR_INFO_CHARS, OWN_CODES, allowed, answer
+from pushlane.callback.answer import ALLOWED, MAX_ERROR_INFO_CHARS, OWN_CODES, answer
 from pushlane.callback.tencent import C2C, GROUP, MODERATED
 
 TEXT: dict[str, Any] = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "red packet"}}
@@ -67,7 +67,7 @@ def rewritten(msg_body: object) -> bytes:
             ),
         ),
         (Verdict.rewrite(), b'{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}'),
-        (Verdict("allow", code=1, text="x", msg_body=[], custom_data="x"), allowed()),
+        (Verdict("allow", code=1, text="x", msg_body=[], custom_data="x"), ALLOWED),
     ],
 )
 def test_each_verdict_has_its_documented_answer(verdict: Verdict, expected: bytes) -> None:

@@ -47,7 +47,7 @@ def answer(verdict: Verdict, command: str) -> bytes:
     """
     match verdict.kind:
         case "allow":
-            return allowed()
+            return ALLOWED
         case "forbid":
             return _forbidden(verdict, command)
         case "discard":
@@ -55,11 +55,6 @@ def answer(verdict: Verdict, command: str) -> bytes:
         case "rewrite":
             return _rewritten(verdict)
     raise ValueError("a verdict of no known kind")
-
-
-def allowed() -> bytes:
-    """The answer that lets a message pass, and to everything that asks no question."""
-    return _ALLOWED
 
 
 def _forbidden(verdict: Verdict, command: str) -> bytes:
@@ -113,4 +108,5 @@ def _body(code: int, *, info: str = "", changes: Mapping[str, object] | None = N
         raise ValueError("the rewrite is no JSON") from None
 
 
-_ALLOWED: Final = _body(0)
+ALLOWED: Final = _body(0)
+"""The answer that lets a message pass, and to everything that asks no question."""

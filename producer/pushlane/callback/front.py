@@ -41,17 +41,20 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
-        reply = _Reply(send)
+        started, status = time.perf_counter(), 500
         moderation: Moderation | None = getattr(self._app.state, "moderation", None)
         try:
             if moderation is not None and scope["path"] == CALLBACK_PATH and scope["method"] == "POST":
-                reply.status = await _moderate(moderation, scope, receive, send)
+                status = await _moderate(moderation, scope, receive, send)
             else:
-                await self._app(scope, receive, reply.send)
+                reply = _Reply(send)
+                try:
+                    await self._app(scope, receive, reply.send)
+                finally:
+                    status = reply.status
         finally:
             took_ms = round((time.perf_counter() - started) * 1000, 1)
-            self._log(scope["method"], _path(scope), reply.status, took_ms)
+            self._log(scope["method"], _path(scope), status, took_ms)
 
 
 class _Reply:

@@ -72,7 +72,7 @@ class Moderation:
         if query is None:
             return Response(status_code=401)
         if query.command not in MODERATED:
-            return _json(answer.allowed())
+            return _json(answer.ALLOWED)
         try:
             return await self._moderate(request, query, started)
         except ClientDisconnect:
@@ -92,7 +92,7 @@ class Moderation:
                 logger().warning("callback.refused", reason="command", command=message.command)
                 return Response(status_code=401)
             case NothingToJudge():
-                return _json(answer.allowed())
+                return _json(answer.ALLOWED)
             case Unreadable():
                 return self._unreadable(query, message.reason)
         judgement = await self._judge(message, started)
@@ -178,4 +178,9 @@ class Moderation:
 
 
 def _json(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+    if body is answer.ALLOWED and headers is None:
+        return _PASSES  # most answers; it is sent and not changed
     return Response(body, headers=headers, media_type="application/json")
+
+
+_PASSES: Final = Response(answer.ALLOWED, media_type="application/json")

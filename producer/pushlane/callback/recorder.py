@@ -45,10 +45,10 @@ class Recorder:
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
 
-    async def record(self, decision: Decision) -> Verdict | None:
+    def record(self, decision: Decision) -> asyncio.Future[Verdict | None]:
         """Records it; the verdict that its key has already, if it has one.
 
-        Raises:
+        Raises, here or when it is awaited:
             TimeoutError, redis.RedisError, OSError: Redis did not answer in time; perhaps it is recorded.
             TypeError, ValueError: It can not be written down, and is not recorded.
         """
@@ -57,7 +57,7 @@ class Recorder:
         self._waiting.append(_Waiting(arguments, time.monotonic(), done))
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
-        return await done
+        return done
 
     async def record_all(self, decisions: Sequence[Decision], *, within_s: float = RECORD_S) -> list[Verdict | None]:
         """Records these with one call. Raises as ``record``."""

@@ -115,8 +115,8 @@ def keys_of(message: ChatMessage) -> Keys:
         map(_CANONICAL.encode, (message.sdk_app_id, message.command, message.sender, message.receiver, message.key))
     )
     # A JSON array has one reading: no value can run into the next, and 1, 1.0, "1" and true stay apart.
-    content = _digest(_CANONICAL.encode([list(message.msg_body), message.custom_data]))
-    return Keys(decision=_digest(f'[{identity},"{content}"]'), message=_digest(f"[{identity}]"))
+    content = _CANONICAL.encode([list(message.msg_body), message.custom_data])
+    return Keys(decision=_digest(f"[{identity},{content}]"), message=_digest(f"[{identity}]"))
 
 
 def _message(request: _Request, query: Query) -> ChatMessage | Unreadable:
