@@ -23,7 +23,7 @@ test: $(STAMP) ## Run the tests: make test ARGS="tests/unit -k order"
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 3 -m "not alone and not long"
+	$(BIN)/python -m pytest -n 4 -m "not alone and not long"
 	$(BIN)/python -m pytest -m "alone and not long"
 endif
 

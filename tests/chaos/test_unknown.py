@@ -108,6 +108,7 @@ def test_the_list_is_exactly_the_cut_pushes_and_only_they_are_repeated(
     assert (shown["delivered"], shown["dead_letters"]) == (MESSAGES, 0)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_with_dead_letter_nothing_arrives_twice_though_connections_are_cut_and_a_worker_is_killed(
     redis_url: str, redis: Redis, api: FakeApi, tmp_path: Path

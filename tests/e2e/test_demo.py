@@ -53,7 +53,7 @@ def test_the_demo_shows_every_message_once_and_in_order_under_a_minute() -> None
     ("sabotage", "problem"),
     [
         ("swallow", "1 of 400 accepted messages never arrived"),
-        ("swap", "1 arrivals out of the order of Receipt.sequence"),
+        pytest.param("swap", "1 arrivals out of the order of Receipt.sequence", marks=pytest.mark.long),
     ],
 )
 def test_the_demo_notices_sabotage(sabotage: str, problem: str, tmp_path: Path) -> None:
@@ -67,6 +67,7 @@ def test_the_demo_notices_sabotage(sabotage: str, problem: str, tmp_path: Path) 
     assert "ready." in (logs / "worker.log").read_text()
 
 
+@pytest.mark.long
 def test_a_redis_of_the_users_is_left_as_it_was(redis: Redis, redis_url: str) -> None:
     """There the demo's channel bears a name of its own; only records that expire by themselves stay."""
     demo = pushlane("demo", *SMALL, redis_url=redis_url)
@@ -100,6 +101,7 @@ def test_ctrl_c_ends_the_demo_and_what_it_started(tmp_path: Path) -> None:
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.long
 def test_flower_stays_until_ctrl_c(tmp_path: Path) -> None:
     """Its address is said at the end, it knows the drains of the run, and Ctrl-C ends all with the demo's verdict."""
     log = tmp_path / "log"

@@ -83,7 +83,7 @@ def _break(stack: Stack, redis: Redis, producer: Producer, status: int) -> list[
     return receipts
 
 
-@refused_with
+@pytest.mark.parametrize("status", [401, pytest.param(404, marks=pytest.mark.long)])
 def test_no_push_starts_after_the_first_wrong_answer(
     stack: Stack, redis: Redis, producer: Producer, status: int
 ) -> None:
