@@ -5,6 +5,8 @@ What they share is pure and stands in ``acceptance.py``.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final, Self
 
 import redis
@@ -30,7 +32,7 @@ from pushlane.acceptance import (
     read_status,
     unavailable,
 )
-from pushlane.errors import PushlaneError
+from pushlane.errors import PushlaneError, QueueUnavailable
 from pushlane.form import Form
 from pushlane.keys import BELL, channel_prefix
 from pushlane.message import CancelResult, Limits, Message, MessageStatus, Receipt, check_channel_name
@@ -38,7 +40,7 @@ from pushlane.options import Options
 from pushlane.scripts import source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
 
     from pushlane.hold import Hold, Verdict
@@ -232,12 +234,15 @@ class Producer:
 class AsyncProducer:
     """``Producer`` for asyncio: the same names, arguments, results and errors. Belongs to one event loop."""
 
+    _timeout = 2.0
+
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
+        self._timeout = timeout
         pool: redis.asyncio.BlockingConnectionPool = redis.asyncio.BlockingConnectionPool.from_url(
             address_of(redis_url),
             max_connections=MAX_CONNECTIONS,
-            timeout=timeout,
-            socket_timeout=timeout,
+            timeout=None,
+            socket_timeout=None,  # each question has one timeout, around all of it; see _asking
             socket_connect_timeout=timeout,
             retry=AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         )
@@ -306,19 +311,15 @@ class AsyncProducer:
     async def status(self, channel: str, message_id: str) -> MessageStatus | None:
         """Where the message is; see ``Producer.status``."""
         prefix = channel_prefix(check_channel_name(channel))
-        try:
+        async with self._asking(channel):
             reply = await self._read_status(keys=[prefix], args=[message_id])
-        except redis.RedisError as error:
-            raise unavailable(channel, error) from error
         return read_status(channel, message_id, reply)
 
     async def cancel(self, channel: str, message_id: str) -> CancelResult:
         """Takes the message out of the queue; see ``Producer.cancel``."""
         keys = [channel_prefix(check_channel_name(channel)), BELL]
-        try:
+        async with self._asking(channel):
             return read_cancel(await self._cancel(keys=keys, args=["", message_id]))
-        except redis.RedisError as error:
-            raise unavailable(channel, error) from error
 
     async def decide(
         self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
@@ -326,12 +327,11 @@ class AsyncProducer:
         """Decides on a key, once; see ``Producer.decide``."""
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         decision = decision_of(await self._limits_of(channel), key, verdict, message, reason)
-        try:
-            left = 1
-            while left:
-                standing, _, left = read_decision(channel, await self._decide(keys=keys, args=["", key, decision]))
-        except redis.RedisError as error:
-            raise unavailable(channel, error) from error
+        left = 1
+        while left:
+            async with self._asking(channel):
+                reply = await self._decide(keys=keys, args=["", key, decision])
+            standing, _, left = read_decision(channel, reply)
         return standing
 
     async def kind_of(self, channel: str) -> str:
@@ -341,24 +341,31 @@ class AsyncProducer:
     async def ping(self) -> bool:
         """Whether Redis answers within the timeout."""
         try:
-            return bool(await self._redis.ping())
-        except redis.RedisError:
+            async with self._asking(""):
+                return bool(await self._redis.ping())
+        except PushlaneError:
             return False
 
     async def _limits_of(self, channel: str) -> Limits:
         if known := self._limits.get(channel):
             return known
-        try:
+        async with self._asking(channel):
             fields = await self._redis.hmget(f"{channel_prefix(channel)}channel", LIMIT_FIELDS)
-        except redis.RedisError as error:
-            raise unavailable(channel, error) from error
         return self._limits.put(channel, fields)
 
     async def _accept(self, channel: str, entries: Sequence[Entry]) -> list[Receipt]:
-        try:
-            reply = await self._enqueue(
-                keys=[channel_prefix(channel), BELL], args=arguments_of(entries[0].message.kind, entries)
-            )
-        except redis.RedisError as error:
-            raise unavailable(channel, error, entries[0].message_id) from error
+        arguments = arguments_of(entries[0].message.kind, entries)
+        async with self._asking(channel, entries[0].message_id):
+            reply = await self._enqueue(keys=[channel_prefix(channel), BELL], args=arguments)
         return read_receipts(channel, entries, reply)
+
+    @contextlib.asynccontextmanager
+    async def _asking(self, channel: str, message_id: str | None = None) -> AsyncIterator[None]:
+        """Around a question to Redis: bounds its time, waiting for a connection included; its errors become ours."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except TimeoutError as error:
+            raise QueueUnavailable(f"no answer within {self._timeout:g} s", message_id) from error
+        except redis.RedisError as error:
+            raise unavailable(channel, error, message_id) from error

@@ -1,5 +1,6 @@
 """Both producers against a server that is away, frozen or restarted: what they survive."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 
@@ -8,7 +9,8 @@ from redis import Redis
 from support.channels import register
 from support.outbox import HELLO, Door, Open, ids_in, texts
 
-from pushlane import QueueUnavailable
+from pushlane import AsyncProducer, QueueUnavailable
+from pushlane.outbox import MAX_CONNECTIONS
 from pushlane_worker.embedded import EmbeddedServer, free_port
 
 
@@ -50,6 +52,22 @@ def test_a_frozen_server_is_unavailable_within_the_timeout(open_door: Open, own_
         own_server.resume()
     assert warm.send("support", HELLO).state == "queued"
     assert cold.send("support", HELLO).state == "queued"
+
+
+async def test_more_calls_than_connections_all_end_within_the_timeout(own_server: EmbeddedServer) -> None:
+    """Waiting for a connection that a frozen server holds is part of it."""
+    async with AsyncProducer(own_server.url, timeout=1.0) as producer:
+        await producer.send("support", HELLO)
+        own_server.pause()
+        started = time.monotonic()
+        try:
+            calls = (producer.send("support", message) for message in texts(3 * MAX_CONNECTIONS))
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+        finally:
+            own_server.resume()
+        took = time.monotonic() - started
+    assert {type(answer) for answer in answers} == {QueueUnavailable}
+    assert took < 1.8
 
 
 def test_a_call_without_an_answer_can_be_repeated_with_its_key(open_door: Open, own_server: EmbeddedServer) -> None:
