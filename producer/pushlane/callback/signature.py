@@ -91,14 +91,14 @@ def _parameters(raw_query: bytes) -> dict[str, str] | Refused:
     # What Tencent sends mostly holds nothing to unescape; then it is decoded at once.
     escaped = b"%" in raw_query or b"+" in raw_query
     try:
-        pieces = raw_query.decode().split("&")
-        named = [piece.partition("=") for piece in pieces]
-        pairs = [(_unescape(name), _unescape(value)) if escaped else (name, value) for name, _, value in named]
+        pieces = [piece.partition("=") for piece in raw_query.decode().split("&")]
+        parameters = {name: value for name, _, value in pieces}
+        if escaped:
+            parameters = {_unescape(name): _unescape(value) for name, value in parameters.items()}
     except ValueError:
         return Refused("unreadable")
-    parameters = dict(pairs)
     # A proxy in front may read the first of two, and we the last.
-    return parameters if len(parameters) == len(pairs) else Refused("parameter_twice")
+    return parameters if len(parameters) == len(pieces) else Refused("parameter_twice")
 
 
 def _unescape(piece: str) -> str:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii
 from math import isfinite
 from typing import Annotated, Any, Final, NamedTuple, NotRequired, cast
 
@@ -111,9 +112,8 @@ def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongComm
 
 def keys_of(message: ChatMessage) -> Keys:
     """The two keys of a message."""
-    identity = ",".join(
-        map(_CANONICAL.encode, (message.sdk_app_id, message.command, message.sender, message.receiver, message.key))
-    )
+    parts = (message.sdk_app_id, message.command, message.sender, message.receiver, message.key)
+    identity = ",".join(map(encode_basestring_ascii, parts))
     # A JSON array has one reading: no value can run into the next, and 1, 1.0, "1" and true stay apart.
     content = _CANONICAL.encode([list(message.msg_body), message.custom_data])
     return Keys(decision=_digest(f"[{identity},{content}]"), message=_digest(f"[{identity}]"))

@@ -10,16 +10,21 @@
 local prefix, now, kept_ms = KEYS[1], clock(ARGV[1]), tonumber(ARGV[2])
 local FIRST, GROUP = 3, 6
 
+-- Counted and trimmed once a call, and not once a decision.
+local verdicts = {}
+local function count_verdict(name)
+  verdicts[name] = (verdicts[name] or 0) + 1
+end
+
 local function record(at)
   local key, message_key, effects = ARGV[at], ARGV[at + 1], ARGV[at + 3]
   if not redis.call('SET', prefix .. 'by-key:' .. key, ARGV[at + 2], 'NX', 'PX', kept_ms) then
     return redis.call('GET', prefix .. 'by-key:' .. key)
   end
-  redis.call('XADD', prefix .. 'stream', 'MINID', '~', math.max(now - kept_ms, 0), '*', 'key', key,
-    'decision', ARGV[at + 5])
-  redis.call('HINCRBY', prefix .. 'verdicts', ARGV[at + 4], 1)
+  redis.call('XADD', prefix .. 'stream', '*', 'key', key, 'decision', ARGV[at + 5])
+  count_verdict(ARGV[at + 4])
   if message_key ~= '' and not redis.call('SET', prefix .. 'by-message:' .. message_key, key, 'NX', 'PX', kept_ms) then
-    redis.call('HINCRBY', prefix .. 'verdicts', 'same_key_other_content', 1)
+    count_verdict('same_key_other_content')
   end
   if effects ~= '' then
     redis.call('SET', prefix .. 'effects:' .. key, effects)
@@ -32,4 +37,8 @@ local answers = {}
 for at = FIRST, #ARGV, GROUP do
   answers[#answers + 1] = record(at)
 end
+for name, times in pairs(verdicts) do
+  redis.call('HINCRBY', prefix .. 'verdicts', name, times)
+end
+redis.call('XTRIM', prefix .. 'stream', 'MINID', '~', math.max(now - kept_ms, 0))
 return answers
