@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from typing import TYPE_CHECKING
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from celery import Celery
-from support.callback import APP, Callback, c2c, callback, free_port, moderation
+from support.callback import APP, Callback, c2c, callback, moderation
 from support.command import pushlane
-from support.processes import installed, running
+from support.flower import flower
 from support.stack import Stack, channel_settings, fake_api, third_party_settings
 from support.waiting import wait_until
 from support.webhook import incoming, webhook
@@ -46,21 +45,10 @@ def stack(redis_url: str, tmp_path: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def flower(stack: Stack) -> Iterator[str]:
-    """The address of a Flower that watches the worker."""
-    port = free_port()
-    env = stack.environment | {"FLOWER_UNAUTHENTICATED_API": "true"}
-    words = [installed("celery"), "-A", "pushlane_worker", "flower", f"--port={port}", "--address=127.0.0.1"]
-    with running(words, env=env, cwd=stack.folder, log=stack.folder / "flower.log"):
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(url), "Flower to answer", 30)
+def watching(stack: Stack) -> Iterator[str]:
+    """The address of a Flower that watches the stack's workers."""
+    with flower(stack) as url:
         yield url
-
-
-def _answers(url: str) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{url}/healthcheck").status_code == 200
-    return False
 
 
 @pytest.fixture
@@ -73,7 +61,7 @@ def serving(stack: Stack) -> Iterator[Callback]:
         yield running_callback
 
 
-def test_a_full_run_shows_no_token_and_no_text(stack: Stack, flower: str, serving: Callback) -> None:
+def test_a_full_run_shows_no_token_and_no_text(stack: Stack, watching: str, serving: Callback) -> None:
     """In logs, errors, what commands print, Flower's pages, task arguments and the OpenAPI document."""
     said = [
         *by_python(stack.redis_url),
@@ -86,7 +74,7 @@ def test_a_full_run_shows_no_token_and_no_text(stack: Stack, flower: str, servin
     logs = {path.name: path.read_text() for path in stack.folder.glob("*.log")}
     assert "pushlane.enqueue" in logs["worker0.log"]
     assert "webhook.stored" in logs["callback.log"]
-    pages = {page: httpx.get(flower + page).text for page in [*PAGES, *task_pages(flower)]}
+    pages = {page: httpx.get(watching + page).text for page in [*PAGES, *task_pages(watching)]}
     assert "pushlane.drain" in pages["/api/tasks?limit=10000"]
     assert "pushlane.enqueue" in pages["/api/tasks?limit=10000"]
     found = {name: marked(text) for name, text in {**logs, **pages, "said": "\n".join(said)}.items()}
@@ -98,9 +86,9 @@ def marked(text: str) -> list[str]:
     return [text[max(place.start() - 80, 0) : place.end() + 40] for place in re.finditer(MARK, text, re.IGNORECASE)]
 
 
-def task_pages(flower: str) -> Sequence[str]:
+def task_pages(watching: str) -> Sequence[str]:
     """Flower's page of each task."""
-    return [f"/task/{task_id}" for task_id in httpx.get(f"{flower}/api/tasks?limit=10000").json()]
+    return [f"/task/{task_id}" for task_id in httpx.get(f"{watching}/api/tasks?limit=10000").json()]
 
 
 def by_python(redis_url: str) -> list[str]:
