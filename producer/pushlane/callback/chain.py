@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import inspect
 import threading
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pushlane.callback.verdict import Verdict
 from pushlane.logs import logger
@@ -37,8 +37,7 @@ _MAX_CODE: Final = 2**31 - 1
 _PASSES: Final = Verdict("allow", policy=CHAIN)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """The chain's verdict, and the message as it leaves it."""
 
     verdict: Verdict

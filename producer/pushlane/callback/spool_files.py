@@ -40,7 +40,7 @@ class Files:
     @property
     def empty(self) -> bool:
         """Whether every payload is fed."""
-        return all(file.fed == file.size for file in self._all)
+        return not [file for file in self._all if file.fed != file.size]
 
     def append(self, payloads: Sequence[bytes]) -> list[bool]:
         """Whether each of them had room; those that had are on disk."""

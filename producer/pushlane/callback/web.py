@@ -74,16 +74,17 @@ def _go_on(begun: Coroutine[_W, None, _T], waits_for: _W) -> Generator[_W, None,
 
 
 async def _receive(request: Request, most: int) -> bytes:
-    body, more = bytearray(), True
-    while more:
+    body = bytearray()
+    while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > most:
+        chunk: bytes = message.get("body", b"")
+        if len(body) + len(chunk) > most:
             raise BodyTooLarge(f"has more than {most} bytes")
-    return bytes(body)
+        if not message.get("more_body", False):
+            return bytes(body) + chunk if body else chunk
+        body += chunk
 
 
 def source_address(request: Request, proxies: Sequence[Network]) -> str:
