@@ -111,6 +111,7 @@ def test_an_address_that_nobody_answers_fails_at_once(command: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("command", [SEND, STATUS, REGISTER], ids=" ".join)
+@pytest.mark.long
 def test_a_redis_that_hangs_fails_within_the_timeout(command: tuple[str, ...]) -> None:
     """A Redis stopped with SIGSTOP holds up no command for long."""
     with frozen() as url:
@@ -148,6 +149,7 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize("command", OPERATIONS, ids=" ".join)
+@pytest.mark.long
 def test_an_operation_on_an_unknown_channel_is_refused(command: tuple[str, ...], redis: Redis, redis_url: str) -> None:
     """The line says which one; nothing is written that would make it look like a channel."""
     pushlane(*command, redis_url=redis_url).refused(2, "'suport'", "not registered")
@@ -155,6 +157,7 @@ def test_an_operation_on_an_unknown_channel_is_refused(command: tuple[str, ...],
 
 
 @pytest.mark.parametrize("command", OPERATIONS, ids=" ".join)
+@pytest.mark.long
 def test_an_operation_on_a_redis_that_is_away_fails(command: tuple[str, ...]) -> None:
     """The line names the setting and the address."""
     url = f"redis://127.0.0.1:{free_port()}/0"
@@ -259,6 +262,7 @@ def test_a_wrong_line_of_standard_input_keeps_its_thousand_out(redis: Redis, red
     ],
     ids=" ".join,
 )
+@pytest.mark.long
 def test_a_wrong_command_line_is_one_line(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     """It names the argument, without a page of usage around it."""
     pushlane(*arguments, redis_url="redis://127.0.0.1:1/0").refused(2, *words)
