@@ -64,13 +64,17 @@ class Keys(NamedTuple):
 
 
 @with_config(ConfigDict(extra="allow"))
-class _Element(TypedDict):
+class Element(TypedDict):
+    """A part of a message; unknown kinds are kept."""
+
     MsgType: str
     MsgContent: dict[str, Any]
 
 
 @with_config(ConfigDict(extra="allow"))
-class _Request(TypedDict):
+class Question(TypedDict):
+    """The body of a question; unknown fields are kept."""
+
     CallbackCommand: str
     From_Account: str
     To_Account: NotRequired[str | None]
@@ -83,11 +87,11 @@ class _Request(TypedDict):
     Random: NotRequired[int | None]
     OnlineOnlyFlag: NotRequired[int | None]
     # Without FailFast, 256 KiB of wrong elements make 130,000 error objects.
-    MsgBody: Annotated[list[_Element], FailFast()]
+    MsgBody: Annotated[list[Element], FailFast()]
     CloudCustomData: NotRequired[str | None]
 
 
-_REQUEST: Final = TypeAdapter(_Request)
+_REQUEST: Final = TypeAdapter(Question)
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # json.dumps would make one each time
 
 
@@ -119,7 +123,7 @@ def keys_of(message: ChatMessage) -> Keys:
     return Keys(decision=_digest(f"[{identity},{content}]"), message=_digest(f"[{identity}]"))
 
 
-def _message(request: _Request, query: Query) -> ChatMessage | Unreadable:
+def _message(request: Question, query: Query) -> ChatMessage | Unreadable:
     group = query.command == GROUP
     receiver = request.get("GroupId") if group else request.get("To_Account")
     if receiver is None:
@@ -143,14 +147,14 @@ def _message(request: _Request, query: Query) -> ChatMessage | Unreadable:
 
 
 # Without a key, two messages of one text would be one decision, and the second would never be relayed.
-def _c2c_key(request: _Request) -> str | None:
+def _c2c_key(request: Question) -> str | None:
     if key := request.get("MsgKey"):
         return key
     numbers = (request.get("MsgSeq"), request.get("MsgRandom"), request.get("MsgTime"))
     return None if None in numbers else "_".join(map(str, numbers))
 
 
-def _group_key(request: _Request) -> str | None:
+def _group_key(request: Question) -> str | None:
     random = request.get("Random")
     return None if random is None else f"{random}_{request.get('MsgId') or ''}"
 
@@ -159,7 +163,7 @@ def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def _read(body: bytes) -> _Request:
+def _read(body: bytes) -> Question:
     text = body.decode()
     request = _REQUEST.validate_json(body)
     # Pydantic takes the last of two names, NaN, and 1e999 as infinity. Its own pass comes first, as it bounds the

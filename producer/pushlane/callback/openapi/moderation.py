@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pushlane.callback.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
 from pushlane.callback.openapi.part import Part, json_content, ref, schema_of
-from pushlane.callback.tencent import C2C, _Request
+from pushlane.callback.tencent import C2C, Question
 from pushlane.callback.web import MAX_BODY_BYTES
 
 _HELLO: Final = {
@@ -71,7 +71,7 @@ _ANSWER: Final = {
 
 def part(*, signed: bool) -> Part:
     """The callback; not signed if there is no token, and then the source's network is all that is checked."""
-    request = schema_of(_Request)
+    asked = schema_of(Question)
     question = {
         "operationId": "moderate",
         "tags": ["moderation"],
@@ -86,5 +86,5 @@ def part(*, signed: bool) -> Part:
             "401": {"description": "Not signed by the platform, or not from one of its networks; it has no body."},
         },
     }
-    schemas = request.pop("$defs", {}) | {"Question": request, "Answer": _ANSWER}
+    schemas = asked.pop("$defs", {}) | {"Question": asked, "Answer": _ANSWER}
     return Part({"/tencent/callback": {"post": question}}, schemas, _SECURITY_SCHEMES if signed else {})
