@@ -220,6 +220,15 @@ async def test_another_content_under_the_same_key_is_another_decision(redis: Red
     assert verdicts(redis) == {"allow": 1, "forbid": 2, "same_key_other_content": 2}
 
 
+async def test_decisions_of_one_call_are_counted_each(redis: Redis, open_feed: Open) -> None:
+    """What comes at once goes in one call, which counts once a verdict."""
+    async with open_feed() as feed:
+        asked = [decision(number, FORBID if number % 3 else ALLOW) for number in range(9)]
+        await asyncio.gather(*(feed.record(one) for one in asked))
+    assert verdicts(redis) == {"allow": 3, "forbid": 6}
+    assert len(stream(redis)) == 9
+
+
 async def test_a_late_verdict_changes_no_answer(redis: Redis, open_feed: Open) -> None:
     """It stands in the stream beside the first, marked, does nothing and is counted as late alone."""
     async with open_feed() as feed:
