@@ -41,16 +41,21 @@ def request_log(log_format: str, log_level: str) -> Callable[[str, str, int, flo
     waiting: list[tuple[str, str, int, float]] = []
 
     def line(timestamp: str, method: str, path: str, status: int, ms: float) -> str:
-        if render is _plain:
-            start = _start(timestamp, "info", "request")
-            return f"{start} method={method} ms={ms} path={_shown(path)} status={status}"
         facts = {"method": method, "path": path, "status": status, "ms": ms}
         return str(render(None, "", {**facts, "event": "request", "level": "info", "timestamp": timestamp}))
 
+    def plain(start: str, method: str, path: str, status: int, ms: float) -> str:
+        return f"{start} method={method} ms={ms} path={_shown(path)} status={status}"
+
     def flush() -> None:
         timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        write("\n".join([line(timestamp, *facts) for facts in waiting]))
+        if render is _plain:
+            start = _start(timestamp, "info", "request")
+            lines = [plain(start, *facts) for facts in waiting]
+        else:
+            lines = [line(timestamp, *facts) for facts in waiting]
         waiting.clear()
+        write("\n".join(lines))
 
     def log(*facts: Any) -> None:  # noqa: ANN401 # those of the signature
         if not waiting:

@@ -39,7 +39,7 @@ def test_a_closed_port_is_unavailable_at_once(open_door: Open) -> None:
 
 def test_a_frozen_server_is_unavailable_within_the_timeout(open_door: Open, own_server: EmbeddedServer) -> None:
     """A server that accepts connections and says nothing holds no caller longer than the timeout, also a new one."""
-    warm, cold = open_door(own_server.url, timeout=0.3), open_door(own_server.url, timeout=0.3)
+    warm, cold = open_door(own_server.url, timeout=0.6), open_door(own_server.url, timeout=0.6)
     warm.send("support", HELLO)
     own_server.pause()
     try:
@@ -72,7 +72,7 @@ async def test_more_calls_than_connections_all_end_within_the_timeout(own_server
 
 def test_a_call_without_an_answer_can_be_repeated_with_its_key(open_door: Open, own_server: EmbeddedServer) -> None:
     """F63: the frozen server takes the message once it goes on; the repeat meets it and does not make it two."""
-    door = open_door(own_server.url, timeout=0.3)
+    door = open_door(own_server.url, timeout=0.6)
     first = door.send("support", HELLO)
     own_server.pause()
     try:

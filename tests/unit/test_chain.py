@@ -1,7 +1,6 @@
 """Whatever policies do, there is a judgement in time."""
 
 import asyncio
-import dataclasses
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -179,7 +178,7 @@ async def test_a_rewrite_that_is_forbidden_later_is_forbidden(run: Run) -> None:
 
 async def test_custom_data_can_be_cleared(run: Run) -> None:
     """Empty is something else than untouched, in the answer for a repeat too."""
-    message = dataclasses.replace(MESSAGE, custom_data="x")
+    message = MESSAGE._replace(custom_data="x")
     judged = await run(Quick(lambda _: Verdict.rewrite(custom_data=""))).judge(message)
     assert judged.verdict.custom_data == ""
     decision = Decision.of(MESSAGE, judged.verdict, at_ms=1, took_ms=1)

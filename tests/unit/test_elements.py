@@ -150,6 +150,18 @@ def test_what_is_nested_too_deep_is_an_error_and_no_recursion_error(levels: int)
         list(texts(nested(levels)))
 
 
+@given(
+    JSON | st.text(), st.sampled_from(["TIMTextElem", "TIMFileElem", ""]), st.dictionaries(st.text(), JSON, max_size=1)
+)
+def test_the_short_cut_for_a_text_finds_what_the_long_way_finds(
+    said: object, kind: str, more: dict[str, object]
+) -> None:
+    """With custom data there is none."""
+    for only in (element(kind, Text=said), {**element(kind, Text=said), **more}, element(kind, Text=said, **more)):
+        short, long = list(texts(message(only))), list(texts(message(only, custom_data="data")))
+        assert [text for text in long if text.where != "CloudCustomData"] == short
+
+
 def test_twelve_relays_within_each_other_are_read() -> None:
     """The limit leaves room for what people do."""
     body = [element("TIMTextElem", Text="a")]

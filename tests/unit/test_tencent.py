@@ -1,7 +1,6 @@
 """How a callback's body becomes a message: the documented samples, every tolerated form, and hostile bodies."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +12,9 @@ from pushlane.callback import ChatMessage, Verdict
 from pushlane.callback.answer import answer
 from pushlane.callback.signature import Query
 from pushlane.callback.tencent import (
-    _REQUEST,
     C2C,
     GROUP,
+    QUESTION,
     NothingToJudge,
     Unreadable,
     WrongCommand,
@@ -300,7 +299,7 @@ def test_a_hostile_body_is_unreadable(body: bytes, reason: str) -> None:
 def test_thousands_of_wrong_elements_cost_one_error() -> None:
     """256 KiB of them are refused at the first, within the budget."""
     with pytest.raises(ValidationError) as caught:
-        _REQUEST.validate_python(c2c(MsgBody=[1] * 80_000))
+        QUESTION.validate_python(c2c(MsgBody=[1] * 80_000))
     assert caught.value.error_count() == 1
 
 
@@ -389,19 +388,19 @@ def test_any_other_value_is_another_decision_about_the_same_message() -> None:
 def test_moving_text_between_body_and_custom_data_is_another_decision() -> None:
     """The hash knows where a value stands."""
     plain = message(c2c())
-    moved = replace(plain, msg_body=[], custom_data=json.dumps(plain.msg_body))
-    assert len({keys_of(each).decision for each in (plain, replace(plain, msg_body=[]), moved)}) == 3
+    moved = plain._replace(msg_body=[], custom_data=json.dumps(plain.msg_body))
+    assert len({keys_of(each).decision for each in (plain, plain._replace(msg_body=[]), moved)}) == 3
 
 
 def test_another_sender_receiver_app_kind_or_key_is_another_message() -> None:
     """And no value can lend a letter to its neighbour."""
     plain = message(c2c())
     others = [
-        replace(plain, **{name: value})  # type: ignore[arg-type] # all of them are strings
+        plain._replace(**{name: value})  # type: ignore[arg-type] # all of them are strings
         for name in ("sdk_app_id", "command", "sender", "receiver", "key")
         for value in ("", "x", '","', "jared,John", getattr(plain, name) + " ")
     ]
-    others += [replace(plain, sender="jare", receiver="dJohn"), replace(plain, sender="jaredJ", receiver="ohn")]
+    others += [plain._replace(sender="jare", receiver="dJohn"), plain._replace(sender="jaredJ", receiver="ohn")]
     everything = [plain, *others]
     assert len({keys_of(each).message for each in everything}) == len(everything)
     assert len({key for each in everything for key in keys_of(each)}) == 2 * len(everything)
@@ -410,8 +409,22 @@ def test_another_sender_receiver_app_kind_or_key_is_another_message() -> None:
 def test_what_is_not_identity_does_not_change_the_keys() -> None:
     """A second call about the same message with a new EventTime finds the first one's decision."""
     plain = message(c2c())
-    later = replace(plain, fields={}, online_only=False)
+    later = plain._replace(fields={}, online_only=False)
     assert keys_of(later) == keys_of(plain)
+
+
+@pytest.mark.parametrize("custom_data", ["", 'a "quoted" é'])
+@pytest.mark.parametrize("text", ["red packet", 'é漢🙂"\\\n\x7f\0'])
+def test_the_short_cut_for_a_text_gives_the_keys_of_the_long_way(
+    text: str, custom_data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that is one text has the keys that it would have as any other."""
+    body = [{"MsgContent": {"Text": text}, "MsgType": "TIMTextElem"}]
+    said = message(c2c(MsgBody=body, CloudCustomData=custom_data))
+    short = keys_of(said)
+    assert said.only_text == text
+    monkeypatch.setattr(ChatMessage, "only_text", "")
+    assert keys_of(said) == short
 
 
 # --- any body at all ---------------------------------------------------------------------------------------------
@@ -527,6 +540,38 @@ def test_a_damaged_sample_has_a_documented_result(position: int, damage: bytes) 
     """Some bytes of a good body replaced by others."""
     good = C2C_SAMPLE.encode()
     check(good[:position] + damage + good[position + len(damage) :])
+
+
+ANY_PAIRS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sampled_from(["1", "2", "1.5", "1e999", "NaN", '":"', "[]", "{}"])), max_size=2
+)
+
+
+@given(ANY_PAIRS, ANY_PAIRS, ANY_PAIRS)
+def test_no_body_of_two_readings_looks_plain(
+    top: list[tuple[str, str]], element: list[tuple[str, str]], content: list[tuple[str, str]]
+) -> None:
+    """A look at colons and types never lets a name pass that is given twice, nor a number that is none."""
+    said = f'{{"Text": "x"{_written(content)}}}'
+    body = f'[{{"MsgType": "TIMTextElem", "MsgContent": {said}{_written(element)}}}]'
+    start = '{"CallbackCommand": "C2C.CallbackBeforeSendMsg", "From_Account": "a", "To_Account": "b", "MsgKey": "k"'
+    question = f'{start}, "MsgBody": {body}{_written(top)}}}'
+    try:
+        json.loads(question, object_pairs_hook=_with_each_name_once)
+        reads_well = not {"1e999", "NaN"} & {value for _, value in [*top, *element, *content]}
+    except ValueError:
+        reads_well = False
+    assert isinstance(parse(question.encode(), C2C_QUERY), ChatMessage) == reads_well
+
+
+def _written(pairs: list[tuple[str, str]]) -> str:
+    return "".join(f', "{name}" : {value}' for name, value in pairs)
+
+
+def _with_each_name_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("twice")
+    return dict(pairs)
 
 
 @pytest.mark.parametrize("depth", [*range(185, 205), 500, 1000, 5000])

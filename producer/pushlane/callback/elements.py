@@ -42,6 +42,7 @@ _MACHINE: Final = {
 _KNOWN: Final = frozenset([*_DISPLAYED, *_MACHINE, "TIMFaceElem"])
 _UNKNOWN: Final = "an unknown element"
 _CUSTOM_DATA: Final = "CloudCustomData"
+_ONLY_TEXT: Final = (0, "MsgContent", "Text")
 _RIGHT_TO_LEFT: Final = "\u202e"
 # From the start of a run of backslashes only: from each of them, a run of n that leads nowhere would cost n * n.
 _ESCAPE: Final = re.compile(r'(?<!\\)\\++(?:u([0-9a-fA-F]{4})|([nrtbf"/]))')
@@ -78,6 +79,9 @@ def texts(message: ChatMessage) -> Iterator[Text]:
     Raises:
         TooDeep: Perhaps after some texts.
     """
+    if message.custom_data == "" and (said := message.only_text):  # most messages
+        yield Text(said, "TIMTextElem", _ONLY_TEXT, displayed=True)
+        return
     # Not by recursion: how deep that may go depends on who calls.
     nodes: list[_Node] = [(message.custom_data, _CUSTOM_DATA, (), ""), (message.msg_body, "", (), "MsgBody")]
     while nodes:
@@ -86,7 +90,7 @@ def texts(message: ChatMessage) -> Iterator[Text]:
             is_type = field == "MsgType" and value == where
             if value and not is_type and field not in _MACHINE.get(where, ()):
                 yield Text(value, where or _UNKNOWN, place, field in _DISPLAYED.get(where, ()))
-        elif isinstance(value, dict | list | tuple):
+        elif isinstance(value, (dict, list, tuple)):
             if len(place) >= MAX_DEPTH:
                 raise TooDeep(f"the message is nested deeper than {MAX_DEPTH} levels")
             if where == "TIMStreamElem" and field == "Chunks" and isinstance(value, list):

@@ -35,6 +35,7 @@ class Front:
     def __init__(self, app: Starlette, log: Callable[[str, str, int, float], None]) -> None:
         self._app = app
         self._log = log
+        self._found: Moderation | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request and tells of it."""
@@ -42,9 +43,8 @@ class Front:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
-        moderation: Moderation | None = getattr(self._app.state, "moderation", None)
         try:
-            if moderation is not None and scope["path"] == CALLBACK_PATH and scope["method"] == "POST":
+            if scope["path"] == CALLBACK_PATH and scope["method"] == "POST" and (moderation := self._moderation()):
                 status = await _moderate(moderation, scope, receive, send)
             else:
                 reply = _Reply(send)
@@ -55,6 +55,12 @@ class Front:
         finally:
             took_ms = round((time.perf_counter() - started) * 1000, 1)
             self._log(scope["method"], _path(scope), status, took_ms)
+
+    def _moderation(self) -> Moderation | None:
+        # Starlette's State looks in vain for an attribute of this name first, each time.
+        if self._found is None:
+            self._found = getattr(self._app.state, "moderation", None)
+        return self._found
 
 
 class _Reply:

@@ -147,6 +147,8 @@ class Moderation:
     def _sound(self, message: ChatMessage, judgement: Judgement) -> Judgement:
         """The judgement, or the configured one when it is a rewrite that can not be sent."""
         verdict = judgement.verdict
+        if verdict.kind != "rewrite":
+            return judgement
         try:
             answer.answer(verdict, message.command)
         except Exception as error:  # noqa: BLE001 # whatever the parts of a policy's verdict raise

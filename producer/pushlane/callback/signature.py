@@ -78,12 +78,9 @@ def check_query(raw_query: bytes, *, sdk_app_ids: frozenset[str], tokens: Sequen
         return Refused("foreign_app")
     if tokens and (refused := _check_sign(parameters, tokens, now)):
         return refused
+    get = parameters.get
     return Query(
-        sdk_app_id,
-        command=parameters.get("CallbackCommand", ""),
-        client_ip=parameters.get("ClientIP", ""),
-        platform=parameters.get("OptPlatform", ""),
-        request_id=parameters.get("RequestId", ""),
+        sdk_app_id, get("CallbackCommand", ""), get("ClientIP", ""), get("OptPlatform", ""), get("RequestId", "")
     )
 
 

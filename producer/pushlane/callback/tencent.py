@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from json.encoder import encode_basestring_ascii
+from json.encoder import encode_basestring_ascii as _quoted
 from math import isfinite
-from typing import Annotated, Any, Final, NamedTuple, NotRequired, cast
+from typing import Annotated, Any, Final, NamedTuple, NotRequired
 
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
@@ -91,7 +91,7 @@ class Question(TypedDict):
     CloudCustomData: NotRequired[str | None]
 
 
-_REQUEST: Final = TypeAdapter(Question)
+QUESTION: Final = TypeAdapter(Question)
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # json.dumps would make one each time
 
 
@@ -117,9 +117,13 @@ def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongComm
 def keys_of(message: ChatMessage) -> Keys:
     """The two keys of a message."""
     parts = (message.sdk_app_id, message.command, message.sender, message.receiver, message.key)
-    identity = ",".join(map(encode_basestring_ascii, parts))
+    identity = ",".join(map(_quoted, parts))
     # A JSON array has one reading: no value can run into the next, and 1, 1.0, "1" and true stay apart.
-    content = _CANONICAL.encode([list(message.msg_body), message.custom_data])
+    if said := message.only_text:  # what the encoder makes of it
+        elements = f'[{{"MsgContent":{{"Text":{_quoted(said)}}},"MsgType":"TIMTextElem"}}]'
+        content = f"[{elements},{_quoted(message.custom_data)}]"
+    else:
+        content = _CANONICAL.encode([list(message.msg_body), message.custom_data])
     return Keys(decision=_digest(f"[{identity},{content}]"), message=_digest(f"[{identity}]"))
 
 
@@ -131,18 +135,12 @@ def _message(request: Question, query: Query) -> ChatMessage | Unreadable:
     key = _group_key(request) if group else _c2c_key(request)
     if key is None:
         return Unreadable("Random: missing" if group else "MsgKey: missing")
-    fields = dict(request)
-    del fields["MsgBody"]
+    fields: dict[str, Any] = {**request}
+    body = fields.pop("MsgBody")
+    online_only = request.get("OnlineOnlyFlag") == 1
+    custom_data = request.get("CloudCustomData") or ""
     return ChatMessage(
-        command=query.command,
-        sdk_app_id=query.sdk_app_id,
-        sender=request["From_Account"],
-        receiver=receiver,
-        key=key,
-        msg_body=cast("list[dict[str, Any]]", request["MsgBody"]),
-        custom_data=request.get("CloudCustomData") or "",
-        online_only=request.get("OnlineOnlyFlag") == 1,
-        fields=fields,
+        query.command, query.sdk_app_id, request["From_Account"], receiver, key, body, custom_data, online_only, fields
     )
 
 
@@ -165,11 +163,25 @@ def _digest(text: str) -> str:
 
 def _read(body: bytes) -> Question:
     text = body.decode()
-    request = _REQUEST.validate_json(body)
+    request = QUESTION.validate_json(body)
     # Pydantic takes the last of two names, NaN, and 1e999 as infinity. Its own pass comes first, as it bounds the
     # nesting: this one can not end in a RecursionError.
-    _STRICT.decode(text)
+    if not _is_plain(body, request):
+        _STRICT.decode(text)
     return request
+
+
+def _is_plain(body: bytes, request: Question) -> bool:
+    """True if a look at its colons and types shows that the body has one reading; most have no nested objects.
+
+    Each name has a colon of its own, so that a second one of the same name, or one deeper down, is one colon more.
+    """
+    names, values = len(request), {*map(type, request.values())}
+    for element in request["MsgBody"]:
+        content = element["MsgContent"]
+        names += len(element) + len(content)
+        values.update(map(type, element.values()), map(type, content.values()))
+    return body.count(b":") == names and body.count(b"[") == 1 and float not in values
 
 
 class _AmbiguousError(ValueError):
