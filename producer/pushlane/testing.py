@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.form import build, fields_of
-from pushlane.keys import BELL, channel_prefix
+from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
 from pushlane.outbox import AsyncProducer, Producer
 from pushlane.record import read_content, read_header
@@ -77,7 +77,7 @@ class _Queue:
                 raise ValueError(f"channel {name!r} must be of kind {' or '.join(_KINDS)}, not {kind!r}")
             fields: dict[str, str | int] = {"kind": kind, **_KINDS[kind], **_RECORD}
             pairs = [item for pair in fields.items() for item in pair]
-            register(keys=[channel_prefix(check_channel_name(name)), BELL], args=["", *pairs])
+            register(keys=[channel_prefix(check_channel_name(name)), BELL, CHANNELS], args=["", *pairs])
 
     def messages(self, channel: str) -> list[Message]:
         if channel not in self.channels:

@@ -15,7 +15,7 @@ from support.channels import channel_record
 from support.queue_replies import Accepted, Sweep, texts
 
 from pushlane import scripts
-from pushlane.keys import BELL, channel_prefix
+from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.record import NO_REASON, STATES, Header, read_content, read_header
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import NextStep
@@ -110,7 +110,8 @@ class Queue:
 
     def register(self) -> bool:
         """Writes the channel's record; whether it was new."""
-        return bool(self._call("register", *(item for pair in self._record.items() for item in pair)))
+        fields = [item for pair in self._record.items() for item in pair]
+        return bool(self._scripts["register"](keys=[*self._keys, CHANNELS], args=[self.now, *fields]))
 
     def enqueue(
         self,

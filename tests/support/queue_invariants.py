@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from support.queue_message import WAITING
 
+from pushlane.keys import BELL, CHANNELS
 from pushlane.record import read_content, read_header
 from pushlane_worker.outcome import Outcome
 
@@ -168,7 +169,7 @@ def _check_keys(model: Model, snapshot: Snapshot) -> None:
         _, _, name = key.partition("}:")
         kind, _, rest = name.partition(":")
         known = {
-            "": key == "pushlane:1:bell",
+            "": key in {BELL, CHANNELS},
             "message": rest in model.messages,
             "conversation": bool(model.live(rest)),
             "turn": True,

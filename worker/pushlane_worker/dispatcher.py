@@ -3,7 +3,8 @@
 A Celery bootstep with a thread, an asyncio loop and a Redis client of its own, started after the pool. Of a fleet's
 dispatchers any one takes a ring, and any one sweeps a channel (``lua/sweep.lua`` sees to that): there is no beat and no
 single point of failure. A ring whose task could not be published is not repeated here; it lapses, and a sweep rings
-again.
+again. But when the broker is out of memory the dispatcher has its own process drain: what frees the memory must not
+wait for a wake-up that needs some.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from celery import bootsteps
+from redis.exceptions import OutOfMemoryError
 
 from pushlane import effects
 from pushlane.outbox import AsyncProducer
@@ -26,12 +28,14 @@ from pushlane_worker.telemetry import logger
 
 SWEEP_EACH_S = 0.95
 SWEEP_JITTER_S = 0.1
+TOKEN_EACH_S = 1.0
 BELL_TIMEOUT_S = 1.0
 REFEED_EACH_S = 2.0
 PAUSE_AFTER_ERROR_S = 0.5
 JOIN_S = 5.0
+DRAIN = "pushlane.drain"
 
-Publish = Callable[[str, str], None]
+OnQueue = Callable[[str, str], None]
 
 LOST = PushResult(Outcome.UNKNOWN, "its lease ran out: the worker died, froze, or lost Redis for too long")
 
@@ -42,11 +46,13 @@ class Dispatcher:
     Args:
         settings: The worker's settings; it sweeps and registers their channels.
         publish: Publishes a drain of a channel to a Celery queue; may raise.
+        drain: Drains a channel in this process, if it consumes that queue; returns after a slice at the latest.
     """
 
-    def __init__(self, settings: Settings, publish: Publish) -> None:
+    def __init__(self, settings: Settings, publish: OnQueue, drain: OnQueue) -> None:
         self._settings = settings
         self._publish = publish
+        self._drain = drain
         self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._producer = AsyncProducer(settings.redis_url)
         self._queues = {name: channel.queue for name, channel in settings.channels.items()}
@@ -59,33 +65,45 @@ class Dispatcher:
                 group.create_task(self._keep("bell", self._answer_bell))
                 group.create_task(self._keep("decisions", self._refeed))
                 for name in self._settings.channels:
-                    group.create_task(self._serve(name))
+                    group.create_task(self._keep_registered(name))
+                    group.create_task(self._keep_swept(name))
         finally:
             await self._producer.aclose()
             await self._store.aclose()
 
-    async def _serve(self, channel: str) -> None:
-        await self._once("register", lambda: self._register(channel))
+    async def _keep_registered(self, channel: str) -> None:
+        """Beside the sweeps, which must not wait for it: they bring what makes room again."""
+        await self._register(channel)
+        await self._keep("token", lambda: self._look_at_token(channel))
+
+    async def _keep_swept(self, channel: str) -> None:
         turns = Turns(self._store, channel, self._settings.lease_s, number=1)  # turn 0 would answer a ring
         await self._keep("sweep", lambda: self._sweep(channel, turns))
 
-    async def _keep(self, what: str, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _keep(self, what: str, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
         while True:
             await self._once(what, step)
 
-    async def _once(self, what: str, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _once(self, what: str, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """One step that ends well, however often Redis fails meanwhile."""
         while True:
             try:
-                return await step()
+                await step()
             except UNANSWERED as error:
                 logger().warning(f"dispatcher.{what}_failed", problem=str(error) or type(error).__name__)
             except Exception:  # noqa: BLE001 # without its dispatcher a worker looks well and does nothing
                 logger().exception(f"dispatcher.{what}_broken")
+            else:
+                return
             await asyncio.sleep(PAUSE_AFTER_ERROR_S)
 
     async def _register(self, channel: str) -> None:
-        await self._store.register(channel)
+        await self._once("register", lambda: self._store.register(channel))
+
+    async def _look_at_token(self, channel: str) -> None:
+        await asyncio.sleep(TOKEN_EACH_S)
+        if await asyncio.to_thread(self._lines[channel].renewed):
+            await self._register(channel)  # a gate that broke for the old token probes at once
 
     async def _refeed(self) -> None:
         """Does what moderation decided and its callback did not get done."""
@@ -103,10 +121,10 @@ class Dispatcher:
             await asyncio.to_thread(self._publish, channel, queue)
         except Exception as error:  # noqa: BLE001 # whatever the broker's library raises: the ring lapses
             logger().warning("dispatcher.publish_failed", channel=channel, problem=str(error) or type(error).__name__)
+            if isinstance(error.__cause__, OutOfMemoryError) and channel in self._queues:
+                await asyncio.to_thread(self._drain, channel, queue)
 
     async def _sweep(self, channel: str, turns: Turns) -> None:
-        if await asyncio.to_thread(self._lines[channel].renewed):
-            await self._register(channel)  # a gate that broke for the old token probes at once
         more, expired = await self._store.sweep(channel)
         if expired:
             await turns.take(ONLY_SETTLE, 0, [self._lose(claim, self._lines[channel]) for claim in expired])
@@ -136,10 +154,14 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery ha
         """Starts the thread."""
 
         def publish(channel: str, queue: str) -> None:
-            worker.app.send_task("pushlane.drain", args=(channel,), queue=queue)
+            worker.app.send_task(DRAIN, args=(channel,), queue=queue)
+
+        def drain(channel: str, queue: str) -> None:
+            if queue in worker.app.amqp.queues.consume_from:
+                worker.app.tasks[DRAIN].run_drain(channel, late=lambda _: None)
 
         # Made here, so that a wrong setting ends the start and not a thread.
-        self._dispatcher = Dispatcher(load_settings(), publish)
+        self._dispatcher = Dispatcher(load_settings(), publish, drain)
         self._thread.start()
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature

@@ -149,9 +149,8 @@ class Store:
     async def register(self, channel: str) -> bool:
         """Writes the channel's record; whether the channel was not registered before."""
         fields = [item for pair in self.records[channel].items() for item in pair]
-        fresh = await self._scripts.register(keys=[channel_prefix(channel), BELL], args=["", *fields])
-        await self.redis.sadd(CHANNELS, channel)
-        return bool(fresh)
+        keys = [channel_prefix(channel), BELL, CHANNELS]
+        return bool(await self._scripts.register(keys=keys, args=["", *fields]))
 
     async def queue_of(self, channel: str) -> str | None:
         """The Celery queue that the channel's drains go to; None when the channel is not registered."""

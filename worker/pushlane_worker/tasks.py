@@ -35,9 +35,13 @@ app.steps["worker"].add(DispatcherStep)
 
 
 class DrainTask(Task):  # type: ignore[misc] # celery has no types
-    """Holds the loop thread of its process, made at the first drain: after the fork."""
+    """Holds the loop thread of its process, made at the first drain: after the fork.
+
+    The main process of a prefork pool has one as well once it had to drain without the broker (``dispatcher.py``).
+    """
 
     _loop: LoopThread | None = None
+    _parents: LoopThread | None = None
     _making = threading.Lock()  # a pool of threads may run two first drains at once
     _running = 0
 
@@ -51,6 +55,11 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
                 if _in_pool_child():
                     signal.signal(signal.SIGTERM, self._on_sigterm)
             return self._loop
+
+    def forked(self) -> None:
+        """Sets aside the loop thread of the main process, which a fork does not copy; ending it is the parent's."""
+        self._making = threading.Lock()
+        self._parents, self._loop, self._running = self._loop, None, 0
 
     def stop_claiming(self) -> None:
         """Ends the claiming of the process's drains."""
@@ -169,9 +178,15 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
         raise SystemExit(2) from None
 
 
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def begin(**_: object) -> None:
+    """A pool process has nothing of its parent's."""
+    drain.forked()
+
+
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def stop_claiming(**_: object) -> None:
-    """Threads and solo pools: their drains run in the worker's own process."""
+    """What drains in the worker's own process: threads and solo pools, and any that could not publish."""
     drain.stop_claiming()
 
 

@@ -1,16 +1,18 @@
-#!lua
+#!lua flags=allow-oom
 --- Writes the channel's record, which says to producers and scripts what the channel is, and rings if work waits.
 -- Whoever registers may have a new token or address: a gate that broke as misconfigured probes at once.
 -- KEYS[1] prefix   the channel's key prefix
 -- KEYS[2] bell
+-- KEYS[3] channels
 -- ARGV[1] now      ms, or '' for the server's time
 -- ARGV[2…] fields  name, value, …
 -- Returns 1 when the channel was not registered before, else 0.
 --- use channel outcomes gate wake
-local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
+local prefix, bell, channels, now = KEYS[1], KEYS[2], KEYS[3], clock(ARGV[1])
 local known = redis.call('EXISTS', prefix .. 'channel')
 redis.call('DEL', prefix .. 'channel')
 redis.call('HSET', prefix .. 'channel', unpack(ARGV, 2))
+redis.call('SADD', channels, channel_name(prefix))
 local gate = load_gate(prefix)
 if gate.state == 'broken' and string.find(gate.reason, '^misconfigured') then
   gate['until'], gate.dirty = now, true

@@ -1,0 +1,93 @@
+"""The dispatcher on a real server, without Celery: what it does when a registration or a publication fails."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from kombu.exceptions import OperationalError
+from redis import ConnectionError as RedisConnectionError
+from redis import Redis
+from redis.exceptions import OutOfMemoryError
+from support.channels import register
+from support.stack import channel_settings
+from support.waiting import wait_until_async
+
+from pushlane import Producer, RoomMessage
+from pushlane_worker.dispatcher import Dispatcher
+from pushlane_worker.settings import Settings, load_settings
+from pushlane_worker.store import Store
+
+OnQueue = Callable[[str, str], None]
+
+
+@pytest.fixture
+def settings(redis_url: str, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A worker's, with the channel ``support``; ``sales`` is another worker's."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**channel_settings("http://127.0.0.1:1"), "PUSHLANE_REDIS_URL": redis_url}.items():
+        monkeypatch.setenv(name, value)
+    register(redis)
+    register(redis, "sales")
+    return load_settings()
+
+
+@contextlib.asynccontextmanager
+async def _dispatcher(settings: Settings, publish: OnQueue, drain: OnQueue) -> AsyncIterator[None]:
+    running = asyncio.create_task(Dispatcher(settings, publish, drain).run())
+    yield
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def _until(predicate: Callable[[], bool], what_for: str) -> None:
+    async def look() -> bool:
+        return predicate()
+
+    await wait_until_async(look, what_for)
+
+
+def _refusing(error: Exception, refused: list[str]) -> OnQueue:
+    def publish(channel: str, _: str) -> None:
+        refused.append(channel)
+        raise OperationalError from error
+
+    return publish
+
+
+async def test_a_channel_that_can_not_be_registered_is_swept_all_the_same(
+    settings: Settings, producer: Producer, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep rings for what waits, and so makes the room that the registration may need."""
+
+    async def refuse(*_: object) -> None:
+        raise OutOfMemoryError
+
+    monkeypatch.setattr(Store, "register", refuse)
+    producer.send("support", RoomMessage("r", "hello"))
+    redis.delete("pushlane:1:bell", "pushlane:1:{support}:pending")  # the ring was lost
+    published: list[tuple[str, str]] = []
+    async with _dispatcher(settings, lambda *drain: published.append(drain), lambda *_: None):
+        await _until(lambda: bool(published), "a drain of the channel")
+    assert published[0] == ("support", "pushlane")
+
+
+@pytest.mark.parametrize(
+    ("error", "drains"),
+    [(OutOfMemoryError(), [("support", "pushlane")]), (RedisConnectionError(), [])],
+    ids=["out of memory", "away"],
+)
+async def test_a_dispatcher_drains_itself_what_a_full_broker_refuses(
+    settings: Settings, producer: Producer, error: Exception, drains: list[tuple[str, str]]
+) -> None:
+    """And nothing of another worker's; a broker that is away frees no memory by that, and the ring lapses."""
+    drained: list[tuple[str, str]] = []
+    refused: list[str] = []
+    producer.send("sales", RoomMessage("r", "hello"))
+    producer.send("support", RoomMessage("r", "hello"))
+    async with _dispatcher(settings, _refusing(error, refused), lambda *drain: drained.append(drain)):
+        await _until(lambda: refused.count("support") > 1 and "sales" in refused, "both, and the first one again")
+    assert drained[:1] == drains
+    assert {channel for channel, _ in drained} <= {"support"}
