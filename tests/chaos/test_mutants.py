@@ -67,6 +67,12 @@ def _epoch(redis: Redis) -> None:
     test_gate.test_an_outcome_from_before_the_gates_last_change_moves_it_no_more(redis, Outcome.DELIVERED)
 
 
+def _rate_clock(redis: Redis) -> None:
+    test_rate.test_a_clock_that_steps_back_frees_no_place_and_closes_the_window_no_longer_than_its_length(
+        redis, 3_600_000, "a turn"
+    )
+
+
 @dataclass(frozen=True)
 class Mutant:
     """An edit of the scripts: ``old`` becomes ``new`` wherever it stands."""
@@ -205,11 +211,18 @@ MUTANTS = (
         "",
         test_turn.test_a_backoff_longer_than_the_longest_is_void,
     ),
+    Mutant("no guard on the rate window's clock", "  mend_rate(rate, channel, now)\n", "", _rate_clock),
     Mutant(
-        "no guard on the rate window's clock",
-        " and ended <= now + 1) then",
-        ") then",
-        test_rate.test_a_clock_that_steps_back_closes_no_window,
+        "a clock that steps back empties the window",
+        "    redis.call('RPUSH', rate, math.min(tonumber(ended), now + 1))\n",
+        "",
+        _rate_clock,
+    ),
+    Mutant(
+        "ends in the future stay there",
+        "math.min(tonumber(ended), now + 1)",
+        "tonumber(ended)",
+        _rate_clock,
     ),
     Mutant(
         "no guard on a listener's clock",

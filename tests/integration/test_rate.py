@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.queue import Queue, settle, unsent
@@ -126,12 +127,41 @@ def test_a_lower_limit_holds_at_once(redis: Redis) -> None:
     assert len(queue.turn().claims) == 2
 
 
-def test_a_clock_that_steps_back_closes_no_window(redis: Redis) -> None:
-    """Ends in the future are void after the next turn."""
-    queue = _limited(redis, limit=1)
-    queue.turn(settle(queue.turn().claims[0]), free=-1)
-    queue.now -= 3_600_000
-    assert len(queue.turn().claims) == 1
+@pytest.mark.parametrize("back_ms", [500, 2000, 3_600_000], ids=["into the pushes", "behind them", "an hour"])
+@pytest.mark.parametrize("met_by", ["a turn", "a sweep"])
+def test_a_clock_that_steps_back_frees_no_place_and_closes_the_window_no_longer_than_its_length(
+    redis: Redis, back_ms: int, met_by: str
+) -> None:
+    """The pushes have been counted by the API, whatever the clock says: a failover must not spend the budget twice."""
+    queue = _limited(redis)
+    for claim in queue.turn().claims:
+        queue.turn(settle(claim), free=-1)
+        queue.now += 400
+    queue.now -= back_ms
+    if met_by == "a sweep":
+        queue.sweep()
+    turn = queue.turn()
+    assert (turn.claims, 0 < turn.wait_ms <= HELD_MS) == ((), True)
+    queue.now += HELD_MS - 1
+    early = len(queue.turn(free=LIMIT).claims)
+    assert early < LIMIT
+    queue.now += 1
+    assert len(queue.turn(free=LIMIT).claims) == LIMIT - early
+
+
+def test_a_clock_that_steps_back_is_met_once(redis: Redis) -> None:
+    """A second turn puts nothing off again, and what ends after the step holds its place as ever."""
+    queue = _limited(redis)
+    first, *others = queue.turn().claims
+    queue.turn(settle(first), free=-1)
+    queue.now -= 30_000
+    queue.turn(settle(others[0]), free=-1)
+    queue.now += 10_000
+    queue.turn(settle(others[1]), free=-1)
+    queue.now += HELD_MS - 10_000
+    assert len(queue.turn(free=LIMIT).claims) == 2
+    queue.now += 10_000
+    assert len(queue.turn(free=LIMIT).claims) == 1
 
 
 def test_a_spent_budget_is_used_to_the_full(redis: Redis) -> None:

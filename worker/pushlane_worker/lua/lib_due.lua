@@ -79,12 +79,27 @@ local function look_again(prefix, now)
   end
 end
 
+-- Ends in the future come from a clock that stepped back. Those pushes were counted by the API before now: they keep their
+-- places, from now on at the latest. Once a step, since what ends after it comes behind them.
+local function mend_rate(rate, channel, now)
+  local newest = tonumber(redis.call('LINDEX', rate, -1) or '')
+  if not newest or newest <= now + 1 then
+    return
+  end
+  local ends = redis.call('LRANGE', rate, 0, -1)
+  redis.call('DEL', rate)
+  for _, ended in ipairs(ends) do
+    redis.call('RPUSH', rate, math.min(tonumber(ended), now + 1))
+  end
+  redis.call('PEXPIRE', rate, channel.rate_window_ms)
+end
+
 local function trim_rate(prefix, channel, now)
   local rate = prefix .. 'rate'
+  mend_rate(rate, channel, now)
   for _ = 1, MAX_MOVED do
     local ended = tonumber(redis.call('LINDEX', rate, 0) or '')
-    -- One in the future comes from a clock that stepped back.
-    if not ended or (now - ended < channel.rate_window_ms and ended <= now + 1) then
+    if not ended or now - ended < channel.rate_window_ms then
       return
     end
     redis.call('LPOP', rate)
