@@ -31,7 +31,7 @@ after the prefix       type    content                                          
 ``pending``            string  ms of a ring that no drain has answered yet                                   10 s
 ``listeners``          zset    drains with a free place, by the ms until which they count                    a minute
 ``turn:<drain>``       string  a drain's last turn, so that a repeated one changes nothing                   5 min
-``sweep``              hash    when the channel was swept last, and since when without a break               for ever
+``sweep``              hash    when the channel was swept last, since when without a break, who has more     for ever
 =====================  ======  ============================================================================  ===========
 
 The moderation's decisions have a prefix of their own, ``{decisions}``, which is the name of no channel's keys:

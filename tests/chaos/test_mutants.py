@@ -247,6 +247,24 @@ MUTANTS = (
         "ZRANGEBYSCORE', leases, '-inf', now,",
         "ZRANGEBYSCORE', leases, '-inf', now + 20000,",
     ),
+    Mutant(
+        "all sweep while there is more",
+        "local rests_ms = swept[3] == '' and SWEEP_EACH_MS or TAKE_OVER_MS",
+        "local rests_ms = swept[3] == '' and SWEEP_EACH_MS or 0",
+        test_sweep.test_only_who_left_something_goes_on_at_once,
+    ),
+    Mutant(
+        "nobody goes on with what is left",
+        " and swept[3] ~= sweeper then",
+        " then",
+        test_sweep.test_only_who_left_something_goes_on_at_once,
+    ),
+    Mutant(
+        "nobody takes over what is left",
+        "local rests_ms = swept[3] == '' and SWEEP_EACH_MS or TAKE_OVER_MS",
+        "local rests_ms = SWEEP_EACH_MS",
+        test_sweep.test_only_who_left_something_goes_on_at_once,
+    ),
     # The gate and the pace.
     Mutant("old outcomes move the gate", "if epoch ~= gate.epoch then", "if false then", _epoch),
     Mutant(

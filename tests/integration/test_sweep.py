@@ -37,6 +37,23 @@ def test_one_sweep_of_the_fleet_runs_each_900_ms(redis: Redis) -> None:
     assert queue.sweep().ran
 
 
+def test_only_who_left_something_goes_on_at_once(redis: Redis) -> None:
+    """A fleet that sweeps back to back keeps producers waiting. Another one takes over from one that fell silent."""
+    queue = Queue(redis)
+    redis.zadd(queue.prefix + "delayed", {f"r{n}": queue.now for n in range(3500)})
+    assert queue.sweep().more
+    assert not queue.sweep("another").ran
+    assert queue.sweep().more
+    queue.now += 99
+    assert not queue.sweep("another").ran
+    queue.now += 1
+    assert queue.sweep("another").more
+    assert not queue.sweep().ran
+    assert not queue.sweep("another").more
+    queue.now += 100
+    assert not queue.sweep("another").ran
+
+
 def test_a_clock_that_steps_back_does_not_stop_the_sweeps(redis: Redis) -> None:
     """The last sweep then lies in the future, which says nothing."""
     queue = Queue(redis)

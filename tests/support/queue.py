@@ -168,9 +168,9 @@ class Queue:
         claimed = tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims)
         return Turn(wait_ms, why.decode(), tuple(settled), claimed)
 
-    def sweep(self) -> Sweep:
-        """One sweep."""
-        reply = self._call("sweep")
+    def sweep(self, sweeper: str = SWEEPER) -> Sweep:
+        """One sweep, by this dispatcher."""
+        reply = self._call("sweep", sweeper)
         if reply[0] < 0:
             assert reply == [-1]
             return Sweep(ran=False)

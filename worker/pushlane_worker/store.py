@@ -121,6 +121,7 @@ class Store:
     redis: redis.asyncio.Redis
     records: Mapping[str, Mapping[str, str | int]]
     _scripts: _Scripts = field(init=False)
+    _sweeper: str = field(init=False, default_factory=lambda: secrets.token_hex(8))
 
     def __post_init__(self) -> None:
         names = ("turn", "sweep", "register")
@@ -164,7 +165,7 @@ class Store:
 
     async def sweep(self, channel: str) -> tuple[bool, list[Claim]]:
         """Sweeps once: whether to go on at once, and the leases that ran out, as claims with headers for records."""
-        reply = await self._scripts.sweep(keys=[channel_prefix(channel), BELL], args=[""])
+        reply = await self._scripts.sweep(keys=[channel_prefix(channel), BELL], args=["", self._sweeper])
         if reply[0] == UNREGISTERED:
             await self.register(channel)
         if reply[0] < 0:

@@ -1,15 +1,17 @@
 #!lua flags=allow-oom
 --- Does about once a second what only time brings: moves what is due, rings for it, and lists leases that ran out.
 -- Leases are listed only after sweeps have run unbroken for a while: after an outage of Redis the drains settle first.
--- KEYS[1] prefix   the channel's key prefix
+-- KEYS[1] prefix    the channel's key prefix
 -- KEYS[2] bell
--- ARGV[1] now      ms, or '' for the server's time
+-- ARGV[1] now       ms, or '' for the server's time
+-- ARGV[2] sweeper   the dispatcher's random id
 -- Returns {more (0 or 1), expired, now}: whether to call again at once; each expired lease
 -- {conversation, token, id, record, …}. {-1} when another dispatcher swept just now, {-2} when the channel is not
 -- registered.
 --- use record channel place hold outcomes gate wake due
-local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
+local prefix, bell, now, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local SWEEP_EACH_MS = 900 -- one dispatcher of the fleet a channel
+local TAKE_OVER_MS = 100 -- so long the others leave what is left to the one that left it, which goes on at once
 local UNBROKEN_MS = 5000 -- sweeps must have run this long
 local GAP_MS = 2500 -- this long without a sweep is a break
 local MAX_LEASE_MS = 300000 -- longer ones come from a clock that stepped back (settings refuse more)
@@ -21,7 +23,8 @@ if not channel then
 end
 local swept = redis.call('HMGET', prefix .. 'sweep', 'at', 'since', 'more')
 local since_last = now - (tonumber(swept[1]) or 0)
-if since_last >= 0 and since_last < SWEEP_EACH_MS and swept[3] ~= '1' then
+local rests_ms = swept[3] == '' and SWEEP_EACH_MS or TAKE_OVER_MS
+if since_last >= 0 and since_last < rests_ms and swept[3] ~= sweeper then
   return { -1 }
 end
 local since = tonumber(swept[2]) or now
@@ -80,7 +83,7 @@ local joined = join_due(prefix, now)
 local readied = move_due(prefix, channel, gate, now)
 -- Behind a head whose hold has ended the next one may be held and over as well.
 local more = joined or readied >= MAX_MOVED or #expired >= MAX_LISTED or ended > 0
-redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more and 1 or 0)
+redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more and sweeper or '')
 save_gate(prefix, gate)
 write_counters(prefix)
 tail(prefix, bell, channel, gate, now, SOON_MS)
