@@ -415,15 +415,27 @@ MUTANTS = (
     ),
     Mutant(
         "a replay fills a full channel",
-        "depth + replayed < channel.max_queued",
-        "true",
+        "return depth + replayed >= channel.max_queued",
+        "return false",
         test_replay.test_a_full_channel_takes_no_more_and_says_so,
     ),
     Mutant("a replay takes what was purged", " or redis.call('ZREM', prefix .. 'dead', id) == 0 then", " then"),
     Mutant(
         "a replay goes to the head",
-        "  redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id)\n",
-        "  redis.call('LPUSH', prefix .. 'conversation:' .. conversation, id)\n",
+        "  redis.call('RPUSH', list, id)\n",
+        "  redis.call('LPUSH', list, id)\n",
+    ),
+    Mutant(
+        "a replay walks along long lists for ever",
+        " and walked < MAX_WALKED",
+        "",
+        test_replay.test_a_replay_of_what_stands_in_the_middle_of_a_long_room_is_cut_short,
+    ),
+    Mutant(
+        "a replay that was cut short is taken for a full channel",
+        "taken < #ids and is_full() and 1 or 0",
+        "taken < #ids and 1 or 0",
+        test_replay.test_a_replay_of_what_stands_in_the_middle_of_a_long_room_is_cut_short,
     ),
     Mutant("a replay is not counted as waiting", "count('depth', replayed)\n", ""),
     Mutant(

@@ -90,6 +90,22 @@ def test_a_replay_begins_with_the_oldest_over_several_calls(redis: Redis) -> Non
     assert _drained(queue) == names
 
 
+def test_a_replay_of_what_stands_in_the_middle_of_a_long_room_is_cut_short(redis: Redis) -> None:
+    """Taking one out costs as much as its list is long, so a call takes a few; that it left some says not "full"."""
+    queue = Queue(redis)
+    names = [f"h{n:02}" for n in range(20)]
+    queue.enqueue("a", "a1")
+    queue.enqueue("a", *names, hold=f"d{DAY_MS}:k")
+    redis.rpush(f"{queue.prefix}conversation:a", *["behind"] * 50_000)
+    queue.decide("k", "fno")
+    assert queue.replay(*names) == [4, 16, 0]
+    assert queue.replay() == [4, 12, 0]
+    assert queue.waiting("a").split()[-8:] == names[:8]
+    while queue.replay()[1]:
+        pass
+    assert queue.waiting("a").split() == ["a1", *["behind"] * 50_000, *names]
+
+
 def test_a_replayed_message_goes_to_the_tail(redis: Redis) -> None:
     """Those that were accepted after its death have been promised their order."""
     queue = Queue(redis)

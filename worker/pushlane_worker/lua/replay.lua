@@ -9,6 +9,7 @@
 --- use record channel place outcomes gate wake
 local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local run = prefix .. 'replay:' .. ARGV[2]
+local MAX_WALKED, walked = 200000, 0 -- steps along lists, in which a message that stands in the middle is looked for
 local channel = load_channel(prefix)
 if not channel then
   return { -2 }
@@ -29,10 +30,12 @@ local function replay(id)
   end
   redis.call('SET', key, revive(record))
   local conversation = conversation_of(record)
+  local list = prefix .. 'conversation:' .. conversation
   if string.sub(record, 11, 18) == LISTED then
-    redis.call('LREM', prefix .. 'conversation:' .. conversation, 1, id)
+    walked = walked + redis.call('LLEN', list)
+    redis.call('LREM', list, 1, id)
   end
-  redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id)
+  redis.call('RPUSH', list, id)
   local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
   place(prefix, conversation, now, tonumber(due or '0'))
   return 1
@@ -40,7 +43,10 @@ end
 
 local depth, replayed, taken = tonumber(redis.call('HGET', prefix .. 'counters', 'depth') or 0), 0, 0
 local ids = redis.call('ZRANGE', run, 0, MAX_INSPECTED - 1)
-while taken < #ids and depth + replayed < channel.max_queued do
+local function is_full()
+  return depth + replayed >= channel.max_queued
+end
+while taken < #ids and walked < MAX_WALKED and not is_full() do
   taken = taken + 1
   replayed = replayed + replay(ids[taken])
 end
@@ -51,4 +57,4 @@ count('depth', replayed)
 count('replayed', replayed)
 write_counters(prefix)
 tail(prefix, bell, channel, nil, now, 0)
-return { replayed, redis.call('ZCARD', run), taken < #ids and 1 or 0 }
+return { replayed, redis.call('ZCARD', run), taken < #ids and is_full() and 1 or 0 }
