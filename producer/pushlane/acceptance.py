@@ -51,7 +51,7 @@ MAX_REASON_BYTES: Final = 500
 RETRY_AFTER_FULL_S: Final = 1.0
 """A full channel makes room with each push that ends: a second brings at least one at any usual rate limit."""
 
-_OK, _UNKNOWN_CHANNEL, _WRONG_KIND, _CONFLICT = range(4)
+_OK, _UNKNOWN_CHANNEL, _WRONG_KIND, _CONFLICT, _FULL = range(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,10 @@ def read_receipts(channel: str, entries: Sequence[Entry], reply: Sequence[Any]) 
     if code == _CONFLICT:
         entry = entries[reply[1]]
         raise IdempotencyConflict(entry.options.idempotency_key or "", entry.message_id)
-    if code != _OK:
+    if code == _FULL:
         raise QueueFull(channel, f"{reply[1]} messages wait in it already", RETRY_AFTER_FULL_S)
+    if code != _OK:
+        raise QueueFull(channel, "Redis is near its memory limit", RETRY_AFTER_FULL_S)
     values = iter(reply[1:])
     return [
         Receipt(

@@ -31,6 +31,7 @@ after the prefix       type    content                                          
 ``pending``            string  ms of a ring that no drain has answered yet                                   10 s
 ``listeners``          zset    drains with a free place, by the ms until which they count                    a minute
 ``turn:<drain>``       string  a drain's last turn, so that a repeated one changes nothing                   5 min
+``full``               string  a sweep found Redis near its memory limit: bytes in use                        2 s
 ``sweep``              hash    when the channel was swept last, since when without a break, who has more     for ever
 =====================  ======  ============================================================================  ===========
 

@@ -6,6 +6,7 @@ A mutant is a textual edit of the scripts as they are sent to Redis. Most are fo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from hypothesis import Phase, Verbosity, settings
 from integration import (
     test_blocked,
     test_expiry,
+    test_full,
     test_gate,
     test_hold,
     test_pause,
@@ -71,6 +73,24 @@ def _rate_clock(redis: Redis) -> None:
     test_rate.test_a_clock_that_steps_back_frees_no_place_and_closes_the_window_no_longer_than_its_length(
         redis, 3_600_000, "a turn"
     )
+
+
+def _nearly_full(redis: Redis) -> None:
+    queue = Queue(redis)
+    queue.enqueue("a", "a1")
+    with test_full.memory_used(redis, 0.95):
+        queue.sweep()
+        assert queue.enqueue_again("a1")[0].duplicate
+        with suppress(AssertionError):
+            queue.enqueue("a", "a2")
+        assert queue.waiting("a") == "a1"
+
+
+def _roomy(redis: Redis) -> None:
+    queue = Queue(redis)
+    with test_full.memory_used(redis, 0.85):
+        queue.sweep()
+        queue.enqueue("a", "a1")
 
 
 @dataclass(frozen=True)
@@ -265,6 +285,9 @@ MUTANTS = (
         "local rests_ms = SWEEP_EACH_MS",
         test_sweep.test_only_who_left_something_goes_on_at_once,
     ),
+    Mutant("repeats are refused near the memory limit", "if fresh > 0 and redis", "if redis", _nearly_full),
+    Mutant("a whole server is filled", "math.min(limit / 10, ROOM_BYTES)", "0", _nearly_full),
+    Mutant("a server has no room at all", "math.min(limit / 10, ROOM_BYTES)", "ROOM_BYTES", _roomy),
     # The gate and the pace.
     Mutant("old outcomes move the gate", "if epoch ~= gate.epoch then", "if false then", _epoch),
     Mutant(

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -11,11 +12,12 @@ from support.channels import register
 from support.stack import FakeApi, Stack, channel_settings
 from support.waiting import wait_until
 
-from pushlane import Producer, RoomMessage
+from pushlane import Producer, QueueFull, RoomMessage
 from pushlane.keys import BELL
 from pushlane_worker.operation import Operator
 
 BACKLOG = 300
+BALLAST_BYTES = 20_000_000
 ROOMS = 7
 
 
@@ -47,6 +49,28 @@ def _fill_under(redis: Redis, redis_url: str, producer: Producer) -> None:
         operator.pause("support")
         _fill(redis, producer)
         operator.resume("support")
+
+
+def test_producers_leave_room_for_the_wake_ups(stack: Stack, redis: Redis, redis_url: str, producer: Producer) -> None:
+    """They are refused a tenth before the limit, by any worker's sweeps, and Celery goes on as ever."""
+    worker = stack.worker("-c", "1").ready()
+    redis.setrange("ballast", BALLAST_BYTES, b"x")
+    redis.expire("ballast", 60)
+    info: Any = redis.info("memory")
+    with Operator(redis_url) as operator:
+        operator.pause("support")
+        producer.send("support", RoomMessage("r0", "hello #1"))
+        redis.config_set("maxmemory", round(info["used_memory"] / 0.93))
+        wait_until(lambda: redis.exists("pushlane:1:{support}:full"), "a sweep to see it")
+        with pytest.raises(QueueFull):
+            producer.send("support", RoomMessage("r0", "hello #2"))
+        operator.resume("support")
+    stack.wait_for(1)
+    assert "publish_failed" not in worker.log.read_text()
+    redis.delete("ballast")
+    wait_until(lambda: not redis.exists("pushlane:1:{support}:full"), "room for more")
+    producer.send("support", RoomMessage("r0", "hello #2"))
+    stack.wait_for(2)
 
 
 def _children(worker: int) -> list[int]:

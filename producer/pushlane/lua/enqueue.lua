@@ -7,7 +7,7 @@
 -- ARGV[3…] messages  groups of 8: id, conversation, address, body, fingerprint (24 characters), due (ms, '+' and ms from
 --                    now, or ''), expires (ms from now, or ''), hold ('', or r or d for what its timeout does, ms, ':', key)
 -- Returns {0, sequence, state, duplicate (0 or 1), …} with three values a message, or {1} unknown channel,
--- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full.
+-- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full, {5} Redis is nearly so.
 --- use record channel place hold outcomes gate wake
 local prefix, bell = KEYS[1], KEYS[2]
 local now, kind = clock(ARGV[1]), ARGV[2]
@@ -42,6 +42,9 @@ local counters = redis.call('HMGET', prefix .. 'counters', 'depth', 'accepted')
 local depth, sequence = tonumber(counters[1] or 0), tonumber(counters[2] or 0)
 if depth + fresh > channel.max_queued then
   return { 4, depth }
+end
+if fresh > 0 and redis.call('EXISTS', prefix .. 'full') == 1 then
+  return { 5 }
 end
 
 local function due_of(argument)

@@ -15,6 +15,8 @@ local TAKE_OVER_MS = 100 -- so long the others leave what is left to the one tha
 local UNBROKEN_MS = 5000 -- sweeps must have run this long
 local GAP_MS = 2500 -- this long without a sweep is a break
 local MAX_LEASE_MS = 300000 -- longer ones come from a clock that stepped back (settings refuse more)
+local ROOM_BYTES = 67108864 -- of Redis's memory, kept from producers; of a small one a tenth
+local FULL_MS = 2000 -- how long producers are refused unless another sweep says so
 local MAX_LISTED = 20 -- of 10 messages each: 200 inspected
 
 local channel = load_channel(prefix)
@@ -72,6 +74,20 @@ local function expired_leases()
   return expired
 end
 
+-- Near Redis's memory limit producers are refused, so that there is room for what drains need: Celery's tasks may be there,
+-- too, and what is delivered leaves a tombstone.
+local function mark_full()
+  local info = redis.pcall('INFO', 'memory')
+  if type(info) ~= 'string' then
+    return -- an ACL forbids it
+  end
+  local used, limit = string.match(info, 'used_memory:(%d+)'), tonumber(string.match(info, 'maxmemory:(%d+)') or 0)
+  if limit > 0 and limit - tonumber(used) < math.min(limit / 10, ROOM_BYTES) then
+    redis.call('SET', prefix .. 'full', used, 'PX', FULL_MS)
+  end
+end
+
+mark_full()
 local gate = load_gate(prefix)
 open_when_due(gate, channel, now)
 trim_rate(prefix, channel, now)
