@@ -26,7 +26,7 @@ from pushlane.callback.spool import Spool
 from pushlane.callback.web import ApiKeys, json_response
 from pushlane.callback.webhook import Webhook
 from pushlane.errors import SettingsError
-from pushlane.logs import configure, request_log
+from pushlane.logs import configure, make_writer, request_log
 from pushlane.outbox import AsyncProducer
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ register_url_convertor("any", AnyText())
 def create_app() -> ASGIApp:
     """The app with the settings of this process: what uvicorn's workers call. Raises SettingsError."""
     settings = load_callback_settings()
-    configure(settings.log_format, settings.log_level)
-    app = Front(make_app(settings), request_log(settings.log_format, settings.log_level))
+    writer = make_writer(settings.log_format)
+    configure(settings.log_format, settings.log_level, writer)
+    app = Front(make_app(settings), request_log(settings.log_format, settings.log_level, writer))
     # What stands now stands for ever: a full collection would stop for 100 ms to find that out, again and again.
     gc.collect()
     gc.freeze()
