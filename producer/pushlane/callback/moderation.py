@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 RESERVE_S: Final = RECORD_S + 0.1
 """What the policies leave of the deadline: for Redis, and if it is away for the disk."""
+CLOSE_S: Final = 2.0
 
 
 class Moderation:
@@ -61,9 +62,11 @@ class Moderation:
         self._chain = Chain(policies, max(settings.deadline_s - RESERVE_S, 0.05), self._on_error, self._note_late)
         self._late: set[asyncio.Task[Verdict]] = set()
 
-    def close(self) -> None:
-        """Gives up on policies that have not answered."""
+    async def aclose(self) -> None:
+        """Gives up on policies that have not answered; what came late is still recorded."""
         self._chain.close()
+        if self._late:
+            await asyncio.wait(self._late, timeout=CLOSE_S)
 
     async def respond(self, request: Request) -> Response:
         """The answer to one request."""
