@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from pushlane.callback import ChatMessage, Verdict
 from pushlane.callback.answer import answer
+from pushlane.callback.routing import by_template
+from pushlane.callback.settings import REQUEST_FIELDS
 from pushlane.callback.signature import Query
 from pushlane.callback.tencent import (
     C2C,
@@ -117,6 +119,7 @@ def test_the_sample_of_the_reference_page_is_a_message() -> None:
             "MsgKey": "48374_2837546_1557481126",
             "OnlineOnlyFlag": 1,
             "CloudCustomData": "your cloud custom data",
+            "SdkAppid": "1400000000",
         },
     )
 
@@ -144,6 +147,31 @@ def test_a_template_finds_the_fields_but_not_the_text() -> None:
     assert "{From_Account}/{To_Account}/{TopicId}/{MsgSeq}".format_map(dict(fields)) == "jared/John/t/48374"
     assert "MsgBody" not in fields
     assert fields["Later"] == {"a": 1}
+
+
+PLACES = {
+    "CallbackCommand": (C2C, GROUP),
+    "SdkAppid": ("1400000000", "1400000000"),
+    "From_Account": ("jared", "jared"),
+    "To_Account": ("John", ""),
+    "GroupId": ("", "@TGS#2J4SZEAEL"),
+    "Type": ("", "Public"),
+    "Operator_Account": ("", "admin"),
+    "TopicId": ("", "t"),
+}
+"""What each name of a template is in the C2C sample, and in the group sample with a topic."""
+
+
+@pytest.mark.parametrize("name", sorted(REQUEST_FIELDS))
+def test_a_room_may_be_named_after_all_that_the_settings_promise(name: str) -> None:
+    """What stands in the body, and the app, which only the query names."""
+    routed = [by_template("support", f"r-{{{name}}}")(one) for one in (message(c2c()), message(group(TopicId="t")))]
+    assert tuple(route and route.message.conversation for route in routed) == tuple(f"r-{it}" for it in PLACES[name])
+
+
+def test_the_app_is_the_one_that_was_checked() -> None:
+    """Whatever a body says of it."""
+    assert message(c2c(SdkAppid="7")).fields["SdkAppid"] == "1400000000"
 
 
 @pytest.mark.parametrize("name", ["MsgSeq", "MsgRandom", "MsgTime", "Random", "OnlineOnlyFlag", "EventTime"])

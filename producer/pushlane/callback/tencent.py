@@ -135,8 +135,9 @@ def _message(request: Question, query: Query) -> ChatMessage | Unreadable:
     key = _group_key(request) if group else _c2c_key(request)
     if key is None:
         return Unreadable("Random: missing" if group else "MsgKey: missing")
-    fields: dict[str, Any] = {**request}
+    fields: dict[str, Any] = request  # type: ignore[assignment] # a dict that nobody else has
     body = fields.pop("MsgBody")
+    fields["SdkAppid"] = query.sdk_app_id  # the body does not name it, and this one is checked
     online_only = request.get("OnlineOnlyFlag") == 1
     custom_data = request.get("CloudCustomData") or ""
     return ChatMessage(
