@@ -200,6 +200,7 @@ REFUSED: dict[str, Callable[[], tuple[str, bytes]]] = {
     "a very long query": lambda: (query() + "&x=" + "x" * 9000, HELLO),
     "another command in the body": lambda: (query(), json.dumps(c2c(1, CallbackCommand=GROUP)).encode()),
     "an after-event in the body": lambda: (query(), json.dumps(c2c(1, CallbackCommand=AFTER)).encode()),
+    "another command's own body": lambda: (query(), b'{"CallbackCommand":"State.StateChange","Info":{}}'),
     "another command in the query": lambda: (query(GROUP), HELLO),
     "no sign and no body": lambda: (signed(Sign=None), b""),
     "no sign and a broken body": lambda: (signed(Sign=None), b"{"),

@@ -244,6 +244,59 @@ def test_a_body_of_another_command_is_told_apart() -> None:
     assert read(c2c(CallbackCommand="x" * 10_000)) == WrongCommand("x" * 64)
 
 
+STATE = "State.StateChange"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"CallbackCommand":"State.StateChange","Info":{}}',
+        b'{"Info":{"CallbackCommand":"C2C.CallbackBeforeSendMsg"},"CallbackCommand":"State.StateChange"}',
+        b'{"CallbackCommand":"\\u0053tate.StateChange"}',
+        b'{"\\u0043allbackCommand":"State.StateChange"}',
+        b'{"CallbackCommand":"State.StateChange","Info":1,"Info":NaN}',
+        b'{"CallbackCommand":"State.StateChange","Info":' + b"[" * 100 + b"]" * 100 + b"}",
+    ],
+)
+def test_a_body_of_another_command_need_not_be_a_question(body: bytes) -> None:
+    """The platform's other bodies have other fields."""
+    assert parse(body, C2C_QUERY) == parse(body, GROUP_QUERY) == WrongCommand(STATE)
+
+
+def test_the_name_of_a_broken_bodys_command_is_cut_too() -> None:
+    """Nobody fills a log with it."""
+    assert read({"CallbackCommand": "x" * 100_000}) == WrongCommand("x" * 64)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"CallbackCommand":"C2C.CallbackBeforeSendMsg"}',
+        b'{"CallbackCommand":7}',
+        b'{"CallbackCommand":["State.StateChange"]}',
+        b'{"CallbackCommand":"State.StateChange","CallbackCommand":"C2C.CallbackBeforeSendMsg"}',
+        b'{"CallbackCommand":"C2C.CallbackBeforeSendMsg","CallbackCommand":"State.StateChange"}',
+        b'{"CallbackCommand":"State.StateChange","\\u0043allbackCommand":"State.StateChange"}',
+        b'{"Info":{"CallbackCommand":"State.StateChange"}}',
+        b'[["CallbackCommand","State.StateChange"]]',
+        b'["CallbackCommand"]',
+        b'"CallbackCommand"',
+        b'{"CallbackCommand":"State.StateChange"',
+        b'{"CallbackCommand":"State.StateChange"}{}',
+        b'{"CallbackCommand":"\\ud800"}',
+        b'{"CallbackCommand":"\xff"}',
+        b'{"CallbackCommand":"State.StateChange","a":' + b"9" * 10_000 + b"}",
+        b'{"CallbackCommand":"State.StateChange","a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"CallbackCommand":"State.StateChange","a":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}",
+        '{"CallbackCommand":"State.StateChange"}'.encode("utf-16"),
+        b"\xef\xbb\xbf" + b'{"CallbackCommand":"State.StateChange"}',
+    ],
+)
+def test_a_broken_body_that_names_no_other_command_for_sure_is_unreadable(body: bytes) -> None:
+    """It gets a verdict: what is refused, the platform delivers."""
+    assert isinstance(parse(body, C2C_QUERY), Unreadable)
+
+
 # --- what is unreadable ------------------------------------------------------------------------------------------
 
 
