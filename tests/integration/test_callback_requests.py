@@ -13,6 +13,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import LogCapture
 from support.callback import APP, C2C, TOKEN, c2c, moderation, query
 from support.in_process import URL, InProcess
 from support.waiting import wait_until
@@ -95,6 +96,11 @@ naps = Naps()
 forbids_oddly = Saying(Verdict.forbid(code=object(), text=object(), reason=object()))
 forbids_long = Saying(Verdict.forbid(code=10**5000, text="x" * 10**6, reason="r" * 10**6))
 discards_oddly = Saying(Verdict.discard(reason=b"bytes"))
+class Quotes:
+    name = "quotes"
+    def judge(self, message): float(message.text)
+quotes = Quotes()
+def route(message): return {}[message.text]
 calls = []
 class Counts:
     name = "counts"
@@ -507,6 +513,27 @@ def test_a_defect_of_ours_gets_the_configured_answer(
         with monkeypatch.context() as patch:
             patch.setattr(owner, method, fails)
             assert code(app.post(query())) == expected
+
+
+def test_the_log_tells_what_failed_but_not_what_it_says(
+    ask: Callable[..., Asker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Policies, routing and our own defects may quote the message in their errors."""
+    lines = LogCapture()
+    log = structlog.wrap_logger(None, processors=[lines])
+    secret = json.dumps(c2c(1, "canary")).encode()
+
+    async def fails(*_: object, **__: object) -> None:
+        raise ValueError("canary")
+
+    app = ask(policies="odd_policies:quotes", routing="odd_policies:route")
+    monkeypatch.setattr("pushlane.logs.structlog.get_logger", lambda: log)
+    app.post(query(), secret)
+    monkeypatch.setattr(Feed, "record", fails)
+    app.post(query(), secret)
+    failed = [line["event"] for line in lines.entries if line["log_level"] == "error"]
+    assert failed == ["policy.failed", "routing.failed"] * 2 + ["callback.failed"]
+    assert all("canary" not in str(line) and "exc_info" not in line for line in lines.entries)
 
 
 def test_nonsense_that_comes_late_is_recorded_as_late(ask: Callable[..., Asker], redis: Redis) -> None:

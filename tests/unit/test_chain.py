@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from support.waiting import wait_until_async
 
 from pushlane.callback import chain as chain_module
@@ -217,6 +218,23 @@ async def test_who_raises_gets_the_configured_verdict(run: Run, kind: type, erro
     assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
     assert "bad" in judged.verdict.reason
     assert (judged.message, asked) == (MESSAGE, [])
+
+
+@KINDS
+async def test_the_log_tells_who_raised_and_where_but_not_what_it_says(run: Run, kind: type) -> None:
+    """An error may quote the message: that of this conversion does."""
+    with capture_logs() as lines:
+        await run(kind(lambda message: float(message.text), "bad")).judge(MESSAGE)
+    (line,) = lines
+    assert (line["event"], line["policy"], line["key"], line["error"]) == (
+        "policy.failed",
+        "bad",
+        "1_1_1",
+        "ValueError",
+    )
+    assert f'File "{__file__}"' in line["exception"]
+    assert "exc_info" not in line
+    assert MESSAGE.text not in str(line)
 
 
 @KINDS

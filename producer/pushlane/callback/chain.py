@@ -14,8 +14,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pushlane.callback.failures import log_failure
 from pushlane.callback.verdict import Verdict
-from pushlane.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,7 +109,7 @@ class Chain:
                 # A policy may raise a cancellation of its own, such as that of a task which it has waited for.
                 if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                     raise
-                logger().exception("policy.failed", policy=policy.name, key=message.key)
+                log_failure("policy.failed", error, policy=policy.name, key=message.key)
                 return self._failed(message, f"policy {policy.name} raised")
             if said is None or said.kind == "allow":
                 continue

@@ -17,12 +17,13 @@ from starlette.responses import Response
 from pushlane.callback import answer, routing
 from pushlane.callback.chain import CHAIN, Chain, Judgement
 from pushlane.callback.decision import Decision
+from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S
 from pushlane.callback.signature import Query, check_query
 from pushlane.callback.tencent import MODERATED, NothingToJudge, Unreadable, WrongCommand, parse
 from pushlane.callback.verdict import Verdict
 from pushlane.callback.web import CLOSE, RECEIVE_S, BodyTooLarge, BodyTooSlow, is_within, read_body, source_address
-from pushlane.errors import PushlaneError
+from pushlane.errors import InvalidMessage
 from pushlane.logs import logger
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ class Moderation:
             return await self._moderate(request, query, started)
         except ClientDisconnect:
             raise
-        except Exception:  # noqa: BLE001 # a defect of ours must not let messages pass that on_error forbids
-            logger().exception("callback.failed", command=query.command)
+        except Exception as error:  # noqa: BLE001 # a defect of ours must not let messages pass that on_error forbids
+            log_failure("callback.failed", error, command=query.command)
             return _json(self._answer(self._on_error, query.command))
 
     async def _moderate(self, request: Request, query: Query, started: float) -> Response:
@@ -109,8 +110,8 @@ class Moderation:
         within_s = self._settings.deadline_s - RECORD_S - (time.monotonic() - started)
         try:
             return await self._chain.judge(message, within_s=within_s)
-        except Exception:  # noqa: BLE001 # such as a rewrite whose parts can not be compared
-            logger().exception("policies.failed", key=message.key)
+        except Exception as error:  # noqa: BLE001 # such as a rewrite whose parts can not be compared
+            log_failure("policies.failed", error, key=message.key)
             reason = "the policies failed"
         return Judgement(replace(self._on_error, reason=reason, policy=CHAIN), message)
 
@@ -168,10 +169,10 @@ class Moderation:
         try:
             if self._route is not None and (relay := routing.relay(message, verdict, key, self._route)):
                 todo.append(relay)
-        except PushlaneError as error:
+        except InvalidMessage as error:
             logger().error("relay.impossible", decision=key, problem=str(error))
-        except Exception:  # noqa: BLE001 # whatever an operator's own routing raises
-            logger().exception("routing.failed", decision=key)
+        except Exception as error:  # noqa: BLE001 # whatever an operator's own routing raises
+            log_failure("routing.failed", error, decision=key)
         return todo
 
     def _note_late(self, message: ChatMessage, judgement: Judgement) -> None:
