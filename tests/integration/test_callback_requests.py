@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from pushlane.callback.decision import Decision
+
 pytestmark = pytest.mark.long
 
 PATH = "/tencent/callback"
@@ -481,6 +483,35 @@ def test_a_broken_policy_gets_the_configured_answer(
     assert decision["verdict"] == on_error
     assert decision["reason"]
     assert decision["policy"]
+
+
+@pytest.mark.parametrize("policy", BROKEN)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_no_broken_policy_brings_a_masked_word_back(
+    ask: Callable[..., Asker], redis: Redis, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """What is answered, recorded, released and relayed is what the mask has left."""
+    recorded: list[Decision] = []
+    record = Feed.record
+
+    def look(feed: Feed, decision: Decision, **until: Any) -> Any:  # noqa: ANN401 # as the method
+        recorded.append(decision)
+        return record(feed, decision, **until)
+
+    monkeypatch.setattr(Feed, "record", look)
+    settings = {"blocked_words_action": "mask", "relay_channel": "support", "relay_room": "{To_Account}"}
+    app = ask(on_error="allow", policies=f"blocked_words,odd_policies:{policy}", deadline_s=0.6, **settings)
+    response = app.post(query(), json.dumps(c2c(1, "the casino")).encode())
+    assert code(response) == 0
+    masked = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "the ******"}}]
+    assert response.json()["MsgBody"] == masked
+    (decision,) = decisions(redis)
+    assert decision["verdict"] == "rewrite"
+    assert 'the blocked word "casino"' in decision["reason"]
+    assert [(effect["do"], effect["message"]["text"]) for effect in recorded[0].effects] == [
+        ("decide", "the ******"),
+        ("relay", "the ******"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pushlane.callback.recorder import _arguments
 from pushlane.callback.verdict import Policy, Verdict
 
 DEADLINE_S = 0.2
-ON_ERROR = Verdict("forbid")
+ON_ERROR, ALLOW = Verdict("forbid"), Verdict("allow")
 MESSAGE = ChatMessage(
     command="C2C.CallbackBeforeSendMsg",
     sdk_app_id="1",
@@ -78,9 +78,9 @@ class Run:
     late: list[tuple[ChatMessage, Judgement]] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)
 
-    def __call__(self, *policies: Policy, deadline_s: float = DEADLINE_S) -> Chain:
+    def __call__(self, *policies: Policy, deadline_s: float = DEADLINE_S, on_error: Verdict = ON_ERROR) -> Chain:
         """A chain of these policies."""
-        chain = Chain(policies, deadline_s, ON_ERROR, lambda message, judged: self.late.append((message, judged)))
+        chain = Chain(policies, deadline_s, on_error, lambda message, judged: self.late.append((message, judged)))
         self.chains.append(chain)
         return chain
 
@@ -352,6 +352,94 @@ async def test_the_late_are_bounded(run: Run, monkeypatch: pytest.MonkeyPatch) -
         await asyncio.gather(*(chain.judge(MESSAGE) for _ in range(10)))
     await asyncio.sleep(0)
     assert len(chain._asked) <= 10
+
+
+# What a failing policy finds already changed
+
+
+MASKS = Quick(lambda _: Verdict.rewrite(msg_body=text("***"), reason="masked"), "mask")
+CLEARS = Async(lambda _: Verdict.rewrite(custom_data="{}"), "clear")
+NO_MESSAGE = [[], [{}], [7], [*text("x"), {"MsgType": "TIMTextElem"}], text(object()), text("\ud800")]  # type: ignore[arg-type]
+
+
+def check_masked(judged: Judgement, custom_data: str | None = None) -> None:
+    """It passes as the mask has left it, and the chain says so."""
+    assert (judged.verdict.kind, judged.verdict.msg_body) == ("rewrite", text("***"))
+    assert (judged.verdict.custom_data, judged.message.custom_data) == (custom_data, custom_data or "")
+    assert judged.message.text == "***"
+
+
+@KINDS
+async def test_what_is_allowed_after_an_error_is_what_was_rewritten_before(run: Run, kind: type) -> None:
+    """A word that is masked stays so, and the record tells of both."""
+    judged = await run(MASKS, kind(raising(ValueError("x")), "bad"), on_error=ALLOW).judge(MESSAGE)
+    check_masked(judged)
+    assert judged.verdict.policy == CHAIN
+    assert judged.verdict.reason == "policy bad raised; mask had rewritten it: masked"
+    judged = await run(MASKS, CLEARS, kind(raising(ValueError("x"))), on_error=ALLOW).judge(MESSAGE)
+    check_masked(judged, custom_data="{}")
+
+
+@HANGING
+async def test_what_is_allowed_at_the_deadline_is_what_was_rewritten_before(
+    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
+) -> None:
+    """And the late verdict is told all the same."""
+    judged = await run(MASKS, hanging(gate), on_error=ALLOW).judge(MESSAGE)
+    check_masked(judged)
+    assert judged.verdict.policy == CHAIN
+    assert judged.verdict.reason == "the policies did not answer in time; mask had rewritten it: masked"
+    gate.set()
+    await wait_until_async(lambda: asyncio.sleep(0, run.late), "the late verdict")
+    [(message, late)] = run.late
+    assert (message, late.verdict.kind, late.message.text) == (MESSAGE, "forbid", "***")
+
+
+@KINDS
+async def test_what_is_forbidden_after_an_error_stays_so(run: Run, kind: type) -> None:
+    """Whatever was rewritten before."""
+    judged = await run(MASKS, kind(raising(ValueError("x")))).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.msg_body) == ("forbid", None)
+
+
+@KINDS
+@pytest.mark.parametrize("msg_body", NO_MESSAGE)
+async def test_a_rewrite_that_can_not_be_sent_is_left_out(run: Run, kind: type, msg_body: list[Any]) -> None:
+    """The configured verdict stands for it; what was rewritten before and after it stays."""
+    bad = kind(lambda _: Verdict.rewrite(msg_body=msg_body), "bad")
+    judged = await run(bad).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.policy, judged.message) == ("forbid", "bad", MESSAGE)
+    judged = await run(bad, on_error=ALLOW).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.policy, judged.message) == ("allow", "bad", MESSAGE)
+    assert judged.verdict.reason == "its rewrite is no message"
+    check_masked(await run(MASKS, bad, on_error=ALLOW).judge(MESSAGE))
+    check_masked(await run(bad, MASKS, on_error=ALLOW).judge(MESSAGE))
+    check_masked(await run(MASKS, bad, kind(raising(ValueError("x"))), on_error=ALLOW).judge(MESSAGE))
+
+
+async def test_whoever_stands_behind_a_rewrite_that_can_not_be_sent_is_asked(run: Run) -> None:
+    """About the message without it: it could have been forbidden."""
+    bad = Quick(lambda _: Verdict.rewrite(msg_body=[]))
+    strict = Quick(lambda seen: Verdict.forbid() if seen == MESSAGE else None)
+    assert (await run(bad, strict, on_error=ALLOW).judge(MESSAGE)).verdict.kind == "forbid"
+
+
+class Sulky(str):
+    """A text that no other is compared with."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        """Never."""
+        raise RuntimeError
+
+
+@KINDS
+async def test_a_rewrite_whose_parts_raise_is_a_policy_that_raises(run: Run, kind: type) -> None:
+    """And what was masked before stays so."""
+    bad = kind(lambda _: Verdict.rewrite(custom_data=Sulky("x")), "bad")
+    check_masked(await run(MASKS, bad, on_error=ALLOW).judge(MESSAGE._replace(custom_data="")))
 
 
 # Threads

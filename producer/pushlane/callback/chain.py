@@ -2,7 +2,7 @@
 
 Policies are asked in turn, each about the message as the ones before it left it. The first that forbids or discards
 ends the chain. A policy that raises ends it with the ``on_error`` verdict, and so does the deadline; a verdict that
-comes after it is told to ``late``, for the record.
+comes after it is told to ``late``, for the record. What ``on_error`` allows is the message as it was left by then.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pushlane.callback.answer import answer
 from pushlane.callback.failures import log_failure
 from pushlane.callback.verdict import Verdict
+from pushlane.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +52,7 @@ class Chain:
     Args:
         policies: Asked in this order.
         deadline_s: Seconds for all of them together.
-        on_error: The verdict when one of them raises or the time is over.
+        on_error: The verdict when one of them raises or the time is over: allow or forbid.
         late: Told of a judgement that came after its answer.
     """
 
@@ -78,7 +80,8 @@ class Chain:
         """
         if self._all_inline:
             return await self._ask_all(message)
-        asked = asyncio.create_task(self._ask_all(message))
+        steps = [Judgement(_PASSES, message)]
+        asked = asyncio.create_task(self._ask_all(message, steps))
         self._asked.add(asked)
         asked.add_done_callback(self._asked.discard)
         try:
@@ -90,40 +93,56 @@ class Chain:
         if done:
             return asked.result()
         self._await_late(message, asked)
-        return self._failed(message, "the policies did not answer in time")
+        return self._failed(steps[-1], "the policies did not answer in time")
 
     def close(self) -> None:
         """Gives up on what has not answered."""
         for task in self._asked:
             task.cancel()
 
-    async def _ask_all(self, message: ChatMessage) -> Judgement:
-        verdict, current = _PASSES, message
+    async def _ask_all(self, message: ChatMessage, steps: list[Judgement] | None = None) -> Judgement:
+        """The judgement; what each rewrite on the way to it leaves is told to ``steps``."""
+        left = Judgement(_PASSES, message)
         for policy, inline in self._policies:
             try:
                 if inline:
-                    said = _read(policy.judge(current), policy.name)
+                    said = _read(policy.judge(left.message), policy.name)
                 else:
-                    said = await self._ask(policy, current)
+                    said = await self._ask(policy, left.message)
+                if said is None or said.kind == "allow":
+                    continue
+                if said.kind != "rewrite":
+                    return Judgement(said, left.message)
+                left = self._rewritten(message, left, said)
             except (Exception, SystemExit, asyncio.CancelledError) as error:
                 # A policy may raise a cancellation of its own, such as that of a task which it has waited for.
                 if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                     raise
                 log_failure("policy.failed", error, policy=policy.name, key=message.key)
-                return self._failed(message, f"policy {policy.name} raised")
-            if said is None or said.kind == "allow":
-                continue
-            verdict = said
-            if verdict.kind != "rewrite":
-                return Judgement(verdict, current)
-            current = current.rewritten(verdict)
-        if verdict.kind == "rewrite":
-            verdict = replace(
-                verdict,
-                msg_body=None if current.msg_body is message.msg_body else current.msg_body,
-                custom_data=None if current.custom_data == message.custom_data else current.custom_data,
-            )
-        return Judgement(verdict, current)
+                return self._failed(left, f"policy {policy.name} raised")
+            if left.verdict.kind == "forbid":
+                return left
+            if steps is not None:
+                steps.append(left)
+        return left
+
+    def _rewritten(self, message: ChatMessage, left: Judgement, said: Verdict) -> Judgement:
+        """What a rewrite makes of what was left of the message; one that can not be sent is a failure of its policy.
+
+        That does not end the chain, as far as it is allowed: a policy behind it may forbid the message.
+        """
+        current = left.message.rewritten(said)
+        whole = replace(
+            said,
+            msg_body=None if current.msg_body is message.msg_body else current.msg_body,
+            custom_data=None if current.custom_data == message.custom_data else current.custom_data,
+        )
+        try:
+            answer(whole, message.command)
+        except ValueError as error:
+            logger().error("policy.bad_rewrite", policy=said.policy, problem=str(error))
+            return self._failed(left, "its rewrite is no message", said.policy)
+        return Judgement(whole, current)
 
     async def _ask(self, policy: Policy, message: ChatMessage) -> Verdict | None:
         said: object
@@ -187,8 +206,13 @@ class Chain:
 
         asked.add_done_callback(tell)
 
-    def _failed(self, message: ChatMessage, reason: str) -> Judgement:
-        return Judgement(replace(self._on_error, reason=reason, policy=CHAIN), message)
+    def _failed(self, left: Judgement, reason: str, policy: str = CHAIN) -> Judgement:
+        """The configured verdict. What it allows is what the policies have left so far: a masked word stays masked."""
+        if self._on_error.kind == "allow" and left.verdict.kind == "rewrite":
+            before = left.verdict
+            reason = _text(f"{reason}; {before.policy} had rewritten it: {before.reason}")
+            return left._replace(verdict=replace(before, reason=reason, policy=policy))
+        return left._replace(verdict=replace(self._on_error, reason=reason, policy=policy))
 
 
 def _runs_inline(policy: Policy) -> bool:

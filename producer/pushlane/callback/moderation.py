@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from pushlane.callback import answer, routing
-from pushlane.callback.chain import CHAIN, Chain, Judgement
+from pushlane.callback.chain import Chain
 from pushlane.callback.decision import Decision
 from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from pushlane.callback.chain import Judgement
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.feed import Feed
     from pushlane.callback.routing import Route
@@ -99,21 +99,12 @@ class Moderation:
                 return _json(answer.ALLOWED)
             case Unreadable():
                 return self._unreadable(query, message.reason)
-        judgement = await self._judge(message, started)
+        # The chain's own deadline is a little earlier, unless the body took long to arrive.
+        left_s = self._settings.deadline_s - RECORD_S - (time.monotonic() - started)
+        judgement = await self._chain.judge(message, within_s=left_s)
         decision = self._decide(message, judgement, started)
         verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
         return _json(self._answer(verdict, message.command))
-
-    async def _judge(self, message: ChatMessage, started: float) -> Judgement:
-        """The chain's judgement; there is one whatever its policies do, as they are other people's code."""
-        # The chain's own deadline is a little earlier, unless the body took long to arrive.
-        within_s = self._settings.deadline_s - RECORD_S - (time.monotonic() - started)
-        try:
-            return await self._chain.judge(message, within_s=within_s)
-        except Exception as error:  # noqa: BLE001 # such as a rewrite whose parts can not be compared
-            log_failure("policies.failed", error, key=message.key)
-            reason = "the policies failed"
-        return Judgement(replace(self._on_error, reason=reason, policy=CHAIN), message)
 
     def _check(self, request: Request) -> Query | None:
         settings = self._settings
@@ -143,24 +134,9 @@ class Moderation:
 
     def _decide(self, message: ChatMessage, judgement: Judgement, started: float) -> Decision:
         took_ms = round((time.monotonic() - started) * 1000)
-        judgement = self._sound(message, judgement)
         decision = Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=took_ms)
         decision.effects = self._effects(judgement.message, judgement.verdict, decision.key)
         return decision
-
-    def _sound(self, message: ChatMessage, judgement: Judgement) -> Judgement:
-        """The judgement, or the configured one when it is a rewrite that can not be sent."""
-        verdict = judgement.verdict
-        if verdict.kind != "rewrite":
-            return judgement
-        try:
-            answer.answer(verdict, message.command)
-        except Exception as error:  # noqa: BLE001 # whatever the parts of a policy's verdict raise
-            problem = str(error) if type(error) is ValueError else type(error).__name__
-            logger().error("policy.bad_rewrite", policy=verdict.policy, problem=problem)
-            reason = "its rewrite is no message"
-            return Judgement(replace(self._on_error, policy=verdict.policy, reason=reason), message)
-        return judgement
 
     def _effects(self, message: ChatMessage, verdict: Verdict, key: str) -> Sequence[Effect]:
         todo: list[Effect] = []
@@ -176,8 +152,7 @@ class Moderation:
         return todo
 
     def _note_late(self, message: ChatMessage, judgement: Judgement) -> None:
-        verdict = self._sound(message, judgement).verdict
-        decision = Decision.of(message, verdict, at_ms=round(time.time() * 1000), took_ms=0).as_late()
+        decision = Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=0).as_late()
         task = asyncio.get_running_loop().create_task(self._feed.record(decision))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
