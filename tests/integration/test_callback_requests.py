@@ -67,6 +67,9 @@ raises = Saying(lambda: fail(RuntimeError("no")))
 raises_in_thread = InThread(lambda: fail(KeyError("no")))
 exits_in_thread = InThread(lambda: fail(SystemExit(3)))
 cancelled = Saying(lambda: fail(asyncio.CancelledError()))
+times_out = Saying(lambda: fail(BaseException("gevent's Timeout is one")))
+times_out_in_thread = InThread(lambda: fail(BaseException("the same")))
+cancels_itself = Saying(lambda: asyncio.current_task().cancel() and None)
 no_verdict = Saying("forbid")
 true = Saying(True)
 a_class = Saying(lambda: Verdict)
@@ -103,6 +106,13 @@ class Quotes:
     def judge(self, message): float(message.text)
 quotes = Quotes()
 def route(message): return {}[message.text]
+def route_times_out(message): raise BaseException("no room")
+def route_cancels(message): asyncio.current_task().cancel()
+class CancelsAtOnce:
+    name = "cancels_at_once"
+    inline = True
+    def judge(self, message): asyncio.current_task().cancel()
+cancels_at_once = CancelsAtOnce()
 calls = []
 class Counts:
     name = "counts"
@@ -446,6 +456,9 @@ BROKEN = [
     "raises_in_thread",
     "exits_in_thread",
     "cancelled",
+    "times_out",
+    "times_out_in_thread",
+    "cancels_itself",
     "no_verdict",
     "true",
     "a_class",
@@ -544,6 +557,25 @@ def test_a_defect_of_ours_gets_the_configured_answer(
         with monkeypatch.context() as patch:
             patch.setattr(owner, method, fails)
             assert code(app.post(query())) == expected
+
+
+@pytest.mark.parametrize(("on_error", "expected"), [("allow", 0), ("forbid", 1)])
+@pytest.mark.parametrize(
+    "setting",
+    [{"routing": "odd_policies:route_cancels"}, {"policies": "odd_policies:cancels_at_once"}],
+)
+def test_who_cancels_the_request_itself_gets_the_configured_answer(
+    ask: Callable[..., Asker], setting: dict[str, str], on_error: str, expected: int
+) -> None:
+    """Status 500 would let the message pass."""
+    assert code(ask(on_error=on_error, **setting).post(query())) == expected
+
+
+def test_whatever_routing_raises_costs_nobody_the_answer(ask: Callable[..., Asker], redis: Redis) -> None:
+    """The message passes, as the policies have said, and goes to no room."""
+    assert code(ask(on_error="forbid", routing="odd_policies:route_times_out").post(query())) == 0
+    (decision,) = decisions(redis)
+    assert decision["verdict"] == "allow"
 
 
 def test_the_log_tells_what_failed_but_not_what_it_says(

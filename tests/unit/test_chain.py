@@ -209,7 +209,18 @@ def raising(error: BaseException) -> Judge:
 
 @KINDS
 @pytest.mark.parametrize(
-    "error", [ValueError("x"), StopIteration(), SystemExit(3), asyncio.CancelledError(), TimeoutError(), MemoryError()]
+    "error",
+    [
+        ValueError("x"),
+        StopIteration(),
+        SystemExit(3),
+        asyncio.CancelledError(),
+        TimeoutError(),
+        MemoryError(),
+        GeneratorExit(),
+        BaseException("such as gevent's Timeout"),
+        BaseExceptionGroup("", [SystemExit(3)]),
+    ],
 )
 async def test_who_raises_gets_the_configured_verdict(run: Run, kind: type, error: BaseException) -> None:
     """Whatever it raises, an exit and a cancellation of its own among it; nobody behind it is asked."""
@@ -352,6 +363,47 @@ async def test_the_late_are_bounded(run: Run, monkeypatch: pytest.MonkeyPatch) -
         await asyncio.gather(*(chain.judge(MESSAGE) for _ in range(10)))
     await asyncio.sleep(0)
     assert len(chain._asked) <= 10
+
+
+def test_an_interrupt_is_for_the_process() -> None:
+    """Somebody wants it to end."""
+    chain = Chain([Quick(raising(KeyboardInterrupt()))], DEADLINE_S, ON_ERROR, lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        chain.judge(MESSAGE).send(None)
+
+
+def cancel() -> None:
+    """What a policy can do to the task that it runs in."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+def cancelling(said: object) -> Async:
+    """Cancels the task that asks it, and answers without a look at what becomes of that."""
+    return Async(lambda _: (cancel(), said)[1])  # type: ignore[func-returns-value]
+
+
+async def test_a_policy_that_cancels_its_own_task_gets_the_configured_verdict(run: Run) -> None:
+    """As its last act, before it waits, and before another one does."""
+
+    async def wait() -> None:
+        cancel()
+        await asyncio.sleep(0)
+
+    for policies in ([cancelling(None)], [Async(lambda _: wait())], [cancelling(None), Plain(lambda _: None)]):
+        judged = await run(*policies).judge(MESSAGE)
+        assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
+        check_masked(await run(MASKS, *policies, on_error=ALLOW).judge(MESSAGE))
+        check_masked(await run(cancelling(None), MASKS, on_error=ALLOW).judge(MESSAGE))
+
+
+@pytest.mark.parametrize("said", [Verdict.forbid(reason="why"), Verdict.discard(reason="why")])
+async def test_what_is_decided_stays_so_when_the_task_is_cancelled(run: Run, said: Verdict) -> None:
+    """By the policy that cancels it, or by one behind it."""
+    for policies in ([cancelling(said)], [cancelling(None), Quick(lambda _: said)]):
+        judged = await run(*policies, on_error=ALLOW).judge(MESSAGE)
+        assert (judged.verdict.kind, judged.verdict.reason) == (said.kind, "why")
 
 
 # What a failing policy finds already changed
@@ -529,6 +581,37 @@ async def test_a_cancelled_request_leaves_nothing_and_disturbs_nobody(
     assert (await stays).verdict.reason == "late"
     await wait_until_async(lambda: asyncio.sleep(0, not chain._asked), "nothing to be left")
     assert run.late == []
+
+
+@HANGING
+async def test_closing_answers_who_still_waits(
+    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
+) -> None:
+    """With the configured verdict, as at the deadline."""
+    chain = run(MASKS, hanging(gate), deadline_s=5, on_error=ALLOW)
+    waits = asyncio.create_task(chain.judge(MESSAGE))
+    await asyncio.sleep(0.05)
+    chain.close()
+    check_masked(await waits)
+    assert run.late == []
+
+
+async def test_whoever_is_given_up_may_clean_up_but_is_no_failure(run: Run) -> None:
+    """The log has no line of it."""
+    cleaned: list[int] = []
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append(1)
+
+    chain = run(Async(lambda _: hang()), deadline_s=0.01)
+    with capture_logs() as lines:
+        await chain.judge(MESSAGE)
+        chain.close()
+        await wait_until_async(_alone, "the policy to be given up")
+    assert (cleaned, lines) == ([1], [])
 
 
 @HANGING

@@ -88,20 +88,22 @@ class Chain:
             deadline_s = self._deadline_s if within_s is None else max(min(self._deadline_s, within_s), 0)
             done, _ = await asyncio.wait([asked], timeout=deadline_s)
         except asyncio.CancelledError:
-            asked.cancel()
+            self._give_up(asked)
             raise
-        if done:
-            return asked.result()
-        self._await_late(message, asked)
-        return self._failed(steps[-1], "the policies did not answer in time")
+        if not done:
+            self._await_late(message, asked)
+            return self._failed(steps[-1], "the policies did not answer in time")
+        if asked.cancelled():  # by a policy, also one that had its say, or by close()
+            return steps[-1] if _is_final(steps[-1]) else self._failed(steps[-1], "the policies were cancelled")
+        return asked.result()
 
     def close(self) -> None:
         """Gives up on what has not answered."""
-        for task in self._asked:
-            task.cancel()
+        for asked in list(self._asked):
+            self._give_up(asked)
 
     async def _ask_all(self, message: ChatMessage, steps: list[Judgement] | None = None) -> Judgement:
-        """The judgement; what each rewrite on the way to it leaves is told to ``steps``."""
+        """The judgement; it and what each rewrite on the way to it leaves is told to ``steps``."""
         left = Judgement(_PASSES, message)
         for policy, inline in self._policies:
             try:
@@ -111,26 +113,27 @@ class Chain:
                     said = await self._ask(policy, left.message)
                 if said is None or said.kind == "allow":
                     continue
-                if said.kind != "rewrite":
-                    return Judgement(said, left.message)
-                left = self._rewritten(message, left, said)
-            except (Exception, SystemExit, asyncio.CancelledError) as error:
-                # A policy may raise a cancellation of its own, such as that of a task which it has waited for.
-                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                left = self._after(said, left, message)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # gevent's Timeout is no Exception
+                if isinstance(error, asyncio.CancelledError) and not inline and self._is_given_up():
                     raise
                 log_failure("policy.failed", error, policy=policy.name, key=message.key)
                 return self._failed(left, f"policy {policy.name} raised")
-            if left.verdict.kind == "forbid":
-                return left
             if steps is not None:
                 steps.append(left)
+            if _is_final(left):
+                return left
         return left
 
-    def _rewritten(self, message: ChatMessage, left: Judgement, said: Verdict) -> Judgement:
-        """What a rewrite makes of what was left of the message; one that can not be sent is a failure of its policy.
+    def _after(self, said: Verdict, left: Judgement, message: ChatMessage) -> Judgement:
+        """What a verdict makes of what was left of the message; a rewrite that can not be sent fails its policy.
 
         That does not end the chain, as far as it is allowed: a policy behind it may forbid the message.
         """
+        if said.kind != "rewrite":
+            return Judgement(said, left.message)
         current = left.message.rewritten(said)
         whole = replace(
             said,
@@ -156,12 +159,12 @@ class Chain:
         """Runs a plain policy in a thread of its own, which a process that ends does not wait for."""
         await self._thread()
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
+        ended: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
 
         def settle(said: object, error: BaseException | None) -> None:
             self._threads.release()  # the thread's end, and not that of whoever waits for it
-            if not answer.done():
-                answer.set_result((said, error))  # no future takes a StopIteration as its exception
+            if not ended.done():
+                ended.set_result((said, error))  # no future takes a StopIteration as its exception
 
         def run() -> None:
             said: object = None
@@ -178,7 +181,7 @@ class Chain:
         except BaseException:
             self._threads.release()
             raise
-        said, error = await answer
+        said, error = await ended
         if error is not None:
             raise error
         return said
@@ -195,9 +198,9 @@ class Chain:
     def _await_late(self, message: ChatMessage, asked: asyncio.Task[Judgement]) -> None:
         # What has no thread by now would only delay those that are still in time.
         if asked in self._without_thread or len(self._asked) > MAX_LATE:
-            asked.cancel()
+            self._give_up(asked)
             return
-        given_up = asyncio.get_running_loop().call_later(LATE_S, asked.cancel)
+        given_up = asyncio.get_running_loop().call_later(LATE_S, self._give_up, asked)
 
         def tell(task: asyncio.Task[Judgement]) -> None:
             given_up.cancel()
@@ -205,6 +208,14 @@ class Chain:
                 self._late(message, task.result())
 
         asked.add_done_callback(tell)
+
+    def _give_up(self, asked: asyncio.Task[Judgement]) -> None:
+        self._asked.discard(asked)
+        asked.cancel()
+
+    def _is_given_up(self) -> bool:
+        """Whether it is we who have cancelled this task: a policy may do so too, or raise another's cancellation."""
+        return asyncio.current_task() not in self._asked
 
     def _failed(self, left: Judgement, reason: str, policy: str = CHAIN) -> Judgement:
         """The configured verdict. What it allows is what the policies have left so far: a masked word stays masked."""
@@ -220,9 +231,8 @@ def _runs_inline(policy: Policy) -> bool:
     return getattr(policy, "inline", False)
 
 
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _is_final(judgement: Judgement) -> bool:
+    return judgement.verdict.kind in ("forbid", "discard")
 
 
 def _read(said: object, policy: str) -> Verdict | None:

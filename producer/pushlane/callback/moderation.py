@@ -79,9 +79,11 @@ class Moderation:
             return _json(answer.ALLOWED)
         try:
             return await self._moderate(request, query, started)
-        except ClientDisconnect:
+        except (ClientDisconnect, KeyboardInterrupt):
             raise
-        except Exception as error:  # noqa: BLE001 # a defect of ours must not let messages pass that on_error forbids
+        # A defect of ours, or a cancellation by other people's code or by a server that stops: without an answer
+        # messages would pass that on_error forbids.
+        except BaseException as error:  # noqa: BLE001
             log_failure("callback.failed", error, command=query.command)
             return _json(self._answer(self._on_error, query.command))
 
@@ -147,7 +149,9 @@ class Moderation:
                 todo.append(relay)
         except InvalidMessage as error:
             logger().error("relay.impossible", decision=key, problem=str(error))
-        except Exception as error:  # noqa: BLE001 # whatever an operator's own routing raises
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 # whatever an operator's own routing raises
             log_failure("routing.failed", error, decision=key)
         return todo
 
