@@ -553,22 +553,35 @@ def test_a_defect_of_ours_gets_the_configured_answer(
         raise ZeroDivisionError
 
     app = ask(on_error=on_error)
-    for owner, method in ((Feed, "record"), (Chain, "judge")):
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, method, fails)
-            assert code(app.post(query())) == expected
+    monkeypatch.setattr(Chain, "judge", fails)
+    assert code(app.post(query())) == expected
 
 
-@pytest.mark.parametrize(("on_error", "expected"), [("allow", 0), ("forbid", 1)])
+@pytest.mark.parametrize(("text", "expected"), [("hello", 0), ("casino", 1)])
+def test_a_defect_of_ours_changes_no_verdict(
+    ask: Callable[..., Asker], monkeypatch: pytest.MonkeyPatch, text: str, expected: int
+) -> None:
+    """What was judged stands, also when it can not be recorded."""
+
+    async def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    app = ask(on_error="forbid" if expected == 0 else "allow")
+    monkeypatch.setattr(Feed, "record", fails)
+    assert code(app.post(query(), json.dumps(c2c(1, text)).encode())) == expected
+
+
+@pytest.mark.parametrize("on_error", ["allow", "forbid"])
 @pytest.mark.parametrize(
-    "setting",
-    [{"routing": "odd_policies:route_cancels"}, {"policies": "odd_policies:cancels_at_once"}],
+    "setting", [{"routing": "odd_policies:route_cancels"}, {"policies": "blocked_words,odd_policies:cancels_at_once"}]
 )
-def test_who_cancels_the_request_itself_gets_the_configured_answer(
-    ask: Callable[..., Asker], setting: dict[str, str], on_error: str, expected: int
+def test_who_cancels_the_request_itself_changes_no_verdict(
+    ask: Callable[..., Asker], setting: dict[str, str], on_error: str
 ) -> None:
     """Status 500 would let the message pass."""
-    assert code(ask(on_error=on_error, **setting).post(query())) == expected
+    app = ask(on_error=on_error, **setting)
+    assert code(app.post(query())) == 0
+    assert code(app.post(query(), json.dumps(c2c(1, "casino")).encode())) == 1
 
 
 def test_whatever_routing_raises_costs_nobody_the_answer(ask: Callable[..., Asker], redis: Redis) -> None:
@@ -595,7 +608,7 @@ def test_the_log_tells_what_failed_but_not_what_it_says(
     monkeypatch.setattr(Feed, "record", fails)
     app.post(query(), secret)
     failed = [line["event"] for line in lines.entries if line["log_level"] == "error"]
-    assert failed == ["policy.failed", "routing.failed"] * 2 + ["callback.failed"]
+    assert failed == ["policy.failed", "routing.failed"] * 2 + ["decision.failed"]
     assert all("canary" not in str(line) and "exc_info" not in line for line in lines.entries)
 
 

@@ -104,8 +104,14 @@ class Moderation:
         # The chain's own deadline is a little earlier, unless the body took long to arrive.
         left_s = self._settings.deadline_s - RECORD_S - (time.monotonic() - started)
         judgement = await self._chain.judge(message, within_s=left_s)
-        decision = self._decide(message, judgement, started)
-        verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
+        verdict = judgement.verdict
+        try:
+            decision = self._decide(message, judgement, started)
+            verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 # as in respond(); but what was judged stands
+            log_failure("decision.failed", error, key=message.key)
         return _json(self._answer(verdict, message.command))
 
     def _check(self, request: Request) -> Query | None:
