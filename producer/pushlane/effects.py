@@ -138,7 +138,7 @@ async def _relay_all(producer: AsyncProducer, channel: str, steps: Sequence[_Ste
 
 async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> None:
     """One round trip for all that need no other. Whatever is in the way of one is found out when it is done alone."""
-    asked: list[_Step] = []
+    asked: list[tuple[_Step, bytes]] = []
     sha = client.register_script(source("decide")).sha
     async with client.pipeline(transaction=False) as batch:
         for step in steps:
@@ -148,11 +148,11 @@ async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> No
             except _BROKEN:
                 continue
             batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument)  # type: ignore[arg-type]
-            asked.append(step)
+            asked.append((step, argument))
         replies: list[Any] = await batch.execute(raise_on_error=False)
-    for step, reply in zip(asked, replies, strict=True):
+    for (step, argument), reply in zip(asked, replies, strict=True):
         if isinstance(reply, list) and len(reply) > 1:
-            _, _, left = read_decision(step.channel, reply)
+            _, left = read_decision(step.channel, argument, reply)
             step.done = not left
 
 
