@@ -107,7 +107,12 @@ def _step(key: str, effect: Any) -> _Step | None:  # noqa: ANN401 # whatever was
     """None for what is no effect."""
     try:
         do, channel, message = effect["do"], check_channel_name(effect["channel"]), effect["message"]
-        form = None if message is None else build(message)
+        try:
+            form = None if message is None else build(message)
+        except InvalidMessage as error:
+            if do != "decide":
+                raise
+            form, effect = None, _forbidding(key, effect, error)
         if do == "relay" and form is None:
             raise InvalidMessage("message", "is missing")
         return _Step(key, do, channel, effect, form)
@@ -147,7 +152,7 @@ async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> No
                 argument = decision_of(_NO_LIMITS, key, verdict, None, reason)  # type: ignore[arg-type] # checks
             except _BROKEN:
                 continue
-            batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument)  # type: ignore[arg-type]
+            batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument, 1)  # type: ignore[arg-type]
             asked.append((step, argument))
         replies: list[Any] = await batch.execute(raise_on_error=False)
     for (step, argument), reply in zip(asked, replies, strict=True):
@@ -176,16 +181,35 @@ async def _do_each(producer: AsyncProducer, steps: Sequence[_Step]) -> None:
 
 
 async def _do(producer: AsyncProducer, step: _Step) -> bool:
-    effect, form = step.effect, step.form
-    if step.do == "relay" and form is not None:
-        await producer.send_forms(step.channel, [form])
+    if step.do == "relay" and step.form is not None:
+        await producer.send_forms(step.channel, [step.form])
     elif step.do == "decide":
-        new = None if form is None else form.message
-        await producer.decide(step.channel, effect["key"], effect["verdict"], message=new, reason=effect["reason"])
+        await _decide(producer, step)
     else:
         logger().warning("effect.unknown", decision=step.decision, do=str(step.do)[:40])
         return False
     return True
+
+
+async def _decide(producer: AsyncProducer, step: _Step) -> None:
+    """Kept briefly: it is made for each message that is judged, whether somebody holds for it or not."""
+    new, effect = None if step.form is None else step.form.message, step.effect
+    try:
+        await producer.decide_once(
+            step.channel, effect["key"], effect["verdict"], message=new, reason=effect["reason"], brief=True
+        )
+    except InvalidMessage as error:
+        if new is None:
+            raise
+        effect = _forbidding(step.decision, effect, error)
+        await producer.decide_once(step.channel, effect["key"], "forbid", reason=effect["reason"], brief=True)
+
+
+def _forbidding(decision: str, effect: Effect, error: InvalidMessage) -> Effect:
+    """In place of a rewrite that can not be made: a hold that ends would send the text that was not to be seen."""
+    logger().warning("effect.forbids", decision=decision, channel=effect["channel"], problem=str(error))
+    reason = f"its rewrite does not fit the channel: {error}"
+    return {**effect, "verdict": "forbid", "message": None, "reason": reason}
 
 
 def _is_away(error: PushlaneError) -> bool:

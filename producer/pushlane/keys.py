@@ -22,7 +22,7 @@ after the prefix       type    content                                          
 ``scheduled``          zset    messages that join later, by ms: acceptance number (14 digits) and id          till empty
 ``held``               zset    conversations whose head is held, by ms of its hold's end or its expiry        till empty
 ``hold:<key>``         set     messages that wait for a decision on the key                                  8 days
-``decision:<key>``     string  a decision on the key: a, w and a body, or f and a reason                     8 days
+``decision:<key>``     string  a decision on the key: a, w and a body, or f and a reason                     8 days (*)
 ``blocked``            zset    conversations whose head is in trouble, by ms since when                       till empty
 ``blocked_by``         hash    of each of these: why                                                         till empty
 ``replay:<run>``       zset    dead letters that are being replayed, by acceptance number                    an hour
@@ -33,6 +33,8 @@ after the prefix       type    content                                          
 ``turn:<drain>``       string  a drain's last turn, so that a repeated one changes nothing                   5 min
 ``sweep``              hash    when the channel was swept last, and since when without a break               for ever
 =====================  ======  ============================================================================  ===========
+
+(*) The moderation's own: the retention.
 
 The moderation's decisions have a prefix of their own, ``{decisions}``, which is the name of no channel's keys:
 

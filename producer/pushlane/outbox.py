@@ -205,15 +205,26 @@ class Producer:
         return self.decide_once(channel, key, verdict, message=message, reason=reason).verdict
 
     def decide_once(
-        self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
+        self,
+        channel: str,
+        key: str,
+        verdict: Verdict,
+        *,
+        message: Message | None = None,
+        reason: str = "",
+        brief: bool = False,
     ) -> Standing:
-        """``decide``, which also tells whether the decision that stands is the one asked for."""
+        """``decide``, which also tells whether the decision that stands is the one asked for.
+
+        ``brief`` keeps it for the channel's retention, and not for as long as a message may be held.
+        """
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         decision = decision_of(self._limits_of(channel), key, verdict, message, reason)
+        arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
         try:
             left = 1
             while left:
-                standing, left = read_decision(channel, decision, self._decide(keys=keys, args=["", key, decision]))
+                standing, left = read_decision(channel, decision, self._decide(keys=keys, args=arguments))
         except redis.RedisError as error:
             raise unavailable(channel, error) from error
         return standing
@@ -334,15 +345,23 @@ class AsyncProducer:
         return (await self.decide_once(channel, key, verdict, message=message, reason=reason)).verdict
 
     async def decide_once(
-        self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
+        self,
+        channel: str,
+        key: str,
+        verdict: Verdict,
+        *,
+        message: Message | None = None,
+        reason: str = "",
+        brief: bool = False,
     ) -> Standing:
         """Decides on a key, once; see ``Producer.decide_once``."""
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         decision = decision_of(await self._limits_of(channel), key, verdict, message, reason)
+        arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
         left = 1
         while left:
             async with self._asking(channel):
-                reply = await self._decide(keys=keys, args=["", key, decision])
+                reply = await self._decide(keys=keys, args=arguments)
             standing, left = read_decision(channel, decision, reply)
         return standing
 

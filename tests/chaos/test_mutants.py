@@ -511,8 +511,8 @@ MUTANTS = (
     ),
     Mutant(
         "the last decision stands",
-        "decision, 'NX', 'PX', HOLD_KEPT_MS",
-        "decision, 'PX', HOLD_KEPT_MS",
+        "decision, 'NX', 'PX', kept_ms",
+        "decision, 'PX', kept_ms",
         test_hold.test_the_first_decision_stands,
     ),
     Mutant(

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from support.channels import register
 from support.waiting import wait_until_async
 
-from pushlane import effects
+from pushlane import Hold, RoomMessage, ThirdPartyMessage, effects
 from pushlane.callback import feed as feed_module
 from pushlane.callback import recorder
 from pushlane.callback.decision import Decision
@@ -24,6 +24,7 @@ from pushlane.callback.feed import Feed
 from pushlane.callback.recorder import Recorder
 from pushlane.callback.spool import Spool, SpoolFull
 from pushlane.callback.verdict import Verdict
+from pushlane.hold import MAX_HOLD_DAYS
 from pushlane.keys import DECISIONS_PREFIX, channel_prefix
 from pushlane.outbox import AsyncProducer
 from pushlane.scripts import source
@@ -313,6 +314,43 @@ async def test_decisions_on_held_messages_are_made(redis: Redis, open_feed: Open
     for number in range(9):
         assert await producer.decide("support", f"k{number}", "discard") == ("forbid" if number % 2 else "allow")
     assert await producer.decide("support", "w", "discard") == "rewrite"
+
+
+async def test_what_the_callback_decided_is_kept_for_the_retention(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer
+) -> None:
+    """It decides on each message that it judges, whether somebody holds for it or not; others decide for a hold."""
+    register(redis, retention_ms=3_600_000)
+    rewrite = effects.decide("support", "w", "rewrite", fields={"room_id": "-", "text": "new"}, reason="")
+    await effects.apply(
+        client, producer, {"a": [rewrite, effects.decide("support", "k", "allow", fields=None, reason="")]}
+    )
+    await producer.decide("support", "of a person", "allow")
+    kept_ms = {key: redis.pttl(f"{channel_prefix('support')}decision:{key}") for key in ("w", "k", "of a person")}
+    assert 3_500_000 < kept_ms["w"] <= 3_600_000
+    assert 3_500_000 < kept_ms["k"] <= 3_600_000
+    assert kept_ms["of a person"] > MAX_HOLD_DAYS * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("cinnox", "x" * 5001), ("cinnox", ""), ("third_party", "***")], ids=["long", "empty", "kind"]
+)
+async def test_a_rewrite_that_does_not_fit_forbids(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer, kind: str, text: str
+) -> None:
+    """The text that was found fault with must not go out when its hold ends by itself."""
+    register(redis, kind=kind)
+    own = RoomMessage("r", "casino") if kind == "cinnox" else ThirdPartyMessage("u", {"text": "casino"})
+    held = await producer.send("support", own, hold=Hold("k", 60, on_timeout="release"))
+    rewrite = effects.decide("support", "k", "rewrite", fields={"room_id": "-", "text": text}, reason="")
+    with capture_logs() as logs:
+        assert await effects.apply(client, producer, {"a": [rewrite]}) == ["a"]
+    status = await producer.status("support", held.message_id)
+    assert status is not None
+    assert (status.state, status.reason) == ("dead", "forbidden")
+    assert (status.detail or "").startswith("its rewrite does not fit the channel")
+    assert [one["event"] for one in logs] == ["effect.forbids"]
+    assert "xxx" not in f"{logs} {status.detail}"
 
 
 async def test_an_unknown_channel_waits_and_blocks_no_other(
