@@ -43,7 +43,11 @@ The moderation's decisions have a prefix of their own, ``{decisions}``, which is
 ``by-key:<key>``       string  a decision's answer: a repeat of its request gets the same one                retention
 ``by-message:<key>``   string  the first decision on a message's key, whatever it said                       retention
 ``effects:<key>``      string  what a decision is to do in its channel, until it is done                     till done
-``unfed``              zset    decisions whose effects are not done, by ms of the last try                   till empty
+``unfed``              zset    decisions whose effects nobody has tried, by a rising ms of their recording   till empty
+``last``               string  the ms of the last one that was recorded with effects                         retention
+``lane:<lane>``        zset    decisions with an effect that waits for its channel, by the same ms           till empty
+``effects:<key>@…``    string  what of a decision is in the lane that it names                               till done
+``postponed``          zset    lanes in which something waits, by ms of the next try                         till empty
 ``verdicts``           hash    monotonic counters of the decisions                                           for ever
 =====================  ======  ============================================================================  ===========
 
@@ -63,7 +67,7 @@ BELL = f"{PREFIX}bell"
 CHANNELS = f"{PREFIX}channels"
 """set: the names of the registered channels, for operators; for ever."""
 
-_PERMANENT = (b"conversation:", b"message:", b"effects:")
+_PERMANENT = (b"conversation:", b"message:", b"effects:", b"lane:")
 _PERMANENT_NAMES = frozenset(
     [
         b"channel",
@@ -83,6 +87,7 @@ _PERMANENT_NAMES = frozenset(
         b"sweep",
         b"stream",
         b"unfed",
+        b"postponed",
         b"verdicts",
     ]
 )
