@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 
 from pushlane import backlog, clients
 from pushlane.callback.decision import Decision
+from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S, Recorder
 from pushlane.callback.spool import SpoolFull
 from pushlane.errors import PushlaneError
@@ -107,8 +108,8 @@ class Feed:
                 if time.monotonic() >= self._away_until:  # not for each decision of a batch
                     logger().warning("decision.redis_away", problem=str(error) or type(error).__name__)
                 self._away_until = time.monotonic() + AWAY_S
-            except Exception:  # noqa: BLE001 # whatever happens here, its request is answered
-                logger().exception("decision.broken", key=decision.key)
+            except Exception as error:  # noqa: BLE001 # whatever happens here, its request is answered
+                log_failure("decision.broken", error, key=decision.key)
             else:
                 if earlier is not None:
                     return earlier
@@ -155,8 +156,8 @@ class Feed:
             except (*UNANSWERED, PushlaneError) as error:
                 self._behind = True
                 logger().warning("effects.postponed", count=len(batch), problem=str(error) or type(error).__name__)
-            except Exception:  # noqa: BLE001 # one decision must not end the feed of all others
-                logger().exception("effects.broken")
+            except Exception as error:  # noqa: BLE001 # one decision must not end the feed of all others
+                log_failure("effects.broken", error)
             finally:
                 for _ in batch:
                     self._waiting.task_done()
@@ -183,8 +184,8 @@ class Feed:
             await step()
         except UNANSWERED as error:
             logger().warning(f"spool.{what}_waits", problem=str(error) or type(error).__name__)
-        except Exception:  # noqa: BLE001 # one decision must not end the feed of all others
-            logger().exception(f"spool.{what}_broken")
+        except Exception as error:  # noqa: BLE001 # one decision must not end the feed of all others
+            log_failure(f"spool.{what}_broken", error)
         else:
             return True
         return False
@@ -195,9 +196,9 @@ class Feed:
         for payload in payloads:
             try:
                 decisions.append(Decision.read(payload))
-            except (ValueError, TypeError, KeyError):  # another version wrote it
+            except (ValueError, TypeError, KeyError) as error:  # another version wrote it
                 self.lost += 1
-                logger().exception("decision.unreadable")
+                log_failure("decision.unreadable", error)
         recorded = await self._recorder.record_all(decisions, within_s=REFEED_S) if decisions else []
         self._away_until = 0.0
         for decision, earlier in zip(decisions, recorded, strict=True):
