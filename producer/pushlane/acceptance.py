@@ -24,7 +24,7 @@ from pushlane.errors import (
     UnknownChannel,
 )
 from pushlane.form import Form
-from pushlane.hold import DECIDED, VERDICTS
+from pushlane.hold import DECIDED, VERDICTS, Standing
 from pushlane.message import (
     CancelResult,
     Limits,
@@ -192,12 +192,13 @@ def decision_of(limits: Limits, key: str, verdict: Verdict, message: Message | N
     return b"f" + (reason or f"the decision was {verdict}").encode(errors="replace")[:MAX_REASON_BYTES]
 
 
-def read_decision(channel: str, reply: Sequence[Any]) -> tuple[Verdict, int, int]:
-    """The reply of ``lua/decide.lua``: the verdict that stands, how many messages it met, and how many are left."""
+def read_decision(channel: str, asked: bytes, reply: Sequence[Any]) -> tuple[Standing, int]:
+    """The reply of ``lua/decide.lua`` to this decision: what stands, and how many messages are left."""
     if len(reply) == 1:
         raise UnknownChannel(channel)
-    decision, decided, left = reply
-    return DECIDED[decision[:1].decode()], decided, left
+    decision, _, left = reply
+    same = decision == asked or decision[:1] == asked[:1] == b"f"
+    return Standing(DECIDED[decision[:1].decode()], same), left
 
 
 def unavailable(channel: str, error: redis.RedisError, message_id: str | None = None) -> PushlaneError:

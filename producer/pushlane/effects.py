@@ -1,12 +1,12 @@
 """What a moderation decision does in a channel: relays its message, or decides on messages that are held for its key.
 
-Each effect is idempotent, so the callback does it at once, and a worker's sweep does it again for as long as nobody has
-acknowledged it. It is stored whole with the decision: whoever does it needs none of the callback's settings.
+Each effect is idempotent, so the callback does it at once, and a worker does it again for as long as nobody has
+acknowledged it (``backlog.py``). It is stored whole with the decision: whoever does it needs none of the callback's
+settings.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,6 @@ from pushlane.errors import (
     InvalidMessage,
     PushlaneError,
     QueueFull,
-    QueueUnavailable,
     UnknownChannel,
 )
 from pushlane.form import build
@@ -34,11 +33,7 @@ if TYPE_CHECKING:
     from pushlane.form import Form
     from pushlane.outbox import AsyncProducer
 
-REFEED_AFTER_MS: Final = 5000
-"""So long the callback has time to do it by itself; a worker's sweep looks at what is older."""
-REFEED_AT_ONCE: Final = 50
-
-UNFED: Final = f"{DECISIONS_PREFIX}unfed"
+POSTPONED: Final = f"{DECISIONS_PREFIX}postponed"
 _BROKEN: Final = (InvalidMessage, IdempotencyConflict, AttributeError, LookupError, TypeError, ValueError)
 """What no repetition makes better; a document that is no effect among it."""
 _AWAY: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
@@ -76,27 +71,57 @@ class _Step:
     form: Form | None
     done: bool = False
 
+    @property
+    def lane(self) -> str:
+        return lane_of(self.effect)
+
+
+def lane_of(effect: Effect) -> str:
+    """What waits behind what: effects of one kind in one channel. A full channel takes no relays, but decisions."""
+    return f"{str(effect['do'])[:40]}/{effect['channel']}"
+
 
 async def apply(
-    client: redis.asyncio.Redis, producer: AsyncProducer, decisions: Mapping[str, Sequence[Effect]]
-) -> list[str]:
-    """Does the effects of these decisions; the keys of those whose effects are done.
+    client: redis.asyncio.Redis,
+    producer: AsyncProducer,
+    decisions: Mapping[str, Sequence[Effect]],
+    *,
+    in_lane: bool = False,
+) -> dict[str, list[Effect]]:
+    """Does the effects of these decisions; what is left of them, because its channel is full or not there.
 
-    Relays of a channel come in the order of their decisions: behind one that has to wait, all of its channel wait.
-    What can never succeed is logged and counts as done; what a newer version wrote waits for that.
+    Those of a lane come in the order of their decisions: behind one that has to wait, all of its lane wait. What can
+    never succeed is logged and counts as done; what a newer version wrote is left for that.
+
+    Args:
+        client: Where the decisions are.
+        producer: For the channels.
+        decisions: Their effects by their keys, in the order in which they were recorded.
+        in_lane: These are what waits in a lane. Others are left if something waits in their lane already.
+
+    Raises:
+        QueueUnavailable, redis.RedisError, OSError: Redis is away; nobody knows what was done.
     """
     steps = [step for key, todo in decisions.items() for effect in _listed(todo) if (step := _step(key, effect))]
-    try:
-        for channel in dict.fromkeys(step.channel for step in steps):
-            await _relay_all(producer, channel, [step for step in steps if step.channel == channel])
-        await _decide_all(client, [step for step in steps if step.do == "decide"])
-        await _do_each(producer, steps)
-    except (QueueUnavailable, *_AWAY) as error:
-        # For the next one it would be the same, and take as long to find out.
-        left = sum(not step.done for step in steps)
-        logger().warning("effects.postponed", count=left, problem=str(error) or type(error).__name__)
-    open_ = {step.decision for step in steps if not step.done}
-    return [key for key in decisions if key not in open_]
+    waiting = frozenset() if in_lane else await _postponed(client, steps)
+    todo = [step for step in steps if step.lane not in waiting]
+    for channel in dict.fromkeys(step.channel for step in todo):
+        await _relay_all(producer, channel, [step for step in todo if step.channel == channel])
+    await _decide_all(client, [step for step in todo if step.do == "decide"])
+    await _do_each(producer, todo)
+    left: dict[str, list[Effect]] = {}
+    for step in steps:
+        if not step.done:
+            left.setdefault(step.decision, []).append(step.effect)
+    return left
+
+
+async def _postponed(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> frozenset[str]:
+    if not steps:
+        return frozenset()
+    lanes = list(dict.fromkeys(step.lane for step in steps))
+    scores: Any = await client.zmscore(POSTPONED, lanes)
+    return frozenset(lane for lane, score in zip(lanes, scores, strict=True) if score is not None)
 
 
 def _listed(todo: object) -> Sequence[object]:
@@ -107,7 +132,12 @@ def _step(key: str, effect: Any) -> _Step | None:  # noqa: ANN401 # whatever was
     """None for what is no effect."""
     try:
         do, channel, message = effect["do"], check_channel_name(effect["channel"]), effect["message"]
-        form = None if message is None else build(message)
+        try:
+            form = None if message is None else build(message)
+        except InvalidMessage as error:
+            if do != "decide":
+                raise
+            form, effect = None, _forbidding(key, effect, error)
         if do == "relay" and form is None:
             raise InvalidMessage("message", "is missing")
         return _Step(key, do, channel, effect, form)
@@ -138,7 +168,7 @@ async def _relay_all(producer: AsyncProducer, channel: str, steps: Sequence[_Ste
 
 async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> None:
     """One round trip for all that need no other. Whatever is in the way of one is found out when it is done alone."""
-    asked: list[_Step] = []
+    asked: list[tuple[_Step, bytes]] = []
     sha = client.register_script(source("decide")).sha
     async with client.pipeline(transaction=False) as batch:
         for step in steps:
@@ -147,23 +177,26 @@ async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> No
                 argument = decision_of(_NO_LIMITS, key, verdict, None, reason)  # type: ignore[arg-type] # checks
             except _BROKEN:
                 continue
-            batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument)  # type: ignore[arg-type]
-            asked.append(step)
+            batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument, 1)  # type: ignore[arg-type]
+            asked.append((step, argument))
         replies: list[Any] = await batch.execute(raise_on_error=False)
-    for step, reply in zip(asked, replies, strict=True):
+    for (step, argument), reply in zip(asked, replies, strict=True):
         if isinstance(reply, list) and len(reply) > 1:
-            _, _, left = read_decision(step.channel, reply)
+            _, left = read_decision(step.channel, argument, reply)
             step.done = not left
 
 
 async def _do_each(producer: AsyncProducer, steps: Sequence[_Step]) -> None:
     """What is left, one by one. Raises QueueUnavailable while Redis is away."""
-    waiting: set[tuple[str, str]] = set()
+    waiting: set[str] = set()
     for step in steps:
-        if step.done or (step.do, step.channel) in waiting:
+        if step.done or step.lane in waiting:
             continue
         try:
-            step.done = await _do(producer, step)
+            if not await _do(producer, step):
+                waiting.add(step.lane)
+                continue
+            step.done = True
         except _BROKEN as error:
             _give_up(step.decision, error)
             step.done = True
@@ -171,56 +204,41 @@ async def _do_each(producer: AsyncProducer, steps: Sequence[_Step]) -> None:
             if _is_away(error):
                 raise
             if isinstance(error, QueueFull | UnknownChannel):
-                waiting.add((step.do, step.channel))
+                waiting.add(step.lane)
             logger().warning("effect.postponed", decision=step.decision, channel=step.channel, problem=str(error))
 
 
 async def _do(producer: AsyncProducer, step: _Step) -> bool:
-    effect, form = step.effect, step.form
-    if step.do == "relay" and form is not None:
-        await producer.send_forms(step.channel, [form])
+    if step.do == "relay" and step.form is not None:
+        await producer.send_forms(step.channel, [step.form])
     elif step.do == "decide":
-        new = None if form is None else form.message
-        await producer.decide(step.channel, effect["key"], effect["verdict"], message=new, reason=effect["reason"])
+        await _decide(producer, step)
     else:
         logger().warning("effect.unknown", decision=step.decision, do=str(step.do)[:40])
         return False
     return True
 
 
+async def _decide(producer: AsyncProducer, step: _Step) -> None:
+    """Kept briefly: it is made for each message that is judged, whether somebody holds for it or not."""
+    new, effect = None if step.form is None else step.form.message, step.effect
+    try:
+        await producer.decide_once(
+            step.channel, effect["key"], effect["verdict"], message=new, reason=effect["reason"], brief=True
+        )
+    except InvalidMessage as error:
+        if new is None:
+            raise
+        effect = _forbidding(step.decision, effect, error)
+        await producer.decide_once(step.channel, effect["key"], "forbid", reason=effect["reason"], brief=True)
+
+
+def _forbidding(decision: str, effect: Effect, error: InvalidMessage) -> Effect:
+    """In place of a rewrite that can not be made: a hold that ends would send the text that was not to be seen."""
+    logger().warning("effect.forbids", decision=decision, channel=effect["channel"], problem=str(error))
+    reason = f"its rewrite does not fit the channel: {error}"
+    return {**effect, "verdict": "forbid", "message": None, "reason": reason}
+
+
 def _is_away(error: PushlaneError) -> bool:
     return isinstance(error.__cause__, _AWAY)
-
-
-async def acknowledge(client: redis.asyncio.Redis, keys: Sequence[str]) -> None:
-    """Forgets the effects of these decisions: they are done."""
-    if keys:
-        async with client.pipeline(transaction=True) as batch:
-            batch.zrem(UNFED, *keys)
-            batch.delete(*(f"{DECISIONS_PREFIX}effects:{key}" for key in keys))
-            await batch.execute()
-
-
-async def refeed(client: redis.asyncio.Redis, producer: AsyncProducer) -> int:
-    """Does what was recorded a while ago and nobody has acknowledged; how many decisions it has tried."""
-    seconds, microseconds = await client.time()
-    now = seconds * 1000 + microseconds // 1000
-    found: Any = await client.zrangebyscore(UNFED, "-inf", now - REFEED_AFTER_MS, start=0, num=REFEED_AT_ONCE)
-    keys = [key.decode() for key in found]
-    if not keys:
-        return 0
-    documents = await client.mget([f"{DECISIONS_PREFIX}effects:{key}" for key in keys])
-    done = await apply(client, producer, {key: _effects(doc) for key, doc in zip(keys, documents, strict=True)})
-    await acknowledge(client, done)
-    if left := {key: now for key in keys if key not in done}:
-        # To the back: they must not stand in the way of others until their channel is there.
-        await client.zadd(UNFED, left, xx=True)
-    return len(keys)
-
-
-def _effects(document: bytes | str | None) -> Any:  # noqa: ANN401 # whatever was stored
-    """None, which is no effect, for what is no JSON."""
-    try:
-        return json.loads(document or b"[]")
-    except ValueError:
-        return None

@@ -18,6 +18,14 @@ DECIDED: Final[dict[str, Verdict]] = {"a": "allow", "w": "rewrite", "f": "forbid
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands for a key: its first decision. ``same`` says that it is the one asked for, whatever its reason."""
+
+    verdict: Verdict
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """The message waits in its place until there is a decision on ``key``, which may come first or last.
 

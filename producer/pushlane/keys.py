@@ -22,7 +22,7 @@ after the prefix       type    content                                          
 ``scheduled``          zset    messages that join later, by ms: acceptance number (14 digits) and id          till empty
 ``held``               zset    conversations whose head is held, by ms of its hold's end or its expiry        till empty
 ``hold:<key>``         set     messages that wait for a decision on the key                                  8 days
-``decision:<key>``     string  a decision on the key: a, w and a body, or f and a reason                     8 days
+``decision:<key>``     string  a decision on the key: a, w and a body, or f and a reason                     8 days (*)
 ``blocked``            zset    conversations whose head is in trouble, by ms since when                       till empty
 ``blocked_by``         hash    of each of these: why                                                         till empty
 ``replay:<run>``       zset    dead letters that are being replayed, by acceptance number                    an hour
@@ -35,6 +35,8 @@ after the prefix       type    content                                          
 ``sweep``              hash    when the channel was swept last, since when without a break, who has more     for ever
 =====================  ======  ============================================================================  ===========
 
+(*) The moderation's own: the retention.
+
 The moderation's decisions have a prefix of their own, ``{decisions}``, which is the name of no channel's keys:
 
 =====================  ======  ============================================================================  ===========
@@ -42,7 +44,11 @@ The moderation's decisions have a prefix of their own, ``{decisions}``, which is
 ``by-key:<key>``       string  a decision's answer: a repeat of its request gets the same one                retention
 ``by-message:<key>``   string  the first decision on a message's key, whatever it said                       retention
 ``effects:<key>``      string  what a decision is to do in its channel, until it is done                     till done
-``unfed``              zset    decisions whose effects are not done, by ms of the last try                   till empty
+``unfed``              zset    decisions whose effects nobody has tried, by a rising ms of their recording   till empty
+``last``               string  the ms of the last one that was recorded with effects                         retention
+``lane:<lane>``        zset    decisions with an effect that waits for its channel, by the same ms           till empty
+``effects:<key>@…``    string  what of a decision is in the lane that it names                               till done
+``postponed``          zset    lanes in which something waits, by ms of the next try                         till empty
 ``verdicts``           hash    monotonic counters of the decisions                                           for ever
 =====================  ======  ============================================================================  ===========
 
@@ -62,7 +68,7 @@ BELL = f"{PREFIX}bell"
 CHANNELS = f"{PREFIX}channels"
 """set: the names of the registered channels, for operators; for ever."""
 
-_PERMANENT = (b"conversation:", b"message:", b"effects:")
+_PERMANENT = (b"conversation:", b"message:", b"effects:", b"lane:")
 _PERMANENT_NAMES = frozenset(
     [
         b"channel",
@@ -82,6 +88,7 @@ _PERMANENT_NAMES = frozenset(
         b"sweep",
         b"stream",
         b"unfed",
+        b"postponed",
         b"verdicts",
     ]
 )

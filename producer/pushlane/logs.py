@@ -1,22 +1,26 @@
 """Structured logs: stable dotted event names with key-values, never a text and never a token."""
 
-import asyncio
 import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, MutableMapping
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import structlog
 
+from pushlane.log_writer import LogWriter
+
+MAX_PATH_BYTES = 500
+"""So much of a request's path is logged."""
 _QUOTED = frozenset(" =\"'")
 Logger = structlog.typing.FilteringBoundLogger
 
 
-def configure(log_format: str, log_level: str) -> None:
-    """Sends the logs of this process to standard error, in this form and from this level."""
+def configure(log_format: str, log_level: str, writer: LogWriter | None = None) -> None:
+    """Sends the logs of this process to standard error, in this form and from this level; at once, or by a writer."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -25,44 +29,55 @@ def configure(log_format: str, log_level: str) -> None:
             _renderer(log_format),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, log_level)),
-        logger_factory=_Lines,
+        logger_factory=_Lines if writer is None else lambda *_: writer,
         cache_logger_on_first_use=True,
     )
 
 
-def request_log(log_format: str, log_level: str) -> Callable[[str, str, int, float], None]:
-    """What writes a request's line: method, path, status, ms. As ``configure`` would have it, in a quarter of its time.
+def make_writer(log_format: str) -> LogWriter:
+    """A writer to the real standard error."""
 
-    To be called in an event loop: the lines of one of its rounds are written together, with one time, at its end.
+    def left_out(count: int) -> str:
+        return _line(_renderer(log_format), "warning", time.time(), "log.left_out", count=count)
+
+    return LogWriter(_standard_error(), left_out)
+
+
+def request_log(log_format: str, log_level: str, writer: LogWriter) -> Callable[[str, bytes, int, float], None]:
+    """What writes a request's line, of its method, path, status and seconds; the writer's thread makes it.
+
+    The path is written as it came, so that no escape of it becomes a line break or steers a terminal; and not all of a
+    long one. The line looks as any other.
     """
     if getattr(logging, log_level) > logging.INFO:
         return lambda *_: None
-    render, write = _renderer(log_format), _Lines().msg
-    waiting: list[tuple[str, str, int, float]] = []
+    render = _renderer(log_format)
 
-    def line(timestamp: str, method: str, path: str, status: int, ms: float) -> str:
-        facts = {"method": method, "path": path, "status": status, "ms": ms}
-        return str(render(None, "", {**facts, "event": "request", "level": "info", "timestamp": timestamp}))
+    def line(at: float, method: str, raw_path: bytes, status: int, took_s: float) -> str:
+        ms, path = round(took_s * 1000, 1), raw_path[:MAX_PATH_BYTES].decode("ascii", errors="replace")
+        if render is _plain:  # the same in a quarter of the time
+            start = _start(_stamp(at), "info", "request")
+            return f"{start} method={method} ms={ms} path={_shown(path)} status={status}"
+        return _line(render, "info", at, "request", method=method, path=path, status=status, ms=ms)
 
-    def plain(start: str, method: str, path: str, status: int, ms: float) -> str:
-        return f"{start} method={method} ms={ms} path={_shown(path)} status={status}"
-
-    def flush() -> None:
-        timestamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        if render is _plain:
-            start = _start(timestamp, "info", "request")
-            lines = [plain(start, *facts) for facts in waiting]
-        else:
-            lines = [line(timestamp, *facts) for facts in waiting]
-        waiting.clear()
-        write("\n".join(lines))
-
-    def log(*facts: Any) -> None:  # noqa: ANN401 # those of the signature
-        if not waiting:
-            asyncio.get_running_loop().call_soon(flush)
-        waiting.append(facts)
+    def log(method: str, raw_path: bytes, status: int, took_s: float) -> None:
+        writer.put(line, time.time(), method, raw_path, status, took_s)
 
     return log
+
+
+def _line(render: Any, level: str, at: float, event: str, **facts: object) -> str:  # noqa: ANN401 # a processor of structlog
+    return str(render(None, "", {**facts, "event": event, "level": level, "timestamp": _stamp(at)}))
+
+
+def _stamp(at: float) -> str:
+    second = int(at)
+    return f"{_second(second)}.{int((at - second) * 1e6):06}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def _renderer(log_format: str) -> Any:  # noqa: ANN401 # a processor of structlog
@@ -89,16 +104,21 @@ def _shown(value: object) -> str:
     return repr(value)
 
 
+def _standard_error() -> int | None:
+    """The real one: Celery replaces ``sys.stderr`` by a logger of its own in its workers."""
+    with contextlib.suppress(OSError, ValueError):  # it is closed
+        return sys.__stderr__.fileno() if sys.__stderr__ else None
+    return None
+
+
 class _Lines:
-    """Writes lines to the real standard error; Celery replaces ``sys.stderr`` by a logger of its own in its workers.
+    """Writes lines to standard error.
 
     A full disk or a closed pipe costs the line, never the work that it tells of.
     """
 
     def __init__(self, *_: object) -> None:
-        self._file: int | None = None
-        with contextlib.suppress(OSError, ValueError):  # it is closed
-            self._file = sys.__stderr__.fileno() if sys.__stderr__ else None
+        self._file = _standard_error()
 
     def msg(self, message: str) -> None:
         """Writes one line, at once: no other process's line comes in between."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
 
-    from pushlane.hold import Hold, Verdict
+    from pushlane.hold import Hold, Standing, Verdict
     from pushlane.options import When
 
 
@@ -202,12 +202,29 @@ class Producer:
             QueueFull: Redis is full; nothing was decided.
             QueueUnavailable: No answer within the timeout: perhaps decided. Repeating it is safe.
         """
+        return self.decide_once(channel, key, verdict, message=message, reason=reason).verdict
+
+    def decide_once(
+        self,
+        channel: str,
+        key: str,
+        verdict: Verdict,
+        *,
+        message: Message | None = None,
+        reason: str = "",
+        brief: bool = False,
+    ) -> Standing:
+        """``decide``, which also tells whether the decision that stands is the one asked for.
+
+        ``brief`` keeps it for the channel's retention, and not for as long as a message may be held.
+        """
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         decision = decision_of(self._limits_of(channel), key, verdict, message, reason)
+        arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
         try:
             left = 1
             while left:
-                standing, _, left = read_decision(channel, self._decide(keys=keys, args=["", key, decision]))
+                standing, left = read_decision(channel, decision, self._decide(keys=keys, args=arguments))
         except redis.RedisError as error:
             raise unavailable(channel, error) from error
         return standing
@@ -325,13 +342,27 @@ class AsyncProducer:
         self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
     ) -> Verdict:
         """Decides on a key, once; see ``Producer.decide``."""
+        return (await self.decide_once(channel, key, verdict, message=message, reason=reason)).verdict
+
+    async def decide_once(
+        self,
+        channel: str,
+        key: str,
+        verdict: Verdict,
+        *,
+        message: Message | None = None,
+        reason: str = "",
+        brief: bool = False,
+    ) -> Standing:
+        """Decides on a key, once; see ``Producer.decide_once``."""
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         decision = decision_of(await self._limits_of(channel), key, verdict, message, reason)
+        arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
         left = 1
         while left:
             async with self._asking(channel):
-                reply = await self._decide(keys=keys, args=["", key, decision])
-            standing, _, left = read_decision(channel, reply)
+                reply = await self._decide(keys=keys, args=arguments)
+            standing, left = read_decision(channel, decision, reply)
         return standing
 
     async def kind_of(self, channel: str) -> str:

@@ -18,7 +18,7 @@ from support.callback import Callback, c2c, callback, moderation, query
 from support.channels import register
 from support.waiting import wait_until
 
-from pushlane import effects
+from pushlane import backlog
 from pushlane.callback.signature import Query
 from pushlane.callback.tencent import keys_of, parse
 from pushlane.keys import DECISIONS_PREFIX, channel_prefix
@@ -134,7 +134,7 @@ def relayed(client: Redis) -> list[bytes]:
 async def sweep(url: str) -> None:
     """What the workers do with effects that nobody has acknowledged, without waiting for their time."""
     async with AsyncProducer(url) as producer:
-        await effects.refeed(producer._redis, producer)
+        await backlog.refeed(producer._redis, producer, 86_400)
 
 
 def check_answers(asked: Asked, most_broken: int) -> None:
@@ -183,11 +183,11 @@ def test_nothing_is_late_or_lost_while_redis_is_away_and_a_worker_dies(
             assert len(recorded) == len(set(recorded))
             assert set(asked.keys()) <= set(recorded)
             assert set(recorded) <= set(map(key_of, range(MESSAGES)))
-            monkeypatch.setattr(effects, "REFEED_AFTER_MS", 0)
+            monkeypatch.setattr(backlog, "REFEED_AFTER_MS", 0)
 
             def swept() -> bool:
                 asyncio.run(sweep(server.url))
-                return bool(client.zcard(effects.UNFED) == 0)
+                return bool(client.zcard(backlog.UNFED) == 0)
 
             wait_until(swept, "all effects to be done", 20)
             # Also what a killed worker recorded and did not answer: it was allowed all the same.

@@ -118,6 +118,12 @@ def _timed_out(redis: Redis) -> None:
     test_hold.test_a_hold_times_out_as_its_sender_chose(redis, test_hold.RELEASE)
 
 
+def _decided_before(redis: Redis) -> None:
+    test_hold.test_a_timeout_does_what_was_decided_before_it(
+        redis, test_hold.RELEASE, "fnot nice", ("dead", "forbidden")
+    )
+
+
 def _five_seconds(redis: Redis) -> None:
     test_hold.test_a_hold_times_out_only_after_five_seconds_of_sweeps(redis, test_hold.DEAD_LETTER)
 
@@ -571,8 +577,8 @@ MUTANTS = (
     ),
     Mutant(
         "the last decision stands",
-        "decision, 'NX', 'PX', HOLD_KEPT_MS",
-        "decision, 'PX', HOLD_KEPT_MS",
+        "decision, 'NX', 'PX', kept_ms",
+        "decision, 'PX', kept_ms",
         test_hold.test_the_first_decision_stands,
     ),
     Mutant(
@@ -589,7 +595,7 @@ MUTANTS = (
     ),
     Mutant(
         "a decision takes the messages of other keys",
-        " and string.sub(record, content_end(record) + 2) == key",
+        " and hold_key(record) == key",
         "",
         test_hold.test_a_decision_does_not_reach_a_message_that_is_held_for_another_key,
     ),
@@ -629,7 +635,18 @@ MUTANTS = (
         "a hold times out after a break of the sweeps", "unbroken and end_holds() or 0", "end_holds()", _five_seconds
     ),
     Mutant("a hold never times out", "unbroken and end_holds() or 0", "0", _timed_out),
-    Mutant("every timeout is a dead letter", "if releases then", "if false then", _timed_out),
+    Mutant("every timeout is a dead letter", " or releases and 'a'", "", _timed_out),
+    Mutant(
+        "a timeout overrules a decision",
+        "redis.call('GET', prefix .. 'decision:' .. hold_key(record)) or releases",
+        "releases",
+        _decided_before,
+    ),
+    Mutant("a message that died waits for a decision", "  leave_hold(prefix, id, record)\n  redis", "  redis"),
+    Mutant("a cancelled message waits for a decision", "leave_hold(prefix, id, redis.call('GET', key))\n", ""),
+    Mutant(
+        "a message that was released waits for a decision", "    leave_hold(prefix, id, record)\n    state", "    state"
+    ),
     Mutant(
         "a hold times out too early",
         "tonumber(string.sub(head, 59, 71)) <= now then",

@@ -19,7 +19,7 @@ from support.stack import Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
 from pushlane import Hold, Producer, RoomMessage
-from pushlane.effects import UNFED
+from pushlane.backlog import UNFED
 from pushlane.keys import DECISIONS_PREFIX, channel_prefix
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def start(redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[Start]:
 
 
 def _unfed(redis: Redis) -> int:
-    return int(redis.zcard(UNFED))
+    return len(list(redis.scan_iter(f"{DECISIONS_PREFIX}effects:*")))
 
 
 def test_an_allowed_message_arrives_in_the_routed_room(start: Start, redis: Redis) -> None:

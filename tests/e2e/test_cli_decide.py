@@ -110,6 +110,8 @@ def test_each_verdict_is_decided(
     ended.refused(1, "'order/7'", "'support'", "decided before", standing)
     assert state(producer, message_id) == expected
     if words[0] == "rewrite":
+        ended = pushlane("decide", "support", "order/7", "rewrite", "--text", "another", redis_url=support)
+        ended.refused(1, "'order/7'", "'support'", "decided before", "another text", "rewrite")
         (taken,) = claim(support)
         assert taken.records[0].endswith(json.dumps("*** \u2713", ensure_ascii=False).encode())
 
@@ -162,13 +164,32 @@ def test_without_redis_a_decision_fails() -> None:
 
 
 def test_a_decision_over_http_is_the_same(http: Callback, producer: Producer) -> None:
-    """200 with what stands, also the second time and for another verdict."""
+    """200 with what stands, also the second time."""
     message_id = held(producer, "k")
-    first = post(http, "k", {"verdict": "forbid", "reason": "not nice"})
-    assert (first.status_code, first.json()) == (200, {"key": "k", "verdict": "forbid"})
-    assert state(producer, message_id) == ("dead", "forbidden", "not nice")
-    second = post(http, "k", {"verdict": "allow"})
-    assert (second.status_code, second.json()) == (200, {"key": "k", "verdict": "forbid"})
+    for again in ({"verdict": "forbid", "reason": "not nice"}, {"verdict": "forbid"}, {"verdict": "discard"}):
+        answer = post(http, "k", again)
+        assert (answer.status_code, answer.json()) == (200, {"key": "k", "verdict": "forbid"})
+        assert state(producer, message_id) == ("dead", "forbidden", "not nice")
+
+
+def test_a_decision_over_http_that_was_made_otherwise_is_a_conflict(http: Callback, producer: Producer) -> None:
+    """409 with the verdict that stands, also for a rewrite with another text; nothing changes."""
+    rewrite = {"verdict": "rewrite", "message": {"room_id": "-", "text": "***"}}
+    cases: list[tuple[str, Mapping[str, object], Mapping[str, object]]] = [
+        ("forbidden", {"verdict": "forbid"}, {"verdict": "allow"}),
+        ("allowed", {"verdict": "allow"}, {"verdict": "discard"}),
+        ("rewritten", rewrite, {"verdict": "rewrite", "message": {"room_id": "-", "text": "###"}}),
+    ]
+    for key, first, second in cases:
+        message_id = held(producer, key)
+        assert post(http, key, first).status_code == 200
+        before = state(producer, message_id)
+        answer = post(http, key, second)
+        told = answer.json()
+        assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")
+        assert (told["verdict"], "decided before" in told["detail"]) == (first["verdict"], True)
+        assert ("***" in answer.text, "###" in answer.text, state(producer, message_id)) == (False, False, before)
+        assert post(http, key, first).status_code == 200
 
 
 def test_a_rewrite_over_http_carries_a_message(http: Callback, support: str, producer: Producer) -> None:
@@ -276,7 +297,8 @@ def test_without_redis_a_decision_over_http_may_be_tried_again(tmp_path: Path) -
                 assert post(http, "k", {"verdict": "allow"}).status_code == 503
             finally:
                 server.resume()
-            assert post(http, "before", {"verdict": "forbid"}).json()["verdict"] == "allow"
+            answer = post(http, "before", {"verdict": "forbid"})
+            assert (answer.status_code, answer.json()["verdict"]) == (409, "allow")
 
 
 # --- pushlane decisions ----------------------------------------------------------------------------------------------

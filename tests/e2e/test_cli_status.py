@@ -10,7 +10,9 @@ from support.queue import Queue, settle
 from support.shell import send, show
 from support.stack import channel_settings
 
-from pushlane.keys import channel_prefix
+from pushlane.backlog import UNFED
+from pushlane.effects import POSTPONED
+from pushlane.keys import DECISIONS_PREFIX, channel_prefix
 from pushlane_worker.outcome import Outcome
 
 
@@ -32,6 +34,18 @@ def test_status_counts_what_is_where(support: str) -> None:
     assert channel["last_unknown"][0]["message_ids"] == [lost]
     assert channel["rate"] == {"used": 3, "limit": 500, "window_s": 60}
     assert channel["gate"]["state"] == "open"
+
+
+def test_status_tells_of_decisions_that_are_not_done(redis: Redis, support: str) -> None:
+    """Both those that nobody has tried and those that wait for a channel; nothing of it when there are none."""
+    assert show(support, "status")["unfed_decisions"] == 0
+    assert "moderation" not in pushlane("status", redis_url=support).ok()
+    redis.zadd(UNFED, {"a": 1})
+    redis.zadd(POSTPONED, {"relay/later": 1})
+    redis.zadd(f"{DECISIONS_PREFIX}lane:relay/later", {"b": 1, "c": 1})
+    assert show(support, "status", "support")["unfed_decisions"] == 3
+    out = pushlane("status", redis_url=support).ok()
+    assert out.endswith("\nmoderation: 3 decisions are not done in their channels yet\n")
 
 
 def test_status_shows_a_closed_gate_with_its_reason(support: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import LogCapture
 from support.callback import APP, C2C, TOKEN, c2c, moderation, query
 from support.in_process import URL, InProcess
 from support.waiting import wait_until
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from redis import Redis
+
+    from pushlane.callback.decision import Decision
 
 pytestmark = pytest.mark.long
 
@@ -64,6 +67,9 @@ raises = Saying(lambda: fail(RuntimeError("no")))
 raises_in_thread = InThread(lambda: fail(KeyError("no")))
 exits_in_thread = InThread(lambda: fail(SystemExit(3)))
 cancelled = Saying(lambda: fail(asyncio.CancelledError()))
+times_out = Saying(lambda: fail(BaseException("gevent's Timeout is one")))
+times_out_in_thread = InThread(lambda: fail(BaseException("the same")))
+cancels_itself = Saying(lambda: asyncio.current_task().cancel() and None)
 no_verdict = Saying("forbid")
 true = Saying(True)
 a_class = Saying(lambda: Verdict)
@@ -95,6 +101,18 @@ naps = Naps()
 forbids_oddly = Saying(Verdict.forbid(code=object(), text=object(), reason=object()))
 forbids_long = Saying(Verdict.forbid(code=10**5000, text="x" * 10**6, reason="r" * 10**6))
 discards_oddly = Saying(Verdict.discard(reason=b"bytes"))
+class Quotes:
+    name = "quotes"
+    def judge(self, message): float(message.text)
+quotes = Quotes()
+def route(message): return {}[message.text]
+def route_times_out(message): raise BaseException("no room")
+def route_cancels(message): asyncio.current_task().cancel()
+class CancelsAtOnce:
+    name = "cancels_at_once"
+    inline = True
+    def judge(self, message): asyncio.current_task().cancel()
+cancels_at_once = CancelsAtOnce()
 calls = []
 class Counts:
     name = "counts"
@@ -200,6 +218,7 @@ REFUSED: dict[str, Callable[[], tuple[str, bytes]]] = {
     "a very long query": lambda: (query() + "&x=" + "x" * 9000, HELLO),
     "another command in the body": lambda: (query(), json.dumps(c2c(1, CallbackCommand=GROUP)).encode()),
     "an after-event in the body": lambda: (query(), json.dumps(c2c(1, CallbackCommand=AFTER)).encode()),
+    "another command's own body": lambda: (query(), b'{"CallbackCommand":"State.StateChange","Info":{}}'),
     "another command in the query": lambda: (query(GROUP), HELLO),
     "no sign and no body": lambda: (signed(Sign=None), b""),
     "no sign and a broken body": lambda: (signed(Sign=None), b"{"),
@@ -437,6 +456,9 @@ BROKEN = [
     "raises_in_thread",
     "exits_in_thread",
     "cancelled",
+    "times_out",
+    "times_out_in_thread",
+    "cancels_itself",
     "no_verdict",
     "true",
     "a_class",
@@ -476,6 +498,35 @@ def test_a_broken_policy_gets_the_configured_answer(
     assert decision["policy"]
 
 
+@pytest.mark.parametrize("policy", BROKEN)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_no_broken_policy_brings_a_masked_word_back(
+    ask: Callable[..., Asker], redis: Redis, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """What is answered, recorded, released and relayed is what the mask has left."""
+    recorded: list[Decision] = []
+    record = Feed.record
+
+    def look(feed: Feed, decision: Decision, **until: Any) -> Any:  # noqa: ANN401 # as the method
+        recorded.append(decision)
+        return record(feed, decision, **until)
+
+    monkeypatch.setattr(Feed, "record", look)
+    settings = {"blocked_words_action": "mask", "relay_channel": "support", "relay_room": "{To_Account}"}
+    app = ask(on_error="allow", policies=f"blocked_words,odd_policies:{policy}", deadline_s=0.6, **settings)
+    response = app.post(query(), json.dumps(c2c(1, "the casino")).encode())
+    assert code(response) == 0
+    masked = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "the ******"}}]
+    assert response.json()["MsgBody"] == masked
+    (decision,) = decisions(redis)
+    assert decision["verdict"] == "rewrite"
+    assert 'the blocked word "casino"' in decision["reason"]
+    assert [(effect["do"], effect["message"]["text"]) for effect in recorded[0].effects] == [
+        ("decide", "the ******"),
+        ("relay", "the ******"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("policy", "expected"), [("forbids_oddly", 1), ("odd", 1), ("forbids_long", 1), ("discards_oddly", 2)]
 )
@@ -502,10 +553,63 @@ def test_a_defect_of_ours_gets_the_configured_answer(
         raise ZeroDivisionError
 
     app = ask(on_error=on_error)
-    for owner, method in ((Feed, "record"), (Chain, "judge")):
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, method, fails)
-            assert code(app.post(query())) == expected
+    monkeypatch.setattr(Chain, "judge", fails)
+    assert code(app.post(query())) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [("hello", 0), ("casino", 1)])
+def test_a_defect_of_ours_changes_no_verdict(
+    ask: Callable[..., Asker], monkeypatch: pytest.MonkeyPatch, text: str, expected: int
+) -> None:
+    """What was judged stands, also when it can not be recorded."""
+
+    async def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    app = ask(on_error="forbid" if expected == 0 else "allow")
+    monkeypatch.setattr(Feed, "record", fails)
+    assert code(app.post(query(), json.dumps(c2c(1, text)).encode())) == expected
+
+
+@pytest.mark.parametrize("on_error", ["allow", "forbid"])
+@pytest.mark.parametrize(
+    "setting", [{"routing": "odd_policies:route_cancels"}, {"policies": "blocked_words,odd_policies:cancels_at_once"}]
+)
+def test_who_cancels_the_request_itself_changes_no_verdict(
+    ask: Callable[..., Asker], setting: dict[str, str], on_error: str
+) -> None:
+    """Status 500 would let the message pass."""
+    app = ask(on_error=on_error, **setting)
+    assert code(app.post(query())) == 0
+    assert code(app.post(query(), json.dumps(c2c(1, "casino")).encode())) == 1
+
+
+def test_whatever_routing_raises_costs_nobody_the_answer(ask: Callable[..., Asker], redis: Redis) -> None:
+    """The message passes, as the policies have said, and goes to no room."""
+    assert code(ask(on_error="forbid", routing="odd_policies:route_times_out").post(query())) == 0
+    (decision,) = decisions(redis)
+    assert decision["verdict"] == "allow"
+
+
+def test_the_log_tells_what_failed_but_not_what_it_says(
+    ask: Callable[..., Asker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Policies, routing and our own defects may quote the message in their errors."""
+    lines = LogCapture()
+    log = structlog.wrap_logger(None, processors=[lines])
+    secret = json.dumps(c2c(1, "canary")).encode()
+
+    async def fails(*_: object, **__: object) -> None:
+        raise ValueError("canary")
+
+    app = ask(policies="odd_policies:quotes", routing="odd_policies:route")
+    monkeypatch.setattr("pushlane.logs.structlog.get_logger", lambda: log)
+    app.post(query(), secret)
+    monkeypatch.setattr(Feed, "record", fails)
+    app.post(query(), secret)
+    failed = [line["event"] for line in lines.entries if line["log_level"] == "error"]
+    assert failed == ["policy.failed", "routing.failed"] * 2 + ["decision.failed"]
+    assert all("canary" not in str(line) and "exc_info" not in line for line in lines.entries)
 
 
 def test_nonsense_that_comes_late_is_recorded_as_late(ask: Callable[..., Asker], redis: Redis) -> None:

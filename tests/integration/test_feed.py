@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from support.channels import register
 from support.waiting import wait_until_async
 
-from pushlane import effects
+from pushlane import Hold, RoomMessage, ThirdPartyMessage, backlog, effects
 from pushlane.callback import feed as feed_module
 from pushlane.callback import recorder
 from pushlane.callback.decision import Decision
@@ -24,6 +24,8 @@ from pushlane.callback.feed import Feed
 from pushlane.callback.recorder import Recorder
 from pushlane.callback.spool import Spool, SpoolFull
 from pushlane.callback.verdict import Verdict
+from pushlane.errors import QueueUnavailable
+from pushlane.hold import MAX_HOLD_DAYS
 from pushlane.keys import DECISIONS_PREFIX, channel_prefix
 from pushlane.outbox import AsyncProducer
 from pushlane.scripts import source
@@ -118,9 +120,15 @@ def verdicts(redis: Redis) -> dict[str, int]:
 
 
 def unfed(redis: Redis) -> list[str]:
-    """The decisions whose effects nobody has acknowledged."""
-    found: Any = redis.zrange(effects.UNFED, 0, -1)
-    return sorted(key.decode() for key in found)
+    """The decisions that nobody has tried."""
+    found: Any = redis.zrange(backlog.UNFED, 0, -1)
+    return [key.decode() for key in found]
+
+
+def postponed(redis: Redis, lane: str = "relay/later") -> list[str]:
+    """The decisions that wait in a lane."""
+    found: Any = redis.zrange(f"{DECISIONS_PREFIX}lane:{lane}", 0, -1)
+    return [key.decode() for key in found]
 
 
 def queued(redis: Redis, room: str = "r", channel: str = "support") -> list[str]:
@@ -315,12 +323,49 @@ async def test_decisions_on_held_messages_are_made(redis: Redis, open_feed: Open
     assert await producer.decide("support", "w", "discard") == "rewrite"
 
 
+async def test_what_the_callback_decided_is_kept_for_the_retention(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer
+) -> None:
+    """It decides on each message that it judges, whether somebody holds for it or not; others decide for a hold."""
+    register(redis, retention_ms=3_600_000)
+    rewrite = effects.decide("support", "w", "rewrite", fields={"room_id": "-", "text": "new"}, reason="")
+    await effects.apply(
+        client, producer, {"a": [rewrite, effects.decide("support", "k", "allow", fields=None, reason="")]}
+    )
+    await producer.decide("support", "of a person", "allow")
+    kept_ms = {key: redis.pttl(f"{channel_prefix('support')}decision:{key}") for key in ("w", "k", "of a person")}
+    assert 3_500_000 < kept_ms["w"] <= 3_600_000
+    assert 3_500_000 < kept_ms["k"] <= 3_600_000
+    assert kept_ms["of a person"] > MAX_HOLD_DAYS * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("cinnox", "x" * 5001), ("cinnox", ""), ("third_party", "***")], ids=["long", "empty", "kind"]
+)
+async def test_a_rewrite_that_does_not_fit_forbids(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer, kind: str, text: str
+) -> None:
+    """The text that was found fault with must not go out when its hold ends by itself."""
+    register(redis, kind=kind)
+    own = RoomMessage("r", "casino") if kind == "cinnox" else ThirdPartyMessage("u", {"text": "casino"})
+    held = await producer.send("support", own, hold=Hold("k", 60, on_timeout="release"))
+    rewrite = effects.decide("support", "k", "rewrite", fields={"room_id": "-", "text": text}, reason="")
+    with capture_logs() as logs:
+        assert await effects.apply(client, producer, {"a": [rewrite]}) == {}
+    status = await producer.status("support", held.message_id)
+    assert status is not None
+    assert (status.state, status.reason) == ("dead", "forbidden")
+    assert (status.detail or "").startswith("its rewrite does not fit the channel")
+    assert [one["event"] for one in logs] == ["effect.forbids"]
+    assert "xxx" not in f"{logs} {status.detail}"
+
+
 async def test_an_unknown_channel_waits_and_blocks_no_other(
     redis: Redis, client: AsyncRedis, producer: AsyncProducer, open_feed: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither in one batch nor in the sweep, however many there are; once it is registered all is done, in order."""
+    """However much waits for it: one try each few seconds, one line; once it is registered all is done, in order."""
     register(redis)
-    monkeypatch.setattr(effects, "REFEED_AFTER_MS", -1)
+    monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
     async with open_feed() as feed:
         for number in range(0, 160, 2):
             await feed.record(decision(number, ALLOW, relay(number, "later")))
@@ -329,38 +374,200 @@ async def test_an_unknown_channel_waits_and_blocks_no_other(
                     number + 1, ALLOW, relay(number + 1), effects.decide("later", "k", "allow", fields=None, reason="")
                 )
             )
-        await soon(lambda: len(queued(redis)) == 80, "the other channel")
+        await soon(lambda: len(postponed(redis, "decide/later")) == 80, "all to be tried")
+        assert len(queued(redis)) == 80
     assert queued(redis) == [f"text {number}" for number in range(1, 160, 2)]
-    assert len(unfed(redis)) == 160
+    assert (unfed(redis), len(postponed(redis))) == ([], 80)
+    assert await backlog.refeed(client, producer, RETENTION_S) == 0, "its time has not come"
+    monkeypatch.setattr(backlog, "POSTPONED_MS", -1)
+    redis.zadd(effects.POSTPONED, {"relay/later": 1, "decide/later": 1}, xx=True)
     with capture_logs() as logs:
-        tried = [await effects.refeed(client, producer) for _ in range(4)]
-    assert min(tried) == effects.REFEED_AT_ONCE, "a sweep that got nothing done goes on all the same"
-    assert len(logs) <= 8, "one line a channel, and not one a decision"
+        for _ in range(3):
+            assert await backlog.refeed(client, producer, RETENTION_S) == 0, "nobody need look again at once"
+    assert [one["event"] for one in logs] == ["effect.postponed"] * 6, "one line a lane and try"
     register(redis, "later")
-    for _ in range(8):
-        await effects.refeed(client, producer)
-    assert unfed(redis) == []
-    assert sorted(queued(redis, channel="later")) == sorted(f"text {number}" for number in range(0, 160, 2))
+    while await backlog.refeed(client, producer, RETENTION_S):
+        pass
+    assert list(redis.scan_iter(f"{DECISIONS_PREFIX}effects:*")) == []
+    assert redis.exists(effects.POSTPONED, f"{DECISIONS_PREFIX}lane:relay/later") == 0
+    assert queued(redis, channel="later") == [f"text {number}" for number in range(0, 160, 2)]
     assert len(queued(redis)) == 80
+    assert await producer.decide("later", "k", "forbid") == "allow"
 
 
-async def test_what_has_to_wait_goes_to_the_back(
-    redis: Redis, client: AsyncRedis, producer: AsyncProducer, monkeypatch: pytest.MonkeyPatch
+async def test_what_has_to_wait_stands_in_nobodys_way(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer
 ) -> None:
     """More decisions of an unknown channel than a sweep takes do not keep the one behind them from its turn."""
     register(redis)
-    for number in range(effects.REFEED_AT_ONCE + 1):
-        waits = number < effects.REFEED_AT_ONCE
+    for number in range(backlog.AT_ONCE + 1):
+        waits = number < backlog.AT_ONCE
         redis.set(f"{DECISIONS_PREFIX}effects:{number}", json.dumps([relay(number, "later" if waits else "support")]))
-        redis.zadd(effects.UNFED, {str(number): number})
-    assert await effects.refeed(client, producer) == effects.REFEED_AT_ONCE
-    assert await effects.refeed(client, producer) == 1
-    assert queued(redis) == [f"text {effects.REFEED_AT_ONCE}"]
-    assert await effects.refeed(client, producer) == 0, "the others have their rest"
-    monkeypatch.setattr(effects, "REFEED_AFTER_MS", -1)
+        redis.zadd(backlog.UNFED, {str(number): number + 1e12})
+    assert await backlog.refeed(client, producer, 1e9) == backlog.AT_ONCE
+    assert await backlog.refeed(client, producer, 1e9) == 1
+    assert queued(redis) == [f"text {backlog.AT_ONCE}"]
+    assert await backlog.refeed(client, producer, 1e9) == 0, "the others have their rest"
+
+
+async def test_what_is_done_of_a_decision_is_not_done_again(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer, open_feed: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message is a new one once the idempotency window is over, so it must not go out as long as the rest waits."""
+    register(redis)
+    waits = effects.decide("later", "k", "allow", fields=None, reason="")
+    monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
+    monkeypatch.setattr(backlog, "POSTPONED_MS", -1)
+    redis.set(f"{DECISIONS_PREFIX}effects:left", json.dumps([relay(1), waits]))
+    redis.zadd(backlog.UNFED, {"left": time.time() * 1000})
+    async with open_feed() as feed:
+        await feed.record(decision(2, ALLOW, relay(2), waits))
+        await soon(lambda: "text 2" in queued(redis), "what can be done")
+    await backlog.refeed(client, producer, RETENTION_S)
+    assert sorted(queued(redis)) == ["text 1", "text 2"]
+    for key in redis.scan_iter(f"{channel_prefix('support')}*"):
+        redis.delete(key)  # delivered, and a day has passed
+    register(redis)
+    for _ in range(3):
+        await backlog.refeed(client, producer, RETENTION_S)
+    assert queued(redis) == []
     register(redis, "later")
-    assert await effects.refeed(client, producer) == effects.REFEED_AT_ONCE
-    assert unfed(redis) == []
+    await backlog.refeed(client, producer, RETENTION_S)
+    assert await producer.decide("later", "k", "forbid") == "allow"
+
+
+async def test_decisions_wait_in_the_order_of_their_recording(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer
+) -> None:
+    """Whatever their keys are: many of one call, in one ms, and after the clock stepped back."""
+    register(redis)
+    record: Any = redis.register_script(source("decision"))
+    keys = [f"{number * 37 % 48:02}" for number in range(48)]
+    clock: Any = redis.time()
+    now = clock[0] * 1000 - 60_000
+    for first, at in ((0, now), (12, now), (24, now - 5000), (36, now + 1)):
+        groups = [[key, "", b"{}", json.dumps([relay(int(key))]), "allow", b"{}"] for key in keys[first : first + 12]]
+        record(keys=[DECISIONS_PREFIX], args=[at, 60_000, *(argument for group in groups for argument in group)])
+    assert unfed(redis) == keys
+    while await backlog.refeed(client, producer, RETENTION_S):
+        pass
+    assert queued(redis) == [f"text {int(key)}" for key in keys]
+
+
+async def test_a_clock_that_stepped_back_delays_no_effects(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer
+) -> None:
+    """Neither recorded ones nor a lane waits for the time at which it was recorded."""
+    register(redis)
+    later = time.time() * 1000 + 3_600_000
+    redis.set(f"{DECISIONS_PREFIX}effects:a", json.dumps([relay(1)]))
+    redis.zadd(backlog.UNFED, {"a": later})
+    redis.set(f"{DECISIONS_PREFIX}effects:b@relay/support", json.dumps([relay(2)]))
+    redis.zadd(f"{DECISIONS_PREFIX}lane:relay/support", {"b": later - 1})
+    redis.zadd(effects.POSTPONED, {"relay/support": later})
+    while await backlog.refeed(client, producer, RETENTION_S):
+        pass
+    assert queued(redis) == ["text 2", "text 1"]
+
+
+async def test_a_full_channel_keeps_the_order_whoever_comes_when_it_has_room(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer, open_feed: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes goes behind what waits, also from another process; when nothing waits it is done at once."""
+    register(redis, max_queued=2)
+    async with open_feed() as feed, open_feed() as other:
+        for number in range(5):
+            await feed.record(decision(number, ALLOW, relay(number)))
+        await soon(lambda: len(postponed(redis, "relay/support")) == 3, "the channel to be full")
+        register(redis, max_queued=100)
+        await other.record(decision(5, ALLOW, relay(5)))
+        await soon(lambda: len(postponed(redis, "relay/support")) == 4, "the one of the other process")
+        await feed.record(decision(6, ALLOW, relay(6)))
+        await soon(lambda: not unfed(redis), "the one behind")
+        assert queued(redis) == ["text 0", "text 1"]
+        monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
+        redis.zadd(effects.POSTPONED, {"relay/support": 1})
+        assert await backlog.refeed(client, producer, RETENTION_S) == 5
+        for number in range(7, 9):
+            await feed.record(decision(number, ALLOW, relay(number)))
+            await soon(lambda: not unfed(redis), "it to be done")
+    assert queued(redis) == [f"text {number}" for number in range(9)]
+
+
+async def test_a_full_channel_still_takes_decisions(redis: Redis, client: AsyncRedis, producer: AsyncProducer) -> None:
+    """Else one that is full of held messages would stay so."""
+    register(redis, max_queued=1)
+    await producer.send("support", RoomMessage("r", "held"), hold=Hold("k", 60))
+    for number in range(2):
+        redis.set(f"{DECISIONS_PREFIX}effects:{number}", json.dumps([relay(number)]))
+        redis.zadd(backlog.UNFED, {str(number): number + 1})
+    await backlog.refeed(client, producer, 1e9)
+    allow = effects.decide("support", "k", "allow", fields=None, reason="")
+    assert await effects.apply(client, producer, {"a": [relay(7), allow]}) == {"a": [relay(7)]}
+
+
+async def test_after_a_batch_that_failed_nothing_overtakes_it(
+    redis: Redis, open_feed: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next ones wait until it is done; nobody else need do it."""
+    register(redis)
+    inner, failing = effects.apply, [True]
+
+    async def fails(*args: Any, **options: Any) -> Any:  # noqa: ANN401 # as the original
+        if failing.pop() if failing else False:
+            raise ConnectionError("reset")
+        return await inner(*args, **options)
+
+    monkeypatch.setattr(effects, "apply", fails)
+    async with open_feed() as feed:
+        await feed.record(decision(9, ALLOW, relay(9)))
+        await soon(lambda: not failing, "the first one to fail")
+        assert queued(redis) == []
+        for number in range(3):
+            await feed.record(decision(number, ALLOW, relay(number)))
+        await soon(lambda: not unfed(redis), "them to be done")
+    assert queued(redis) == ["text 9", "text 0", "text 1", "text 2"]
+
+
+async def test_what_was_recorded_and_is_spooled_all_the_same_is_not_overtaken(
+    redis: Redis, open_feed: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of its call came too late, so its effects are in nobody's memory."""
+    register(redis)
+    monkeypatch.setattr(feed_module, "REFEED_EACH_S", 0.05)
+    async with open_feed(start=False) as feed:
+        await feed.record(decision(2, ALLOW, relay(2)))
+        feed._waiting.get_nowait()
+        await feed._spool.append(decision(2, ALLOW, relay(2)).document())
+        feed.start()
+        await soon(lambda: feed._spool.empty, "the spool to be fed")
+        await feed.record(decision(1, ALLOW, relay(1)))
+        await soon(lambda: not unfed(redis), "them to be done")
+        feed._waiting.task_done()
+    assert queued(redis) == ["text 2", "text 1"]
+
+
+async def test_what_waits_too_long_is_given_up(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As old as decisions are kept, with a line each; what is younger waits on, and what nobody has tried is tried."""
+    monkeypatch.setattr(backlog, "POSTPONED_MS", -1)
+    ages_s = [RETENTION_S * 3, RETENTION_S + 5, RETENTION_S - 5]
+    for number, age_s in enumerate(ages_s):
+        redis.set(f"{DECISIONS_PREFIX}effects:{number}@relay/later", json.dumps([relay(number, "later")]))
+        redis.zadd(f"{DECISIONS_PREFIX}lane:relay/later", {str(number): (time.time() - age_s) * 1000})
+    redis.zadd(effects.POSTPONED, {"relay/later": 1})
+    redis.set(f"{DECISIONS_PREFIX}effects:new", json.dumps([relay(7)]))
+    redis.zadd(backlog.UNFED, {"new": 1})
+    register(redis)
+    with capture_logs() as logs:
+        assert await backlog.refeed(client, producer, RETENTION_S) == 3
+    given_up = [(one["decision"], one["problem"]) for one in logs if one["event"] == "effect.given_up"]
+    assert given_up == [(str(number), "it waited too long: relay/later") for number in range(2)]
+    assert (postponed(redis), queued(redis)) == (["2"], ["text 7"])
+    assert list(redis.scan_iter(f"{DECISIONS_PREFIX}effects:*")) == [
+        f"{DECISIONS_PREFIX}effects:2@relay/later".encode()
+    ]
 
 
 async def test_the_sweep_does_what_a_process_did_not(
@@ -373,9 +580,9 @@ async def test_the_sweep_does_what_a_process_did_not(
         for number in range(60):
             await feed.record(decision(number, ALLOW, relay(number)))
     assert (len(unfed(redis)), queued(redis)) == (60, [])
-    assert await effects.refeed(client, producer) == 0, "the process still has time"
-    monkeypatch.setattr(effects, "REFEED_AFTER_MS", -1)
-    while any(await asyncio.gather(*(effects.refeed(client, producer) for _ in range(3)))):
+    assert await backlog.refeed(client, producer, RETENTION_S) == 0, "the process still has time"
+    monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
+    while any(await asyncio.gather(*(backlog.refeed(client, producer, RETENTION_S) for _ in range(3)))):
         pass
     assert unfed(redis) == []
     assert sorted(queued(redis)) == sorted(f"text {number}" for number in range(60))
@@ -388,7 +595,7 @@ async def test_what_is_not_acknowledged_is_not_done_twice(
     register(redis)
     todo = {"a": [relay(1), effects.decide("support", "k", "allow", fields=None, reason="")], "b": [relay(2)]}
     for _ in range(3):
-        assert await effects.apply(client, producer, todo) == ["a", "b"]
+        assert await effects.apply(client, producer, todo) == {}
     assert queued(redis) == ["text 1", "text 2"]
 
 
@@ -423,12 +630,12 @@ async def test_what_can_never_be_done_is_given_up_with_a_log(
     register(redis)
     todo = {"a": [relay(2)], "b": [broken, relay(3)], "c": [relay(4)]}
     with capture_logs() as logs:
-        assert await effects.apply(client, producer, todo) == ["a", "b", "c"]
+        assert await effects.apply(client, producer, todo) == {}
     assert queued(redis) == ["text 2", "text 3", "text 4"]
     assert [(one["event"], one["decision"]) for one in logs] == [("effect.given_up", "b")]
     assert "xxx" not in str(logs)
     with capture_logs() as logs:
-        assert await effects.apply(client, producer, {"b": [broken]}) == ["b"]
+        assert await effects.apply(client, producer, {"b": [broken]}) == {}
     assert [one["event"] for one in logs] == ["effect.given_up"]
 
 
@@ -438,7 +645,7 @@ async def test_what_a_newer_version_wrote_waits_for_it(
     """An older worker neither does it nor forgets it, and goes on."""
     register(redis)
     todo = {"a": [{"do": "translate", "channel": "support", "message": None}], "b": [relay(1)]}
-    assert await effects.apply(client, producer, todo) == ["b"]
+    assert await effects.apply(client, producer, todo) == {"a": todo["a"]}
 
 
 @pytest.mark.parametrize("stored", [b"{", b"\xff", b"null", b'{"do": 1}', b"[[]]"])
@@ -447,19 +654,19 @@ async def test_a_broken_document_does_not_stop_the_sweep(
 ) -> None:
     """It is given up, and the next one is done."""
     register(redis)
-    monkeypatch.setattr(effects, "REFEED_AFTER_MS", -1)
+    monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
     for key, document in [("a", stored), ("b", json.dumps([relay(1)]).encode())]:
         redis.set(f"{DECISIONS_PREFIX}effects:{key}", document)
-        redis.zadd(effects.UNFED, {key: 1})
-    await effects.refeed(client, producer)
+        redis.zadd(backlog.UNFED, {key: 1})
+    await backlog.refeed(client, producer, RETENTION_S)
     assert (unfed(redis), queued(redis)) == ([], ["text 1"])
 
 
 async def test_a_full_channel_keeps_the_order(redis: Redis, client: AsyncRedis, producer: AsyncProducer) -> None:
     """Behind one that finds no room, none slips in."""
     register(redis, max_queued=2)
-    done = await effects.apply(client, producer, {str(number): [relay(number)] for number in range(5)})
-    assert (done, queued(redis)) == (["0", "1"], ["text 0", "text 1"])
+    left = await effects.apply(client, producer, {str(number): [relay(number)] for number in range(5)})
+    assert (list(left), queued(redis)) == (["2", "3", "4"], ["text 0", "text 1"])
 
 
 @pytest.mark.parametrize("name", ["support", "support{}"], ids=["one channel", "many channels"])
@@ -468,9 +675,9 @@ async def test_a_redis_that_is_away_is_asked_once(unused_tcp_port: int, name: st
     url = f"redis://127.0.0.1:{unused_tcp_port}/0"
     todo = {str(number): [relay(number, name.format(number))] for number in range(99)}
     async with AsyncProducer(url) as producer, AsyncRedis.from_url(url) as client:
-        with capture_logs() as logs:
-            assert await effects.apply(client, producer, todo) == []
-    assert [one["event"] for one in logs] == ["effects.postponed"]
+        with capture_logs() as logs, pytest.raises((QueueUnavailable, ConnectionError)):
+            await effects.apply(client, producer, todo, in_lane=True)
+    assert logs == []
 
 
 # The disk
@@ -641,18 +848,16 @@ async def test_closing_finishes_what_is_on_its_way(redis: Redis, open_feed: Open
     assert (len(queued(redis)), unfed(redis)) == (300, [])
 
 
-async def test_more_effects_than_a_process_may_keep_are_the_sweeps(
-    redis: Redis, client: AsyncRedis, producer: AsyncProducer, open_feed: Open, monkeypatch: pytest.MonkeyPatch
+async def test_more_effects_than_a_process_may_keep_are_done_in_their_order(
+    redis: Redis, open_feed: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its memory is bounded, and nothing is lost."""
+    """Its memory is bounded; it reads from Redis what it could not keep, and goes on with what came meanwhile."""
     register(redis)
     monkeypatch.setattr(feed_module, "MAX_WAITING", 10)
-    monkeypatch.setattr(effects, "REFEED_AFTER_MS", -1)
     async with open_feed(start=False) as feed:
-        for number in range(30):
+        for number in range(0, 60, 2):
             await feed.record(decision(number, ALLOW, relay(number)))
         feed.start()
-        await soon(lambda: len(unfed(redis)) == 20, "what it kept")
-    assert queued(redis) == [f"text {number}" for number in range(10)]
-    await effects.refeed(client, producer)
-    assert (len(queued(redis)), unfed(redis)) == (30, [])
+        await soon(lambda: not unfed(redis), "what it kept, and what it did not")
+        await feed.record(decision(1, ALLOW, relay(1)))
+    assert queued(redis) == [f"text {number}" for number in [*range(0, 60, 2), 1]]

@@ -15,7 +15,7 @@ from pushlane_worker.inspection import Inspector
 from pushlane_worker.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from redis import Redis
@@ -276,10 +276,12 @@ def test_held_ones_behind_each_other_wait_each_for_its_own(redis: Redis) -> None
 
 
 def test_a_decision_does_not_reach_a_message_that_is_held_for_another_key(redis: Redis) -> None:
-    """An id may mean a new message once its idempotency window is over."""
+    """An older version left ids in the sets; they may mean new messages once their idempotency window is over."""
     queue = Queue(redis)
     queue.enqueue("a", "h", hold=f"d{HOLD_MS}:old")
     queue.cancel("h")
+    redis.sadd(f"{queue.prefix}hold:old", "h")
+    redis.expire(f"{queue.prefix}hold:old", 60)
     redis.delete(f"{queue.prefix}message:h")  # the window is over
     queue.messages.clear()
     queue._options.clear()
@@ -377,6 +379,32 @@ def test_a_hold_in_the_middle_times_out_when_it_is_the_head(redis: Redis) -> Non
     queue.sweep_for(2000)
     assert _ends(queue, "h2") == ("dead", "expired")
     _rest(queue)
+
+
+@pytest.mark.parametrize("hold", [DEAD_LETTER, RELEASE], ids=["dead_letter", "release"])
+@pytest.mark.parametrize(
+    ("decision", "ends"),
+    [("a", ("queued", None)), ('w"***"', ("queued", None)), ("fnot nice", ("dead", "forbidden"))],
+    ids=["a", "w", "f"],
+)
+def test_a_timeout_does_what_was_decided_before_it(
+    redis: Redis, hold: str, decision: str, ends: tuple[str, str | None]
+) -> None:
+    """Who decides on more than a call takes may die after the first call; its decision stands for the others, too."""
+    queue = Queue(redis)
+    names = [f"m{n:03}" for n in range(201)]
+    for name in names:
+        queue.enqueue(name, name, hold=hold)
+    assert queue.decide("k", decision) == (decision, 200, 1)
+    (late,) = [name for name in names if queue.header(name).state == "held"]
+    queue.sweep_for(HOLD_MS)
+    assert _ends(queue, late) == ends
+    content = read_content(queue.record(late))
+    assert content[2:] == (
+        (late.encode(), "not nice") if ends[0] == "dead" else (decision[1:].encode() or late.encode(), "")
+    )
+    assert (queue.waiting(late), queue.places(late)) == (("", []) if ends[0] == "dead" else (late, ["ready"]))
+    queue.assert_counters()
 
 
 # --- other ends ----------------------------------------------------------------------------------------------------
@@ -675,3 +703,30 @@ def test_a_worker_ends_holds(stack: Stack, producer: Producer) -> None:
     status = producer.status("support", dead.message_id)
     assert status is not None
     assert (status.state, status.reason) == ("dead", "expired")
+
+
+def _timeouts(queue: Queue) -> None:
+    queue.sweep_for(HOLD_MS)
+
+
+@pytest.mark.parametrize(
+    ("hold", "expires", "end"),
+    [
+        (DEAD_LETTER, "", _timeouts),
+        (RELEASE, "", _timeouts),
+        (DEAD_LETTER, "20000", _timeouts),
+        (DEAD_LETTER, "", lambda queue: queue.cancel("h")),
+        (DEAD_LETTER, "", lambda queue: queue.skip("a")),
+    ],
+    ids=["dead_letter", "release", "expiry", "cancel", "skip"],
+)
+def test_what_ended_without_a_decision_waits_for_none(
+    redis: Redis, hold: str, expires: str, end: Callable[[Queue], object]
+) -> None:
+    """A key that a service uses again and again would collect ids for ever: each new hold renews its expiry."""
+    queue = Queue(redis)
+    queue.enqueue("a", "h", hold=hold, expires=expires)
+    queue.enqueue("b", "other", hold=f"d{9 * HOLD_MS}:k")
+    end(queue)
+    assert queue.header("h").state != "held"
+    assert redis.smembers(f"{queue.prefix}hold:k") == {b"other"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from pushlane.callback.front import Front
-from pushlane.logs import request_log
+from pushlane.logs import make_writer, request_log
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -22,7 +22,8 @@ class InProcess:
     """The app with its lifespan; its loop runs only while a request is answered."""
 
     def __init__(self, app: Starlette) -> None:
-        self._app = Front(app, request_log("text", "INFO"))
+        self._log = make_writer("text")
+        self._app = Front(app, request_log("text", "INFO", self._log))
         self._runner = asyncio.Runner()
         self._life = app.router.lifespan_context(app)
 
@@ -33,6 +34,7 @@ class InProcess:
     def __exit__(self, *_: object) -> None:
         self._runner.run(self._life.__aexit__(None, None, None))
         self._runner.close()
+        self._log.close()
 
     def send(
         self,

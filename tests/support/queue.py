@@ -193,7 +193,7 @@ class Queue:
 
     def decide(self, key: str, decision: str) -> tuple[str, int, int]:
         """Decides on a key; the decision that stands, how many messages it met, and how many are left."""
-        standing, met, left = self._call("decide", key, decision)
+        standing, met, left = self._call("decide", key, decision, 0)
         return standing.decode(), met, left
 
     def cancel(self, message_id: str) -> str:

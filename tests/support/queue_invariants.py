@@ -173,7 +173,7 @@ def _check_keys(model: Model, snapshot: Snapshot) -> None:
             "message": rest in model.messages,
             "conversation": bool(model.live(rest)),
             "turn": True,
-            "hold": True,
+            "hold": any((one.state, one.hold) == ("held", rest) for one in model.messages.values()),
             "decision": rest in model.decisions,
         }
         assert known.get(kind, kind in _STANDING), f"I10: {key} is left over"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from support.waiting import wait_until_async
 
 from pushlane.callback import chain as chain_module
@@ -18,7 +19,7 @@ from pushlane.callback.recorder import _arguments
 from pushlane.callback.verdict import Policy, Verdict
 
 DEADLINE_S = 0.2
-ON_ERROR = Verdict("forbid")
+ON_ERROR, ALLOW = Verdict("forbid"), Verdict("allow")
 MESSAGE = ChatMessage(
     command="C2C.CallbackBeforeSendMsg",
     sdk_app_id="1",
@@ -77,9 +78,9 @@ class Run:
     late: list[tuple[ChatMessage, Judgement]] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)
 
-    def __call__(self, *policies: Policy, deadline_s: float = DEADLINE_S) -> Chain:
+    def __call__(self, *policies: Policy, deadline_s: float = DEADLINE_S, on_error: Verdict = ON_ERROR) -> Chain:
         """A chain of these policies."""
-        chain = Chain(policies, deadline_s, ON_ERROR, lambda message, judged: self.late.append((message, judged)))
+        chain = Chain(policies, deadline_s, on_error, lambda message, judged: self.late.append((message, judged)))
         self.chains.append(chain)
         return chain
 
@@ -208,7 +209,18 @@ def raising(error: BaseException) -> Judge:
 
 @KINDS
 @pytest.mark.parametrize(
-    "error", [ValueError("x"), StopIteration(), SystemExit(3), asyncio.CancelledError(), TimeoutError(), MemoryError()]
+    "error",
+    [
+        ValueError("x"),
+        StopIteration(),
+        SystemExit(3),
+        asyncio.CancelledError(),
+        TimeoutError(),
+        MemoryError(),
+        GeneratorExit(),
+        BaseException("such as gevent's Timeout"),
+        BaseExceptionGroup("", [SystemExit(3)]),
+    ],
 )
 async def test_who_raises_gets_the_configured_verdict(run: Run, kind: type, error: BaseException) -> None:
     """Whatever it raises, an exit and a cancellation of its own among it; nobody behind it is asked."""
@@ -217,6 +229,23 @@ async def test_who_raises_gets_the_configured_verdict(run: Run, kind: type, erro
     assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
     assert "bad" in judged.verdict.reason
     assert (judged.message, asked) == (MESSAGE, [])
+
+
+@KINDS
+async def test_the_log_tells_who_raised_and_where_but_not_what_it_says(run: Run, kind: type) -> None:
+    """An error may quote the message: that of this conversion does."""
+    with capture_logs() as lines:
+        await run(kind(lambda message: float(message.text), "bad")).judge(MESSAGE)
+    (line,) = lines
+    assert (line["event"], line["policy"], line["key"], line["error"]) == (
+        "policy.failed",
+        "bad",
+        "1_1_1",
+        "ValueError",
+    )
+    assert f'File "{__file__}"' in line["exception"]
+    assert "exc_info" not in line
+    assert MESSAGE.text not in str(line)
 
 
 @KINDS
@@ -336,6 +365,135 @@ async def test_the_late_are_bounded(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert len(chain._asked) <= 10
 
 
+def test_an_interrupt_is_for_the_process() -> None:
+    """Somebody wants it to end."""
+    chain = Chain([Quick(raising(KeyboardInterrupt()))], DEADLINE_S, ON_ERROR, lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        chain.judge(MESSAGE).send(None)
+
+
+def cancel() -> None:
+    """What a policy can do to the task that it runs in."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+def cancelling(said: object) -> Async:
+    """Cancels the task that asks it, and answers without a look at what becomes of that."""
+    return Async(lambda _: (cancel(), said)[1])  # type: ignore[func-returns-value]
+
+
+async def test_a_policy_that_cancels_its_own_task_gets_the_configured_verdict(run: Run) -> None:
+    """As its last act, before it waits, and before another one does."""
+
+    async def wait() -> None:
+        cancel()
+        await asyncio.sleep(0)
+
+    for policies in ([cancelling(None)], [Async(lambda _: wait())], [cancelling(None), Plain(lambda _: None)]):
+        judged = await run(*policies).judge(MESSAGE)
+        assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
+        check_masked(await run(MASKS, *policies, on_error=ALLOW).judge(MESSAGE))
+        check_masked(await run(cancelling(None), MASKS, on_error=ALLOW).judge(MESSAGE))
+
+
+@pytest.mark.parametrize("said", [Verdict.forbid(reason="why"), Verdict.discard(reason="why")])
+async def test_what_is_decided_stays_so_when_the_task_is_cancelled(run: Run, said: Verdict) -> None:
+    """By the policy that cancels it, or by one behind it."""
+    for policies in ([cancelling(said)], [cancelling(None), Quick(lambda _: said)]):
+        judged = await run(*policies, on_error=ALLOW).judge(MESSAGE)
+        assert (judged.verdict.kind, judged.verdict.reason) == (said.kind, "why")
+
+
+# What a failing policy finds already changed
+
+
+MASKS = Quick(lambda _: Verdict.rewrite(msg_body=text("***"), reason="masked"), "mask")
+CLEARS = Async(lambda _: Verdict.rewrite(custom_data="{}"), "clear")
+NO_MESSAGE = [[], [{}], [7], [*text("x"), {"MsgType": "TIMTextElem"}], text(object()), text("\ud800")]  # type: ignore[arg-type]
+
+
+def check_masked(judged: Judgement, custom_data: str | None = None) -> None:
+    """It passes as the mask has left it, and the chain says so."""
+    assert (judged.verdict.kind, judged.verdict.msg_body) == ("rewrite", text("***"))
+    assert (judged.verdict.custom_data, judged.message.custom_data) == (custom_data, custom_data or "")
+    assert judged.message.text == "***"
+
+
+@KINDS
+async def test_what_is_allowed_after_an_error_is_what_was_rewritten_before(run: Run, kind: type) -> None:
+    """A word that is masked stays so, and the record tells of both."""
+    judged = await run(MASKS, kind(raising(ValueError("x")), "bad"), on_error=ALLOW).judge(MESSAGE)
+    check_masked(judged)
+    assert judged.verdict.policy == CHAIN
+    assert judged.verdict.reason == "policy bad raised; mask had rewritten it: masked"
+    judged = await run(MASKS, CLEARS, kind(raising(ValueError("x"))), on_error=ALLOW).judge(MESSAGE)
+    check_masked(judged, custom_data="{}")
+
+
+@HANGING
+async def test_what_is_allowed_at_the_deadline_is_what_was_rewritten_before(
+    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
+) -> None:
+    """And the late verdict is told all the same."""
+    judged = await run(MASKS, hanging(gate), on_error=ALLOW).judge(MESSAGE)
+    check_masked(judged)
+    assert judged.verdict.policy == CHAIN
+    assert judged.verdict.reason == "the policies did not answer in time; mask had rewritten it: masked"
+    gate.set()
+    await wait_until_async(lambda: asyncio.sleep(0, run.late), "the late verdict")
+    [(message, late)] = run.late
+    assert (message, late.verdict.kind, late.message.text) == (MESSAGE, "forbid", "***")
+
+
+@KINDS
+async def test_what_is_forbidden_after_an_error_stays_so(run: Run, kind: type) -> None:
+    """Whatever was rewritten before."""
+    judged = await run(MASKS, kind(raising(ValueError("x")))).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.msg_body) == ("forbid", None)
+
+
+@KINDS
+@pytest.mark.parametrize("msg_body", NO_MESSAGE)
+async def test_a_rewrite_that_can_not_be_sent_is_left_out(run: Run, kind: type, msg_body: list[Any]) -> None:
+    """The configured verdict stands for it; what was rewritten before and after it stays."""
+    bad = kind(lambda _: Verdict.rewrite(msg_body=msg_body), "bad")
+    judged = await run(bad).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.policy, judged.message) == ("forbid", "bad", MESSAGE)
+    judged = await run(bad, on_error=ALLOW).judge(MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.policy, judged.message) == ("allow", "bad", MESSAGE)
+    assert judged.verdict.reason == "its rewrite is no message"
+    check_masked(await run(MASKS, bad, on_error=ALLOW).judge(MESSAGE))
+    check_masked(await run(bad, MASKS, on_error=ALLOW).judge(MESSAGE))
+    check_masked(await run(MASKS, bad, kind(raising(ValueError("x"))), on_error=ALLOW).judge(MESSAGE))
+
+
+async def test_whoever_stands_behind_a_rewrite_that_can_not_be_sent_is_asked(run: Run) -> None:
+    """About the message without it: it could have been forbidden."""
+    bad = Quick(lambda _: Verdict.rewrite(msg_body=[]))
+    strict = Quick(lambda seen: Verdict.forbid() if seen == MESSAGE else None)
+    assert (await run(bad, strict, on_error=ALLOW).judge(MESSAGE)).verdict.kind == "forbid"
+
+
+class Sulky(str):
+    """A text that no other is compared with."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        """Never."""
+        raise RuntimeError
+
+
+@KINDS
+async def test_a_rewrite_whose_parts_raise_is_a_policy_that_raises(run: Run, kind: type) -> None:
+    """And what was masked before stays so."""
+    bad = kind(lambda _: Verdict.rewrite(custom_data=Sulky("x")), "bad")
+    check_masked(await run(MASKS, bad, on_error=ALLOW).judge(MESSAGE._replace(custom_data="")))
+
+
 # Threads
 
 
@@ -423,6 +581,37 @@ async def test_a_cancelled_request_leaves_nothing_and_disturbs_nobody(
     assert (await stays).verdict.reason == "late"
     await wait_until_async(lambda: asyncio.sleep(0, not chain._asked), "nothing to be left")
     assert run.late == []
+
+
+@HANGING
+async def test_closing_answers_who_still_waits(
+    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
+) -> None:
+    """With the configured verdict, as at the deadline."""
+    chain = run(MASKS, hanging(gate), deadline_s=5, on_error=ALLOW)
+    waits = asyncio.create_task(chain.judge(MESSAGE))
+    await asyncio.sleep(0.05)
+    chain.close()
+    check_masked(await waits)
+    assert run.late == []
+
+
+async def test_whoever_is_given_up_may_clean_up_but_is_no_failure(run: Run) -> None:
+    """The log has no line of it."""
+    cleaned: list[int] = []
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append(1)
+
+    chain = run(Async(lambda _: hang()), deadline_s=0.01)
+    with capture_logs() as lines:
+        await chain.judge(MESSAGE)
+        chain.close()
+        await wait_until_async(_alone, "the policy to be given up")
+    assert (cleaned, lines) == ([1], [])
 
 
 @HANGING

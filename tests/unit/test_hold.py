@@ -10,7 +10,7 @@ import pytest
 
 from pushlane import Hold, InvalidMessage, RoomMessage, ThirdPartyMessage, UnknownChannel
 from pushlane.acceptance import MAX_REASON_BYTES, decision_of, read_decision
-from pushlane.hold import MAX_HOLD_DAYS
+from pushlane.hold import MAX_HOLD_DAYS, Standing
 from pushlane.message import Limits
 from pushlane.options import Options
 
@@ -178,9 +178,11 @@ def test_a_decision_that_is_none_is_refused(
 
 
 def test_the_scripts_answer_is_the_verdict_that_stands() -> None:
-    """Whatever was asked for now."""
-    assert read_decision("support", [b"a", 3, 0]) == ("allow", 3, 0)
-    assert read_decision("support", [b'w"x"', 0, 9]) == ("rewrite", 0, 9)
-    assert read_decision("support", [b"fwhy", 0, 0]) == ("forbid", 0, 0)
+    """And whether it says what was asked for now; a reason is not compared."""
+    assert read_decision("support", b"a", [b"a", 3, 0]) == (Standing("allow", same=True), 0)
+    assert read_decision("support", b"a", [b'w"x"', 0, 9]) == (Standing("rewrite", same=False), 9)
+    assert read_decision("support", b'w"x"', [b'w"x"', 0, 9]) == (Standing("rewrite", same=True), 9)
+    assert read_decision("support", b'w"y"', [b'w"x"', 0, 9]) == (Standing("rewrite", same=False), 9)
+    assert read_decision("support", b"fno", [b"fwhy", 0, 0]) == (Standing("forbid", same=True), 0)
     with pytest.raises(UnknownChannel):
-        read_decision("support", [-2])
+        read_decision("support", b"a", [-2])

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from pushlane.callback import ChatMessage, Verdict
 from pushlane.callback.answer import answer
+from pushlane.callback.routing import by_template
+from pushlane.callback.settings import REQUEST_FIELDS
 from pushlane.callback.signature import Query
 from pushlane.callback.tencent import (
     C2C,
@@ -117,6 +119,7 @@ def test_the_sample_of_the_reference_page_is_a_message() -> None:
             "MsgKey": "48374_2837546_1557481126",
             "OnlineOnlyFlag": 1,
             "CloudCustomData": "your cloud custom data",
+            "SdkAppid": "1400000000",
         },
     )
 
@@ -144,6 +147,31 @@ def test_a_template_finds_the_fields_but_not_the_text() -> None:
     assert "{From_Account}/{To_Account}/{TopicId}/{MsgSeq}".format_map(dict(fields)) == "jared/John/t/48374"
     assert "MsgBody" not in fields
     assert fields["Later"] == {"a": 1}
+
+
+PLACES = {
+    "CallbackCommand": (C2C, GROUP),
+    "SdkAppid": ("1400000000", "1400000000"),
+    "From_Account": ("jared", "jared"),
+    "To_Account": ("John", ""),
+    "GroupId": ("", "@TGS#2J4SZEAEL"),
+    "Type": ("", "Public"),
+    "Operator_Account": ("", "admin"),
+    "TopicId": ("", "t"),
+}
+"""What each name of a template is in the C2C sample, and in the group sample with a topic."""
+
+
+@pytest.mark.parametrize("name", sorted(REQUEST_FIELDS))
+def test_a_room_may_be_named_after_all_that_the_settings_promise(name: str) -> None:
+    """What stands in the body, and the app, which only the query names."""
+    routed = [by_template("support", f"r-{{{name}}}")(one) for one in (message(c2c()), message(group(TopicId="t")))]
+    assert tuple(route and route.message.conversation for route in routed) == tuple(f"r-{it}" for it in PLACES[name])
+
+
+def test_the_app_is_the_one_that_was_checked() -> None:
+    """Whatever a body says of it."""
+    assert message(c2c(SdkAppid="7")).fields["SdkAppid"] == "1400000000"
 
 
 @pytest.mark.parametrize("name", ["MsgSeq", "MsgRandom", "MsgTime", "Random", "OnlineOnlyFlag", "EventTime"])
@@ -214,6 +242,59 @@ def test_a_body_of_another_command_is_told_apart() -> None:
     assert parse(C2C_SAMPLE.encode(), GROUP_QUERY) == WrongCommand(C2C)
     assert read(c2c(CallbackCommand="C2C.CallbackAfterSendMsg")) == WrongCommand("C2C.CallbackAfterSendMsg")
     assert read(c2c(CallbackCommand="x" * 10_000)) == WrongCommand("x" * 64)
+
+
+STATE = "State.StateChange"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"CallbackCommand":"State.StateChange","Info":{}}',
+        b'{"Info":{"CallbackCommand":"C2C.CallbackBeforeSendMsg"},"CallbackCommand":"State.StateChange"}',
+        b'{"CallbackCommand":"\\u0053tate.StateChange"}',
+        b'{"\\u0043allbackCommand":"State.StateChange"}',
+        b'{"CallbackCommand":"State.StateChange","Info":1,"Info":NaN}',
+        b'{"CallbackCommand":"State.StateChange","Info":' + b"[" * 100 + b"]" * 100 + b"}",
+    ],
+)
+def test_a_body_of_another_command_need_not_be_a_question(body: bytes) -> None:
+    """The platform's other bodies have other fields."""
+    assert parse(body, C2C_QUERY) == parse(body, GROUP_QUERY) == WrongCommand(STATE)
+
+
+def test_the_name_of_a_broken_bodys_command_is_cut_too() -> None:
+    """Nobody fills a log with it."""
+    assert read({"CallbackCommand": "x" * 100_000}) == WrongCommand("x" * 64)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"CallbackCommand":"C2C.CallbackBeforeSendMsg"}',
+        b'{"CallbackCommand":7}',
+        b'{"CallbackCommand":["State.StateChange"]}',
+        b'{"CallbackCommand":"State.StateChange","CallbackCommand":"C2C.CallbackBeforeSendMsg"}',
+        b'{"CallbackCommand":"C2C.CallbackBeforeSendMsg","CallbackCommand":"State.StateChange"}',
+        b'{"CallbackCommand":"State.StateChange","\\u0043allbackCommand":"State.StateChange"}',
+        b'{"Info":{"CallbackCommand":"State.StateChange"}}',
+        b'[["CallbackCommand","State.StateChange"]]',
+        b'["CallbackCommand"]',
+        b'"CallbackCommand"',
+        b'{"CallbackCommand":"State.StateChange"',
+        b'{"CallbackCommand":"State.StateChange"}{}',
+        b'{"CallbackCommand":"\\ud800"}',
+        b'{"CallbackCommand":"\xff"}',
+        b'{"CallbackCommand":"State.StateChange","a":' + b"9" * 10_000 + b"}",
+        b'{"CallbackCommand":"State.StateChange","a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"CallbackCommand":"State.StateChange","a":' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}",
+        '{"CallbackCommand":"State.StateChange"}'.encode("utf-16"),
+        b"\xef\xbb\xbf" + b'{"CallbackCommand":"State.StateChange"}',
+    ],
+)
+def test_a_broken_body_that_names_no_other_command_for_sure_is_unreadable(body: bytes) -> None:
+    """It gets a verdict: what is refused, the platform delivers."""
+    assert isinstance(parse(body, C2C_QUERY), Unreadable)
 
 
 # --- what is unreadable ------------------------------------------------------------------------------------------

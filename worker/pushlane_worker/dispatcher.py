@@ -17,7 +17,8 @@ from typing import Any
 from celery import bootsteps
 from redis.exceptions import OutOfMemoryError
 
-from pushlane import effects
+from pushlane import backlog
+from pushlane.errors import PushlaneError
 from pushlane.outbox import AsyncProducer
 from pushlane_worker.line import Line, channel_records, make_line
 from pushlane_worker.outcome import Outcome, PushResult
@@ -89,7 +90,7 @@ class Dispatcher:
         while True:
             try:
                 await step()
-            except UNANSWERED as error:
+            except (*UNANSWERED, PushlaneError) as error:
                 logger().warning(f"dispatcher.{what}_failed", problem=str(error) or type(error).__name__)
             except Exception:  # noqa: BLE001 # without its dispatcher a worker looks well and does nothing
                 logger().exception(f"dispatcher.{what}_broken")
@@ -107,7 +108,7 @@ class Dispatcher:
 
     async def _refeed(self) -> None:
         """Does what moderation decided and its callback did not get done."""
-        if not await effects.refeed(self._store.redis, self._producer):
+        if not await backlog.refeed(self._store.redis, self._producer, self._settings.retention_s):
             await asyncio.sleep(REFEED_EACH_S)
 
     async def _answer_bell(self) -> None:

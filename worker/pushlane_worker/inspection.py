@@ -13,8 +13,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pushlane.backlog import UNFED
+from pushlane.effects import POSTPONED
 from pushlane.errors import UnknownChannel
-from pushlane.keys import CHANNELS, channel_prefix
+from pushlane.keys import CHANNELS, DECISIONS_PREFIX, channel_prefix
 from pushlane.message import Limits, check_channel_name
 from pushlane.record import from_ms
 from pushlane_worker.blocked import Blocked, read_blocked
@@ -179,6 +181,15 @@ class Inspector:
             unknown_pushes=counts.get("pushes_unknown", 0),
             last_unknown=tuple(_unknown(fields) for _, fields in unknown),
         )
+
+    def count_unfed(self) -> int:
+        """How many of moderation's decisions are not done; one counts once for each lane in which it waits."""
+        lanes = self.redis.zrange(POSTPONED, 0, -1)
+        with self.redis.pipeline(transaction=False) as batch:
+            batch.zcard(UNFED)
+            for lane in lanes:
+                batch.zcard(f"{DECISIONS_PREFIX}lane:{lane.decode()}")
+            return sum(batch.execute())
 
     def gate(self, channel: str) -> Gate:
         """Whether the channel may push; open where nobody has registered it."""

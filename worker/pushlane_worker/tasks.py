@@ -50,7 +50,7 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
         with self._making:
             if self._loop is None:
                 settings = load_settings()
-                configure(settings)
+                self._log = configure(settings)
                 self._loop = LoopThread(settings)
                 if _in_pool_child():
                     signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -71,6 +71,7 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
         if self._loop is not None:
             self._loop.close()
             self._loop = None
+            self._log.close()
 
     def _on_sigterm(self, *_: object) -> None:
         """A SIGTERM to the whole process group reaches pool children too, and would kill them in mid-push.

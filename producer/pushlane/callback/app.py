@@ -26,7 +26,7 @@ from pushlane.callback.spool import Spool
 from pushlane.callback.web import ApiKeys, json_response
 from pushlane.callback.webhook import Webhook
 from pushlane.errors import SettingsError
-from pushlane.logs import configure, request_log
+from pushlane.logs import configure, make_writer, request_log
 from pushlane.outbox import AsyncProducer
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ register_url_convertor("any", AnyText())
 def create_app() -> ASGIApp:
     """The app with the settings of this process: what uvicorn's workers call. Raises SettingsError."""
     settings = load_callback_settings()
-    configure(settings.log_format, settings.log_level)
-    app = Front(make_app(settings), request_log(settings.log_format, settings.log_level))
+    writer = make_writer(settings.log_format)
+    configure(settings.log_format, settings.log_level, writer)
+    app = Front(make_app(settings), request_log(settings.log_format, settings.log_level, writer))
     # What stands now stands for ever: a full collection would stop for 100 ms to find that out, again and again.
     gc.collect()
     gc.freeze()
@@ -88,7 +89,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
                 stack.push_async_callback(feed.aclose)
                 app.state.feed = feed
                 app.state.moderation = Moderation(moderation, moderation.read_tokens(), policies, feed, route)
-                stack.callback(app.state.moderation.close)
+                stack.push_async_callback(app.state.moderation.aclose)
             yield
 
     routes = [
@@ -174,7 +175,11 @@ async def _healthz(_request: Request) -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    """Redis answers as well. Without it moderation goes on, but nothing can be enqueued."""
+    """Redis answers as well. Without it nothing can be enqueued.
+
+    But moderation goes on, and what a balancer takes out for 503 lets the platform deliver unjudged: it stays at 200.
+    """
     producer: AsyncProducer = request.app.state.producer
     ready = await producer.ping()
-    return json_response({"status": "ok" if ready else "redis is away"}, 200 if ready else 503)
+    moderates = getattr(request.app.state, "moderation", None) is not None
+    return json_response({"status": "ok" if ready else "redis is away"}, 200 if ready or moderates else 503)

@@ -15,6 +15,7 @@ from unicodedata import category
 
 from ahocorasick_rs import AhoCorasick
 
+from pushlane.callback.answer import answer
 from pushlane.callback.elements import TooDeep, readings, replaced, texts
 from pushlane.callback.folding import SPACELESS, Folded, fold, foldings, script
 from pushlane.callback.verdict import Verdict
@@ -71,7 +72,8 @@ class BlockedWords:
 
     Masked is what clients show as it is: text, titles, file names and the like, in relayed messages too. A word that
     is found elsewhere (custom data, unknown elements, behind escapes, across the chunks of a stream) can not be masked
-    without breaking what a program reads: then the message is forbidden, as is one that is nested too deep to be read.
+    without breaking what a program reads: then the message is forbidden, as is one that is nested too deep to be read,
+    and one that the platform takes from senders but not from us, such as with two custom elements.
 
     Building it takes some tenths of a second. With 10,000 words, judging takes some hundredths of a millisecond for an
     ordinary message, and for 5,000 characters 0.3 ms in ASCII and up to 3 ms in other scripts.
@@ -114,10 +116,11 @@ class BlockedWords:
             reason = self._finding(message)
             if reason and self._masks and (masked := self._masked(message)):
                 rewrite = Verdict.rewrite(msg_body=replaced(message.msg_body, masked), reason=reason)
-                # What masking could not reach is still found.
-                reason = self._finding(message.rewritten(rewrite))
-                if not reason:
+                after = message.rewritten(rewrite)
+                further = self._finding(after)  # what masking could not reach
+                if not further and _can_be_sent(after):
                     return rewrite
+                reason = further or f"{reason}; masked, it could not be sent"
         except TooDeep as error:
             reason = str(error)
         return Verdict.forbid(code=self._code, text=self._text, reason=reason) if reason else None
@@ -150,6 +153,15 @@ class BlockedWords:
                 sure = not (as_capitals or folded.as_capitals) or _look_like_capitals(text[match.start : match.end])
                 if sure and _stands_alone(text, folded, places, start, end):
                     yield match
+
+
+def _can_be_sent(message: ChatMessage) -> bool:
+    """Whether the platform would take the whole of it as a rewrite."""
+    try:
+        answer(Verdict.rewrite(msg_body=message.msg_body, custom_data=message.custom_data), message.command)
+    except ValueError:
+        return False
+    return True
 
 
 def _problem(word: str) -> str:

@@ -2,7 +2,7 @@
 
 Policies are asked in turn, each about the message as the ones before it left it. The first that forbids or discards
 ends the chain. A policy that raises ends it with the ``on_error`` verdict, and so does the deadline; a verdict that
-comes after it is told to ``late``, for the record.
+comes after it is told to ``late``, for the record. What ``on_error`` allows is the message as it was left by then.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pushlane.callback.answer import answer
+from pushlane.callback.failures import log_failure
 from pushlane.callback.verdict import Verdict
 from pushlane.logs import logger
 
@@ -50,7 +52,7 @@ class Chain:
     Args:
         policies: Asked in this order.
         deadline_s: Seconds for all of them together.
-        on_error: The verdict when one of them raises or the time is over.
+        on_error: The verdict when one of them raises or the time is over: allow or forbid.
         late: Told of a judgement that came after its answer.
     """
 
@@ -78,52 +80,72 @@ class Chain:
         """
         if self._all_inline:
             return await self._ask_all(message)
-        asked = asyncio.create_task(self._ask_all(message))
+        steps = [Judgement(_PASSES, message)]
+        asked = asyncio.create_task(self._ask_all(message, steps))
         self._asked.add(asked)
         asked.add_done_callback(self._asked.discard)
         try:
             deadline_s = self._deadline_s if within_s is None else max(min(self._deadline_s, within_s), 0)
             done, _ = await asyncio.wait([asked], timeout=deadline_s)
         except asyncio.CancelledError:
-            asked.cancel()
+            self._give_up(asked)
             raise
-        if done:
-            return asked.result()
-        self._await_late(message, asked)
-        return self._failed(message, "the policies did not answer in time")
+        if not done:
+            self._await_late(message, asked)
+            return self._failed(steps[-1], "the policies did not answer in time")
+        if asked.cancelled():  # by a policy, also one that had its say, or by close()
+            return steps[-1] if _is_final(steps[-1]) else self._failed(steps[-1], "the policies were cancelled")
+        return asked.result()
 
     def close(self) -> None:
         """Gives up on what has not answered."""
-        for task in self._asked:
-            task.cancel()
+        for asked in list(self._asked):
+            self._give_up(asked)
 
-    async def _ask_all(self, message: ChatMessage) -> Judgement:
-        verdict, current = _PASSES, message
+    async def _ask_all(self, message: ChatMessage, steps: list[Judgement] | None = None) -> Judgement:
+        """The judgement; it and what each rewrite on the way to it leaves is told to ``steps``."""
+        left = Judgement(_PASSES, message)
         for policy, inline in self._policies:
             try:
                 if inline:
-                    said = _read(policy.judge(current), policy.name)
+                    said = _read(policy.judge(left.message), policy.name)
                 else:
-                    said = await self._ask(policy, current)
-            except (Exception, SystemExit, asyncio.CancelledError) as error:
-                # A policy may raise a cancellation of its own, such as that of a task which it has waited for.
-                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    said = await self._ask(policy, left.message)
+                if said is None or said.kind == "allow":
+                    continue
+                left = self._after(said, left, message)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # gevent's Timeout is no Exception
+                if isinstance(error, asyncio.CancelledError) and not inline and self._is_given_up():
                     raise
-                logger().exception("policy.failed", policy=policy.name, key=message.key)
-                return self._failed(message, f"policy {policy.name} raised")
-            if said is None or said.kind == "allow":
-                continue
-            verdict = said
-            if verdict.kind != "rewrite":
-                return Judgement(verdict, current)
-            current = current.rewritten(verdict)
-        if verdict.kind == "rewrite":
-            verdict = replace(
-                verdict,
-                msg_body=None if current.msg_body is message.msg_body else current.msg_body,
-                custom_data=None if current.custom_data == message.custom_data else current.custom_data,
-            )
-        return Judgement(verdict, current)
+                log_failure("policy.failed", error, policy=policy.name, key=message.key)
+                return self._failed(left, f"policy {policy.name} raised")
+            if steps is not None:
+                steps.append(left)
+            if _is_final(left):
+                return left
+        return left
+
+    def _after(self, said: Verdict, left: Judgement, message: ChatMessage) -> Judgement:
+        """What a verdict makes of what was left of the message; a rewrite that can not be sent fails its policy.
+
+        That does not end the chain, as far as it is allowed: a policy behind it may forbid the message.
+        """
+        if said.kind != "rewrite":
+            return Judgement(said, left.message)
+        current = left.message.rewritten(said)
+        whole = replace(
+            said,
+            msg_body=None if current.msg_body is message.msg_body else current.msg_body,
+            custom_data=None if current.custom_data == message.custom_data else current.custom_data,
+        )
+        try:
+            answer(whole, message.command)
+        except ValueError as error:
+            logger().error("policy.bad_rewrite", policy=said.policy, problem=str(error))
+            return self._failed(left, "its rewrite is no message", said.policy)
+        return Judgement(whole, current)
 
     async def _ask(self, policy: Policy, message: ChatMessage) -> Verdict | None:
         said: object
@@ -137,12 +159,12 @@ class Chain:
         """Runs a plain policy in a thread of its own, which a process that ends does not wait for."""
         await self._thread()
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
+        ended: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
 
         def settle(said: object, error: BaseException | None) -> None:
             self._threads.release()  # the thread's end, and not that of whoever waits for it
-            if not answer.done():
-                answer.set_result((said, error))  # no future takes a StopIteration as its exception
+            if not ended.done():
+                ended.set_result((said, error))  # no future takes a StopIteration as its exception
 
         def run() -> None:
             said: object = None
@@ -159,7 +181,7 @@ class Chain:
         except BaseException:
             self._threads.release()
             raise
-        said, error = await answer
+        said, error = await ended
         if error is not None:
             raise error
         return said
@@ -176,9 +198,9 @@ class Chain:
     def _await_late(self, message: ChatMessage, asked: asyncio.Task[Judgement]) -> None:
         # What has no thread by now would only delay those that are still in time.
         if asked in self._without_thread or len(self._asked) > MAX_LATE:
-            asked.cancel()
+            self._give_up(asked)
             return
-        given_up = asyncio.get_running_loop().call_later(LATE_S, asked.cancel)
+        given_up = asyncio.get_running_loop().call_later(LATE_S, self._give_up, asked)
 
         def tell(task: asyncio.Task[Judgement]) -> None:
             given_up.cancel()
@@ -187,8 +209,21 @@ class Chain:
 
         asked.add_done_callback(tell)
 
-    def _failed(self, message: ChatMessage, reason: str) -> Judgement:
-        return Judgement(replace(self._on_error, reason=reason, policy=CHAIN), message)
+    def _give_up(self, asked: asyncio.Task[Judgement]) -> None:
+        self._asked.discard(asked)
+        asked.cancel()
+
+    def _is_given_up(self) -> bool:
+        """Whether it is we who have cancelled this task: a policy may do so too, or raise another's cancellation."""
+        return asyncio.current_task() not in self._asked
+
+    def _failed(self, left: Judgement, reason: str, policy: str = CHAIN) -> Judgement:
+        """The configured verdict. What it allows is what the policies have left so far: a masked word stays masked."""
+        if self._on_error.kind == "allow" and left.verdict.kind == "rewrite":
+            before = left.verdict
+            reason = _text(f"{reason}; {before.policy} had rewritten it: {before.reason}")
+            return left._replace(verdict=replace(before, reason=reason, policy=policy))
+        return left._replace(verdict=replace(self._on_error, reason=reason, policy=policy))
 
 
 def _runs_inline(policy: Policy) -> bool:
@@ -196,9 +231,8 @@ def _runs_inline(policy: Policy) -> bool:
     return getattr(policy, "inline", False)
 
 
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _is_final(judgement: Judgement) -> bool:
+    return judgement.verdict.kind in ("forbid", "discard")
 
 
 def _read(said: object, policy: str) -> Verdict | None:

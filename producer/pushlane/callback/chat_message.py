@@ -24,7 +24,7 @@ class ChatMessage(NamedTuple):
         msg_body: Its elements, each with ``MsgType`` and ``MsgContent``; unknown ones as they came.
         custom_data: Its CloudCustomData.
         online_only: It goes to receivers who are online, and is stored nowhere.
-        fields: The whole request, for routing.
+        fields: All else that was asked with it, and its ``SdkAppid``, for routing.
     """
 
     command: str

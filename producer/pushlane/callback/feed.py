@@ -1,7 +1,7 @@
 """From a decision to the queue: record, effects, acknowledge; and the disk while Redis is away.
 
 Recording comes before the answer and makes a repeat of a request get the first answer. The effects come after it, in
-the order of the decisions: what this process does not get done, a worker's sweep does.
+the order of the decisions: what this process does not get done, it catches up on, or a worker does.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from pushlane import clients, effects
+from pushlane import backlog, clients
 from pushlane.callback.decision import Decision
+from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S, Recorder
 from pushlane.callback.spool import SpoolFull
 from pushlane.errors import PushlaneError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 AWAY_S: Final = 1.0
 """After a failure Redis is left alone for so long: a second request need not find out what the first one did."""
 MAX_WAITING: Final = 1000
-"""Decisions whose effects wait in this process; beyond it a worker's sweep does them."""
+"""Decisions whose effects wait in this process; what is more it reads from Redis when it has done these."""
 APPLY_AT_ONCE: Final = 100
 LEAST_SPOOL_S: Final = 0.05
 """A disk gets so long, even when its request has no time left."""
@@ -70,6 +71,7 @@ class Feed:
         self._tasks: list[asyncio.Task[None]] = []
         self._spooling: set[asyncio.Task[None]] = set()
         self._left_out = 0
+        self._behind = False
         self.lost = 0
         """Decisions that neither Redis nor the disk took."""
 
@@ -106,8 +108,8 @@ class Feed:
                 if time.monotonic() >= self._away_until:  # not for each decision of a batch
                     logger().warning("decision.redis_away", problem=str(error) or type(error).__name__)
                 self._away_until = time.monotonic() + AWAY_S
-            except Exception:  # noqa: BLE001 # whatever happens here, its request is answered
-                logger().exception("decision.broken", key=decision.key)
+            except Exception as error:  # noqa: BLE001 # whatever happens here, its request is answered
+                log_failure("decision.broken", error, key=decision.key)
             else:
                 if earlier is not None:
                     return earlier
@@ -136,8 +138,10 @@ class Feed:
 
     def _queue(self, decision: Decision) -> None:
         if decision.effects:
-            with contextlib.suppress(asyncio.QueueFull):
+            try:
                 self._waiting.put_nowait(decision)
+            except asyncio.QueueFull:
+                self._behind = True
 
     async def _apply_all(self) -> None:
         while True:
@@ -145,15 +149,24 @@ class Feed:
             while len(batch) < APPLY_AT_ONCE and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             try:
-                done = await effects.apply(self._redis, self._producer, {one.key: one.effects for one in batch})
-                await effects.acknowledge(self._redis, done)
+                if self._behind:
+                    await self._catch_up()
+                else:
+                    await backlog.feed(self._redis, self._producer, {one.key: one.effects for one in batch})
             except (*UNANSWERED, PushlaneError) as error:
+                self._behind = True
                 logger().warning("effects.postponed", count=len(batch), problem=str(error) or type(error).__name__)
-            except Exception:  # noqa: BLE001 # one decision must not end the feed of all others
-                logger().exception("effects.broken")
+            except Exception as error:  # noqa: BLE001 # one decision must not end the feed of all others
+                log_failure("effects.broken", error)
             finally:
                 for _ in batch:
                     self._waiting.task_done()
+
+    async def _catch_up(self) -> None:
+        """Does all that is recorded, in its order: what this process has in its memory must not overtake the rest."""
+        self._behind = False  # before it: what finds no place meanwhile makes another one necessary
+        while await backlog.feed_recorded(self._redis, self._producer):
+            pass
 
     async def _refeed_all(self) -> None:
         while True:
@@ -171,8 +184,8 @@ class Feed:
             await step()
         except UNANSWERED as error:
             logger().warning(f"spool.{what}_waits", problem=str(error) or type(error).__name__)
-        except Exception:  # noqa: BLE001 # one decision must not end the feed of all others
-            logger().exception(f"spool.{what}_broken")
+        except Exception as error:  # noqa: BLE001 # one decision must not end the feed of all others
+            log_failure(f"spool.{what}_broken", error)
         else:
             return True
         return False
@@ -183,12 +196,14 @@ class Feed:
         for payload in payloads:
             try:
                 decisions.append(Decision.read(payload))
-            except (ValueError, TypeError, KeyError):  # another version wrote it
+            except (ValueError, TypeError, KeyError) as error:  # another version wrote it
                 self.lost += 1
-                logger().exception("decision.unreadable")
+                log_failure("decision.unreadable", error)
         recorded = await self._recorder.record_all(decisions, within_s=REFEED_S) if decisions else []
         self._away_until = 0.0
         for decision, earlier in zip(decisions, recorded, strict=True):
             if earlier is None:
                 self._queue(decision)
+            elif decision.effects:  # perhaps it was recorded by a call whose answer was lost, and nobody has done them
+                self._behind = True
         await self._spool.confirm(len(payloads))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from pushlane.callback.problems import REFUSED, check_is_json, refusal
-from pushlane.callback.web import json_response, read_body
+from pushlane.callback.web import json_response, problem, read_body
 from pushlane.errors import InvalidMessage
 from pushlane.form import build, load
 from pushlane.options import NO_OPTIONS
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from pushlane.callback.web import ApiKeys
+    from pushlane.hold import Standing
     from pushlane.message import Message
     from pushlane.outbox import AsyncProducer
 
@@ -31,7 +32,7 @@ class Holds:
         self._keys = keys
 
     async def decide(self, request: Request) -> Response:
-        """``{"verdict": "allow" | "rewrite" | "forbid" | "discard", "message"?, "reason"?}``; 200 with what stands."""
+        """``{"verdict": "allow" | "rewrite" | "forbid" | "discard", "message"?, "reason"?}``; 409 if another stands."""
         channel, key = request.path_params["channel"], request.path_params["key"]
         if (refused := self._keys.refuse(request, channel)) is not None:
             return refused
@@ -41,12 +42,16 @@ class Holds:
             standing = await self._decide(channel, key, await read_body(request))
         except REFUSED as error:
             return refusal(error, _AGAIN)
-        return json_response({"key": key, "verdict": standing})
+        if not standing.same:
+            detail = f"the key was decided before, and otherwise: {standing.verdict}"
+            return problem(409, "Conflict", detail, verdict=standing.verdict)
+        return json_response({"key": key, "verdict": standing.verdict})
 
-    async def _decide(self, channel: str, key: str, body: bytes) -> str:
+    async def _decide(self, channel: str, key: str, body: bytes) -> Standing:
         fields = _fields(body)
         reason = fields.get("reason") or ""
-        return await self._producer.decide(channel, key, fields["verdict"], message=_message(fields), reason=reason)
+        verdict, message = fields["verdict"], _message(fields)
+        return await self._producer.decide_once(channel, key, verdict, message=message, reason=reason)
 
 
 def _check_is_text(request: Request) -> None:

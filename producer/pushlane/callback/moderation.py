@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from pushlane.callback import answer, routing
-from pushlane.callback.chain import CHAIN, Chain, Judgement
+from pushlane.callback.chain import Chain
 from pushlane.callback.decision import Decision
+from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S
 from pushlane.callback.signature import Query, check_query
 from pushlane.callback.tencent import MODERATED, NothingToJudge, Unreadable, WrongCommand, parse
 from pushlane.callback.verdict import Verdict
 from pushlane.callback.web import CLOSE, RECEIVE_S, BodyTooLarge, BodyTooSlow, is_within, read_body, source_address
-from pushlane.errors import PushlaneError
+from pushlane.errors import InvalidMessage
 from pushlane.logs import logger
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from pushlane.callback.chain import Judgement
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.feed import Feed
     from pushlane.callback.routing import Route
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 RESERVE_S: Final = RECORD_S + 0.1
 """What the policies leave of the deadline: for Redis, and if it is away for the disk."""
+CLOSE_S: Final = 2.0
 
 
 class Moderation:
@@ -61,9 +63,11 @@ class Moderation:
         self._chain = Chain(policies, max(settings.deadline_s - RESERVE_S, 0.05), self._on_error, self._note_late)
         self._late: set[asyncio.Task[Verdict]] = set()
 
-    def close(self) -> None:
-        """Gives up on policies that have not answered."""
+    async def aclose(self) -> None:
+        """Gives up on policies that have not answered; what came late is still recorded."""
         self._chain.close()
+        if self._late:
+            await asyncio.wait(self._late, timeout=CLOSE_S)
 
     async def respond(self, request: Request) -> Response:
         """The answer to one request."""
@@ -75,10 +79,12 @@ class Moderation:
             return _json(answer.ALLOWED)
         try:
             return await self._moderate(request, query, started)
-        except ClientDisconnect:
+        except (ClientDisconnect, KeyboardInterrupt):
             raise
-        except Exception:  # noqa: BLE001 # a defect of ours must not let messages pass that on_error forbids
-            logger().exception("callback.failed", command=query.command)
+        # A defect of ours, or a cancellation by other people's code or by a server that stops: without an answer
+        # messages would pass that on_error forbids.
+        except BaseException as error:  # noqa: BLE001
+            log_failure("callback.failed", error, command=query.command)
             return _json(self._answer(self._on_error, query.command))
 
     async def _moderate(self, request: Request, query: Query, started: float) -> Response:
@@ -95,21 +101,18 @@ class Moderation:
                 return _json(answer.ALLOWED)
             case Unreadable():
                 return self._unreadable(query, message.reason)
-        judgement = await self._judge(message, started)
-        decision = self._decide(message, judgement, started)
-        verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
-        return _json(self._answer(verdict, message.command))
-
-    async def _judge(self, message: ChatMessage, started: float) -> Judgement:
-        """The chain's judgement; there is one whatever its policies do, as they are other people's code."""
         # The chain's own deadline is a little earlier, unless the body took long to arrive.
-        within_s = self._settings.deadline_s - RECORD_S - (time.monotonic() - started)
+        left_s = self._settings.deadline_s - RECORD_S - (time.monotonic() - started)
+        judgement = await self._chain.judge(message, within_s=left_s)
+        verdict = judgement.verdict
         try:
-            return await self._chain.judge(message, within_s=within_s)
-        except Exception:  # noqa: BLE001 # such as a rewrite whose parts can not be compared
-            logger().exception("policies.failed", key=message.key)
-            reason = "the policies failed"
-        return Judgement(replace(self._on_error, reason=reason, policy=CHAIN), message)
+            decision = self._decide(message, judgement, started)
+            verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 # as in respond(); but what was judged stands
+            log_failure("decision.failed", error, key=message.key)
+        return _json(self._answer(verdict, message.command))
 
     def _check(self, request: Request) -> Query | None:
         settings = self._settings
@@ -139,24 +142,9 @@ class Moderation:
 
     def _decide(self, message: ChatMessage, judgement: Judgement, started: float) -> Decision:
         took_ms = round((time.monotonic() - started) * 1000)
-        judgement = self._sound(message, judgement)
         decision = Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=took_ms)
         decision.effects = self._effects(judgement.message, judgement.verdict, decision.key)
         return decision
-
-    def _sound(self, message: ChatMessage, judgement: Judgement) -> Judgement:
-        """The judgement, or the configured one when it is a rewrite that can not be sent."""
-        verdict = judgement.verdict
-        if verdict.kind != "rewrite":
-            return judgement
-        try:
-            answer.answer(verdict, message.command)
-        except Exception as error:  # noqa: BLE001 # whatever the parts of a policy's verdict raise
-            problem = str(error) if type(error) is ValueError else type(error).__name__
-            logger().error("policy.bad_rewrite", policy=verdict.policy, problem=problem)
-            reason = "its rewrite is no message"
-            return Judgement(replace(self._on_error, policy=verdict.policy, reason=reason), message)
-        return judgement
 
     def _effects(self, message: ChatMessage, verdict: Verdict, key: str) -> Sequence[Effect]:
         todo: list[Effect] = []
@@ -165,15 +153,16 @@ class Moderation:
         try:
             if self._route is not None and (relay := routing.relay(message, verdict, key, self._route)):
                 todo.append(relay)
-        except PushlaneError as error:
+        except InvalidMessage as error:
             logger().error("relay.impossible", decision=key, problem=str(error))
-        except Exception:  # noqa: BLE001 # whatever an operator's own routing raises
-            logger().exception("routing.failed", decision=key)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 # whatever an operator's own routing raises
+            log_failure("routing.failed", error, decision=key)
         return todo
 
     def _note_late(self, message: ChatMessage, judgement: Judgement) -> None:
-        verdict = self._sound(message, judgement).verdict
-        decision = Decision.of(message, verdict, at_ms=round(time.time() * 1000), took_ms=0).as_late()
+        decision = Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=0).as_late()
         task = asyncio.get_running_loop().create_task(self._feed.record(decision))
         self._late.add(task)
         task.add_done_callback(self._late.discard)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydantic_core import to_json
 
 from pushlane.callback.decision import answer_document, read_answer
+from pushlane.callback.failures import log_failure
 from pushlane.clients import ScriptLine
 from pushlane.keys import DECISIONS_PREFIX
-from pushlane.logs import logger
 from pushlane.scripts import source
 
 if TYPE_CHECKING:
@@ -119,6 +119,6 @@ def _arguments(decision: Decision) -> _Arguments:
 def _read(answer: bytes) -> Verdict | None:
     try:
         return read_answer(answer)
-    except (ValueError, TypeError):  # another version wrote it: what was decided now is as good
-        logger().exception("answer.unreadable")
+    except (ValueError, TypeError) as error:  # another version wrote it: what was decided now is as good
+        log_failure("answer.unreadable", error)
         return None

@@ -27,6 +27,9 @@ BACKLOG: Final = 2048
 """Connections that wait for the processes to take them."""
 MAX_CONNECTIONS: Final = 2000
 """A process answers 503 beyond so many at once: it would only be late for all of them."""
+KEEP_ALIVE_S: Final = 75
+"""Longer than the 60 s for which nginx keeps an idle connection: whoever asks on one that closes just then gets no
+answer, and the platform delivers."""
 
 
 def run(host: str, port: int, workers: int) -> None:
@@ -57,6 +60,7 @@ def run(host: str, port: int, workers: int) -> None:
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     with _listening(host, port) as listener:
         logger().info("callback.listening", host=host, port=listener.getsockname()[1], workers=workers)

@@ -14,6 +14,7 @@ from math import isfinite
 from typing import Annotated, Any, Final, NamedTuple, NotRequired
 
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError, with_config
+from pydantic_core import from_json
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
 from pushlane.callback.chat_message import ChatMessage
@@ -108,7 +109,10 @@ def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongComm
     try:
         request = _read(body)
     except ValueError as error:
-        return Unreadable(_reason(error))
+        command = _command(body)
+        if command is None or command == query.command:
+            return Unreadable(_reason(error))
+        return WrongCommand(command[:MAX_SHOWN_CHARS])
     if request["CallbackCommand"] != query.command:
         return WrongCommand(request["CallbackCommand"][:MAX_SHOWN_CHARS])
     return _message(request, query)
@@ -135,8 +139,9 @@ def _message(request: Question, query: Query) -> ChatMessage | Unreadable:
     key = _group_key(request) if group else _c2c_key(request)
     if key is None:
         return Unreadable("Random: missing" if group else "MsgKey: missing")
-    fields: dict[str, Any] = {**request}
+    fields: dict[str, Any] = request  # type: ignore[assignment] # a dict that nobody else has
     body = fields.pop("MsgBody")
+    fields["SdkAppid"] = query.sdk_app_id  # the body does not name it, and this one is checked
     online_only = request.get("OnlineOnlyFlag") == 1
     custom_data = request.get("CloudCustomData") or ""
     return ChatMessage(
@@ -171,6 +176,20 @@ def _read(body: bytes) -> Question:
     return request
 
 
+def _command(body: bytes) -> str | None:
+    """The command of a body that is no question, if it names one, and one alone."""
+    try:
+        from_json(body)  # as in _read, it bounds the nesting for the pass that sees each name
+        named = _PAIRS.decode(body.decode())
+    except ValueError:
+        return None
+    pairs = named if isinstance(named, tuple) else ()
+    match [value for name, value in pairs if name == "CallbackCommand"]:
+        case [str(command)]:
+            return command
+    return None
+
+
 def _is_plain(body: bytes, request: Question) -> bool:
     """True if a look at its colons and types shows that the body has one reading; most have no nested objects.
 
@@ -203,6 +222,8 @@ def _finite(number: str) -> float:
 
 
 _STRICT: Final = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
+
+_PAIRS: Final = json.JSONDecoder(object_pairs_hook=tuple)  # arrays are lists
 
 
 def _reason(error: ValueError) -> str:

@@ -24,6 +24,7 @@ if claim and string.find(claim, id, 1, true) then
   return 'in_flight'
 end
 
+leave_hold(prefix, id, redis.call('GET', key))
 entomb(channel, key, 'c', now, false)
 count('cancelled', 1)
 count('depth', -1)

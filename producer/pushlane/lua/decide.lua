@@ -5,17 +5,19 @@
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] key
 -- ARGV[3] decision  a allows, w and a body rewrites, f and a reason forbids
+-- ARGV[4] brief     1 keeps the decision for the channel's retention, 0 for as long as a message may be held
 -- Returns {decision, decided, left}: the one that stands, which is the first; how many messages it has met now, and how
 -- many are left for another call.
 --- use record channel place hold outcomes gate wake
 local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
-local key, decision = ARGV[2], ARGV[3]
+local key, decision, brief = ARGV[2], ARGV[3], ARGV[4]
 local channel = load_channel(prefix)
 if not channel then
   return { -2 }
 end
 
-redis.call('SET', prefix .. 'decision:' .. key, decision, 'NX', 'PX', HOLD_KEPT_MS)
+local kept_ms = brief == '1' and math.min(channel.retention_ms, HOLD_KEPT_MS) or HOLD_KEPT_MS
+redis.call('SET', prefix .. 'decision:' .. key, decision, 'NX', 'PX', kept_ms)
 decision = redis.call('GET', prefix .. 'decision:' .. key)
 local ids, decided = redis.call('SPOP', prefix .. 'hold:' .. key, MAX_INSPECTED), 0
 for _, id in ipairs(ids) do

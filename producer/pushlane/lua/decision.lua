@@ -16,6 +16,16 @@ local function count_verdict(name)
   verdicts[name] = (verdicts[name] or 0) + 1
 end
 
+-- Effects are done in the order in which their decisions were recorded, so each has a time of its own, later than all
+-- before it: also of many in one ms, and when the clock steps back.
+local NEXT_MS = 1 / 1024 -- what a double still holds beside the ms of a date
+
+local last
+local function next_time()
+  last = math.max(now, (last or tonumber(redis.call('GET', prefix .. 'last') or '0')) + NEXT_MS)
+  return last
+end
+
 local function record(at)
   local key, message_key, effects = ARGV[at], ARGV[at + 1], ARGV[at + 3]
   if not redis.call('SET', prefix .. 'by-key:' .. key, ARGV[at + 2], 'NX', 'PX', kept_ms) then
@@ -28,7 +38,7 @@ local function record(at)
   end
   if effects ~= '' then
     redis.call('SET', prefix .. 'effects:' .. key, effects)
-    redis.call('ZADD', prefix .. 'unfed', now, key)
+    redis.call('ZADD', prefix .. 'unfed', next_time(), key)
   end
   return ''
 end
@@ -39,6 +49,9 @@ for at = FIRST, #ARGV, GROUP do
 end
 for name, times in pairs(verdicts) do
   redis.call('HINCRBY', prefix .. 'verdicts', name, times)
+end
+if last then
+  redis.call('SET', prefix .. 'last', last, 'PX', kept_ms)
 end
 redis.call('XTRIM', prefix .. 'stream', 'MINID', '~', math.max(now - kept_ms, 0))
 return answers

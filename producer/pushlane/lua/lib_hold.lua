@@ -7,10 +7,10 @@ local function hold(prefix, id, on_timeout, key)
   redis.call('PEXPIRE', prefix .. 'hold:' .. key, HOLD_KEPT_MS)
 end
 
--- Whether a record is of a message that still waits for this key. Its id may have come to mean another message, after the
--- idempotency window of one that ended without a decision.
+-- Whether a record is of a message that still waits for this key. An older version left the ids of those that ended without
+-- a decision, and they may have come to mean other messages.
 local function waits_for(record, key)
-  return string.sub(record, 1, 2) == '1h' and string.sub(record, content_end(record) + 2) == key
+  return string.sub(record, 1, 2) == '1h' and hold_key(record) == key
 end
 
 -- What a decision does to a held message: a allows, w and a body rewrites, f and a reason forbids. Returns its state. Who

@@ -57,6 +57,18 @@ local function content_end(record)
   return address_end + tonumber(string.sub(record, 142, 147))
 end
 
+-- What a held message waits for.
+local function hold_key(record)
+  return string.sub(record, content_end(record) + 2)
+end
+
+-- Whatever ends a hold takes its id out of those that wait for its key: each new hold of the key renews their expiry.
+local function leave_hold(prefix, id, record)
+  if string.sub(record, 1, 2) == '1h' then
+    redis.call('SREM', prefix .. 'hold:' .. hold_key(record), id)
+  end
+end
+
 -- A held message's record as a queued one's, with this body if one is given: from now on it can be pushed.
 local function released_record(record, now, body)
   local first, last = address_span(record)
@@ -79,6 +91,7 @@ end
 local function bury(prefix, id, now, reason, detail)
   local key = prefix .. 'message:' .. id
   local record = redis.call('GET', key)
+  leave_hold(prefix, id, record)
   redis.call('SET', key, '1x' .. reason .. string.sub(record, 4, 84) .. ms(now)
     .. string.sub(record, 98, content_end(record))
     .. string.sub(detail, 1, MAX_DETAIL_BYTES))

@@ -25,7 +25,7 @@ def command(
 ) -> None:
     """Decide on the messages of CHANNEL that are held for KEY, and on those that still come.
 
-    The first decision on a key stands: another verdict later is refused with exit 1.
+    The first decision on a key stands: another verdict or another text later is refused with exit 1.
     """
     message: Message | None = None
     if text is not None:
@@ -35,7 +35,8 @@ def command(
     if (verdict == "rewrite") != (message is not None) or (text is not None and body is not None):
         raise click.UsageError("--text or --json goes with the verdict rewrite, and rewrite needs one of them")
     with Producer(queue.redis_url()) as producer:
-        standing = producer.decide(channel, key, verdict, message=message, reason=reason)
-    if standing != ("forbid" if verdict == "discard" else verdict):
-        raise Failed(f"{key!r} of channel {channel!r} was decided before: {standing}")
-    click.echo(f"{key}: {standing}")
+        standing = producer.decide_once(channel, key, verdict, message=message, reason=reason)
+    if not standing.same:
+        otherwise = ", with another text or object" if standing.verdict == verdict else ""
+        raise Failed(f"{key!r} of channel {channel!r} was decided before: {standing.verdict}{otherwise}")
+    click.echo(f"{key}: {standing.verdict}")

@@ -23,14 +23,16 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
 
     Depth counts messages that wait, the scheduled ones among them; ready, delayed, leased and blocked count
     conversations; unknown counts pushes that perhaps arrived. Numbers from a million on end with k, M or G, rounded
-    down; --json has them in full.
+    down; --json has them in full. What moderation has decided and nobody has done yet is told below.
     """
     channels = queue.configured(names)
     with queue.inspector() as inspector:
         known = channels if names else sorted({*channels, *inspector.channels()})
         overviews = {name: inspector.overview(name) for name in known}
+        unfed = inspector.count_unfed()
     if as_json:
-        print_json({"channels": [_document(name, overview) for name, overview in overviews.items()]})
+        documents = [_document(name, overview) for name, overview in overviews.items()]
+        print_json({"channels": documents, "unfed_decisions": unfed})
         return
     table = _table()
     for name, overview in overviews.items():
@@ -40,6 +42,8 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
     for overview in overviews.values():
         if overview is not None:
             console.print(_details(overview), soft_wrap=True)
+    if unfed:
+        console.print(f"moderation: {unfed} decisions are not done in their channels yet", soft_wrap=True)
 
 
 def _document(name: str, overview: Overview | None) -> dict[str, object]:

@@ -34,21 +34,32 @@ if since_last < 0 or since_last > GAP_MS then
   since = now
 end
 
--- Holds whose time is over do what their senders chose. Returns how many.
+-- A hold whose time is over does what its sender chose, unless there is a decision: whoever made that may have died
+-- before it had met all messages of its key.
+local function end_hold(conversation, id)
+  local record = redis.call('GET', prefix .. 'message:' .. id)
+  local releases = string.sub(record, content_end(record) + 1, content_end(record) + 1) == 'r'
+  local decision = redis.call('GET', prefix .. 'decision:' .. hold_key(record)) or releases and 'a'
+  local state = 'x'
+  if decision then
+    leave_hold(prefix, id, record)
+    state = decide(prefix, id, record, decision, now)
+  else
+    kill(prefix, id, now, 'e', 'its hold timed out without a decision')
+  end
+  if state == 'x' then
+    redis.call('LPOP', prefix .. 'conversation:' .. conversation)
+    unblock(prefix, conversation)
+  end
+end
+
+-- Returns how many holds were over.
 local function end_holds()
   local conversations = redis.call('ZRANGEBYSCORE', prefix .. 'held', '-inf', now, 'LIMIT', 0, MAX_INSPECTED)
   for _, conversation in ipairs(conversations) do
     local id, head = drop_heads(prefix, conversation, now)
     if id and string.sub(head, 1, 2) == '1h' and tonumber(string.sub(head, 59, 71)) <= now then
-      local record = redis.call('GET', prefix .. 'message:' .. id)
-      local releases = string.sub(record, content_end(record) + 1, content_end(record) + 1) == 'r'
-      if releases then
-        decide(prefix, id, record, 'a', now)
-      else
-        kill(prefix, id, now, 'e', 'its hold timed out without a decision')
-        redis.call('LPOP', prefix .. 'conversation:' .. conversation)
-        unblock(prefix, conversation)
-      end
+      end_hold(conversation, id)
     end
     place(prefix, conversation, now, 0)
   end

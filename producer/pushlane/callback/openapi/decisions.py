@@ -38,12 +38,13 @@ _DECIDE: Final = {
     },
     "responses": {
         "200": {
-            "description": "The verdict that stands; it may be an earlier one.",
+            "description": "This decision stands, from now on or since an earlier time.",
             "content": json_content(ref("Standing"), allow={"key": "refund-7", "verdict": "allow"}),
         },
         **problems(
-            *(401, 403, 404, 408, 413, 415, 422, 429, 503),
+            *(401, 403, 404, 408, 409, 413, 415, 422, 429, 503),
             on_404="Nobody has registered the channel.",
+            on_409="Another decision on the key stands already, and nothing was changed: `verdict` says which.",
             on_503="Redis did not answer in time: perhaps decided; repeating the request is safe.",
         ),
     },

@@ -15,7 +15,11 @@ _AWAY = {"description": "Redis is away.", "content": json_content(ref("Health"),
 PART: Final = Part(
     paths={
         "/healthz": _probe("healthz", "Whether the process answers.", {"200": _OK}),
-        "/readyz": _probe("readyz", "Whether Redis answers as well.", {"200": _OK, "503": _AWAY}),
+        "/readyz": _probe(
+            "readyz",
+            "Whether Redis answers as well; where messages are moderated it is ready without.",
+            {"200": _OK, "503": _AWAY},
+        ),
     },
     schemas={
         "Health": {

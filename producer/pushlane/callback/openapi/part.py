@@ -46,6 +46,7 @@ PROBLEM: Final = {
         "limit": {"type": "integer", "description": "The limit that it breaks."},
         "message_id": {"type": "string", "description": "The message that was perhaps accepted, or that has the key."},
         "result": {"type": "string", "description": "What cancelling came to."},
+        "verdict": {"type": "string", "description": "The verdict that stands for the key."},
     },
     "required": ["title", "status", "detail"],
 }

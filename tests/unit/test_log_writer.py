@@ -1,0 +1,103 @@
+"""The log's thread: who logs never waits for who reads."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import takewhile
+
+import pytest
+from support.waiting import wait_until
+
+from pushlane.log_writer import MAX_WAITING, WRITE_BYTES, LogWriter
+
+PIPE_BYTES = 1 << 20
+"""More than a pipe holds."""
+
+
+def told(count: int) -> str:
+    """The line of those that were left out."""
+    return f"left out: {count}"
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """A pipe that nobody reads yet."""
+    reader, writer = os.pipe()
+    yield reader, writer
+    for end in (reader, writer):
+        os.close(end)
+
+
+def test_a_reader_that_stalls_stops_nobody(pipe: tuple[int, int]) -> None:
+    """What it does not take is left out beyond a bound, and told once it reads again; the order is kept."""
+    reader, file = pipe
+    log = LogWriter(file, told)
+    total = MAX_WAITING + PIPE_BYTES // 100
+    for number in range(total):  # returns, though nobody reads
+        log.msg(f"{number:099}")
+    text = bytearray()
+    read = threading.Thread(target=lambda: text.extend(_until(reader, b"left out: ")))
+    read.start()
+    wait_until(lambda: not read.is_alive(), "the note of what was left out")
+    log.close()
+    lines = text.decode().splitlines()
+    kept = list(takewhile(str.isdigit, lines))
+    assert [int(line) for line in kept] == list(range(len(kept)))
+    assert MAX_WAITING <= len(kept) < total
+    assert lines[len(kept)] == told(total - len(kept))
+
+
+def test_lines_are_written_whole_and_many_at_once(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each write is of whole lines and no larger than what a pipe takes in one piece."""
+    _, file = pipe
+    writes: list[bytes] = []
+
+    def write(_: int, piece: bytes) -> int:
+        writes.append(piece)
+        return len(piece)
+
+    monkeypatch.setattr(os, "write", write)
+    log = LogWriter(file, told)
+    for number in range(1000):
+        log.put("line {} of {}".format, number, 1000)
+    log.msg("x" * 2 * WRITE_BYTES)
+    log.close()
+    assert b"".join(writes) == b"".join(b"line %d of 1000\n" % number for number in range(1000)) + b"x" * 8192 + b"\n"
+    assert len(writes) < 20
+    assert all(piece.endswith(b"\n") and len(piece) <= WRITE_BYTES for piece in writes[:-1])
+
+
+@pytest.mark.parametrize(
+    ("end", "lines"),
+    [
+        ("", ["before", "parent"]),
+        ("if not os.fork(): log.msg('child'); log.close(); os._exit(0)\nos.wait()", ["before", "child", "parent"]),
+        ("log.close()", ["before", "parent"]),
+    ],
+)
+def test_each_process_writes_its_own_lines_and_none_twice(end: str, lines: list[str]) -> None:
+    """Also those that waited at a fork, and what waits at the end of the process."""
+    code = f"import os\nfrom pushlane.log_writer import LogWriter\nlog = LogWriter(2, str)\nlog.msg('before')\n{end}\n"
+    code += "log.msg('parent')\n"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert sorted(process.stderr.splitlines()) == lines
+
+
+@pytest.mark.parametrize("file", [None, 1_000_000])
+def test_a_file_that_can_not_be_written_costs_the_lines_alone(file: int | None) -> None:
+    """Its thread does not die of it, and ends when it should."""
+    log = LogWriter(file, told)
+    log.msg("lost")
+    log.close()
+    assert not any(thread.name == "pushlane-log" for thread in threading.enumerate())
+
+
+def _until(reader: int, end: bytes) -> bytes:
+    text = b""
+    while end not in text:
+        text += os.read(reader, 1 << 16)
+    while not text.endswith(b"\n"):
+        text += os.read(reader, 1 << 16)
+    return text
