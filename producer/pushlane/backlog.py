@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     import redis.asyncio
 
+    from pushlane.async_outbox import AsyncProducer
     from pushlane.effects import Effect
-    from pushlane.outbox import AsyncProducer
 
 REFEED_AFTER_MS: Final = 5000
 """So long a callback has time to do it by itself; a worker looks at what is older."""

@@ -30,8 +30,8 @@ from pushlane.scripts import source
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pushlane.async_outbox import AsyncProducer
     from pushlane.form import Form
-    from pushlane.outbox import AsyncProducer
 
 POSTPONED: Final = f"{DECISIONS_PREFIX}postponed"
 _BROKEN: Final = (InvalidMessage, IdempotencyConflict, AttributeError, LookupError, TypeError, ValueError)

@@ -5,17 +5,12 @@ What they share is pure and stands in ``acceptance.py``.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pushlane import clients
 from pushlane.acceptance import (
     LIMIT_FIELDS,
     Entry,
@@ -32,7 +27,9 @@ from pushlane.acceptance import (
     read_status,
     unavailable,
 )
-from pushlane.errors import PushlaneError, QueueUnavailable
+from pushlane.async_outbox import AsyncProducer
+from pushlane.clients import MAX_CONNECTIONS
+from pushlane.errors import PushlaneError
 from pushlane.form import Form
 from pushlane.keys import BELL, channel_prefix
 from pushlane.message import CancelResult, Limits, Message, MessageStatus, Receipt, check_channel_name
@@ -40,15 +37,14 @@ from pushlane.options import Options
 from pushlane.scripts import source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from pushlane.hold import Hold, Standing, Verdict
     from pushlane.options import When
 
 
-MAX_CONNECTIONS: Final = 50
-"""Of one producer. More calls at once wait for each other; redis-py's own default refuses the 101st."""
+__all__ = ["AsyncProducer", "Producer"]
 
 
 class Producer:
@@ -246,157 +242,3 @@ class Producer:
         except redis.RedisError as error:
             raise unavailable(channel, error, entries[0].message_id) from error
         return read_receipts(channel, entries, reply)
-
-
-class AsyncProducer:
-    """``Producer`` for asyncio: the same names, arguments, results and errors. Belongs to one event loop."""
-
-    _timeout = 2.0
-
-    def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
-        self._timeout = timeout
-        pool: redis.asyncio.BlockingConnectionPool = redis.asyncio.BlockingConnectionPool.from_url(
-            address_of(redis_url),
-            max_connections=MAX_CONNECTIONS,
-            timeout=None,
-            socket_timeout=None,  # each question has one timeout, around all of it; see _asking
-            socket_connect_timeout=timeout,
-            retry=AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
-        client = redis.asyncio.Redis.from_pool(pool)
-        clients.adapt(client)
-        self._use(client)
-
-    def _use(self, client: redis.asyncio.Redis, *, shebang: bool = True) -> None:
-        self._redis = client
-        self._limits = LimitsCache()
-        self._enqueue = client.register_script(source("enqueue", shebang=shebang))
-        self._read_status = client.register_script(source("status", shebang=shebang))
-        self._cancel = client.register_script(source("cancel", shebang=shebang))
-        self._decide = client.register_script(source("decide", shebang=shebang))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Closes its connections."""
-        await self._redis.aclose()
-
-    async def send(
-        self,
-        channel: str,
-        message: Message,
-        *,
-        idempotency_key: str | None = None,
-        not_before: When | None = None,
-        expires_in: timedelta | float | None = None,
-        hold: Hold | None = None,
-    ) -> Receipt:
-        """Enqueues one message; see ``Producer.send``."""
-        options = Options.check(idempotency_key, not_before, expires_in, hold)
-        entries = prepare(channel, await self._limits_of(channel), [Form(message, options)], single=True)
-        return (await self._accept(channel, entries))[0]
-
-    async def send_many(
-        self,
-        channel: str,
-        messages: Sequence[Message],
-        *,
-        idempotency_key: str | None = None,
-        not_before: When | None = None,
-        expires_in: timedelta | float | None = None,
-    ) -> list[Receipt]:
-        """Enqueues many messages in their order; see ``Producer.send_many``."""
-        options = Options.check(idempotency_key, not_before, expires_in)
-        return await self.send_forms(channel, forms_of(messages, options))
-
-    async def send_forms(self, channel: str, forms: Sequence[Form]) -> list[Receipt]:
-        """Enqueues messages that each have options of their own; see ``Producer.send_forms``."""
-        entries = prepare(channel, await self._limits_of(channel), forms, single=False)
-        receipts: list[Receipt] = []
-        for chunk in chunks(entries):
-            try:
-                receipts += await self._accept(channel, chunk)
-            except PushlaneError as error:
-                error.receipts = tuple(receipts)
-                raise
-        return receipts
-
-    async def status(self, channel: str, message_id: str) -> MessageStatus | None:
-        """Where the message is; see ``Producer.status``."""
-        prefix = channel_prefix(check_channel_name(channel))
-        async with self._asking(channel):
-            reply = await self._read_status(keys=[prefix], args=[message_id])
-        return read_status(channel, message_id, reply)
-
-    async def cancel(self, channel: str, message_id: str) -> CancelResult:
-        """Takes the message out of the queue; see ``Producer.cancel``."""
-        keys = [channel_prefix(check_channel_name(channel)), BELL]
-        async with self._asking(channel):
-            return read_cancel(await self._cancel(keys=keys, args=["", message_id]))
-
-    async def decide(
-        self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
-    ) -> Verdict:
-        """Decides on a key, once; see ``Producer.decide``."""
-        return (await self.decide_once(channel, key, verdict, message=message, reason=reason)).verdict
-
-    async def decide_once(
-        self,
-        channel: str,
-        key: str,
-        verdict: Verdict,
-        *,
-        message: Message | None = None,
-        reason: str = "",
-        brief: bool = False,
-    ) -> Standing:
-        """Decides on a key, once; see ``Producer.decide_once``."""
-        keys = [channel_prefix(check_channel_name(channel)), BELL]
-        decision = decision_of(await self._limits_of(channel), key, verdict, message, reason)
-        arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
-        left = 1
-        while left:
-            async with self._asking(channel):
-                reply = await self._decide(keys=keys, args=arguments)
-            standing, left = read_decision(channel, decision, reply)
-        return standing
-
-    async def kind_of(self, channel: str) -> str:
-        """The channel's kind, ``cinnox`` or ``third_party``. Raises UnknownChannel and QueueUnavailable."""
-        return (await self._limits_of(channel)).kind
-
-    async def ping(self) -> bool:
-        """Whether Redis answers within the timeout."""
-        try:
-            async with self._asking(""):
-                return bool(await self._redis.ping())
-        except PushlaneError:
-            return False
-
-    async def _limits_of(self, channel: str) -> Limits:
-        if known := self._limits.get(channel):
-            return known
-        async with self._asking(channel):
-            fields = await self._redis.hmget(f"{channel_prefix(channel)}channel", LIMIT_FIELDS)
-        return self._limits.put(channel, fields)
-
-    async def _accept(self, channel: str, entries: Sequence[Entry]) -> list[Receipt]:
-        arguments = arguments_of(entries[0].message.kind, entries)
-        async with self._asking(channel, entries[0].message_id):
-            reply = await self._enqueue(keys=[channel_prefix(channel), BELL], args=arguments)
-        return read_receipts(channel, entries, reply)
-
-    @contextlib.asynccontextmanager
-    async def _asking(self, channel: str, message_id: str | None = None) -> AsyncIterator[None]:
-        """Around a question to Redis: bounds its time, waiting for a connection included; its errors become ours."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                yield
-        except TimeoutError as error:
-            raise QueueUnavailable(f"no answer within {self._timeout:g} s", message_id) from error
-        except redis.RedisError as error:
-            raise unavailable(channel, error, message_id) from error

@@ -19,10 +19,10 @@ from support.channels import register
 from support.waiting import wait_until
 
 from pushlane import backlog
+from pushlane.async_outbox import AsyncProducer
 from pushlane.callback.signature import Query
 from pushlane.callback.tencent import keys_of, parse
 from pushlane.keys import DECISIONS_PREFIX, channel_prefix
-from pushlane.outbox import AsyncProducer
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:

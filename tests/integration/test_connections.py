@@ -12,7 +12,7 @@ from support.channels import register
 from support.outbox import HELLO, PREFIX, Open, bytes_of, ids_in, texts
 
 from pushlane import AsyncProducer, Producer, QueueUnavailable, RoomMessage
-from pushlane.outbox import MAX_CONNECTIONS
+from pushlane.clients import MAX_CONNECTIONS
 from pushlane.record import read_content
 
 # --- address -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from support.channels import register
 from support.waiting import wait_until_async
 
 from pushlane import Hold, RoomMessage, ThirdPartyMessage, backlog, effects
+from pushlane.async_outbox import AsyncProducer
 from pushlane.callback import feed as feed_module
 from pushlane.callback import recorder
 from pushlane.callback.decision import Decision
@@ -27,7 +28,6 @@ from pushlane.callback.verdict import Verdict
 from pushlane.errors import QueueUnavailable
 from pushlane.hold import MAX_HOLD_DAYS
 from pushlane.keys import DECISIONS_PREFIX, channel_prefix
-from pushlane.outbox import AsyncProducer
 from pushlane.scripts import source
 from pushlane_worker.embedded import EmbeddedServer
 

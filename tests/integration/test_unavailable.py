@@ -10,7 +10,7 @@ from support.channels import register
 from support.outbox import HELLO, Door, Open, ids_in, texts
 
 from pushlane import AsyncProducer, QueueUnavailable
-from pushlane.outbox import MAX_CONNECTIONS
+from pushlane.clients import MAX_CONNECTIONS
 from pushlane_worker.embedded import EmbeddedServer, free_port
 
 

@@ -18,8 +18,8 @@ from celery import bootsteps
 from redis.exceptions import OutOfMemoryError
 
 from pushlane import backlog
+from pushlane.async_outbox import AsyncProducer
 from pushlane.errors import PushlaneError
-from pushlane.outbox import AsyncProducer
 from pushlane_worker.line import Line, channel_records, make_line
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import next_step

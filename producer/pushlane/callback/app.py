@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pushlane.async_outbox import AsyncProducer
 from pushlane.callback import problems, routing
 from pushlane.callback.feed import Feed
 from pushlane.callback.front import CALLBACK_PATH, GONE, Front
@@ -27,7 +28,6 @@ from pushlane.callback.web import ApiKeys, json_response
 from pushlane.callback.webhook import Webhook
 from pushlane.errors import SettingsError
 from pushlane.logs import configure, make_writer, request_log
-from pushlane.outbox import AsyncProducer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

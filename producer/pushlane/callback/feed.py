@@ -17,13 +17,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from pushlane import backlog, clients
+from pushlane.async_outbox import AsyncProducer
 from pushlane.callback.decision import Decision
 from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S, Recorder
 from pushlane.callback.spool import SpoolFull
 from pushlane.errors import PushlaneError
 from pushlane.logs import logger
-from pushlane.outbox import AsyncProducer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from pushlane.async_outbox import AsyncProducer
     from pushlane.callback.web import ApiKeys
     from pushlane.hold import Standing
     from pushlane.message import Message
-    from pushlane.outbox import AsyncProducer
 
 _FIELDS: Final = frozenset({"verdict", "message", "reason"})
 _AGAIN: Final = "perhaps decided; repeating the request is safe"

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from pushlane.async_outbox import AsyncProducer
     from pushlane.callback.web import ApiKeys
-    from pushlane.outbox import AsyncProducer
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """4 KiB for each message of a full list. More would take a process's memory and its time for moderation."""

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from pushlane.async_outbox import AsyncProducer
     from pushlane.callback.cinnox import Incoming
     from pushlane.callback.settings import WebhookSettings
-    from pushlane.outbox import AsyncProducer
 
 STORE_S: Final = 1.5
 """So long storing may take in all, whatever state Redis is in."""
