@@ -94,7 +94,7 @@ def test_the_list_is_exactly_the_cut_pushes_and_only_they_are_repeated(
         api.control(cut={"rate": CUTS, "accept": False})
         _settled(stack)
         summary, arrivals, shown = stack.record(), _arrivals(api), _shown(stack)
-        assert all("push.done" in worker.log.read_text() for worker in workers), "one worker had nothing to do"
+        wait_until(lambda: all("push.done" in worker.log.read_text() for worker in workers), "each worker to push")
     finally:
         stack.close()
     listed = _listed(redis)

@@ -13,6 +13,7 @@ from redis import Redis
 from support.callback import Callback, callback
 from support.channels import register
 from support.http_api import HELLO, KEYS, SHOP, SUPPORT, Api, problem, stored
+from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
 from pushlane.callback.messages import LARGE_AT_ONCE, LARGE_BYTES, MAX_BODY_BYTES
@@ -239,6 +240,8 @@ def test_neither_texts_nor_keys_are_logged(serving: Callback, api: Api) -> None:
     api.post(SUPPORT, json=HELLO | {"text": "s3cret"}, headers={"Idempotency-Key": "order-s3cret"})
     api.post(SUPPORT, json=HELLO | {"text": "s3cret" * 1000})
     api.post(SUPPORT, json=HELLO | {"s3cret": 1})
+    api.get("/the-last-line")
+    wait_until(lambda: "/the-last-line" in serving.log.read_text(), "the last line")
     log = serving.log.read_text()
     assert "s3cret" not in log
     assert "k3y-of-billing" not in log

@@ -51,6 +51,7 @@ def test_a_replayed_webhook_makes_one_delivery(redis: Redis, redis_url: str, tmp
             wait_until(lambda: stack.depth() == 0, "the queue to be empty")
             assert api.texts("im-alice") == ["#1", "#2", "#3"]
             assert stack.record().accepted == 3
+            wait_until(lambda: running.log.read_text().count("path=/cinnox/webhook") >= 6, "a line of each request")
             log = running.log.read_text() + worker.log.read_text()
             assert TOKEN not in log
             assert "#1" not in log
