@@ -17,6 +17,7 @@ from integration import (
     test_gate,
     test_hold,
     test_pause,
+    test_poison,
     test_rate,
     test_replay,
     test_schedule,
@@ -584,6 +585,12 @@ MUTANTS = (
     ),
     Mutant("a decision readies a leased conversation", _LEASED, "", _behind_a_lease),
     Mutant("each failure blocks anew", "'blocked', 'NX', now", "'blocked', now"),
+    Mutant(
+        "a spared rejection passes for a death",
+        "outcome == SUSPECT and 2 or 1",
+        "1",
+        test_poison.test_many_single_rejections_in_a_row_are_a_fault_of_the_channel,
+    ),
     Mutant(
         "a registration changes nothing for a misconfigured gate",
         "  gate['until'], gate.dirty = now, true\n",

@@ -14,7 +14,7 @@ from pushlane_worker.drain import Drain, Ended, Report
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.places import Places
 from pushlane_worker.retry import NextStep
-from pushlane_worker.store import ONLY_SETTLE, Claim, Settlement, Turn, Turns
+from pushlane_worker.store import ONLY_SETTLE, Claim, Settled, Settlement, Turn, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +44,7 @@ class FakeTurns:
     channel: str = CHANNEL
     frees: list[int] = field(default_factory=list)
     settled: list[list[bytes]] = field(default_factory=list)
+    settles: Settled = Settled.CURRENT
     before: Callable[[], None] = lambda: None
     """Called once, in the first turn that raises: what happens while Redis does not answer."""
 
@@ -57,7 +58,7 @@ class FakeTurns:
         if isinstance(answer, Exception):
             self.before()
             raise answer
-        return Turn(answer.wait_ms, answer.waits_for, [True] * len(settlements), answer.claims)
+        return Turn(answer.wait_ms, answer.waits_for, [self.settles] * len(settlements), answer.claims)
 
 
 @dataclass
@@ -180,3 +181,18 @@ async def test_a_drain_that_is_stopped_says_so() -> None:
     async with asyncio.timeout(5):
         await claiming
     assert (drain.report.ended, turns.frees[-1]) == ("shutdown", ONLY_SETTLE)
+
+
+@pytest.mark.parametrize(
+    ("settles", "dead_lettered"), [(Settled.CURRENT, 1), (Settled.SPARED, 0), (Settled.STALE, 0)], ids=str
+)
+async def test_only_what_died_is_counted_as_dead_lettered(settles: Settled, dead_lettered: int) -> None:
+    """A rejection that the channel is blamed for kills nothing, and neither does one that came too late."""
+    drain, turns, pushers = make(Turn(-1, "empty", [], [claim(b"a")]), NOTHING)
+    turns.settles = settles
+    claiming = asyncio.create_task(drain.claim())
+    await wait_until_async(lambda: _soon(pushers.jobs), "the claim to be pushed")
+    rejected = PushResult(Outcome.REJECTED, "HTTP 400")
+    pushers.jobs[0].done(Settlement(pushers.jobs[0].claim, rejected, NextStep(dead="1", reason="r")))
+    await claiming
+    assert (drain.report.dead_lettered, drain.report.outcomes) == (dead_lettered, {Outcome.REJECTED: 1})

@@ -18,7 +18,7 @@ from typing import Literal
 from pushlane_worker.outcome import Outcome
 from pushlane_worker.places import Places
 from pushlane_worker.push import Job, Pushers
-from pushlane_worker.store import ONLY_SETTLE, Settlement, Turn, Turns
+from pushlane_worker.store import ONLY_SETTLE, Settled, Settlement, Turn, Turns
 
 POLL_S = 0.02
 """How often a listening drain looks for work at least; listeners count for 250 ms (``lua/lib_wake.lua``)."""
@@ -53,13 +53,13 @@ class Report:
         """Requests that were sent, or tried to be."""
         return sum(count for outcome, count in self.outcomes.items() if outcome is not Outcome.UNSENT)
 
-    def add(self, settlement: Settlement, *, current: bool) -> None:
-        """Counts a settled push; ``current`` is False when its lease was no longer its own."""
+    def add(self, settlement: Settlement, settled: Settled) -> None:
+        """Counts a push and what its settlement did."""
         outcome = settlement.result.outcome
         self.outcomes[outcome] += 1
         if settlement.result.detail:
             self.details[outcome] = settlement.result.detail
-        if current:
+        if settled is Settled.CURRENT:
             self.delivered += len(settlement.claim.message_ids) if outcome is Outcome.DELIVERED else 0
             self.dead_lettered += settlement.step.dead.count("1")
 
@@ -153,8 +153,8 @@ class Drain:
         except BaseException:
             self._finished[:0] = finished
             raise
-        for settlement, current in zip(finished, turn.settled, strict=True):
-            self.report.add(settlement, current=current)
+        for settlement, settled in zip(finished, turn.settled, strict=True):
+            self.report.add(settlement, settled)
         self.report.next_ms = turn.wait_ms
         if turn.claims or finished:
             self._moved = time.monotonic()

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Literal
 
 import redis.asyncio
@@ -90,13 +91,23 @@ class Settlement:
         )
 
 
+class Settled(IntEnum):
+    """What a turn did with a settlement. ``lua/turn.lua`` repeats these values."""
+
+    STALE = 0
+    """Nothing: the lease was no longer its own."""
+    CURRENT = 1
+    SPARED = 2
+    """A rejection that was taken for a fault of the channel: its messages stay queued."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A turn's reply: ms until something can be claimed (0 now, -1 not before an outcome or an enqueue)."""
 
     wait_ms: int
     waits_for: Literal["empty", "rate", "gate"]
-    settled: Sequence[bool]
+    settled: Sequence[Settled]
     claims: Sequence[Claim]
     closed: bool = False
     """Nothing that waits may be pushed now, but a probe."""
@@ -227,7 +238,7 @@ class Turns:
         return Turn(
             wait,
             why.decode(),
-            [status == 1 for status in settled],
+            [Settled(status) for status in settled],
             [_claim(claim[0], claim[1], claim[3:], now, probe=claim[2], deadline=deadline) for claim in claims],
             closed == 1,
         )

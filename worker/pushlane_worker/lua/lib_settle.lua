@@ -80,7 +80,7 @@ local function end_lease(prefix, conversation, token)
   return { ids = ids, epoch = tonumber(epoch), due = tonumber(due) }
 end
 
--- Returns 1, or 0 for a stale token, which settles nothing.
+-- Returns 1; 0 for a stale token, which settles nothing; 2 for a rejection that killed nothing.
 local function settle(prefix, channel, gate, now, settled)
   local conversation, outcome = settled.conversation, settled.outcome
   local lease = end_lease(prefix, conversation, settled.token)
@@ -123,5 +123,5 @@ local function settle(prefix, channel, gate, now, settled)
   -- A lease that ran out tells of a worker, not of the API: for the gate it is as if it had never been sent.
   tell_gate(gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled.wait, settled.detail,
     redis.call('ZCARD', prefix .. 'delayed'))
-  return 1
+  return outcome == SUSPECT and 2 or 1
 end
