@@ -13,6 +13,7 @@ import pytest
 from hypothesis import Phase, Verbosity, settings
 from integration import (
     test_blocked,
+    test_early_probe,
     test_expiry,
     test_gate,
     test_hold,
@@ -585,6 +586,12 @@ MUTANTS = (
     ),
     Mutant("a decision readies a leased conversation", _LEASED, "", _behind_a_lease),
     Mutant("each failure blocks anew", "'blocked', 'NX', now", "'blocked', now"),
+    Mutant(
+        "an early probe of unknown outcome leaves no mark",
+        "      mark_maybe_delivered(prefix, lease.ids, now)\n",
+        "",
+        test_early_probe.test_an_early_probe_of_unknown_outcome_is_listed_and_marked_and_is_no_attempt,
+    ),
     Mutant(
         "a spared rejection passes for a death",
         "outcome == SUSPECT and 2 or 1",

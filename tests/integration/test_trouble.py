@@ -120,16 +120,17 @@ def test_a_token_that_is_renewed_in_its_file_is_never_refused(
 
 
 @pytest.mark.alone
+@pytest.mark.parametrize("status", [503, 502], ids=["failed", "unknown"])
 def test_an_outage_is_over_within_a_probes_wait_though_all_conversations_back_off(
-    stack: Stack, redis: Redis, api: FakeApi, producer: Producer
+    stack: Stack, redis: Redis, api: FakeApi, producer: Producer, status: int
 ) -> None:
     """The one conversation there is would wait for hours: it is the probe, at the cost of no attempt, and then goes."""
     stack.worker("-c", "1").ready()
     producer.send("support", RoomMessage("r", "warm up"))
     stack.wait_for(1)
-    api.control(down=503)
+    api.control(down=status)
     receipts = producer.send_many("support", [RoomMessage("r", f"hello #{n + 1}") for n in range(3)])
-    wait_until(lambda: stack.record().by_status.get(503, 0) >= 3, "two probes")
+    wait_until(lambda: stack.record().by_status.get(status, 0) >= 3, "two probes")
     assert redis.hget(f"{PREFIX}gate", "state") == b"broken"
     api.control(down=None)
     back = time.monotonic()
@@ -137,6 +138,6 @@ def test_an_outage_is_over_within_a_probes_wait_though_all_conversations_back_of
     assert time.monotonic() - back < 1 + 2
     assert api.texts("r") == ["warm up", "hello #1", "hello #2", "hello #3"]
     wait_until(lambda: _depth(redis) == 0, "it to be settled")
-    status = producer.status("support", receipts[0].message_id)
-    assert status is not None
-    assert status.attempts == 1
+    told = producer.status("support", receipts[0].message_id)
+    assert told is not None
+    assert (told.attempts, told.maybe_delivered) == (1, status == 502)

@@ -21,6 +21,14 @@ local function spend_attempt(prefix, conversation, ids, now, settled)
   end
 end
 
+-- An unknown outcome that is no attempt: an early probe's. What was in it may have arrived all the same.
+local function mark_maybe_delivered(prefix, ids, now)
+  for _, id in ipairs(ids) do
+    redis.call('SETRANGE', prefix .. 'message:' .. id, 3, 'm')
+    redis.call('SETRANGE', prefix .. 'message:' .. id, 97, ms(now))
+  end
+end
+
 -- Gives the two halves of a rejected batch labels of their own, so that they are pushed apart. It is no attempt.
 local function split_batch(prefix, ids, size)
   local label = redis.call('HINCRBY', prefix .. 'counters', 'parts', 2)
@@ -109,6 +117,8 @@ local function settle(prefix, channel, gate, now, settled)
     due = now + settled.wait
     if settled.dead ~= '' then
       spend_attempt(prefix, conversation, lease.ids, now, settled)
+    elseif outcome == UNKNOWN then
+      mark_maybe_delivered(prefix, lease.ids, now)
     end
     if outcome == UNKNOWN then
       list_unknown(prefix, conversation, lease.ids, now, settled)
