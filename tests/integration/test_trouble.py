@@ -141,3 +141,26 @@ def test_an_outage_is_over_within_a_probes_wait_though_all_conversations_back_of
     told = producer.status("support", receipts[0].message_id)
     assert told is not None
     assert (told.attempts, told.maybe_delivered) == (1, status == 502)
+
+
+def test_what_waits_in_a_process_for_longer_than_it_may_live_is_not_pushed(
+    redis_url: str, redis: Redis, api: FakeApi, producer: Producer, tmp_path: Path
+) -> None:
+    """Claimed in time, behind four slow pushes: it is given back, buried by the next claim, and its room goes on."""
+    stack = Stack(redis_url, api, tmp_path, {**channel_settings(api.url), "PUSHLANE_MAX_IN_FLIGHT": "4"})
+    try:
+        stack.worker("-c", "1").ready()
+        redis.hset(f"{PREFIX}gate", "cap", 64)  # the slow start is over
+        api.control(latency_s=1.5)
+        producer.send_many("support", [RoomMessage(f"r{n}", "hello") for n in range(4)])
+        wait_until(lambda: stack.record().in_flight == 4, "four pushes in flight")
+        late = producer.send("support", RoomMessage("late", "too late"), expires_in=1.0)
+        producer.send("support", RoomMessage("late", "never too late"))
+        wait_until(lambda: stack.leases() == 5, "it to be claimed ahead", 1)
+        stack.wait_for(5)
+        assert api.texts("late") == ["never too late"]
+        status = producer.status("support", late.message_id)
+        assert status is not None
+        assert (status.state, status.reason, status.attempts) == ("dead", "expired", 0)
+    finally:
+        stack.close()

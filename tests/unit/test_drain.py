@@ -28,7 +28,17 @@ LATER = Turn(500, "gate", [], [])
 
 def claim(name: bytes) -> Claim:
     """A batch of one message."""
-    return Claim(name, b"d:0:0", probe=False, early_ms=0, message_ids=[name], records=[b""], claimed_ms=0, deadline=0.0)
+    return Claim(
+        name,
+        b"d:0:0",
+        probe=False,
+        early_ms=0,
+        message_ids=[name],
+        records=[b""],
+        claimed_ms=0,
+        asked=0.0,
+        deadline=0.0,
+    )
 
 
 def delivered(job: Job) -> None:

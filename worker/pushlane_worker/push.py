@@ -118,6 +118,8 @@ class Pushers:
             return PushResult(Outcome.UNSENT, "its lease would not outlast the push", reached=False)
         request = None
         try:
+            if claim.over(now):  # the next claim buries it
+                return PushResult(Outcome.UNSENT, "the time of a message is over", reached=False)
             contents = [read_content(record) for record in claim.records]
             request = self.line.kind.request(contents[0][0], contents[0][1], [content[2] for content in contents])
             return self.line.kind.read(await self.client.exchange(request))

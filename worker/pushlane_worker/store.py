@@ -1,8 +1,8 @@
 """The worker's side of the queue in Redis: turns and sweeps, each one script call.
 
 A drain numbers its turns. When the reply to one is lost, the same turn is sent again and Redis answers with the same
-claims and settles nothing twice (``lua/turn.lua``). A claim's ``deadline`` is on this process's monotonic clock,
-counted from before the turn was first sent, so that it is never later than the lease in Redis.
+claims and settles nothing twice (``lua/turn.lua``). A claim's ``asked`` and ``deadline`` are on this process's
+monotonic clock, counted from before the turn was first sent: the deadline is never later than the lease in Redis.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 
 from pushlane import clients
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.record import HEADER_BYTES, Header, read_header
+from pushlane.record import HEADER_BYTES, Header, read_expiry, read_header
 from pushlane.scripts import source
 from pushlane_worker.outcome import MAX_DETAIL_CHARS, PushResult
 from pushlane_worker.retry import History, NextStep
@@ -51,7 +51,16 @@ class Claim:
     message_ids: Sequence[bytes]
     records: Sequence[bytes]
     claimed_ms: int
+    asked: float
     deadline: float
+
+    def over(self, now: float) -> bool:
+        """Whether a message of it may be past its time: by Redis's clock at the claim and this process's since.
+
+        It may say so too early, by as long as the turn's reply took, but never too late.
+        """
+        now_ms = self.claimed_ms + (now - self.asked) * 1000
+        return any(0 < read_expiry(record) <= now_ms for record in self.records)
 
     def attempt(self) -> int:
         """Which push of its head this is, counted from 1."""
@@ -204,9 +213,11 @@ def _claim(
     now_ms: int,
     *,
     probe: int = 0,
-    deadline: float = 0.0,
+    asked: float = 0.0,
+    lease_s: float = 0.0,
 ) -> Claim:
-    return Claim(conversation, token, probe > 0, max(probe - 1, 0), pairs[::2], pairs[1::2], now_ms, deadline)
+    ids, records = pairs[::2], pairs[1::2]
+    return Claim(conversation, token, probe > 0, max(probe - 1, 0), ids, records, now_ms, asked, asked + lease_s)
 
 
 @dataclass(slots=True)
@@ -227,19 +238,21 @@ class Turns:
         Raises:
             redis.ResponseError: The script itself fails, again and again.
         """
-        started = time.monotonic()
+        asked = time.monotonic()
         arguments = [self.drain, self.number, free, busy, round(self.lease_s * 1000)]
         for settlement in settlements:
             arguments += settlement.arguments()
         reply = await self._insist(arguments)
         self.number += 1
         wait, settled, claims, now, why, closed = reply
-        deadline = started + self.lease_s
         return Turn(
             wait,
             why.decode(),
             [Settled(status) for status in settled],
-            [_claim(claim[0], claim[1], claim[3:], now, probe=claim[2], deadline=deadline) for claim in claims],
+            [
+                _claim(claim[0], claim[1], claim[3:], now, probe=claim[2], asked=asked, lease_s=self.lease_s)
+                for claim in claims
+            ],
             closed == 1,
         )
 
