@@ -13,13 +13,16 @@ from support.waiting import wait_until_async
 from pushlane_worker.drain import Drain, Ended, Report
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.places import Places
+from pushlane_worker.push import FRESH_S, Pushers
 from pushlane_worker.retry import NextStep
 from pushlane_worker.store import ONLY_SETTLE, Claim, Settled, Settlement, Turn, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushlane_worker.push import Job, Pushers
+    from pushlane_worker.http import PushClient
+    from pushlane_worker.line import Line
+    from pushlane_worker.push import Job
 
 CHANNEL = "support"
 NOTHING = Turn(-1, "empty", [], [])
@@ -57,6 +60,8 @@ class FakeTurns:
     settles: Settled = Settled.CURRENT
     before: Callable[[], None] = lambda: None
     """Called once, in the first turn that raises: what happens while Redis does not answer."""
+    after: Callable[[], object] = lambda: None
+    """Called once, as the next turn's reply arrives."""
 
     async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
         """Notes what it was asked."""
@@ -64,6 +69,8 @@ class FakeTurns:
         self.frees.append(free)
         self.settled.append([settlement.claim.conversation for settlement in settlements])
         await asyncio.sleep(0)
+        after, self.after = self.after, lambda: None
+        after()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             self.before()
@@ -76,6 +83,7 @@ class FakePushers:
     """Keeps the jobs; the test ends them."""
 
     jobs: list[Job] = field(default_factory=list)
+    waits_for_a_turn: bool = False
 
     def told(self, _asked: float, *, closed: bool) -> None:
         """Hears of the gate, which these answers never close."""
@@ -84,6 +92,18 @@ class FakePushers:
     def submit(self, job: Job) -> None:
         """Takes a job."""
         self.jobs.append(job)
+
+
+class SlowPushers(Pushers):
+    """A coroutine whose pushes take longer than a turn's word of the gate is good for, and are delivered."""
+
+    async def _push(self, claim: Claim, now: float) -> PushResult:
+        del claim, now
+        await asyncio.sleep(2 * FRESH_S)
+        return PushResult(Outcome.DELIVERED)
+
+    def _settlement(self, claim: Claim, result: PushResult) -> Settlement:
+        return Settlement(claim, result, NextStep())
 
 
 def make(*answers: Turn | Exception, slice_s: float = 60, limit: int = 4) -> tuple[Drain, FakeTurns, FakePushers]:
@@ -206,3 +226,20 @@ async def test_only_what_died_is_counted_as_dead_lettered(settles: Settled, dead
     pushers.jobs[0].done(Settlement(pushers.jobs[0].claim, rejected, NextStep(dead="1", reason="r")))
     await claiming
     assert (drain.report.dead_lettered, drain.report.outcomes) == (dead_lettered, {Outcome.REJECTED: 1})
+
+
+@pytest.mark.alone
+async def test_what_waits_for_word_of_the_gate_gets_it_after_its_drain_has_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process too busy to use what a turn told lets nothing wait for ever: the drain asks again."""
+    monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 0.05)
+    drain, turns, _ = make(Turn(-1, "empty", [], [claim(b"a"), claim(b"b")]), NOTHING, slice_s=0.01)
+    drain.pushers = SlowPushers(cast("Line", None), cast("PushClient", None), deadline_s=1, count=1)
+    await drain.claim()
+    # Only the turn that settles the first push is followed by such a delay.
+    turns.after = lambda: asyncio.get_running_loop().call_soon(time.sleep, 1.5 * FRESH_S)
+    async with asyncio.timeout(3):
+        await drain.settle()
+    assert (drain.report.delivered, turns.settled[-1]) == (2, [b"b"])
+    await drain.pushers.close()

@@ -131,9 +131,10 @@ class Drain:
         """The settling phase: returns when nothing is in flight any more."""
         while self._busy or self._finished:
             if not self._finished:
-                await self._wake.wait()
-            self._wake.clear()
-            await self._turn(ONLY_SETTLE)
+                await self._woken(VOUCH_S)
+            # What it claimed may wait for word of the gate: when this process was too busy to use the last turn's.
+            if self._finished or self.pushers.waits_for_a_turn:
+                await self._turn(ONLY_SETTLE)
 
     @property
     def rests(self) -> bool:
@@ -202,7 +203,10 @@ class Drain:
     async def _sleep(self, longest: float) -> None:
         """Until a push is finished, the drain is stopped, or so many seconds have passed."""
         if not self._finished and not self._stopped:
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(longest):
-                    await self._wake.wait()
+            await self._woken(longest)
+
+    async def _woken(self, longest: float) -> None:
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self._wake.wait()
