@@ -11,6 +11,7 @@ from support.stack import FakeApi, Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
+from pushlane_worker.embedded import EmbeddedServer
 
 PREFIX = "pushlane:1:{support}:"
 
@@ -164,3 +165,30 @@ def test_what_waits_in_a_process_for_longer_than_it_may_live_is_not_pushed(
         assert (status.state, status.reason, status.attempts) == ("dead", "expired", 0)
     finally:
         stack.close()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(90)
+def test_what_was_pushed_while_redis_took_no_writes_is_not_pushed_again(api: FakeApi, tmp_path: Path) -> None:
+    """However long it refuses them: the drains keep what they have to settle, and each message arrives once."""
+    with EmbeddedServer() as server, EmbeddedServer() as broker, Redis.from_url(server.url) as redis:
+        settings = {**channel_settings(api.url), "PUSHLANE_BROKER_URL": broker.url}
+        stack = Stack(server.url, api, tmp_path, settings | {"PUSHLANE_LEASE_S": "12", "PUSHLANE_PUSH_DEADLINE_S": "5"})
+        try:
+            worker = stack.worker("-c", "1").ready()
+            redis.hset(f"{PREFIX}gate", "cap", 64)  # the slow start is over
+            api.control(latency_s=0.3)
+            with Producer(server.url) as producer:
+                producer.send_many("support", [RoomMessage(f"r{n % 30}", f"hello #{n + 1}") for n in range(3000)])
+            wait_until(lambda: stack.record().in_flight > 0, "pushes in flight")
+            redis.config_set("min-replicas-to-write", 1)
+            refused = time.monotonic()
+            # Ten tries of a turn took 7 s, and leases end after 12.
+            wait_until(lambda: time.monotonic() - refused > 14, "the time to pass", 20)
+            redis.config_set("min-replicas-to-write", 0)
+            wait_until(lambda: _depth(redis) == 0, "all to be settled", 40)
+            summary = stack.record()
+        finally:
+            stack.close()
+        assert (summary.accepted, summary.duplicates) == (3000, 0)
+        assert "drain.unsettled" not in worker.log.read_text()

@@ -8,7 +8,7 @@ ends; its report is told when they are settled. So a channel that can do nothing
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import uvloop
@@ -126,14 +126,19 @@ class LoopThread:
         return report
 
     async def _finish(self, drain: Drain, claiming: asyncio.Task[None], late: Late) -> None:
-        try:
-            await claiming
-            await drain.settle()
-        except Exception:  # noqa: BLE001 # its leases run out, and are settled as unknown
-            logger().exception("drain.unsettled", channel=drain.report.channel)
-        finally:
-            self._forget(drain)
+        await self._await("drain.broken", drain, claiming)
+        # Also after a claiming that failed: what was pushed meanwhile is not forgotten. What can not be settled is left
+        # to its leases, which run out as unknown.
+        await self._await("drain.unsettled", drain, drain.settle())
+        self._forget(drain)
         await self._loop.run_in_executor(None, late, drain.report)
+
+    @staticmethod
+    async def _await(trouble: str, drain: Drain, step: Awaitable[None]) -> None:
+        try:
+            await step
+        except Exception:  # noqa: BLE001 # nobody waits for it any more
+            logger().exception(trouble, channel=drain.report.channel)
 
     def _forget(self, drain: Drain) -> None:
         self._drains.discard(drain)

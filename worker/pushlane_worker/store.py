@@ -30,6 +30,8 @@ REDIS_TIMEOUT_S = 5.0
 _RETRY_FIRST_S = 0.05
 _RETRY_CAP_S = 1.0
 _MAX_REFUSED = 10
+_REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE")
+"""Plain errors in redis-py, from a server that takes no writes or no calls; a script's write may have met them."""
 ONLY_SETTLE = -1
 """The free places of a drain that claims no more."""
 UNREGISTERED = -2
@@ -202,6 +204,12 @@ class Store:
         return await self._scripts.turn(keys=keys, args=args)
 
 
+def _fails_of_itself(error: Exception) -> bool:
+    """Whether it is the script's own fault, which does not pass. A server that refuses it does so for a while."""
+    told = str(error)
+    return type(error) is redis.ResponseError and "user_script" in told and not told.startswith(_REFUSALS)
+
+
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
@@ -236,7 +244,7 @@ class Turns:
         Tries until Redis answers: what it settles may not be forgotten, and what it claimed may not be claimed twice.
 
         Raises:
-            redis.ResponseError: The script itself fails, again and again.
+            redis.ResponseError: The script fails of itself, again and again.
         """
         asked = time.monotonic()
         arguments = [self.drain, self.number, free, busy, round(self.lease_s * 1000)]
@@ -262,8 +270,7 @@ class Turns:
             try:
                 return await self.store.turn(self.channel, arguments)
             except UNANSWERED as error:
-                # Redis that loads, is read-only or full recovers; a script that fails of itself does not.
-                refused += type(error) is redis.ResponseError
+                refused += _fails_of_itself(error)
                 if refused > _MAX_REFUSED:
                     raise
                 logger().warning("turn.unanswered", channel=self.channel, turn=self.number, problem=str(error))
