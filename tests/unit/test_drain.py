@@ -106,10 +106,17 @@ class SlowPushers(Pushers):
         return Settlement(claim, result, NextStep())
 
 
-def make(*answers: Turn | Exception, slice_s: float = 60, limit: int = 4) -> tuple[Drain, FakeTurns, FakePushers]:
+def make(
+    *answers: Turn | Exception,
+    slice_s: float = 60,
+    limit: int = 4,
+    places: Places | None = None,
+    channel: str = CHANNEL,
+) -> tuple[Drain, FakeTurns, FakePushers]:
     """A drain with these answers."""
-    turns, pushers = FakeTurns(list(answers)), FakePushers()
-    drain = Drain(cast("Turns", turns), cast("Pushers", pushers), Places(limit, channels=1), slice_s, Report(CHANNEL))
+    turns, pushers = FakeTurns(list(answers), channel), FakePushers()
+    places = places or Places(limit, channels=1)
+    drain = Drain(cast("Turns", turns), cast("Pushers", pushers), places, slice_s, Report(channel))
     return drain, turns, pushers
 
 
@@ -145,7 +152,7 @@ async def test_a_full_drain_notices_at_once_that_another_gave_a_place_back() -> 
     given = time.monotonic()
     await wait_until_async(lambda: _soon(turns.frees[1:]), "the second turn")
     assert time.monotonic() - given < 0.15, "less than a third of the time after which it would look anyhow"
-    drain.stop()
+    drain.end("shutdown")
     await claiming
     assert turns.frees[:2] == [0, 1]
     assert turns.frees[-1] == ONLY_SETTLE
@@ -158,7 +165,7 @@ async def test_a_full_drain_takes_a_turn_now_and_then(monkeypatch: pytest.Monkey
     drain.places.take(CHANNEL, 1)
     claiming = asyncio.create_task(drain.claim())
     await wait_until_async(lambda: _soon(turns.frees[2:]), "the third turn")
-    drain.stop()
+    drain.end("shutdown")
     await claiming
     assert set(turns.frees[:-1]) == {0}
 
@@ -207,7 +214,7 @@ async def test_a_drain_that_is_stopped_says_so() -> None:
     drain, turns, _ = make(LATER)
     claiming = asyncio.create_task(drain.claim())
     await wait_until_async(lambda: _soon(turns.frees), "the first turn")
-    drain.stop()
+    drain.end("shutdown")
     async with asyncio.timeout(5):
         await claiming
     assert (drain.report.ended, turns.frees[-1]) == ("shutdown", ONLY_SETTLE)
@@ -243,3 +250,26 @@ async def test_what_waits_for_word_of_the_gate_gets_it_after_its_drain_has_left(
         await drain.settle()
     assert (drain.report.delivered, turns.settled[-1]) == (2, [b"b"])
     await drain.pushers.close()
+
+
+async def test_drains_of_two_channels_never_claim_into_the_same_places() -> None:
+    """What one has asked for is taken until Redis answers, and what it did not get is free again."""
+    places = Places(8, channels=2)
+    (one, first, _), (two, second, _) = (make(LATER, places=places, channel=name) for name in ("one", "two"))
+    claiming = [asyncio.create_task(drain.claim()) for drain in (one, two)]
+    await wait_until_async(lambda: _soon(first.frees and second.frees), "both to have asked")
+    assert (first.frees[0], second.frees[0]) == (9, 1), "an eighth is the other one's, a quarter is claimed ahead"
+    await wait_until_async(lambda: _soon(second.frees[1:]), "the second turn")
+    assert second.frees[1] == 4
+    for drain in (one, two):
+        drain.end("shutdown")
+    await asyncio.gather(*claiming)
+    assert (places.free("one"), places.free("two")) == (9, 9)
+
+
+async def test_a_turn_that_fails_keeps_no_places() -> None:
+    """They were taken for what it would have claimed."""
+    drain, _, _ = make(ValueError("the reply made no sense"))
+    with pytest.raises(ValueError, match="no sense"):
+        await drain.claim()
+    assert drain.places.free(CHANNEL) == 5
