@@ -55,6 +55,11 @@ def read_header(record: bytes) -> Header:
     )
 
 
+def read_expiry(record: bytes) -> int:
+    """The server time in ms from which on the message may no longer be pushed; 0 for never."""
+    return int(record[71:84])
+
+
 def read_content(record: bytes) -> tuple[str, bytes, bytes, str]:
     """Conversation, address, body and detail of a whole record."""
     address = HEADER_BYTES + int(record[134:137])

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import Phase, Verbosity, settings
 from integration import (
     test_blocked,
+    test_early_probe,
     test_expiry,
     test_full,
     test_gate,
     test_hold,
     test_pause,
+    test_poison,
     test_rate,
     test_replay,
     test_schedule,
@@ -667,6 +669,18 @@ MUTANTS = (
     ),
     Mutant("a decision readies a leased conversation", _LEASED, "", _behind_a_lease),
     Mutant("each failure blocks anew", "'blocked', 'NX', now", "'blocked', now"),
+    Mutant(
+        "an early probe of unknown outcome leaves no mark",
+        "      mark_maybe_delivered(prefix, lease.ids, now)\n",
+        "",
+        test_early_probe.test_an_early_probe_of_unknown_outcome_is_listed_and_marked_and_is_no_attempt,
+    ),
+    Mutant(
+        "a spared rejection passes for a death",
+        "outcome == SUSPECT and 2 or 1",
+        "1",
+        test_poison.test_many_single_rejections_in_a_row_are_a_fault_of_the_channel,
+    ),
     Mutant(
         "a registration changes nothing for a misconfigured gate",
         "  gate['until'], gate.dirty = now, true\n",

@@ -39,6 +39,19 @@ def test_an_early_probe_that_was_not_sent_waits_on(redis: Redis) -> None:
     assert [room(claim) for claim in queue.turn().claims] == ["r1"]
 
 
+def test_an_early_probe_of_unknown_outcome_is_listed_and_marked_and_is_no_attempt(redis: Redis) -> None:
+    """The message may have arrived: whoever cancels it hears so. Its budget is for when it is due."""
+    queue, due = _backing_off(redis)
+    (claim,) = queue.turn().claims
+    queue.now += 10
+    queue.turn(settle(claim, Outcome.UNKNOWN, wait_ms=claim.early_ms, detail="HTTP 502"), free=-1)
+    header = queue.header("m1")
+    assert (header.attempts, header.maybe_delivered, header.pushed_ms) == (1, True, queue.now)
+    assert [(entry["message_ids"], entry["detail"]) for entry in queue.unknown()] == [("m1", "HTTP 502")]
+    assert redis.zscore(queue.prefix + "delayed", "r1") == due + 10
+    assert queue.cancel("m1") == "maybe_delivered"
+
+
 def test_a_record_of_another_layout_takes_no_probe(redis: Redis) -> None:
     """Its conversation stands aside, the next one finds out whether the API is back, and nothing spins."""
     queue, _ = _backing_off(redis)

@@ -18,7 +18,7 @@ from pushlane.form import Form
 from pushlane.options import Options
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import RetryPolicy, next_step
-from pushlane_worker.store import Settlement
+from pushlane_worker.store import Settled, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,17 +95,19 @@ def test_many_single_rejections_in_a_row_are_a_fault_of_the_channel(redis: Redis
     queue.register()
     for n in range(30):
         queue.enqueue(f"room{n}", f"m{n}")
-    refused = 0
+    answers: list[int] = []
     while claims := queue.turn().claims:
         for claim in claims:
-            queue.turn(settle(claim, Outcome.REJECTED, dead="1", reason="r", detail="no"), free=-1)
-            refused += 1
+            answers += queue.turn(settle(claim, Outcome.REJECTED, dead="1", reason="r", detail="no"), free=-1).settled
     gate = redis.hgetall(queue.prefix + "gate")
     assert (gate[b"state"], gate[b"reason"]) == (b"broken", b"suspect: no")
-    assert queue.counters()["dead"] == 19
+    assert queue.counters()["dead"] == answers.count(Settled.CURRENT) == 19
+    assert set(answers) == {Settled.CURRENT, Settled.SPARED}
     queue.now += 30_000
     (probe,) = queue.turn().claims
-    assert queue.turn(settle(probe, Outcome.REJECTED, dead="1", reason="r")).claims == ()
+    refused = queue.turn(settle(probe, Outcome.REJECTED, dead="1", reason="r"))
+    assert (refused.claims, refused.settled) == ((), (Settled.SPARED,))
+    assert queue.repeat().settled == (Settled.SPARED,)
     assert queue.counters()["dead"] == 19
     queue.now += 60_000
     (probe,) = queue.turn().claims

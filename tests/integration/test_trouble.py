@@ -11,6 +11,7 @@ from support.stack import FakeApi, Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
+from pushlane_worker.embedded import EmbeddedServer
 
 PREFIX = "pushlane:1:{support}:"
 
@@ -120,16 +121,17 @@ def test_a_token_that_is_renewed_in_its_file_is_never_refused(
 
 
 @pytest.mark.alone
+@pytest.mark.parametrize("status", [503, 502], ids=["failed", "unknown"])
 def test_an_outage_is_over_within_a_probes_wait_though_all_conversations_back_off(
-    stack: Stack, redis: Redis, api: FakeApi, producer: Producer
+    stack: Stack, redis: Redis, api: FakeApi, producer: Producer, status: int
 ) -> None:
     """The one conversation there is would wait for hours: it is the probe, at the cost of no attempt, and then goes."""
     stack.worker("-c", "1").ready()
     producer.send("support", RoomMessage("r", "warm up"))
     stack.wait_for(1)
-    api.control(down=503)
+    api.control(down=status)
     receipts = producer.send_many("support", [RoomMessage("r", f"hello #{n + 1}") for n in range(3)])
-    wait_until(lambda: stack.record().by_status.get(503, 0) >= 3, "two probes")
+    wait_until(lambda: stack.record().by_status.get(status, 0) >= 3, "two probes")
     assert redis.hget(f"{PREFIX}gate", "state") == b"broken"
     api.control(down=None)
     back = time.monotonic()
@@ -137,6 +139,56 @@ def test_an_outage_is_over_within_a_probes_wait_though_all_conversations_back_of
     assert time.monotonic() - back < 1 + 2
     assert api.texts("r") == ["warm up", "hello #1", "hello #2", "hello #3"]
     wait_until(lambda: _depth(redis) == 0, "it to be settled")
-    status = producer.status("support", receipts[0].message_id)
-    assert status is not None
-    assert status.attempts == 1
+    told = producer.status("support", receipts[0].message_id)
+    assert told is not None
+    assert (told.attempts, told.maybe_delivered) == (1, status == 502)
+
+
+def test_what_waits_in_a_process_for_longer_than_it_may_live_is_not_pushed(
+    redis_url: str, redis: Redis, api: FakeApi, producer: Producer, tmp_path: Path
+) -> None:
+    """Claimed in time, behind four slow pushes: it is given back, buried by the next claim, and its room goes on."""
+    stack = Stack(redis_url, api, tmp_path, {**channel_settings(api.url), "PUSHLANE_MAX_IN_FLIGHT": "4"})
+    try:
+        stack.worker("-c", "1").ready()
+        redis.hset(f"{PREFIX}gate", "cap", 64)  # the slow start is over
+        api.control(latency_s=1.5)
+        producer.send_many("support", [RoomMessage(f"r{n}", "hello") for n in range(4)])
+        wait_until(lambda: stack.record().in_flight == 4, "four pushes in flight")
+        late = producer.send("support", RoomMessage("late", "too late"), expires_in=1.0)
+        producer.send("support", RoomMessage("late", "never too late"))
+        wait_until(lambda: stack.leases() == 5, "it to be claimed ahead", 1)
+        stack.wait_for(5)
+        assert api.texts("late") == ["never too late"]
+        status = producer.status("support", late.message_id)
+        assert status is not None
+        assert (status.state, status.reason, status.attempts) == ("dead", "expired", 0)
+    finally:
+        stack.close()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(90)
+def test_what_was_pushed_while_redis_took_no_writes_is_not_pushed_again(api: FakeApi, tmp_path: Path) -> None:
+    """However long it refuses them: the drains keep what they have to settle, and each message arrives once."""
+    with EmbeddedServer() as server, EmbeddedServer() as broker, Redis.from_url(server.url) as redis:
+        settings = {**channel_settings(api.url), "PUSHLANE_BROKER_URL": broker.url}
+        stack = Stack(server.url, api, tmp_path, settings | {"PUSHLANE_LEASE_S": "12", "PUSHLANE_PUSH_DEADLINE_S": "5"})
+        try:
+            worker = stack.worker("-c", "1").ready()
+            redis.hset(f"{PREFIX}gate", "cap", 64)  # the slow start is over
+            api.control(latency_s=0.3)
+            with Producer(server.url) as producer:
+                producer.send_many("support", [RoomMessage(f"r{n % 30}", f"hello #{n + 1}") for n in range(3000)])
+            wait_until(lambda: stack.record().in_flight > 0, "pushes in flight")
+            redis.config_set("min-replicas-to-write", 1)
+            refused = time.monotonic()
+            # Ten tries of a turn took 7 s, and leases end after 12.
+            wait_until(lambda: time.monotonic() - refused > 14, "the time to pass", 20)
+            redis.config_set("min-replicas-to-write", 0)
+            wait_until(lambda: _depth(redis) == 0, "all to be settled", 40)
+            summary = stack.record()
+        finally:
+            stack.close()
+        assert (summary.accepted, summary.duplicates) == (3000, 0)
+        assert "drain.unsettled" not in worker.log.read_text()

@@ -301,4 +301,4 @@ class Queue:
         return self._scripts[script](keys=self._keys, args=[self.now, *arguments])
 
     def _claim(self, who: Sequence[bytes], probe: int, pairs: Sequence[bytes]) -> Claim:
-        return Claim(who[0], who[1], probe > 0, max(probe - 1, 0), pairs[::2], pairs[1::2], self.now, 0.0)
+        return Claim(who[0], who[1], probe > 0, max(probe - 1, 0), pairs[::2], pairs[1::2], self.now, 0.0, 0.0)

@@ -257,15 +257,15 @@ class Model:
 
     def _spend(self, flight: Flight, settlement: Settlement) -> None:
         outcome = settlement.result.outcome
-        for name, dies in zip(flight.names, settlement.step.dead.ljust(len(flight.names), "0"), strict=True):
+        for name, dies in zip(flight.names, settlement.step.dead or " " * len(flight.names), strict=True):
             message = self.messages[name]
+            message.maybe |= outcome is Outcome.UNKNOWN
             if outcome is Outcome.DELIVERED:
                 message.state = "delivered"
                 self.counters["delivered"] += 1
-            elif outcome in _COUNTED:
+            elif outcome in _COUNTED and dies != " ":
                 message.attempts += 1
                 message.losses = message.losses + 1 if settlement.lost else 0
-                message.maybe |= outcome is Outcome.UNKNOWN
                 over = outcome is Outcome.REJECTED or message.attempts >= MAX_ATTEMPTS
                 assert over == (dies == "1"), "I2, I11: none dies before its budget is over"
                 if over:

@@ -95,7 +95,7 @@ class Walker:
     def settlement(self, claim: Claim, outcome: Outcome, jitter: float) -> Settlement:
         """What a push of this outcome makes of its claim."""
         result = PushResult(outcome, "said so", reached=outcome is not Outcome.UNSENT)
-        return Settlement(claim, result, next_step(result, claim.history(), POLICY, jitter))
+        return Settlement(claim, result, next_step(result, claim.history(), POLICY, jitter, claim.early_ms))
 
     def turn(self, drain: str, settled: Sequence[tuple[Flight, Settlement]], free: int) -> Turn:
         """A turn of this drain."""

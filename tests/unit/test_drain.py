@@ -13,13 +13,16 @@ from support.waiting import wait_until_async
 from pushlane_worker.drain import Drain, Ended, Report
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.places import Places
+from pushlane_worker.push import FRESH_S, Pushers
 from pushlane_worker.retry import NextStep
-from pushlane_worker.store import ONLY_SETTLE, Claim, Settlement, Turn, Turns
+from pushlane_worker.store import ONLY_SETTLE, Claim, Settled, Settlement, Turn, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushlane_worker.push import Job, Pushers
+    from pushlane_worker.http import PushClient
+    from pushlane_worker.line import Line
+    from pushlane_worker.push import Job
 
 CHANNEL = "support"
 NOTHING = Turn(-1, "empty", [], [])
@@ -28,7 +31,17 @@ LATER = Turn(500, "gate", [], [])
 
 def claim(name: bytes) -> Claim:
     """A batch of one message."""
-    return Claim(name, b"d:0:0", probe=False, early_ms=0, message_ids=[name], records=[b""], claimed_ms=0, deadline=0.0)
+    return Claim(
+        name,
+        b"d:0:0",
+        probe=False,
+        early_ms=0,
+        message_ids=[name],
+        records=[b""],
+        claimed_ms=0,
+        asked=0.0,
+        deadline=0.0,
+    )
 
 
 def delivered(job: Job) -> None:
@@ -44,8 +57,11 @@ class FakeTurns:
     channel: str = CHANNEL
     frees: list[int] = field(default_factory=list)
     settled: list[list[bytes]] = field(default_factory=list)
+    settles: Settled = Settled.CURRENT
     before: Callable[[], None] = lambda: None
     """Called once, in the first turn that raises: what happens while Redis does not answer."""
+    after: Callable[[], object] = lambda: None
+    """Called once, as the next turn's reply arrives."""
 
     async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
         """Notes what it was asked."""
@@ -53,11 +69,13 @@ class FakeTurns:
         self.frees.append(free)
         self.settled.append([settlement.claim.conversation for settlement in settlements])
         await asyncio.sleep(0)
+        after, self.after = self.after, lambda: None
+        after()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             self.before()
             raise answer
-        return Turn(answer.wait_ms, answer.waits_for, [True] * len(settlements), answer.claims)
+        return Turn(answer.wait_ms, answer.waits_for, [self.settles] * len(settlements), answer.claims)
 
 
 @dataclass
@@ -65,6 +83,7 @@ class FakePushers:
     """Keeps the jobs; the test ends them."""
 
     jobs: list[Job] = field(default_factory=list)
+    waits_for_a_turn: bool = False
 
     def told(self, _asked: float, *, closed: bool) -> None:
         """Hears of the gate, which these answers never close."""
@@ -75,10 +94,29 @@ class FakePushers:
         self.jobs.append(job)
 
 
-def make(*answers: Turn | Exception, slice_s: float = 60, limit: int = 4) -> tuple[Drain, FakeTurns, FakePushers]:
+class SlowPushers(Pushers):
+    """A coroutine whose pushes take longer than a turn's word of the gate is good for, and are delivered."""
+
+    async def _push(self, claim: Claim, now: float) -> PushResult:
+        del claim, now
+        await asyncio.sleep(2 * FRESH_S)
+        return PushResult(Outcome.DELIVERED)
+
+    def _settlement(self, claim: Claim, result: PushResult) -> Settlement:
+        return Settlement(claim, result, NextStep())
+
+
+def make(
+    *answers: Turn | Exception,
+    slice_s: float = 60,
+    limit: int = 4,
+    places: Places | None = None,
+    channel: str = CHANNEL,
+) -> tuple[Drain, FakeTurns, FakePushers]:
     """A drain with these answers."""
-    turns, pushers = FakeTurns(list(answers)), FakePushers()
-    drain = Drain(cast("Turns", turns), cast("Pushers", pushers), Places(limit, channels=1), slice_s, Report(CHANNEL))
+    turns, pushers = FakeTurns(list(answers), channel), FakePushers()
+    places = places or Places(limit, channels=1)
+    drain = Drain(cast("Turns", turns), cast("Pushers", pushers), places, slice_s, Report(channel))
     return drain, turns, pushers
 
 
@@ -114,7 +152,7 @@ async def test_a_full_drain_notices_at_once_that_another_gave_a_place_back() -> 
     given = time.monotonic()
     await wait_until_async(lambda: _soon(turns.frees[1:]), "the second turn")
     assert time.monotonic() - given < 0.15, "less than a third of the time after which it would look anyhow"
-    drain.stop()
+    drain.end("shutdown")
     await claiming
     assert turns.frees[:2] == [0, 1]
     assert turns.frees[-1] == ONLY_SETTLE
@@ -127,7 +165,7 @@ async def test_a_full_drain_takes_a_turn_now_and_then(monkeypatch: pytest.Monkey
     drain.places.take(CHANNEL, 1)
     claiming = asyncio.create_task(drain.claim())
     await wait_until_async(lambda: _soon(turns.frees[2:]), "the third turn")
-    drain.stop()
+    drain.end("shutdown")
     await claiming
     assert set(turns.frees[:-1]) == {0}
 
@@ -176,7 +214,62 @@ async def test_a_drain_that_is_stopped_says_so() -> None:
     drain, turns, _ = make(LATER)
     claiming = asyncio.create_task(drain.claim())
     await wait_until_async(lambda: _soon(turns.frees), "the first turn")
-    drain.stop()
+    drain.end("shutdown")
     async with asyncio.timeout(5):
         await claiming
     assert (drain.report.ended, turns.frees[-1]) == ("shutdown", ONLY_SETTLE)
+
+
+@pytest.mark.parametrize(
+    ("settles", "dead_lettered"), [(Settled.CURRENT, 1), (Settled.SPARED, 0), (Settled.STALE, 0)], ids=str
+)
+async def test_only_what_died_is_counted_as_dead_lettered(settles: Settled, dead_lettered: int) -> None:
+    """A rejection that the channel is blamed for kills nothing, and neither does one that came too late."""
+    drain, turns, pushers = make(Turn(-1, "empty", [], [claim(b"a")]), NOTHING)
+    turns.settles = settles
+    claiming = asyncio.create_task(drain.claim())
+    await wait_until_async(lambda: _soon(pushers.jobs), "the claim to be pushed")
+    rejected = PushResult(Outcome.REJECTED, "HTTP 400")
+    pushers.jobs[0].done(Settlement(pushers.jobs[0].claim, rejected, NextStep(dead="1", reason="r")))
+    await claiming
+    assert (drain.report.dead_lettered, drain.report.outcomes) == (dead_lettered, {Outcome.REJECTED: 1})
+
+
+@pytest.mark.alone
+async def test_what_waits_for_word_of_the_gate_gets_it_after_its_drain_has_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process too busy to use what a turn told lets nothing wait for ever: the drain asks again."""
+    monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 0.05)
+    drain, turns, _ = make(Turn(-1, "empty", [], [claim(b"a"), claim(b"b")]), NOTHING, slice_s=0.01)
+    drain.pushers = SlowPushers(cast("Line", None), cast("PushClient", None), deadline_s=1, count=1)
+    await drain.claim()
+    # Only the turn that settles the first push is followed by such a delay.
+    turns.after = lambda: asyncio.get_running_loop().call_soon(time.sleep, 1.5 * FRESH_S)
+    async with asyncio.timeout(3):
+        await drain.settle()
+    assert (drain.report.delivered, turns.settled[-1]) == (2, [b"b"])
+    await drain.pushers.close()
+
+
+async def test_drains_of_two_channels_never_claim_into_the_same_places() -> None:
+    """What one has asked for is taken until Redis answers, and what it did not get is free again."""
+    places = Places(8, channels=2)
+    (one, first, _), (two, second, _) = (make(LATER, places=places, channel=name) for name in ("one", "two"))
+    claiming = [asyncio.create_task(drain.claim()) for drain in (one, two)]
+    await wait_until_async(lambda: _soon(first.frees and second.frees), "both to have asked")
+    assert (first.frees[0], second.frees[0]) == (9, 1), "an eighth is the other one's, a quarter is claimed ahead"
+    await wait_until_async(lambda: _soon(second.frees[1:]), "the second turn")
+    assert second.frees[1] == 4
+    for drain in (one, two):
+        drain.end("shutdown")
+    await asyncio.gather(*claiming)
+    assert (places.free("one"), places.free("two")) == (9, 9)
+
+
+async def test_a_turn_that_fails_keeps_no_places() -> None:
+    """They were taken for what it would have claimed."""
+    drain, _, _ = make(ValueError("the reply made no sense"))
+    with pytest.raises(ValueError, match="no sense"):
+        await drain.claim()
+    assert drain.places.free(CHANNEL) == 5

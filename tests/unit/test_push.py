@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 DEADLINE_S = 5.0
 ROOM, BODY = b"room", b'"hi"'
 ATTEMPTS = b"0003"
-RECORD = (
-    b"1q--" + ATTEMPTS + b"00" + b"0" * 8 + b"0" * 14 + b"0" * 78 + b"f" * 24
-    + b"%03d%04d%06d" % (len(ROOM), 0, len(BODY)) + ROOM + BODY
-)  # fmt: skip
+CLAIMED_MS = 1000
+
+
+def record(expires_ms: int = 0) -> bytes:
+    """A queued message's."""
+    times = b"0" * 39 + b"%013d" % expires_ms + b"0" * 26
+    lengths = b"%03d%04d%06d" % (len(ROOM), 0, len(BODY))
+    return b"1q--" + ATTEMPTS + b"00" + b"0" * 8 + b"0" * 14 + times + b"f" * 24 + lengths + ROOM + BODY
 
 
 class Broken:
@@ -100,11 +104,15 @@ async def pushers(api: Api) -> AsyncIterator[Pushers]:
     await pushers.close()
 
 
-async def push(pushers: Pushers, *, lease_s: float = 30.0, early_ms: int = 0) -> Settlement:
-    """What becomes of a claim, within 5 s."""
+async def push(
+    pushers: Pushers, *records: bytes, lease_s: float = 30.0, early_ms: int = 0, age_s: float = 0.0
+) -> Settlement:
+    """What becomes of a claim that was asked for so long ago, within 5 s."""
     done: asyncio.Queue[Settlement] = asyncio.Queue()
-    deadline = time.monotonic() + lease_s
-    claim = Claim(ROOM, b"d:0:0", early_ms > 0, early_ms, [b"m"], [RECORD], claimed_ms=0, deadline=deadline)
+    asked, batch = time.monotonic() - age_s, records or (record(),)
+    claim = Claim(
+        ROOM, b"d:0:0", early_ms > 0, early_ms, [b"m"] * len(batch), batch, CLAIMED_MS, asked, asked + lease_s
+    )
     pushers.told(time.monotonic(), closed=False)
     pushers.submit(Job(claim, done.put_nowait))
     async with asyncio.timeout(5):
@@ -179,6 +187,19 @@ async def test_a_claim_whose_lease_would_end_in_mid_push_is_given_back(pushers: 
     """Another one may claim the conversation then, and both would push it."""
     settlement = await push(pushers, lease_s=DEADLINE_S - 0.1)
     assert (settlement.result.outcome, settlement.result.reached, api.texts) == (Outcome.UNSENT, False, [])
+
+
+@pytest.mark.parametrize(("left_ms", "pushed"), [(2000, False), (60_000, True)])
+async def test_a_claim_with_a_message_whose_time_is_over_is_given_back(
+    pushers: Pushers,
+    api: Api,
+    left_ms: int,
+    pushed: bool,  # noqa: FBT001 # pytest's table
+) -> None:
+    """What was claimed ahead may have waited for longer than a message may live."""
+    settlement = await push(pushers, record(), record(CLAIMED_MS + left_ms), age_s=2.0)
+    assert settlement.result.outcome is (Outcome.DELIVERED if pushed else Outcome.UNSENT)
+    assert (settlement.result.reached, len(api.texts)) == (pushed, int(pushed))
 
 
 def test_the_broken_kinds_are_kinds() -> None:

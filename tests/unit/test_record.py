@@ -20,6 +20,7 @@ from pushlane.record import (
     Header,
     from_ms,
     read_content,
+    read_expiry,
     read_header,
 )
 from pushlane.scripts import source
@@ -109,6 +110,7 @@ def test_python_reads_each_field_where_the_comment_says() -> None:
         accepted="67",
         joined="89",
         due="101",
+        expires="106",
         final="112",
         last_push="131",
     )
@@ -125,6 +127,7 @@ def test_python_reads_each_field_where_the_comment_says() -> None:
         final_ms=112,
         pushed_ms=131,
     )
+    assert read_expiry(record) == 106
 
 
 def test_the_fields_of_the_comment_follow_each_other_without_a_gap() -> None:

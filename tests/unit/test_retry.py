@@ -110,16 +110,23 @@ def test_a_batch_that_failed_backs_off_and_only_spent_messages_die(
 
 
 @pytest.mark.parametrize("batch", [(FRESH,), (TIRED,), (FRESH, OLD, TIRED)])
-def test_a_probe_before_its_time_that_failed_waits_on_and_is_no_attempt(batch: tuple[History, ...]) -> None:
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.UNKNOWN])
+def test_a_probe_before_its_time_that_failed_waits_on_and_is_no_attempt(
+    outcome: Outcome, batch: tuple[History, ...]
+) -> None:
     """The gate asked, not the message: it waits what it would have waited, and nobody dies of it."""
-    assert next_step(PushResult(Outcome.FAILED), batch, POLICY, HALF, early_ms=59_000) == NextStep(wait_ms=59_000)
+    assert next_step(PushResult(outcome), batch, POLICY, HALF, early_ms=59_000) == NextStep(wait_ms=59_000)
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FAILED])
-def test_a_probe_before_its_time_is_like_any_other_push_unless_it_failed(outcome: Outcome) -> None:
-    """A refusal is one whenever it comes, and what may have arrived is an attempt."""
-    early = next_step(PushResult(outcome), [FRESH, TIRED], POLICY, HALF, early_ms=59_000)
-    assert early == step(outcome, FRESH, TIRED)
+@pytest.mark.parametrize(
+    ("outcome", "policy"),
+    [(outcome, POLICY) for outcome in Outcome if outcome not in {Outcome.FAILED, Outcome.UNKNOWN}]
+    + [(Outcome.UNKNOWN, LOSSY)],
+)
+def test_a_probe_before_its_time_is_like_any_other_push_unless_it_failed(outcome: Outcome, policy: RetryPolicy) -> None:
+    """A refusal is one whenever it comes, and where duplicates are forbidden, so is what may have arrived."""
+    early = next_step(PushResult(outcome), [FRESH, TIRED], policy, HALF, early_ms=59_000)
+    assert early == step(outcome, FRESH, TIRED, policy=policy)
 
 
 @pytest.mark.parametrize(("attempts", "dead"), [(0, "1"), (1, "1")])

@@ -67,10 +67,16 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
         redis.BusyLoadingError("loading"),
         redis.ReadOnlyError("a replica"),
         redis.OutOfMemoryError("full"),
+        redis.ResponseError("NOREPLICAS Not enough good replicas to write."),
+        redis.ResponseError("NOREPLICAS Not enough good replicas to write. script: f, on @user_script:9."),
+        redis.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"),
+        redis.ResponseError("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."),
+        redis.ResponseError("UNKILLABLE Sorry the script already executed write commands against the dataset."),
+        redis.ResponseError("NOPROTO of a proxy"),
         OSError(104, "reset"),
         RuntimeError("unable to perform operation; the handler is closed"),
     ],
-    ids=lambda error: type(error).__name__,
+    ids=str,
 )
 async def test_a_turn_without_an_answer_is_sent_again_with_its_number(error: Exception) -> None:
     """However long it takes: what it settles is not forgotten, and Redis knows a repeated turn by its number."""

@@ -2,7 +2,7 @@
 
 ::
 
-    claiming ──slice over, stop, or nothing to do──▶ left ──last open push settled──▶ done
+    claiming ──slice over, told to end, or nothing to do──▶ left ──last open push settled──▶ done
 
 Each turn is one script call. While it claims, a drain with a free place listens: it looks for new work at least each
 20 ms, so nobody needs to ring. When it has left, each of its turns only settles.
@@ -18,7 +18,7 @@ from typing import Literal
 from pushlane_worker.outcome import Outcome
 from pushlane_worker.places import Places
 from pushlane_worker.push import Job, Pushers
-from pushlane_worker.store import ONLY_SETTLE, Settlement, Turn, Turns
+from pushlane_worker.store import ONLY_SETTLE, Settled, Settlement, Turn, Turns
 
 POLL_S = 0.02
 """How often a listening drain looks for work at least; listeners count for 250 ms (``lua/lib_wake.lua``)."""
@@ -33,7 +33,8 @@ process for a whole slice, and a usual answer takes less."""
 RESTS_S = 0.1
 """A drain that has claimed and settled nothing for so long needs no task: its process is free for another channel's."""
 
-Ended = Literal["empty", "slice", "rate", "gate", "shutdown"]
+Ended = Literal["empty", "slice", "rate", "gate", "shutdown", "busy"]
+"""``slice`` also when the next drain took its place; ``busy`` when it never claimed, as another did (``relay.py``)."""
 
 
 @dataclass(slots=True)
@@ -53,13 +54,13 @@ class Report:
         """Requests that were sent, or tried to be."""
         return sum(count for outcome, count in self.outcomes.items() if outcome is not Outcome.UNSENT)
 
-    def add(self, settlement: Settlement, *, current: bool) -> None:
-        """Counts a settled push; ``current`` is False when its lease was no longer its own."""
+    def add(self, settlement: Settlement, settled: Settled) -> None:
+        """Counts a push and what its settlement did."""
         outcome = settlement.result.outcome
         self.outcomes[outcome] += 1
         if settlement.result.detail:
             self.details[outcome] = settlement.result.detail
-        if current:
+        if settled is Settled.CURRENT:
             self.delivered += len(settlement.claim.message_ids) if outcome is Outcome.DELIVERED else 0
             self.dead_lettered += settlement.step.dead.count("1")
 
@@ -100,22 +101,21 @@ class Drain:
     _busy: int = 0
     _finished: list[Settlement] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _stopped: bool = False
+    _ends: Ended | None = None
 
-    def stop(self) -> None:
-        """Ends the claiming now; what is in flight goes on."""
-        self._stopped = True
+    def end(self, why: Ended) -> None:
+        """Ends the claiming now; what is in flight goes on. The first reason stands."""
+        self._ends = self._ends or why
         self._wake.set()
 
     async def claim(self) -> None:
-        """The claiming phase: returns at the end of the slice, on ``stop``, or when there is nothing to do."""
+        """The claiming phase: returns at the end of the slice, on ``end``, or when there is nothing to do."""
         over = time.monotonic() + self.slice_s
         lingers = None
         with self.places.drain(self.turns.channel):
             while True:
-                now = time.monotonic()
-                if self._stopped or now >= over:
-                    self.report.ended = "shutdown" if self._stopped else "slice"
+                if self._ends or time.monotonic() >= over:
+                    self.report.ended = self._ends or "slice"
                     break
                 turn = await self._turn(self.places.free(self.turns.channel))
                 if self._leaves(turn):
@@ -131,9 +131,10 @@ class Drain:
         """The settling phase: returns when nothing is in flight any more."""
         while self._busy or self._finished:
             if not self._finished:
-                await self._wake.wait()
-            self._wake.clear()
-            await self._turn(ONLY_SETTLE)
+                await self._woken(VOUCH_S)
+            # What it claimed may wait for word of the gate: when this process was too busy to use the last turn's.
+            if self._finished or self.pushers.waits_for_a_turn:
+                await self._turn(ONLY_SETTLE)
 
     @property
     def rests(self) -> bool:
@@ -148,18 +149,22 @@ class Drain:
     async def _turn(self, free: int) -> Turn:
         asked = time.monotonic()
         finished, self._finished = self._finished, []
+        # Taken before Redis answers, or another channel's drain would claim into the same places.
+        reserved = max(free, 0)
+        self.places.take(self.turns.channel, reserved)
         try:
             turn = await self.turns.take(free, self._busy, finished)
         except BaseException:
             self._finished[:0] = finished
+            self.places.give(self.turns.channel, reserved)
             raise
-        for settlement, current in zip(finished, turn.settled, strict=True):
-            self.report.add(settlement, current=current)
+        for settlement, settled in zip(finished, turn.settled, strict=True):
+            self.report.add(settlement, settled)
         self.report.next_ms = turn.wait_ms
         if turn.claims or finished:
             self._moved = time.monotonic()
         self._busy += len(turn.claims)
-        self.places.take(self.turns.channel, len(turn.claims))
+        self.places.give(self.turns.channel, reserved - len(turn.claims))
         self.pushers.told(asked, closed=turn.closed)
         for claim in turn.claims:
             self.pushers.submit(Job(claim, self._done))
@@ -189,7 +194,7 @@ class Drain:
             vouch = min(over, time.monotonic() + VOUCH_S)
             while (
                 not self._finished
-                and not self._stopped
+                and not self._ends
                 and self.places.free(self.turns.channel) == 0
                 and time.monotonic() < vouch
             ):
@@ -201,8 +206,11 @@ class Drain:
 
     async def _sleep(self, longest: float) -> None:
         """Until a push is finished, the drain is stopped, or so many seconds have passed."""
-        if not self._finished and not self._stopped:
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(longest):
-                    await self._wake.wait()
+        if not self._finished and not self._ends:
+            await self._woken(longest)
+
+    async def _woken(self, longest: float) -> None:
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self._wake.wait()

@@ -8,7 +8,8 @@ ends; its report is told when they are settled. So a channel that can do nothing
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import uvloop
@@ -19,6 +20,7 @@ from pushlane_worker.http import AiohttpTransport, PushClient
 from pushlane_worker.line import channel_records, make_line
 from pushlane_worker.places import Places
 from pushlane_worker.push import Pushers
+from pushlane_worker.relay import Relay
 from pushlane_worker.settings import Settings
 from pushlane_worker.store import Store, Turns
 from pushlane_worker.telemetry import logger
@@ -40,6 +42,7 @@ class LoopThread:
     _client: PushClient = field(init=False)
     _places: Places = field(init=False)
     _pushers: dict[str, Pushers] = field(default_factory=dict)
+    _relays: defaultdict[str, Relay] = field(default_factory=lambda: defaultdict(Relay))
     _drains: set[Drain] = field(default_factory=set)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -91,7 +94,7 @@ class LoopThread:
 
     def _stop_claiming(self) -> None:
         for drain in self._drains:
-            drain.stop()
+            drain.end("shutdown")
         for pushers in self._pushers.values():
             pushers.give_back()
 
@@ -113,7 +116,7 @@ class LoopThread:
         )
         self._drains.add(drain)
         self._idle.clear()
-        claiming = self._loop.create_task(drain.claim())
+        claiming = self._loop.create_task(self._relays[report.channel].claim(drain))
         while not claiming.done() and not drain.rests:
             await asyncio.wait({claiming}, timeout=RESTS_S / 2)
         if claiming.done() and drain.settled:
@@ -126,14 +129,19 @@ class LoopThread:
         return report
 
     async def _finish(self, drain: Drain, claiming: asyncio.Task[None], late: Late) -> None:
-        try:
-            await claiming
-            await drain.settle()
-        except Exception:  # noqa: BLE001 # its leases run out, and are settled as unknown
-            logger().exception("drain.unsettled", channel=drain.report.channel)
-        finally:
-            self._forget(drain)
+        await self._await("drain.broken", drain, claiming)
+        # Also after a claiming that failed: what was pushed meanwhile is not forgotten. What can not be settled is left
+        # to its leases, which run out as unknown.
+        await self._await("drain.unsettled", drain, drain.settle())
+        self._forget(drain)
         await self._loop.run_in_executor(None, late, drain.report)
+
+    @staticmethod
+    async def _await(trouble: str, drain: Drain, step: Awaitable[None]) -> None:
+        try:
+            await step
+        except Exception:  # noqa: BLE001 # nobody waits for it any more
+            logger().exception(trouble, channel=drain.report.channel)
 
     def _forget(self, drain: Drain) -> None:
         self._drains.discard(drain)

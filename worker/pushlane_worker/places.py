@@ -45,9 +45,9 @@ class Places:
         return max(0, room + ahead - self._taken[channel])
 
     def take(self, channel: str, count: int) -> None:
-        """The channel claimed ``count`` batches."""
+        """The channel claims ``count`` batches, or is about to."""
         self._taken[channel] += count
 
-    def give(self, channel: str) -> None:
-        """One of its batches is done."""
-        self._taken[channel] -= 1
+    def give(self, channel: str, count: int = 1) -> None:
+        """So many of its batches are done, or were not there to be claimed."""
+        self._taken[channel] -= count

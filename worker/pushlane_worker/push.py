@@ -54,6 +54,7 @@ class Pushers:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _told: asyncio.Event = field(default_factory=asyncio.Event)
     _told_at: float = 0.0
+    _waiting: int = 0
     _trouble_at: float = 0.0
 
     def submit(self, job: Job) -> None:
@@ -77,6 +78,11 @@ class Pushers:
         self._told_at = time.monotonic() if asked > self._trouble_at else 0.0
         self._told.set()
 
+    @property
+    def waits_for_a_turn(self) -> bool:
+        """Whether jobs wait until one tells of the gate."""
+        return self._waiting > 0 and not self._jobs.empty()
+
     def give_back(self) -> None:
         """Gives back unsent what waits, when the process is about to end."""
         self._give_back("the worker is stopping", lambda _: True)
@@ -92,8 +98,7 @@ class Pushers:
     async def _work(self) -> None:
         while True:
             while not self._jobs.empty() and time.monotonic() - self._told_at > FRESH_S:
-                self._told.clear()
-                await self._told.wait()
+                await self._hear()
             job = await self._jobs.get()
             started = time.monotonic()
             result = await self._push(job.claim, started)
@@ -103,6 +108,14 @@ class Pushers:
             job.done(self._settlement(job.claim, result))
             with contextlib.suppress(Exception):
                 self._log(job.claim, result, time.monotonic() - started)
+
+    async def _hear(self) -> None:
+        self._told.clear()
+        self._waiting += 1
+        try:
+            await self._told.wait()
+        finally:
+            self._waiting -= 1
 
     def _settlement(self, claim: Claim, result: PushResult) -> Settlement:
         try:
@@ -118,6 +131,8 @@ class Pushers:
             return PushResult(Outcome.UNSENT, "its lease would not outlast the push", reached=False)
         request = None
         try:
+            if claim.over(now):  # the next claim buries it
+                return PushResult(Outcome.UNSENT, "the time of a message is over", reached=False)
             contents = [read_content(record) for record in claim.records]
             request = self.line.kind.request(contents[0][0], contents[0][1], [content[2] for content in contents])
             return self.line.kind.read(await self.client.exchange(request))

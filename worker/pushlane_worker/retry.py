@@ -58,12 +58,10 @@ def next_step(
 ) -> NextStep:
     """The next step for a batch whose push had this result.
 
-    ``early_ms`` is how long a probe's batch would still have waited: when the probe failed it waits on, and has spent
-    no attempt.
+    ``early_ms`` is how long a probe's batch would still have waited: when the probe came to nothing, or nobody knows to
+    what, it waits on and has spent no attempt.
     """
     match result.outcome:
-        case Outcome.FAILED if early_ms:
-            return NextStep(wait_ms=early_ms)
         case Outcome.DELIVERED | Outcome.MISCONFIGURED | Outcome.UNSENT:
             return NextStep()
         case Outcome.THROTTLED:
@@ -74,6 +72,8 @@ def next_step(
             return _refuse(len(batch), whole=result.whole)
         case Outcome.UNKNOWN if policy.on_unknown == "dead_letter":
             return NextStep(dead="1" * len(batch), reason=REASON_CODES["unknown"])
+        case Outcome.FAILED | Outcome.UNKNOWN if early_ms:
+            return NextStep(wait_ms=early_ms)
         case Outcome.FAILED | Outcome.UNKNOWN:
             return _try_again(batch, policy, jitter)
 

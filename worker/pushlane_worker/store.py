@@ -1,8 +1,8 @@
 """The worker's side of the queue in Redis: turns and sweeps, each one script call.
 
 A drain numbers its turns. When the reply to one is lost, the same turn is sent again and Redis answers with the same
-claims and settles nothing twice (``lua/turn.lua``). A claim's ``deadline`` is on this process's monotonic clock,
-counted from before the turn was first sent, so that it is never later than the lease in Redis.
+claims and settles nothing twice (``lua/turn.lua``). A claim's ``asked`` and ``deadline`` are on this process's
+monotonic clock, counted from before the turn was first sent: the deadline is never later than the lease in Redis.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, Literal
 
 import redis.asyncio
@@ -18,7 +19,7 @@ from redis.backoff import NoBackoff
 
 from pushlane import clients
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.record import HEADER_BYTES, Header, read_header
+from pushlane.record import HEADER_BYTES, Header, read_expiry, read_header
 from pushlane.scripts import source
 from pushlane_worker.outcome import MAX_DETAIL_CHARS, PushResult
 from pushlane_worker.retry import History, NextStep
@@ -29,6 +30,8 @@ REDIS_TIMEOUT_S = 5.0
 _RETRY_FIRST_S = 0.05
 _RETRY_CAP_S = 1.0
 _MAX_REFUSED = 10
+_REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE")
+"""Plain errors in redis-py, from a server that takes no writes or no calls; a script's write may have met them."""
 ONLY_SETTLE = -1
 """The free places of a drain that claims no more."""
 UNREGISTERED = -2
@@ -50,7 +53,16 @@ class Claim:
     message_ids: Sequence[bytes]
     records: Sequence[bytes]
     claimed_ms: int
+    asked: float
     deadline: float
+
+    def over(self, now: float) -> bool:
+        """Whether a message of it may be past its time: by Redis's clock at the claim and this process's since.
+
+        It may say so too early, by as long as the turn's reply took, but never too late.
+        """
+        now_ms = self.claimed_ms + (now - self.asked) * 1000
+        return any(0 < read_expiry(record) <= now_ms for record in self.records)
 
     def attempt(self) -> int:
         """Which push of its head this is, counted from 1."""
@@ -90,13 +102,23 @@ class Settlement:
         )
 
 
+class Settled(IntEnum):
+    """What a turn did with a settlement. ``lua/turn.lua`` repeats these values."""
+
+    STALE = 0
+    """Nothing: the lease was no longer its own."""
+    CURRENT = 1
+    SPARED = 2
+    """A rejection that was taken for a fault of the channel: its messages stay queued."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A turn's reply: ms until something can be claimed (0 now, -1 not before an outcome or an enqueue)."""
 
     wait_ms: int
     waits_for: Literal["empty", "rate", "gate"]
-    settled: Sequence[bool]
+    settled: Sequence[Settled]
     claims: Sequence[Claim]
     closed: bool = False
     """Nothing that waits may be pushed now, but a probe."""
@@ -182,6 +204,12 @@ class Store:
         return await self._scripts.turn(keys=keys, args=args)
 
 
+def _fails_of_itself(error: Exception) -> bool:
+    """Whether it is the script's own fault, which does not pass. A server that refuses it does so for a while."""
+    told = str(error)
+    return type(error) is redis.ResponseError and "user_script" in told and not told.startswith(_REFUSALS)
+
+
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
@@ -193,9 +221,11 @@ def _claim(
     now_ms: int,
     *,
     probe: int = 0,
-    deadline: float = 0.0,
+    asked: float = 0.0,
+    lease_s: float = 0.0,
 ) -> Claim:
-    return Claim(conversation, token, probe > 0, max(probe - 1, 0), pairs[::2], pairs[1::2], now_ms, deadline)
+    ids, records = pairs[::2], pairs[1::2]
+    return Claim(conversation, token, probe > 0, max(probe - 1, 0), ids, records, now_ms, asked, asked + lease_s)
 
 
 @dataclass(slots=True)
@@ -214,21 +244,23 @@ class Turns:
         Tries until Redis answers: what it settles may not be forgotten, and what it claimed may not be claimed twice.
 
         Raises:
-            redis.ResponseError: The script itself fails, again and again.
+            redis.ResponseError: The script fails of itself, again and again.
         """
-        started = time.monotonic()
+        asked = time.monotonic()
         arguments = [self.drain, self.number, free, busy, round(self.lease_s * 1000)]
         for settlement in settlements:
             arguments += settlement.arguments()
         reply = await self._insist(arguments)
         self.number += 1
         wait, settled, claims, now, why, closed = reply
-        deadline = started + self.lease_s
         return Turn(
             wait,
             why.decode(),
-            [status == 1 for status in settled],
-            [_claim(claim[0], claim[1], claim[3:], now, probe=claim[2], deadline=deadline) for claim in claims],
+            [Settled(status) for status in settled],
+            [
+                _claim(claim[0], claim[1], claim[3:], now, probe=claim[2], asked=asked, lease_s=self.lease_s)
+                for claim in claims
+            ],
             closed == 1,
         )
 
@@ -238,8 +270,7 @@ class Turns:
             try:
                 return await self.store.turn(self.channel, arguments)
             except UNANSWERED as error:
-                # Redis that loads, is read-only or full recovers; a script that fails of itself does not.
-                refused += type(error) is redis.ResponseError
+                refused += _fails_of_itself(error)
                 if refused > _MAX_REFUSED:
                     raise
                 logger().warning("turn.unanswered", channel=self.channel, turn=self.number, problem=str(error))

@@ -21,6 +21,14 @@ local function spend_attempt(prefix, conversation, ids, now, settled)
   end
 end
 
+-- An unknown outcome that is no attempt: an early probe's. What was in it may have arrived all the same.
+local function mark_maybe_delivered(prefix, ids, now)
+  for _, id in ipairs(ids) do
+    redis.call('SETRANGE', prefix .. 'message:' .. id, 3, 'm')
+    redis.call('SETRANGE', prefix .. 'message:' .. id, 97, ms(now))
+  end
+end
+
 -- Gives the two halves of a rejected batch labels of their own, so that they are pushed apart. It is no attempt.
 local function split_batch(prefix, ids, size)
   local label = redis.call('HINCRBY', prefix .. 'counters', 'parts', 2)
@@ -80,7 +88,7 @@ local function end_lease(prefix, conversation, token)
   return { ids = ids, epoch = tonumber(epoch), due = tonumber(due) }
 end
 
--- Returns 1, or 0 for a stale token, which settles nothing.
+-- Returns 1; 0 for a stale token, which settles nothing; 2 for a rejection that killed nothing.
 local function settle(prefix, channel, gate, now, settled)
   local conversation, outcome = settled.conversation, settled.outcome
   local lease = end_lease(prefix, conversation, settled.token)
@@ -109,6 +117,8 @@ local function settle(prefix, channel, gate, now, settled)
     due = now + settled.wait
     if settled.dead ~= '' then
       spend_attempt(prefix, conversation, lease.ids, now, settled)
+    elseif outcome == UNKNOWN then
+      mark_maybe_delivered(prefix, lease.ids, now)
     end
     if outcome == UNKNOWN then
       list_unknown(prefix, conversation, lease.ids, now, settled)
@@ -123,5 +133,5 @@ local function settle(prefix, channel, gate, now, settled)
   -- A lease that ran out tells of a worker, not of the API: for the gate it is as if it had never been sent.
   tell_gate(gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled.wait, settled.detail,
     redis.call('ZCARD', prefix .. 'delayed'))
-  return 1
+  return outcome == SUSPECT and 2 or 1
 end

@@ -12,7 +12,8 @@
 --                   detail, reached (0 or 1), lost (0 or 1), split (size of the first part, or 0)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
 -- Returns {wait, settled, claims, now, why, closed}: ms until something can be claimed (0 now, -1 not before an outcome or an
--- enqueue) and what it waits for ('empty', 'rate', 'gate'); a 1, or a 0 for a stale token, for each settled; each claim
+-- enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settled a 1, a 0 for a stale token, or a 2 for a
+-- rejection that the channel is blamed for, which killed nothing; each claim
 -- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time; whether the
 -- gate is closed (0 or 1): what was claimed ahead, and is no probe, must not be pushed then.
 -- {-2} when nobody has registered the channel.

@@ -1,0 +1,88 @@
+"""The loop thread of a pool process against turns of the test's own: no Redis, no API."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from typing import TYPE_CHECKING
+
+import pytest
+from support.environment import CHANNEL, ROOT, Tell
+
+from pushlane_worker.loop import LoopThread
+from pushlane_worker.outcome import Outcome, PushResult
+from pushlane_worker.push import Pushers
+from pushlane_worker.store import Claim, Settled, Settlement, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pushlane_worker.drain import Report
+
+PUSH_S = 0.05
+
+
+def claim(name: bytes) -> Claim:
+    """A batch of one message."""
+    return Claim(name, b"d:0:0", False, 0, [name], [b""], claimed_ms=0, asked=0.0, deadline=0.0)  # noqa: FBT003 # no probe
+
+
+class Script:
+    """What Redis answers to the turns of all drains, one after another; then nothing to do."""
+
+    def __init__(self) -> None:
+        self.answers: list[Turn | Exception] = []
+
+    def turns(self, *_: object) -> FakeTurns:
+        """In place of ``store.Turns``."""
+        return FakeTurns(self)
+
+
+class FakeTurns:
+    """The turns of one drain."""
+
+    channel = "support"
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
+        """The next answer."""
+        del free, busy
+        await asyncio.sleep(0)
+        answer = self._script.answers.pop(0) if self._script.answers else Turn(-1, "empty", [], [])
+        if isinstance(answer, Exception):
+            raise answer
+        return Turn(answer.wait_ms, answer.waits_for, [Settled.CURRENT] * len(settlements), answer.claims)
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Script:
+    """The answers, which a test sets."""
+    script = Script()
+    monkeypatch.setattr("pushlane_worker.loop.Turns", script.turns)
+    return script
+
+
+@pytest.fixture
+def loop(script: Script, monkeypatch: pytest.MonkeyPatch, tell: Tell) -> Iterator[LoopThread]:
+    """A loop thread whose pushes are delivered after 50 ms."""
+    del script
+
+    async def push(*_: object) -> PushResult:
+        await asyncio.sleep(PUSH_S)
+        return PushResult(Outcome.DELIVERED)
+
+    monkeypatch.setattr(Pushers, "_push", push)
+    loop = LoopThread(tell.all({**ROOT, **CHANNEL}))
+    yield loop
+    loop.close()
+
+
+def test_what_a_drain_pushed_is_settled_though_its_claiming_failed(script: Script, loop: LoopThread) -> None:
+    """The task hears of the failure; the delivery is not forgotten, and monitors are told of it."""
+    script.answers = [Turn(-1, "gate", [], [claim(b"a")]), ValueError("the reply made no sense")]
+    told: queue.Queue[Report] = queue.Queue()
+    with pytest.raises(ValueError, match="no sense"):
+        loop.drain("support", told.put)
+    assert told.get(timeout=5).delivered == 1
