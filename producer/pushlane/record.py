@@ -3,6 +3,7 @@
 A header of fixed width, then conversation, address, body and, once dead, the reason in words.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ REASONS = {"r": "rejected", "e": "expired", "a": "exhausted", "u": "unknown", "f
 REASON_CODES = {reason: code for code, reason in REASONS.items()}
 NO_REASON = "-"
 MAYBE_DELIVERED = b"m"
+_NEVER = b"0" * 13
 
 
 def from_ms(value: int) -> datetime | None:
@@ -55,9 +57,11 @@ def read_header(record: bytes) -> Header:
     )
 
 
-def read_expiry(record: bytes) -> int:
-    """The server time in ms from which on the message may no longer be pushed; 0 for never."""
-    return int(record[71:84])
+def first_expiry(records: Sequence[bytes]) -> int:
+    """The server time in ms from which on the first of these messages may no longer be pushed; 0 for never."""
+    # Each push asks: compared as they stand they take half the time that ten numbers take (2.3 us).
+    expiries = {record[71:84] for record in records} - {_NEVER}
+    return int(min(expiries)) if expiries else 0
 
 
 def read_content(record: bytes) -> tuple[str, bytes, bytes, str]:

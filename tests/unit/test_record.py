@@ -18,9 +18,9 @@ from pushlane.record import (
     REASONS,
     STATES,
     Header,
+    first_expiry,
     from_ms,
     read_content,
-    read_expiry,
     read_header,
 )
 from pushlane.scripts import source
@@ -127,7 +127,8 @@ def test_python_reads_each_field_where_the_comment_says() -> None:
         final_ms=112,
         pushed_ms=131,
     )
-    assert read_expiry(record) == 106
+    assert first_expiry([header(), record, header(expires="107")]) == 106
+    assert first_expiry([header()]) == 0
 
 
 def test_the_fields_of_the_comment_follow_each_other_without_a_gap() -> None:

@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 
 from pushlane import clients
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.record import HEADER_BYTES, Header, read_expiry, read_header
+from pushlane.record import HEADER_BYTES, Header, first_expiry, read_header
 from pushlane.scripts import source
 from pushlane_worker.outcome import MAX_DETAIL_CHARS, PushResult
 from pushlane_worker.retry import History, NextStep
@@ -62,7 +62,7 @@ class Claim:
         It may say so too early, by as long as the turn's reply took, but never too late.
         """
         now_ms = self.claimed_ms + (now - self.asked) * 1000
-        return any(0 < read_expiry(record) <= now_ms for record in self.records)
+        return 0 < first_expiry(self.records) <= now_ms
 
     def attempt(self) -> int:
         """Which push of its head this is, counted from 1."""
