@@ -54,7 +54,11 @@ class Moderation:
         feed: Feed,
         route: Callable[[ChatMessage], Route | None] | None,
     ) -> None:
-        self._settings = settings
+        # A pydantic model's fields take their time.
+        self._deadline_s = settings.deadline_s
+        self._relay_channel = settings.relay_channel
+        self._source_networks = settings.source_networks
+        self._proxies = settings.trusted_proxies
         self._sdk_app_ids = frozenset(settings.sdk_app_ids)
         self._tokens = tokens
         self._feed = feed
@@ -89,7 +93,7 @@ class Moderation:
 
     async def _moderate(self, request: Request, query: Query, started: float) -> Response:
         try:
-            body = await read_body(request, within_s=min(RECEIVE_S, self._settings.deadline_s - RESERVE_S))
+            body = await read_body(request, within_s=min(RECEIVE_S, self._deadline_s - RESERVE_S))
         except BodyTooLarge as error:
             return self._unreadable(query, str(error), CLOSE if isinstance(error, BodyTooSlow) else None)
         message = parse(body, query)
@@ -102,12 +106,12 @@ class Moderation:
             case Unreadable():
                 return self._unreadable(query, message.reason)
         # The chain's own deadline is a little earlier, unless the body took long to arrive.
-        left_s = self._settings.deadline_s - RECORD_S - (time.monotonic() - started)
+        left_s = self._deadline_s - RECORD_S - (time.monotonic() - started)
         judgement = await self._chain.judge(message, within_s=left_s)
         verdict = judgement.verdict
         try:
             decision = self._decide(message, judgement, started)
-            verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
+            verdict = await self._feed.record(decision, until=started + self._deadline_s)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 # as in respond(); but what was judged stands
@@ -115,17 +119,16 @@ class Moderation:
         return _json(self._answer(verdict, message.command))
 
     def _check(self, request: Request) -> Query | None:
-        settings = self._settings
-        if networks := settings.source_networks:
-            address = source_address(request, settings.trusted_proxies)
-            if not is_within(address, networks):
+        if self._source_networks:
+            address = source_address(request, self._proxies)
+            if not is_within(address, self._source_networks):
                 logger().warning("callback.refused", reason="network", address=address)
                 return None
         raw: bytes = request.scope["query_string"]
         query = check_query(raw, sdk_app_ids=self._sdk_app_ids, tokens=self._tokens, now=time.time())
         if isinstance(query, Query):
             return query
-        address = source_address(request, settings.trusted_proxies)
+        address = source_address(request, self._proxies)
         logger().warning("callback.refused", reason=query.reason, address=address)
         return None
 
@@ -148,7 +151,7 @@ class Moderation:
 
     def _effects(self, message: ChatMessage, verdict: Verdict, key: str) -> Sequence[Effect]:
         todo: list[Effect] = []
-        if (channel := self._settings.relay_channel) is not None:
+        if (channel := self._relay_channel) is not None:
             todo.append(routing.decide(message, verdict, channel))
         try:
             if self._route is not None and (relay := routing.relay(message, verdict, key, self._route)):

@@ -86,11 +86,11 @@ def check_query(raw_query: bytes, *, sdk_app_ids: frozenset[str], tokens: Sequen
 
 def _parameters(raw_query: bytes) -> dict[str, str] | Refused:
     # What Tencent sends mostly holds nothing to unescape; then it is decoded at once.
-    escaped = b"%" in raw_query or b"+" in raw_query
     try:
-        pieces = [piece.partition("=") for piece in raw_query.decode().split("&")]
+        query = raw_query.decode()
+        pieces = [piece.partition("=") for piece in query.split("&")]
         parameters = {name: value for name, _, value in pieces}
-        if escaped:
+        if "%" in query or "+" in query:
             parameters = {_unescape(name): _unescape(value) for name, value in parameters.items()}
     except ValueError:
         return Refused("unreadable")
