@@ -169,13 +169,17 @@ async def _relay_all(producer: AsyncProducer, channel: str, steps: Sequence[_Ste
 async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> None:
     """One round trip for all that need no other. Whatever is in the way of one is found out when it is done alone."""
     asked: list[tuple[_Step, bytes]] = []
+    alone = set()
     sha = client.register_script(source("decide")).sha
     async with client.pipeline(transaction=False) as batch:
         for step in steps:
             key, verdict, reason = (step.effect.get(name) for name in ("key", "verdict", "reason"))
+            if (step.channel, str(key)) in alone:  # what comes later must not be the first decision on its key
+                continue
             try:
                 argument = decision_of(_NO_LIMITS, key, verdict, None, reason)  # type: ignore[arg-type] # checks
             except _BROKEN:
+                alone.add((step.channel, str(key)))
                 continue
             batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument, 1)  # type: ignore[arg-type]
             asked.append((step, argument))

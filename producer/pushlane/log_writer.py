@@ -55,8 +55,8 @@ class LogWriter:
         self._waiting.append((line, facts))
         if not self._wakes.is_set():
             self._wakes.set()
-            if self._thread is None:
-                self._start()
+        if self._thread is None:
+            self._start()
 
     def msg(self, message: str) -> None:
         """Writes this line soon."""

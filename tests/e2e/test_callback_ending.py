@@ -65,7 +65,7 @@ async def test_a_verdict_that_comes_late_at_the_end_is_on_disk(own_server: Embed
     own_server.pause()
     try:
         late.told.set()
-        await wait_until_async(partial(_has_some, judges._late), "the late verdict")
+        await wait_until_async(partial(_has_some, judges._apart), "the late verdict")
         await judges.aclose()
         await feed.aclose()
     finally:

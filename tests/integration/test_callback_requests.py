@@ -576,12 +576,19 @@ def test_a_defect_of_ours_changes_no_verdict(
     "setting", [{"routing": "odd_policies:route_cancels"}, {"policies": "blocked_words,odd_policies:cancels_at_once"}]
 )
 def test_who_cancels_the_request_itself_changes_no_verdict(
-    ask: Callable[..., Asker], setting: dict[str, str], on_error: str
+    ask: Callable[..., Asker], redis: Redis, setting: dict[str, str], on_error: str
 ) -> None:
-    """Status 500 would let the message pass."""
+    """Status 500 would let the message pass; and what was answered is on record."""
     app = ask(on_error=on_error, **setting)
     assert code(app.post(query())) == 0
-    assert code(app.post(query(), json.dumps(c2c(1, "casino")).encode())) == 1
+    assert code(app.post(query(), json.dumps(c2c(2, "casino")).encode())) == 1
+
+    def are_there() -> bool:
+        app.idle(0.02)
+        return len(decisions(redis)) == 2
+
+    wait_until(are_there, "both decisions")
+    assert {one["verdict"] for one in decisions(redis)} == {"allow", "forbid"}
 
 
 def test_whatever_routing_raises_costs_nobody_the_answer(ask: Callable[..., Asker], redis: Redis) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from pushlane.callback.verdict import Kind
     from pushlane.effects import Effect
 
     Open = Callable[..., AbstractAsyncContextManager[Feed]]
@@ -323,6 +324,19 @@ async def test_decisions_on_held_messages_are_made(redis: Redis, open_feed: Open
     assert await producer.decide("support", "w", "discard") == "rewrite"
 
 
+@pytest.mark.parametrize("later", ["allow", "forbid"])
+async def test_the_first_decision_on_a_key_is_made_first(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer, later: Kind
+) -> None:
+    """Also when it is a rewrite, which takes a call of its own: a harmless message under the same key may follow."""
+    register(redis)
+    rewrite = effects.decide("support", "k", "rewrite", fields={"room_id": "-", "text": "masked"}, reason="")
+    second = effects.decide("support", "k", later, fields=None, reason="")
+    await producer.decide("support", "another", "allow")  # so that the server has the script
+    assert not await effects.apply(client, producer, {"one": [rewrite], "other": [second]})
+    assert await producer.decide("support", "k", "discard") == "rewrite"
+
+
 async def test_what_the_callback_decided_is_kept_for_the_retention(
     redis: Redis, client: AsyncRedis, producer: AsyncProducer
 ) -> None:
@@ -545,6 +559,27 @@ async def test_what_was_recorded_and_is_spooled_all_the_same_is_not_overtaken(
         await soon(lambda: not unfed(redis), "them to be done")
         feed._waiting.task_done()
     assert queued(redis) == ["text 2", "text 1"]
+
+
+async def test_a_decision_whose_reply_was_lost_is_not_overtaken(
+    redis: Redis, open_feed: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is repeated, and then the decision seems to be an earlier one's."""
+    register(redis)
+    async with open_feed() as feed:
+        await feed.record(decision(0, ALLOW, relay(0)))
+        call = feed._recorder._line.call
+
+        async def lost(*arguments: Any) -> Any:  # noqa: ANN401 # a reply
+            await call(*arguments)
+            return await call(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(feed._recorder._line, "call", lost)
+            assert await feed.record(decision(1, ALLOW, relay(1))) == ALLOW
+        await feed.record(decision(2, ALLOW, relay(2)))
+        await soon(lambda: not unfed(redis), "all to be done")
+    assert queued(redis) == ["text 0", "text 1", "text 2"]
 
 
 async def test_what_waits_too_long_is_given_up(

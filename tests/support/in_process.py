@@ -23,7 +23,7 @@ class InProcess:
 
     def __init__(self, app: Starlette) -> None:
         self._log = make_writer("text")
-        self._app = Front(app, request_log("text", "INFO", self._log))
+        self._app = Front(app, request_log("text", "INFO", self._log), self._log.close)
         self._runner = asyncio.Runner()
         self._life = app.router.lifespan_context(app)
 

@@ -1,6 +1,7 @@
 """The log's thread: who logs never waits for who reads."""
 
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -47,6 +48,24 @@ def test_a_reader_that_stalls_stops_nobody(pipe: tuple[int, int]) -> None:
     assert [int(line) for line in kept] == list(range(len(kept)))
     assert MAX_WAITING <= len(kept) < total
     assert lines[len(kept)] == told(total - len(kept))
+
+
+def test_one_that_was_closed_while_its_reader_stalled_writes_again(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another thread: the first one is held by what nobody reads."""
+    monkeypatch.setattr("pushlane.log_writer.CLOSE_S", 0.1)
+    reader, file = pipe
+    log = LogWriter(file, told)
+    for _ in range(PIPE_BYTES // 1000):
+        log.msg("x" * 999)
+    wait_until(lambda: not select.select([], [file], [], 0)[1], "the pipe to be full")
+    log.close()
+    read = threading.Thread(target=_until, args=(reader, b"the last line"))
+    read.start()
+    log.msg("the last line")
+    wait_until(lambda: not read.is_alive(), "the last line")
+    log.close()
 
 
 def test_lines_are_written_whole_and_many_at_once(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:

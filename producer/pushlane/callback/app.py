@@ -56,7 +56,8 @@ def create_app() -> ASGIApp:
     settings = load_callback_settings()
     writer = make_writer(settings.log_format)
     configure(settings.log_format, settings.log_level, writer)
-    app = Front(make_app(settings), request_log(settings.log_format, settings.log_level, writer))
+    log = request_log(settings.log_format, settings.log_level, writer)
+    app = Front(make_app(settings), log, writer.close)
     # What stands now stands for ever: a full collection would stop for 100 ms to find that out, again and again.
     gc.collect()
     gc.freeze()

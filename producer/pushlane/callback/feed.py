@@ -112,6 +112,8 @@ class Feed:
                 log_failure("decision.broken", error, key=decision.key)
             else:
                 if earlier is not None:
+                    # Perhaps by this very call, whose first reply was lost: then nobody does its effects yet.
+                    self._behind = self._behind or bool(decision.effects)
                     return earlier
                 self._queue(decision)
                 return decision.verdict
@@ -157,6 +159,7 @@ class Feed:
                 self._behind = True
                 logger().warning("effects.postponed", count=len(batch), problem=str(error) or type(error).__name__)
             except Exception as error:  # noqa: BLE001 # one decision must not end the feed of all others
+                self._behind = True
                 log_failure("effects.broken", error)
             finally:
                 for _ in batch:

@@ -29,17 +29,24 @@ class Front:
         app: The app. Its ``state.moderation``, if it has one, is asked without Starlette's layers, which would be a
             sixth of such a request's time.
         log: Writes a request's line, from its method, its path as it came, the status and the seconds that it took.
+        close: Called when the app has ended: uvicorn's workers kill themselves then.
     """
 
-    def __init__(self, app: Starlette, log: Callable[[str, bytes, int, float], None]) -> None:
+    def __init__(
+        self, app: Starlette, log: Callable[[str, bytes, int, float], None], close: Callable[[], None]
+    ) -> None:
         self._app = app
         self._log = log
+        self._close = close
         self._found: Moderation | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a request and tells of it."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._close()
             return
         started, status = time.perf_counter(), 500
         try:

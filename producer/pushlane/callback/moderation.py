@@ -65,13 +65,13 @@ class Moderation:
         self._route = route
         self._on_error = Verdict(settings.on_error)
         self._chain = Chain(policies, max(settings.deadline_s - RESERVE_S, 0.05), self._on_error, self._note_late)
-        self._late: set[asyncio.Task[Verdict]] = set()
+        self._apart: set[asyncio.Task[Verdict]] = set()
 
     async def aclose(self) -> None:
         """Gives up on policies that have not answered; what came late is still recorded."""
         self._chain.close()
-        if self._late:
-            await asyncio.wait(self._late, timeout=CLOSE_S)
+        if self._apart:
+            await asyncio.wait(self._apart, timeout=CLOSE_S)
 
     async def respond(self, request: Request) -> Response:
         """The answer to one request."""
@@ -108,7 +108,7 @@ class Moderation:
         # The chain's own deadline is a little earlier, unless the body took long to arrive.
         left_s = self._deadline_s - RECORD_S - (time.monotonic() - started)
         judgement = await self._chain.judge(message, within_s=left_s)
-        verdict = judgement.verdict
+        verdict, decision = judgement.verdict, None
         try:
             decision = self._decide(message, judgement, started)
             verdict = await self._feed.record(decision, until=started + self._deadline_s)
@@ -116,6 +116,8 @@ class Moderation:
             raise
         except BaseException as error:  # noqa: BLE001 # as in respond(); but what was judged stands
             log_failure("decision.failed", error, key=message.key)
+            if decision is not None and isinstance(error, asyncio.CancelledError):
+                self._record_apart(decision)
         return _json(self._answer(verdict, message.command))
 
     def _check(self, request: Request) -> Query | None:
@@ -165,10 +167,15 @@ class Moderation:
         return todo
 
     def _note_late(self, message: ChatMessage, judgement: Judgement) -> None:
-        decision = Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=0).as_late()
+        self._record_apart(
+            Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=0).as_late()
+        )
+
+    def _record_apart(self, decision: Decision) -> None:
+        """In a task of its own: nobody waits for it."""
         task = asyncio.get_running_loop().create_task(self._feed.record(decision))
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        self._apart.add(task)
+        task.add_done_callback(self._apart.discard)
 
 
 def _json(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
