@@ -74,6 +74,20 @@ async def test_a_channel_that_can_not_be_registered_is_swept_all_the_same(
     assert published[0] == ("support", "pushlane")
 
 
+async def test_it_ends_though_a_cancellation_was_swallowed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As asyncio.wait_for of Python 3.11 does, on which redis-py stands: a worker would be long to stop."""
+    asked = asyncio.Event()
+
+    async def swallow(*_: object) -> None:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+
+    monkeypatch.setattr(Store, "bell", swallow)
+    async with asyncio.timeout(5), _dispatcher(settings, lambda *_: None, lambda *_: None):
+        await asked.wait()
+
+
 @pytest.mark.parametrize(
     ("error", "drains"),
     [(OutOfMemoryError(), [("support", "pushlane")]), (RedisConnectionError(), [])],

@@ -52,6 +52,7 @@ class Dispatcher:
 
     def __init__(self, settings: Settings, publish: OnQueue, drain: OnQueue) -> None:
         self._settings = settings
+        self._ends = False
         self._publish = publish
         self._drain = drain
         self._store = Store.connect(settings.redis_url, channel_records(settings))
@@ -68,6 +69,12 @@ class Dispatcher:
                 for name in self._settings.channels:
                     group.create_task(self._keep_registered(name))
                     group.create_task(self._keep_swept(name))
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    # redis-py's sending is in asyncio.wait_for, which in Python 3.11 swallows a cancellation that comes
+                    # as it ends: such a task must find its end by itself.
+                    self._ends = True
         finally:
             await self._producer.aclose()
             await self._store.aclose()
@@ -82,12 +89,12 @@ class Dispatcher:
         await self._keep("sweep", lambda: self._sweep(channel, turns))
 
     async def _keep(self, what: str, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        while True:
+        while not self._ends:
             await self._once(what, step)
 
     async def _once(self, what: str, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """One step that ends well, however often Redis fails meanwhile."""
-        while True:
+        while not self._ends:
             try:
                 await step()
             except (*UNANSWERED, PushlaneError) as error:
