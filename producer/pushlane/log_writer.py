@@ -86,15 +86,22 @@ class LogWriter:
         while not ends.is_set():
             self._wakes.wait()
             ends.wait(GATHER_S)
-            self._wakes.clear()
-            for piece in self._pieces():
-                self._write(piece)
+            self._write_all()
+        self._write_all()  # what came during the last write
+
+    def _write_all(self) -> None:
+        self._wakes.clear()
+        for piece in self._pieces():
+            self._write(piece)
 
     def _pieces(self) -> Iterator[bytes]:
         """What waits, in whole lines of together no more than ``WRITE_BYTES``, but for one that is longer."""
         piece = b""
         for _ in range(len(self._waiting)):
-            make, facts = self._waiting.popleft()
+            try:
+                make, facts = self._waiting.popleft()
+            except IndexError:  # a thread that was closed while its reader stalled has gone on
+                break
             line = f"{make(*facts)}\n".encode(errors="backslashreplace")
             if piece and len(piece) + len(line) > WRITE_BYTES:
                 yield piece

@@ -50,6 +50,27 @@ def test_a_reader_that_stalls_stops_nobody(pipe: tuple[int, int]) -> None:
     assert lines[len(kept)] == told(total - len(kept))
 
 
+def test_what_came_during_the_last_write_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing it waits for that, too."""
+    written: list[bytes] = []
+    writes, goes_on = threading.Event(), threading.Event()
+
+    def write(_: int, piece: bytes) -> int:
+        written.append(piece)
+        writes.set()
+        goes_on.wait(10)
+        return len(piece)
+
+    monkeypatch.setattr(os, "write", write)
+    log = LogWriter(2, told)
+    log.msg("one")
+    assert writes.wait(10)
+    log.msg("two")
+    threading.Timer(0.1, goes_on.set).start()
+    log.close()
+    assert written == [b"one\n", b"two\n"]
+
+
 def test_one_that_was_closed_while_its_reader_stalled_writes_again(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
