@@ -41,7 +41,8 @@ class LogWriter:
     def _begin(self) -> None:
         """What waits in a process that forks is its own to write, and its thread is not in the child."""
         self._waiting: deque[tuple[Callable[..., str], tuple[object, ...]]] = deque()
-        self._left_out = self._told = 0
+        self._left_out = 0
+        self._counting = threading.Lock()
         self._wakes = threading.Event()
         self._ends = threading.Event()
         self._starting = threading.Lock()
@@ -50,13 +51,24 @@ class LogWriter:
     def put(self, line: Callable[..., str], *facts: object) -> None:
         """Writes ``line(*facts)`` soon, which the thread makes: what is needed for it must not change any more."""
         if len(self._waiting) >= MAX_WAITING:
-            self._left_out += 1
+            with self._counting:
+                self._left_out += 1
             return
+        if left_out := self._take_left_out():
+            self._waiting.append((self._tell_left_out, (left_out,)))
         self._waiting.append((line, facts))
         if not self._wakes.is_set():
             self._wakes.set()
         if self._thread is None:
             self._start()
+
+    def _take_left_out(self) -> int:
+        """How many lines are missing here, between what waits and what comes next; one caller alone gets them."""
+        if not self._left_out:
+            return 0
+        with self._counting:
+            left_out, self._left_out = self._left_out, 0
+        return left_out
 
     def msg(self, message: str) -> None:
         """Writes this line soon."""
@@ -107,8 +119,8 @@ class LogWriter:
                 yield piece
                 piece = b""
             piece += line
-        if left_out := self._left_out - self._told:
-            self._told += left_out
+        # What still waits is older than what was left out.
+        if not self._waiting and (left_out := self._take_left_out()):
             piece += f"{self._tell_left_out(left_out)}\n".encode()
         if piece:
             yield piece

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from itertools import takewhile
 
 import pytest
 from support.waiting import wait_until
@@ -32,22 +31,49 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def test_a_reader_that_stalls_stops_nobody(pipe: tuple[int, int]) -> None:
-    """What it does not take is left out beyond a bound, and told once it reads again; the order is kept."""
+    """What it does not take is left out beyond a bound, and counted in its place among the other lines."""
     reader, file = pipe
     log = LogWriter(file, told)
-    total = MAX_WAITING + PIPE_BYTES // 100
-    for number in range(total):  # returns, though nobody reads
-        log.msg(f"{number:099}")
-    text = bytearray()
+    log._waiting.append((str, ("x" * PIPE_BYTES,)))
+    log.msg("y")  # wakes the thread, which goes about both
+    wait_until(lambda: not select.select([], [file], [], 0)[1], "the thread to be held by its reader")
+    for number in range(MAX_WAITING + 5):  # returns, though nobody reads
+        log.msg(str(number))
     read = threading.Thread(target=lambda: text.extend(_until(reader, b"left out: ")))
+    text = bytearray()
     read.start()
     wait_until(lambda: not read.is_alive(), "the note of what was left out")
+    log.msg("later")
+    later = _until(reader, b"later")
     log.close()
-    lines = text.decode().splitlines()
-    kept = list(takewhile(str.isdigit, lines))
-    assert [int(line) for line in kept] == list(range(len(kept)))
-    assert MAX_WAITING <= len(kept) < total
-    assert lines[len(kept)] == told(total - len(kept))
+    assert text.decode().splitlines()[1:] == ["y", *map(str, range(MAX_WAITING)), told(5)]
+    assert later == b"later\n"
+
+
+def test_what_is_left_out_is_counted_ahead_of_what_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be room again before the thread has come as far as the lines that are missing."""
+    monkeypatch.setattr("pushlane.log_writer.MAX_WAITING", 3)
+    monkeypatch.setattr("pushlane.log_writer.WRITE_BYTES", 4)  # a line is a piece
+    written: list[bytes] = []
+    takes = threading.Semaphore(0)
+
+    def write(_: int, piece: bytes) -> int:
+        written.append(piece)
+        takes.acquire()
+        return len(piece)
+
+    monkeypatch.setattr(os, "write", write)
+    log = LogWriter(2, told)
+    log.msg("one")
+    wait_until(lambda: written == [b"one\n"], "the thread to be held by its reader")
+    for line in ("two", "three", "four", "lost", "lost"):
+        log.msg(line)
+    takes.release()
+    wait_until(lambda: written[1:] == [b"two\n"], "the next piece")
+    log.msg("five")
+    takes.release(10)
+    log.close()
+    assert b"".join(written).decode().splitlines() == ["one", "two", "three", "four", told(2), "five"]
 
 
 def test_what_came_during_the_last_write_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
