@@ -13,8 +13,9 @@ import structlog
 
 from pushlane.log_writer import LogWriter
 
-MAX_PATH_BYTES = 500
-"""So much of a request's path is logged."""
+MAX_FACT_CHARS = 500
+"""So much of a fact is logged: a request's path, or a command's name, is a stranger's choice."""
+MAX_EXCEPTION_CHARS = 20_000
 _QUOTED = frozenset(" =\"'")
 Logger = structlog.typing.FilteringBoundLogger
 
@@ -26,6 +27,7 @@ def configure(log_format: str, log_level: str, writer: LogWriter | None = None) 
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _cut,
             _renderer(log_format),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, log_level)),
@@ -46,15 +48,14 @@ def make_writer(log_format: str) -> LogWriter:
 def request_log(log_format: str, log_level: str, writer: LogWriter) -> Callable[[str, bytes, int, float], None]:
     """What writes a request's line, of its method, path, status and seconds; the writer's thread makes it.
 
-    The path is written as it came, so that no escape of it becomes a line break or steers a terminal; and not all of a
-    long one. The line looks as any other.
+    The path is written as it came, not decoded, and not all of a long one. The line looks as any other.
     """
     if getattr(logging, log_level) > logging.INFO:
         return lambda *_: None
     render = _renderer(log_format)
 
     def line(at: float, method: str, raw_path: bytes, status: int, took_s: float) -> str:
-        ms, path = round(took_s * 1000, 1), raw_path[:MAX_PATH_BYTES].decode("ascii", errors="replace")
+        ms, path = round(took_s * 1000, 1), _shortened(raw_path.decode("ascii", errors="replace"))
         if render is _plain:  # the same in a quarter of the time
             start = _start(_stamp(at), "info", "request")
             return f"{start} method={method} ms={ms} path={_shown(path)} status={status}"
@@ -83,7 +84,41 @@ def _second(second: int) -> str:
 def _renderer(log_format: str) -> Any:  # noqa: ANN401 # a processor of structlog
     if log_format == "json":
         return structlog.processors.JSONRenderer()
-    return structlog.dev.ConsoleRenderer(colors=True) if sys.stderr.isatty() else _plain
+    return _coloured if sys.stderr.isatty() else _plain
+
+
+def _cut(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, fact in facts.items():
+        if isinstance(fact, str):
+            facts[name] = _shortened(fact, MAX_EXCEPTION_CHARS if name == "exception" else MAX_FACT_CHARS)
+    return facts
+
+
+def _shortened(text: str, most: int = MAX_FACT_CHARS) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+_CONSOLE = structlog.dev.ConsoleRenderer(colors=True)
+
+
+def _coloured(log: object, name: str, facts: MutableMapping[str, Any]) -> str:
+    """For a terminal: what would steer it, or turn the order of its characters, is escaped."""
+    return str(_CONSOLE(log, name, {name: _escaped(fact, name) for name, fact in facts.items()}))
+
+
+def _escaped(fact: object, name: str) -> object:
+    if not isinstance(fact, str) or fact.isprintable():
+        return fact
+    return _lines(fact) if name == "exception" else _printable(fact)
+
+
+def _lines(text: str) -> str:
+    # Indented, so that none of them is taken for a line of the log.
+    return "\n".join(f"  {_printable(line)}" for line in text.split("\n"))
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _plain(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> str:
@@ -91,7 +126,7 @@ def _plain(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> str:
     exception = facts.pop("exception", None)
     start = _start(facts.pop("timestamp"), facts.pop("level"), facts.pop("event"))
     line = " ".join([start, *(f"{name}={_shown(facts[name])}" for name in sorted(facts))])
-    return line if exception is None else f"{line}\n{exception}"
+    return line if exception is None else f"{line}\n{_lines(exception)}"
 
 
 def _start(timestamp: str, level: str, event: str) -> str:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pushlane.async_outbox import AsyncProducer
-from pushlane.callback import problems, routing
+from pushlane.callback import library_log, problems, routing
 from pushlane.callback.feed import Feed
 from pushlane.callback.front import CALLBACK_PATH, GONE, Front
 from pushlane.callback.holds import Holds
@@ -56,6 +56,7 @@ def create_app() -> ASGIApp:
     settings = load_callback_settings()
     writer = make_writer(settings.log_format)
     configure(settings.log_format, settings.log_level, writer)
+    library_log.take_over()
     log = request_log(settings.log_format, settings.log_level, writer)
     app = Front(make_app(settings), log, writer.close)
     # What stands now stands for ever: a full collection would stop for 100 ms to find that out, again and again.

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from pushlane.callback import library_log
 from pushlane.callback.app import check_app
 from pushlane.callback.settings import load_callback_settings
 from pushlane.errors import SettingsError
@@ -42,6 +43,7 @@ def run(host: str, port: int, workers: int) -> None:
     settings = load_callback_settings()
     check_open(settings, host)
     configure(settings.log_format, settings.log_level)
+    library_log.take_over()
     # uvicorn raises the signal again that ended it: a stop that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     asyncio.run(check_app(settings))  # whatever is wrong ends the start here, and not in each worker
@@ -55,7 +57,7 @@ def run(host: str, port: int, workers: int) -> None:
         http="httptools",
         ws="none",
         access_log=False,
-        log_level="warning",
+        log_config=None,
         proxy_headers=False,  # only the proxies of the settings are believed
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
