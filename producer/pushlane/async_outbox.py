@@ -92,8 +92,13 @@ class AsyncProducer:
         hold: Hold | None = None,
     ) -> Receipt:
         """Enqueues one message; see ``Producer.send``."""
-        options = Options.check(idempotency_key, not_before, expires_in, hold)
-        entries = prepare(channel, await self._limits_of(channel), [Form(message, options)], single=True)
+        return await self.send_form(
+            channel, Form(message, Options.check(idempotency_key, not_before, expires_in, hold))
+        )
+
+    async def send_form(self, channel: str, form: Form) -> Receipt:
+        """Enqueues a message with the options that it brings; see ``Producer.send``."""
+        entries = prepare(channel, await self._limits_of(channel), [form], single=True)
         return (await self._accept(channel, entries))[0]
 
     async def send_many(

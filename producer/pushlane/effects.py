@@ -7,7 +7,7 @@ settings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
@@ -25,6 +25,7 @@ from pushlane.form import build
 from pushlane.keys import BELL, DECISIONS_PREFIX, channel_prefix
 from pushlane.logs import logger
 from pushlane.message import Limits, check_channel_name
+from pushlane.options import internal_key
 from pushlane.scripts import source
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ POSTPONED: Final = f"{DECISIONS_PREFIX}postponed"
 _BROKEN: Final = (InvalidMessage, IdempotencyConflict, AttributeError, LookupError, TypeError, ValueError)
 """What no repetition makes better; a document that is no effect among it."""
 _AWAY: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
+_RELAYS: Final = ("enqueue", "relay")
+"""``relay`` is how the version before wrote it, with a key that clients can name: in the message, and kept as it is."""
 _NO_LIMITS: Final = Limits("", 0, "", 0)
 """Only a rewrite has something to measure."""
 
@@ -44,8 +47,8 @@ Effect = dict[str, Any]
 
 
 def relay(channel: str, fields: Mapping[str, object], key: str) -> Effect:
-    """Enqueues a message, given as the fields of its JSON form, with this idempotency key."""
-    return {"do": "relay", "channel": channel, "message": {**fields, "idempotency_key": key}}
+    """Enqueues a message, given as the fields of its JSON form, once for this key of our own."""
+    return {"do": "enqueue", "channel": channel, "message": dict(fields), "key": key}
 
 
 def decide(channel: str, key: str, verdict: str, *, fields: Mapping[str, object] | None, reason: str) -> Effect:
@@ -78,7 +81,8 @@ class _Step:
 
 def lane_of(effect: Effect) -> str:
     """What waits behind what: effects of one kind in one channel. A full channel takes no relays, but decisions."""
-    return f"{str(effect['do'])[:40]}/{effect['channel']}"
+    do = "relay" if effect["do"] == "enqueue" else str(effect["do"])[:40]
+    return f"{do}/{effect['channel']}"
 
 
 async def apply(
@@ -138,8 +142,10 @@ def _step(key: str, effect: Any) -> _Step | None:  # noqa: ANN401 # whatever was
             if do != "decide":
                 raise
             form, effect = None, _forbidding(key, effect, error)
-        if do == "relay" and form is None:
+        if do in _RELAYS and form is None:
             raise InvalidMessage("message", "is missing")
+        if do == "enqueue" and form is not None:
+            form = replace(form, options=replace(form.options, idempotency_key=internal_key(str(effect["key"]))))
         return _Step(key, do, channel, effect, form)
     except _BROKEN as error:
         _give_up(key, error)
@@ -154,7 +160,7 @@ def _give_up(key: str, error: Exception) -> None:
 
 async def _relay_all(producer: AsyncProducer, channel: str, steps: Sequence[_Step]) -> None:
     """One round trip for all, if none of them stands in the way. Raises QueueUnavailable while Redis is away."""
-    relays = [(step, step.form) for step in steps if step.do == "relay" and step.form is not None]
+    relays = [(step, step.form) for step in steps if step.do in _RELAYS and step.form is not None]
     if len(relays) > 1:
         try:
             await producer.send_forms(channel, [form for _, form in relays])
@@ -213,8 +219,8 @@ async def _do_each(producer: AsyncProducer, steps: Sequence[_Step]) -> None:
 
 
 async def _do(producer: AsyncProducer, step: _Step) -> bool:
-    if step.do == "relay" and step.form is not None:
-        await producer.send_forms(step.channel, [step.form])
+    if step.do in _RELAYS and step.form is not None:
+        await producer.send_form(step.channel, step.form)
     elif step.do == "decide":
         await _decide(producer, step)
     else:

@@ -19,6 +19,7 @@ MAX_AHEAD_DAYS: Final = 3650
 """Ten years: what lies further ahead is a mistake in its unit."""
 
 When = datetime | timedelta | float
+_INTERNAL: Final = "§"
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _TOO_FAR: Final = f"must be at most {MAX_AHEAD_DAYS} days ahead"
 
@@ -61,6 +62,11 @@ class Options:
 
 
 NO_OPTIONS: Final = Options()
+
+
+def internal_key(name: str) -> str:
+    """An idempotency key of our own. No client can send it: theirs are printable ASCII."""
+    return f"{_INTERNAL}{name}"
 
 
 def _due(not_before: object) -> str:

@@ -116,8 +116,11 @@ class Producer:
             QueueFull: The channel or Redis is full; nothing was sent.
             QueueUnavailable: No answer within the timeout: perhaps accepted. Repeat with the same key.
         """
-        options = Options.check(idempotency_key, not_before, expires_in, hold)
-        entries = prepare(channel, self._limits_of(channel), [Form(message, options)], single=True)
+        return self.send_form(channel, Form(message, Options.check(idempotency_key, not_before, expires_in, hold)))
+
+    def send_form(self, channel: str, form: Form) -> Receipt:
+        """Enqueues a message with the options that it brings; in all else as ``send``."""
+        entries = prepare(channel, self._limits_of(channel), [form], single=True)
         return self._accept(channel, entries)[0]
 
     def send_many(

@@ -25,7 +25,7 @@ from pushlane.callback.feed import Feed
 from pushlane.callback.recorder import Recorder
 from pushlane.callback.spool import Spool, SpoolFull
 from pushlane.callback.verdict import Verdict
-from pushlane.errors import QueueUnavailable
+from pushlane.errors import InvalidMessage, QueueUnavailable
 from pushlane.hold import MAX_HOLD_DAYS
 from pushlane.keys import DECISIONS_PREFIX, channel_prefix
 from pushlane.scripts import source
@@ -632,6 +632,34 @@ async def test_what_is_not_acknowledged_is_not_done_twice(
     for _ in range(3):
         assert await effects.apply(client, producer, todo) == {}
     assert queued(redis) == ["text 1", "text 2"]
+
+
+@pytest.mark.parametrize("key", ["moderation/key0001", "§moderation/key0001"])
+async def test_no_client_can_send_a_relay_first(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer, key: str
+) -> None:
+    """Its key stands in records and logs, but only we can use it."""
+    register(redis)
+    with contextlib.suppress(InvalidMessage):
+        await producer.send("support", RoomMessage("another room", "first"), idempotency_key=key)
+    await effects.apply(client, producer, {"a": [relay(1)]})
+    assert queued(redis) == ["text 1"]
+
+
+async def test_a_relay_of_the_version_before_is_done_once(
+    redis: Redis, client: AsyncRedis, producer: AsyncProducer
+) -> None:
+    """It keeps its key and its lane: that version may have done it, and what waits there goes first."""
+    register(redis)
+    before = {
+        "do": "relay",
+        "channel": "support",
+        "message": {"room_id": "r", "text": "text 0", "idempotency_key": "moderation/key0000"},
+    }
+    await producer.send("support", RoomMessage("r", "text 0"), idempotency_key="moderation/key0000")
+    assert await effects.apply(client, producer, {"a": [before], "b": [relay(1)]}) == {}
+    assert queued(redis) == ["text 0", "text 1"]
+    assert effects.lane_of(before) == effects.lane_of(relay(1)) == "relay/support"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ from support.in_process import URL, InProcess
 from support.outbox import bytes_of, everything, url_of
 from support.webhook import PATH, TOKEN, bearer, incoming, webhook
 
+from pushlane import Producer, RoomMessage
 from pushlane.callback import webhook as route
 from pushlane.callback.app import make_app
+from pushlane.callback.cinnox import Incoming, parse
 from pushlane.callback.settings import load_callback_settings
 from pushlane.keys import channel_prefix
 from pushlane.record import read_content
@@ -220,6 +223,22 @@ def test_the_first_of_two_texts_with_one_id_stands(sender: Sender, redis: Redis)
         sender.take(incoming(1, "second"))
     assert stored(redis) == [("alice", "first")]
     assert [line["event"] for line in lines if line["event"].startswith("webhook")] == ["webhook.conflict"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_no_client_can_send_it_first(sender: Sender, redis: Redis, *, named: bool) -> None:
+    """What a key holder can work out of a message that is to come is the key of another one."""
+    body = HELLO if named else json.dumps({"userId": "alice", "message": {"text": "hello"}}).encode()
+    coming = parse(body)
+    assert isinstance(coming, Incoming)
+    key = route._digest("shop", coming).encode("ascii", "ignore").decode()
+    window = int(time.time() // route.REPEAT_S)
+    keys = [key] if named else [f"{key}/{window + ahead}" for ahead in (-1, 0, 1)]
+    with Producer(url_of(redis)) as producer:
+        for one in keys:
+            producer.send("support", RoomMessage("alice", "first"), idempotency_key=one)
+    sender.take(body)
+    assert stored(redis)[len(keys) :] == [("alice", "hello")]
 
 
 def test_without_an_id_the_same_bytes_are_a_repeat_for_minutes(

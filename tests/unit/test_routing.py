@@ -51,9 +51,9 @@ def held(verdict: Verdict, judged: ChatMessage) -> dict[str, Any]:
 def test_an_allowed_message_goes_to_the_room_of_the_template() -> None:
     """Its texts joined by newline, once per decision."""
     (effect,) = done(message("one", "two"), Verdict.allow())
-    assert (effect["do"], effect["channel"]) == ("relay", "support")
+    assert (effect["do"], effect["channel"]) == ("enqueue", "support")
     assert (effect["message"]["room_id"], effect["message"]["text"]) == ("bob", "one\ntwo")
-    assert effect["message"]["idempotency_key"] == "moderation/" + "d" * 64
+    assert effect["key"] == "moderation/" + "d" * 64
 
 
 def test_a_rewritten_message_goes_as_it_was_left() -> None:

@@ -21,6 +21,7 @@ from kombu.exceptions import ContentDisallowed
 from pushlane.errors import InvalidMessage, PushlaneError, QueueFull, QueueUnavailable
 from pushlane.form import build
 from pushlane.message import Receipt, check_channel_name, check_idempotency_key
+from pushlane.options import internal_key
 from pushlane.outbox import Producer
 from pushlane_worker.celery import app
 from pushlane_worker.settings import load_settings
@@ -124,14 +125,11 @@ class EnqueueTask(Task):  # type: ignore[misc] # celery has no types
     def accept(self, channel: object, message: object, task_id: str) -> Receipt:
         """Enqueues the message in its JSON form. Raises PushlaneError, whose words name the field and no text."""
         name, form = check_channel_name(channel), build(message)
-        key = form.options.idempotency_key or check_idempotency_key(f"celery-task:{task_id}")
+        key = form.options.idempotency_key or internal_key(check_idempotency_key(f"celery-task:{task_id}"))
         keyed = replace(form, options=replace(form.options, idempotency_key=key))
         if self._producer is None:
             self._producer = Producer(load_settings().redis_url)  # two threads that make two lose nothing
-        try:
-            return self._producer.send_forms(name, [keyed])[0]
-        except InvalidMessage as error:  # one message, so its number says nothing
-            raise InvalidMessage(error.field, error.problem, limit=error.limit) from None
+        return self._producer.send_form(name, keyed)
 
     def again(self, error: QueueFull | QueueUnavailable) -> NoReturn:
         """Publishes the task again for later; after ``MAX_RETRIES`` raises the error."""

@@ -18,7 +18,9 @@ from pushlane.callback.cinnox import Challenge, parse
 from pushlane.callback.feed import UNANSWERED
 from pushlane.callback.web import CLOSE, BodyTooLarge, BodyTooSlow, caller, json_response, read_body
 from pushlane.errors import IdempotencyConflict, InvalidMessage, PushlaneError, QueueFull, UnknownChannel
+from pushlane.form import Form
 from pushlane.logs import logger
+from pushlane.options import Options, internal_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +83,7 @@ class Webhook:
             return
         key = await self._key(channel, _digest(name, incoming), named=incoming.named)
         try:
-            receipt = await self._producer.send(channel, message, idempotency_key=key)
+            receipt = await self._producer.send_form(channel, Form(message, Options(key)))
         except IdempotencyConflict as error:
             # The sender's id names the message that is there. Refused, it would come again and again.
             logger().warning("webhook.conflict", webhook=name, message=error.message_id, conversation=to)
@@ -101,7 +103,8 @@ class Webhook:
 
 def _digest(name: str, incoming: Incoming) -> str:
     """The webhook is in it: what two senders call the same is not."""
-    return "webhook/" + sha256(f"{name}/{incoming.identity}".encode(errors="replace")).hexdigest()
+    digest = sha256(f"{name}/{incoming.identity}".encode(errors="replace")).hexdigest()
+    return internal_key(f"webhook/{digest}")
 
 
 def _answer(error: Exception) -> Response:
