@@ -12,10 +12,12 @@ from pushlane_worker.settings import Addresses
 DRAIN_QUEUE = "pushlane"
 ENQUEUE_QUEUE = "pushlane.enqueue"
 
-app = Celery("pushlane_worker", broker=Addresses().broker, include=["pushlane_worker.tasks"])
+app = Celery(
+    "pushlane_worker", broker=Addresses().broker, amqp="pushlane_worker.broker:AMQP", include=["pushlane_worker.tasks"]
+)
 app.conf.update(
     task_default_queue=DRAIN_QUEUE,
-    task_queues=[Queue(DRAIN_QUEUE), Queue(ENQUEUE_QUEUE)],  # type: ignore[no-untyped-call] # kombu is half typed
+    task_queues=[Queue(DRAIN_QUEUE), Queue(ENQUEUE_QUEUE)],
     # Nothing but JSON: who can write to the broker must not be able to run code.
     accept_content=["json"],
     task_serializer="json",

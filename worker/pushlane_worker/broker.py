@@ -1,0 +1,64 @@
+"""Kombu's connection to the broker, with what it takes for a worker to outlive any state of it.
+
+- A channel whose connection is gone makes new clients from it and fails with an AttributeError, which nobody up to the
+  worker's main loop expects: restoring what was not acknowledged ended the worker, and so did an acknowledgement that
+  came late. Here the first is a lost connection like any other, and the second does nothing: what is not acknowledged
+  comes again after the broker's visibility timeout, and every task of ours may run twice.
+- Between two tries to connect kombu waits 2, 4, 6 … 30 s. Here it is one second.
+"""
+
+from typing import Any, Final, Self
+
+import kombu
+from celery.app import amqp
+from kombu.transport import redis
+from redis.exceptions import ConnectionError as ConnectionLost
+
+RETRY_EACH_S: Final = 1
+
+
+class _QoS(redis.QoS):  # type: ignore[misc] # kombu has no types
+    def ack(self, delivery_tag: str) -> None:
+        if self.channel.is_open:
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 # kombu's signature
+        if self.channel.is_open:
+            super().reject(delivery_tag, requeue=requeue)
+
+
+class _Channel(redis.Channel):  # type: ignore[misc] # the same
+    QoS = _QoS
+
+    @property
+    def is_open(self) -> bool:
+        return self.connection is not None and self.connection.client is not None
+
+    def _connparams(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 # the same
+        if not self.is_open:
+            raise ConnectionLost("the channel's connection is closed")
+        return super()._connparams(*args, **options)
+
+
+class _Transport(redis.Transport):  # type: ignore[misc] # the same
+    Channel = _Channel
+
+
+class Connection(kombu.Connection):  # type: ignore[misc] # the same
+    """A connection to a Redis broker."""
+
+    def get_transport_cls(self) -> type[_Transport]:
+        """Ours, whatever the address says: settings take no other broker than Redis."""
+        return _Transport
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Self:  # noqa: ANN401 # the same
+        """Tries again and again, as often as kombu's own does, but each second."""
+        intervals = {"interval_start": RETRY_EACH_S, "interval_step": 0, "interval_max": RETRY_EACH_S}
+        super().ensure_connection(*args, **{**intervals, **options})
+        return self
+
+
+class AMQP(amqp.AMQP):  # type: ignore[misc] # celery has no types
+    """Where Celery takes its connections from."""
+
+    Connection = Connection
