@@ -59,7 +59,9 @@ Behaviour = Callable[[Peer], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serving(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serving(
+    behave: Behaviour, tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[Server]:
     """A TCP server on loopback that treats each connection as told and then closes it."""
     server = Server("http" if tls is None else "https")
     tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +74,7 @@ async def serving(behave: Behaviour, tls: ssl.SSLContext | None = None) -> Async
             await behave(Peer(server, reader, writer))
         writer.close()
 
-    listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    listener = await asyncio.start_server(connected, host, port, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server
@@ -83,9 +85,9 @@ async def serving(behave: Behaviour, tls: ssl.SSLContext | None = None) -> Async
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def wait_until(predicate: Callable[[], bool], what: str) -> None:
+async def wait_until(predicate: Callable[[], bool], what: str, timeout_s: float = 5) -> None:
     """Give way until it holds."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + timeout_s
     while not predicate():
         assert time.monotonic() < end, f"waited in vain for {what}"
         await asyncio.sleep(0.001)

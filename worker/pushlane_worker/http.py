@@ -9,19 +9,16 @@ hundred pushes a second, this one thousands.
 import asyncio
 from collections.abc import AsyncIterator
 from ssl import SSLContext
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import aiohttp
 import httpx
 from aiohttp.http import HttpProcessingError
 from yarl import URL  # aiohttp's own type of URL
 
+from pushlane_worker.connector import Connector, NoConnectionError
 from pushlane_worker.errors import PushNotSent, PushUnanswered
 from pushlane_worker.outcome import Answer
-
-if TYPE_CHECKING:
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
 
 MAX_ANSWER_BYTES = 64 * 1024
 """An answer is a few dozen bytes of JSON; whatever sends more than this is not the API."""
@@ -60,12 +57,24 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         limit: The number of connections that may be open.
         keepalive_s: How long an idle connection is kept. Below the usual 60 s of a server's side, so that a push
             seldom meets a connection that is just being closed.
+        max_age_s: How long a connection is used at most, so that a host that has moved is followed under load, too.
+        resolve_s: How long a name's addresses are taken for true.
         ssl_context: Trust other than the system's; there is no way to switch verification off.
     """
 
-    def __init__(self, *, limit: int = 64, keepalive_s: float = 15.0, ssl_context: SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int = 64,
+        keepalive_s: float = 15.0,
+        max_age_s: float = 60.0,
+        resolve_s: float = 5.0,
+        ssl_context: SSLContext | None = None,
+    ) -> None:
         self._limit = limit
         self._keepalive_s = keepalive_s
+        self._max_age_s = max_age_s
+        self._resolve_s = resolve_s
         self._ssl = True if ssl_context is None else ssl_context
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -83,7 +92,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 allow_redirects=False,
                 timeout=_timeout(request),
             )
-        except _NoConnectionError as error:
+        except NoConnectionError as error:
             raise _before(error.cause, request) from error.cause
         except _NO_ADDRESS as error:
             raise httpx.UnsupportedProtocol("the address is no http or https URL", request=request) from error
@@ -102,7 +111,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if self._closed:
             raise httpx.ConnectError("the transport is closed")
         self._session = aiohttp.ClientSession(
-            connector=_Connector(limit=self._limit, keepalive_timeout=self._keepalive_s, ssl=self._ssl),
+            connector=Connector(
+                max_age_s=self._max_age_s,
+                limit=self._limit,
+                keepalive_timeout=self._keepalive_s,
+                ttl_dns_cache=self._resolve_s,
+                ssl=self._ssl,
+            ),
             timeout=_NO_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_AUTO_HEADERS,
@@ -169,36 +184,6 @@ class PushClient:
         finally:
             await stream.aclose()
         return body
-
-
-class _NoConnectionError(Exception):
-    """Carries what ended the connecting past aiohttp, which would wrap or repeat it."""
-
-    def __init__(self, cause: Exception | asyncio.CancelledError) -> None:
-        self.cause = cause
-        super().__init__()
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Marks every failure to get a connection, and refuses one that a stray answer is waiting on.
-
-    aiohttp would read bytes that came while the connection was idle as the answer to the next request.
-    """
-
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: "list[Trace]",
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 -- the signature is aiohttp's
-    ) -> "Connection":
-        try:
-            connection = await super().connect(req, traces, timeout)
-            while connection.protocol is not None and connection.protocol.should_close:
-                connection.close()
-                connection = await super().connect(req, traces, timeout)
-        except (Exception, asyncio.CancelledError) as error:
-            raise _NoConnectionError(error) from error
-        return connection
 
 
 class _Body(httpx.AsyncByteStream):
