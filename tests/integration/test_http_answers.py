@@ -1,6 +1,8 @@
 """The way out against servers that misbehave: what is an answer, and whose."""
 
 import gzip
+import tracemalloc
+import zlib
 from contextlib import suppress
 
 import pytest
@@ -11,6 +13,13 @@ from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.errors import PushUnanswered
 from pushlane_worker.http import AiohttpTransport
 from pushlane_worker.outcome import Outcome
+
+
+def encoded(coding: str, body: bytes, status: bytes = b"200 OK") -> bytes:
+    """An answer that calls its body compressed."""
+    head = b"HTTP/1.1 %b\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, coding.encode(), len(body)) + body
+
 
 REFUSED = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"code":6451000}'
 
@@ -122,15 +131,39 @@ async def test_header_names_are_in_lower_case() -> None:
     assert dict(answer.headers) == {"retry-after": "7", "content-length": "0"}
 
 
-async def test_a_compressed_answer_is_asked_against_and_not_decoded() -> None:
-    """F48: no gzip bomb can unfold; the channel finds the bytes unreadable and the push unknown."""
-    packed = gzip.compress(b'{"code":0}')
-    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
-    async with serving(answering(head + packed)) as server, pushing() as client:
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        ("gzip", gzip.compress(b'{"code":0}', mtime=0)),
+        ("GZIP", gzip.compress(b'{"code":0}', mtime=0)),
+        ("deflate", zlib.compress(b'{"code":0}')),
+    ],
+)
+async def test_a_compressed_answer_is_asked_against_and_read_all_the_same(coding: str, packed: bytes) -> None:
+    """Gateways compress what nobody asked them to: unread, each such delivery would be repeated."""
+    async with serving(answering(encoded(coding, packed))) as server, pushing() as client:
         answer = await client.exchange(push(server.url()))
     assert b"\r\naccept-encoding: identity\r\n" in server.heads[0].lower()
-    assert answer.body == packed
-    assert Cinnox(base_url="http://x", app_id="a", token="t").read(answer).outcome is Outcome.UNKNOWN
+    assert answer.body == b'{"code":0}'
+    assert Cinnox(base_url="http://x", app_id="a", token="t").read(answer).outcome is Outcome.DELIVERED
+
+
+async def test_a_compressed_bomb_unfolds_no_further_than_the_limit() -> None:
+    """F48: 50 MB in 50 kB costs no more than any answer that is too long."""
+    bomb = gzip.compress(b" " * 50_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(PushUnanswered, match="more than 65536 bytes"):
+            await exchange(answering(encoded("gzip", bomb)))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_status_speaks_also_where_the_compressed_body_is_damaged() -> None:
+    """What can not be decoded arrives as it came, and the channel judges by the status."""
+    answer = await exchange(answering(encoded("gzip", b"no gzip", b"429 Slow")))
+    assert (answer.status, answer.body) == (429, b"no gzip")
 
 
 async def test_a_redirect_is_not_followed() -> None:

@@ -121,6 +121,14 @@ def test_a_success_with_code_0_is_delivered(cinnox: Cinnox, status: int, body: s
 
 
 @pytest.mark.parametrize(
+    "others", ['"x":1,"x":2', '"result":{"code":1,"code":2}', '"message":"","message":"ok"', '"cid":' + "9" * 60_000]
+)
+def test_what_is_odd_beside_the_code_costs_no_delivery(cinnox: Cinnox, others: str) -> None:
+    """The answer is as clear as without it, and a push that is repeated is a duplicate."""
+    assert cinnox.read(answer(200, '{"code":0,' + others + "}")).outcome is DELIVERED
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",
@@ -138,6 +146,9 @@ def test_a_success_with_code_0_is_delivered(cinnox: Cinnox, status: int, body: s
         b'{"code":true}',
         b'{"code":null}',
         b'{"code":[0]}',
+        b'{"code":400,"code":0}',
+        b'{"code":0,"code":400}',
+        b'{"code":400,"\\u0063ode":0}',
         b'{"code":NaN}',
         b'{"code":Infinity}',
         b'{"code":1e999}',
@@ -184,6 +195,22 @@ def test_a_status_speaks_where_no_code_does(cinnox: Cinnox, status: int, outcome
 def test_a_success_without_a_body_is_unknown(cinnox: Cinnox, status: int) -> None:
     """F59: 204 says that something went well, but not that the messages were taken."""
     assert cinnox.read(answer(status)).outcome is UNKNOWN
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_success_without_a_body_is_what_the_channel_says(status: int) -> None:
+    """ON_EMPTY_ANSWER: an endpoint that answers nothing has taken the messages."""
+    declared = Cinnox(base_url=BASE, app_id="app", token="t", empty=DELIVERED)
+    assert declared.read(answer(status)).outcome is DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, b"OK"), (200, b"{}"), (200, b"\n"), (302, b""), (400, b""), (500, b""), (503, b"")]
+)
+def test_only_an_empty_success_is_the_channels_to_judge(cinnox: Cinnox, status: int, body: bytes) -> None:
+    """With the setting or without it, everything else means what it meant."""
+    declared = Cinnox(base_url=BASE, app_id="app", token="t", empty=DELIVERED)
+    assert declared.read(answer(status, body)) == cinnox.read(answer(status, body))
 
 
 OWN_CODES = [

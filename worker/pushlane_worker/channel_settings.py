@@ -87,6 +87,9 @@ class ChannelSettings(BaseModel):
     on_unknown: Literal["retry", "dead_letter"] = Field(
         "retry", description="After a push of unknown outcome: `retry` may duplicate, `dead_letter` may lose."
     )
+    on_empty_answer: Literal["unknown", "delivered"] = Field(
+        "unknown", description="What a 2xx without a body says of its push: `unknown` or `delivered`."
+    )
     retry_codes: _Codes = Field(frozenset(), description="More API codes that mean: failed, try again.")
     reject_codes: _Codes = Field(frozenset(), description="More API codes that mean: a message is refused.")
     text_unit: Literal["codepoints", "utf16", "bytes"] = Field(

@@ -17,6 +17,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL  # aiohttp's own type of URL
 
 from pushlane_worker.connector import Connector, NoConnectionError
+from pushlane_worker.decoding import decoded
 from pushlane_worker.errors import PushNotSent, PushUnanswered
 from pushlane_worker.outcome import Answer
 
@@ -135,7 +136,7 @@ class PushClient:
 
     Args:
         deadline_s: Seconds from the call to the last byte of the answer, connecting included.
-        limit_bytes: The largest answer that is read.
+        limit_bytes: The largest answer that is read, before and after it is decoded.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class PushClient:
         self._limit_bytes = limit_bytes
 
     async def exchange(self, request: httpx.Request) -> Answer:
-        """Send the request once and read the whole answer, undecoded.
+        """Send the request once and read the whole answer.
 
         Raises:
             PushNotSent: There was no connection, so the request took no effect.
@@ -179,11 +180,17 @@ class PushClient:
         try:
             async for chunk in stream:
                 body += chunk
-                if len(body) > self._limit_bytes:
-                    raise PushUnanswered(f"HTTP {response.status_code} with more than {self._limit_bytes} bytes")
+                self._check_size(response, body)
         finally:
             await stream.aclose()
+        if coding := response.headers.get("content-encoding"):
+            body = decoded(body, coding, self._limit_bytes)
+            self._check_size(response, body)
         return body
+
+    def _check_size(self, response: httpx.Response, body: bytes) -> None:
+        if len(body) > self._limit_bytes:
+            raise PushUnanswered(f"HTTP {response.status_code} with more than {self._limit_bytes} bytes")
 
 
 class _Body(httpx.AsyncByteStream):

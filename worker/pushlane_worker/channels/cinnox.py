@@ -15,7 +15,7 @@ from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
 from pushlane_worker.channels.cinnox_codes import codes
 from pushlane_worker.channels.json_post import JsonPost
-from pushlane_worker.outcome import Answer, PushResult
+from pushlane_worker.outcome import Answer, Outcome, PushResult
 
 
 class Cinnox:
@@ -30,6 +30,7 @@ class Cinnox:
         token: The app token, or what returns the current one.
         retry_codes: Codes beyond the documented ones that mean "failed, try again".
         reject_codes: Codes that mean "these messages are refused".
+        empty: What a 2xx without a body means.
     """
 
     kind: ClassVar[str] = "cinnox"
@@ -44,10 +45,11 @@ class Cinnox:
         token: str | Callable[[], str],
         retry_codes: Iterable[int] = (),
         reject_codes: Iterable[int] = (),
+        empty: Outcome = Outcome.UNKNOWN,
     ) -> None:
         path = f"/v1/api/apps/{quote(app_id, safe='')}/message-push"
         self._post = JsonPost(base_url.rstrip("/") + path, token)
-        self._codes = codes(retry_codes, reject_codes)
+        self._codes = codes(retry_codes, reject_codes, empty)
 
     @classmethod
     def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
@@ -58,6 +60,7 @@ class Cinnox:
             token=token,
             retry_codes=settings.retry_codes,
             reject_codes=settings.reject_codes,
+            empty=Outcome[settings.on_empty_answer.upper()],
         )
 
     def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:

@@ -19,12 +19,13 @@ _OUTCOMES = {
 }
 
 
-def codes(retry_codes: Iterable[int] = (), reject_codes: Iterable[int] = ()) -> Codes:
+def codes(retry_codes: Iterable[int] = (), reject_codes: Iterable[int] = (), empty: Outcome = Outcome.UNKNOWN) -> Codes:
     """The table of one channel.
 
     Args:
         retry_codes: Codes beyond the documented ones that mean "failed, try again".
         reject_codes: Codes that mean "these messages are refused". Both lists outweigh the documented meaning.
+        empty: What a 2xx without a body means.
     """
     own = {**dict.fromkeys(retry_codes, Outcome.FAILED), **dict.fromkeys(reject_codes, Outcome.REJECTED)}
-    return Codes({**_OUTCOMES, **own}, whole=_DESTINATION_NOT_FOUND)
+    return Codes({**_OUTCOMES, **own}, whole=_DESTINATION_NOT_FOUND, empty=empty)

@@ -6,7 +6,8 @@ Pure: an answer and the codes of a kind in, a ``PushResult`` out, so that a tabl
 import json
 import math
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -38,7 +39,19 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-_STRICT = json.JSONDecoder(parse_constant=_refuse)
+def _int(digits: str) -> int | None:
+    """None for one that Python takes only at its length's square: no code has it, and no other field matters."""
+    return int(digits) if len(digits) <= sys.int_info.default_max_str_digits else None
+
+
+def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs) and sum(name == "code" for name, _ in pairs) > 1:
+        fields["code"] = None  # readers differ in which of them counts
+    return fields
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse, parse_int=_int, object_pairs_hook=_object)
 _INFINITIES = (math.inf, -math.inf)  # what Python makes of 1e999
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
@@ -50,6 +63,8 @@ class Codes:
     outcomes: Mapping[int, Outcome]
     whole: frozenset[int] = frozenset()
     """Rejecting codes that condemn the whole batch."""
+    empty: Outcome = Outcome.UNKNOWN
+    """What a 2xx without a body means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +79,9 @@ class Envelope:
 def parse(body: bytes) -> Envelope | None:
     """Read a JSON object with a numeric ``code``, or None for anything else.
 
-    Strict where a mistake would count as delivered: NaN, Infinity, a code that is a string or a boolean, and bytes that
-    are not UTF-8 make it unreadable. Unknown fields and a byte order mark are tolerated.
+    Strict where a mistake would count as delivered: NaN, Infinity, a code that is a string or a boolean or is given
+    twice, and bytes that are not UTF-8 make it unreadable. Tolerated are a byte order mark, unknown fields, and other
+    names that are given twice.
     """
     try:
         fields = _STRICT.decode(body.decode("utf-8-sig"))
@@ -85,7 +101,8 @@ def parse(body: bytes) -> Envelope | None:
 def read(answer: Answer, envelope: Envelope | None, codes: Codes, now: datetime) -> PushResult:
     """Judge a push by its status and its code.
 
-    - Delivered is a 2xx with code 0, and nothing else. A 2xx without a readable object is unknown.
+    - Delivered is a 2xx with code 0, and nothing else unless the channel says so of an empty body. A 2xx without a
+      readable object is unknown.
     - A listed code outweighs the status, with two exceptions. A code below 1000 repeats an HTTP status, so it speaks
       only under a 2xx or under that very status: a 401 that carries code 400 must not reject messages. And a status
       that asks for a pause is heard even if the code says no more than "failed".
@@ -94,6 +111,8 @@ def read(answer: Answer, envelope: Envelope | None, codes: Codes, now: datetime)
       nothing is known against the messages.
     - An unlisted 4xx is failed for the same reason, a 3xx misconfigured; any other status is unknown.
     """
+    if not answer.body and httpx.codes.is_success(answer.status):
+        return PushResult(codes.empty, f"HTTP {answer.status}, no answer")
     by_status = _by_status(answer)
     outcome = _by_code(answer.status, envelope, codes) or by_status
     if outcome is Outcome.FAILED and by_status is Outcome.THROTTLED:

@@ -1,6 +1,7 @@
 """Third-party messages: ``POST`` of ``{"userId", "message"}`` to one configured address, one message a push.
 
-Of the answer only ``code`` is needed; ``cid``, ``count``, ``total``, ``result`` and ``message`` may be missing. Nobody
+The address has to answer 2xx with ``{"code": 0}``; ``cid``, ``count``, ``total``, ``result`` and ``message`` may be
+missing. One that answers nothing instead needs ``ON_EMPTY_ANSWER=delivered``. Nobody
 documents what ``cid`` is; it is logged, because whoever runs the other side can find the request by it.
 """
 
@@ -16,7 +17,7 @@ from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
 from pushlane_worker.channels.cinnox_codes import codes
 from pushlane_worker.channels.json_post import JsonPost
-from pushlane_worker.outcome import Answer, PushResult
+from pushlane_worker.outcome import Answer, Outcome, PushResult
 
 MAX_CID_CHARS: Final = 128
 
@@ -31,6 +32,7 @@ class ThirdParty:
         token: The bearer token, or what returns the current one.
         retry_codes: Codes beyond CINNOX's own that mean "failed, try again".
         reject_codes: Codes that mean "this message is refused".
+        empty: What a 2xx without a body means.
     """
 
     kind: ClassVar[str] = "third_party"
@@ -44,15 +46,20 @@ class ThirdParty:
         token: str | Callable[[], str],
         retry_codes: Iterable[int] = (),
         reject_codes: Iterable[int] = (),
+        empty: Outcome = Outcome.UNKNOWN,
     ) -> None:
         self._post = JsonPost(url, token)
-        self._codes = codes(retry_codes, reject_codes)
+        self._codes = codes(retry_codes, reject_codes, empty)
 
     @classmethod
     def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
         """The kind for one channel of the settings."""
         return cls(
-            url=settings.address, token=token, retry_codes=settings.retry_codes, reject_codes=settings.reject_codes
+            url=settings.address,
+            token=token,
+            retry_codes=settings.retry_codes,
+            reject_codes=settings.reject_codes,
+            empty=Outcome[settings.on_empty_answer.upper()],
         )
 
     def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:  # noqa: ARG002 # the protocol's
