@@ -65,11 +65,13 @@ async def serving(
     """A TCP server on loopback that treats each connection as told and then closes it."""
     server = Server("http" if tls is None else "https")
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if (task := asyncio.current_task()) is not None:
             tasks.add(task)
         server.connections += 1
+        writers.append(writer)
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await behave(Peer(server, reader, writer))
         writer.close()
@@ -83,6 +85,9 @@ async def serving(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()  # TLS would wait for the other side to say good-bye
+        await asyncio.sleep(0)
 
 
 async def wait_until(predicate: Callable[[], bool], what: str, timeout_s: float = 5) -> None:

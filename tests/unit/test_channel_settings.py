@@ -120,6 +120,47 @@ def test_a_token_that_no_header_takes_is_refused_without_being_shown(tell: Tell,
     assert line == "PUSHLANE_CHANNELS__SUPPORT: TOKEN must be printable ASCII without spaces"
 
 
+# --- proxies -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "url", "shown"),
+    [
+        ("http://proxy", "http://proxy", {}),
+        ("http://proxy:3128/", "http://proxy:3128", {}),
+        ("http://[::1]:3128", "http://[::1]:3128", {}),
+        ("http://u:p@proxy:3128", "http://proxy:3128", {"Proxy-Authorization": "Basic dTpw"}),
+        ("http://u@proxy", "http://proxy", {"Proxy-Authorization": "Basic dTo="}),
+        ("http://u:p%40%3A%2F:x@proxy", "http://proxy", {"Proxy-Authorization": "Basic dTpwQDovOng="}),
+    ],
+)
+def test_a_proxy_is_an_address_with_or_without_credentials(
+    tell: Tell, value: str, url: str, shown: dict[str, str]
+) -> None:
+    """The credentials leave the address, which is printed, for a header, which is not."""
+    proxy = tell(proxy_url=value).proxy_url
+    assert proxy is not None
+    assert (proxy.url, proxy.headers) == (url, shown)
+
+
+def test_a_proxys_credentials_are_never_shown(tell: Tell) -> None:
+    """They are no more for logs than a token is."""
+    settings = tell.all({**ROOT, **CHANNEL, "PUSHLANE_CHANNELS__SUPPORT__PROXY_URL": f"http://{SECRET}:{SECRET}@p"})
+    said = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    header = settings.channels["support"].proxy_url
+    assert header is not None
+    assert not [secret for secret in (SECRET, header.headers["Proxy-Authorization"].split()[1]) if secret in said]
+
+
+@pytest.mark.parametrize(
+    "value", ["proxy:3128", "https://proxy", "socks5://proxy", "http://", "http://u@@p", "http://p/path", "http://a b"]
+)
+def test_what_is_no_http_proxy_stops_the_start(tell: Tell, value: str) -> None:
+    """Pushes that went past the proxy would be the last thing that somebody wants who has set one."""
+    line = tell.error(CHANNELS__SUPPORT__PROXY_URL=value.replace("u@", f"{SECRET}@"))
+    assert line.startswith("PUSHLANE_CHANNELS__SUPPORT__PROXY_URL: must be like http://proxy:3128")
+
+
 # --- what is wrong -----------------------------------------------------------------------------------------------
 
 

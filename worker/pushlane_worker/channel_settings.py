@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 
 from pushlane.configuration import comma_separated
 from pushlane.errors import SettingsError
+from pushlane_worker.proxy import Proxy, parse_proxy
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _RATE = re.compile(r"([1-9]\d{0,6})/([1-9]\d{0,4})s")
@@ -40,12 +41,21 @@ def _parse_rate(value: object) -> RateLimit | None:
     raise PydanticCustomError("rate_limit", "must be like 500/60s, or none")
 
 
+def _parse_proxy(value: object) -> Proxy | None:
+    if value is None or isinstance(value, Proxy):
+        return value
+    if isinstance(value, str) and (proxy := parse_proxy(value)):
+        return proxy
+    raise PydanticCustomError("proxy", "must be like http://proxy:3128 or http://user:password@proxy:3128")
+
+
 def _usual_rate(values: Mapping[str, Any]) -> RateLimit | None:
     """CINNOX allows 500 requests a minute; of other addresses no limit is known."""
     return RateLimit(500, 60) if values.get("kind") == "cinnox" else None
 
 
 _Rate = Annotated[RateLimit | None, NoDecode, BeforeValidator(_parse_rate)]
+_Proxy = Annotated[Proxy | None, NoDecode, BeforeValidator(_parse_proxy)]
 _Codes = Annotated[frozenset[int], NoDecode, BeforeValidator(comma_separated)]
 _Http = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 
@@ -69,6 +79,7 @@ class ChannelSettings(BaseModel):
         None, description="The bearer token. Exactly one of `TOKEN` and `TOKEN_FILE` is set."
     )
     token_file: Path | None = Field(None, description="A file that holds the token; read again when it changes.")
+    proxy_url: _Proxy = Field(None, description="An HTTP proxy for its pushes, `http://[user:password@]host:port`.")
     queue: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(
         "pushlane", description="The Celery queue that its drains go to."
     )

@@ -20,18 +20,21 @@ from pushlane_worker.connector import Connector, NoConnectionError
 from pushlane_worker.decoding import decoded
 from pushlane_worker.errors import PushNotSent, PushUnanswered
 from pushlane_worker.outcome import Answer
+from pushlane_worker.proxy import Proxy
 
 MAX_ANSWER_BYTES = 64 * 1024
 """An answer is a few dozen bytes of JSON; whatever sends more than this is not the API."""
 
 CANCELLED_UNSENT = "pushlane.cancelled_unsent"
 """Set to True among a request's extensions when its sending was cancelled before there was a connection."""
+PROXY = "pushlane.proxy"
+"""The ``Proxy`` that a request goes through, among its extensions."""
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _NO_ADDRESS = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 _AFTER = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)  # TimeoutError is an OSError
-_UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 # The first line that fits names what happened once the connection stood. The server's own words stay out: aiohttp puts
 # raw headers into some of its messages.
@@ -50,9 +53,9 @@ _STAGES: tuple[tuple[type[Exception], type[httpx.TransportError], str], ...] = (
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """One aiohttp session behind httpx's interface; no exception of aiohttp leaves it.
 
-    ``httpx.ConnectError`` and ``ConnectTimeout`` mean that no byte of the request was written. A ``POST`` is written at
-    most once: aiohttp repeats only idempotent methods by itself. Bodies arrive as sent, without any decoding. Of
-    httpx's timeouts it keeps ``connect`` and ``read``, and has none without them.
+    ``httpx.ConnectError``, ``ConnectTimeout`` and ``ProxyError`` mean that no byte of the request was written. A
+    ``POST`` is written at most once: aiohttp repeats only idempotent methods by itself. Bodies arrive as sent, without
+    any decoding. Of httpx's timeouts it keeps ``connect`` and ``read``, and has none without them.
 
     Args:
         limit: The number of connections that may be open.
@@ -84,14 +87,20 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Write the request and return as soon as the answer's head is there."""
         body = await request.aread()
         session = self._session or self._open()
+        proxy: Proxy | None = request.extensions.get(PROXY)
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        if proxy and request.url.scheme == "http":  # no tunnel: the request itself goes to the proxy
+            headers += proxy.headers.items()
         try:
             answer = await session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
-                headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
+                headers=headers,
                 data=body or None,
                 allow_redirects=False,
                 timeout=_timeout(request),
+                proxy=URL(proxy.url) if proxy else None,
+                proxy_headers=proxy.headers if proxy else None,
             )
         except NoConnectionError as error:
             raise _before(error.cause, request) from error.cause
@@ -131,20 +140,28 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 class PushClient:
     """Exchanges one request for one complete answer, within a total deadline and a size.
 
-    It talks to the transport directly, so nothing follows a redirect or takes a proxy or a cookie from anywhere.
+    It talks to the transport directly, so nothing follows a redirect or takes a cookie from anywhere; nor a proxy from
+    the environment.
     Through ``httpx.AsyncClient`` the same exchange takes twice the time.
 
     Args:
         deadline_s: Seconds from the call to the last byte of the answer, connecting included.
         limit_bytes: The largest answer that is read, before and after it is decoded.
+        proxy: What the requests go through.
     """
 
     def __init__(
-        self, transport: httpx.AsyncBaseTransport, *, deadline_s: float = 10.0, limit_bytes: int = MAX_ANSWER_BYTES
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        deadline_s: float = 10.0,
+        limit_bytes: int = MAX_ANSWER_BYTES,
+        proxy: Proxy | None = None,
     ) -> None:
         self._transport = transport
         self._deadline_s = deadline_s
         self._limit_bytes = limit_bytes
+        self._proxy = proxy
 
     async def exchange(self, request: httpx.Request) -> Answer:
         """Send the request once and read the whole answer.
@@ -156,6 +173,8 @@ class PushClient:
         """
         if request.headers.get("accept-encoding") != "identity":
             request.headers["accept-encoding"] = "identity"
+        if self._proxy is not None:
+            request.extensions[PROXY] = self._proxy
         try:
             async with asyncio.timeout(self._deadline_s):
                 response = await self._transport.handle_async_request(request)
@@ -229,7 +248,21 @@ def _before(cause: Exception | asyncio.CancelledError, request: httpx.Request) -
         return cause
     if isinstance(cause, TimeoutError):
         return httpx.ConnectTimeout("no connection in time", request=request)
-    return httpx.ConnectError(str(cause), request=request)
+    proxy: Proxy | None = request.extensions.get(PROXY)
+    if proxy is None:
+        return httpx.ConnectError(str(cause), request=request)
+    return httpx.ProxyError(f"through the proxy {proxy.url}: {_proxy_words(cause)}", request=request)
+
+
+def _proxy_words(cause: Exception) -> str:
+    """What went wrong with the tunnel; aiohttp's own words may quote headers and the address."""
+    if isinstance(cause, aiohttp.ClientHttpProxyError):
+        return f"it answered HTTP {cause.status} to CONNECT"
+    if isinstance(cause, aiohttp.ServerDisconnectedError):
+        return "it closed the connection"
+    if isinstance(cause, aiohttp.ClientResponseError | HttpProcessingError):
+        return "its answer to CONNECT is no valid HTTP"
+    return str(cause)
 
 
 def _after(error: Exception) -> httpx.TransportError:

@@ -39,7 +39,7 @@ class LoopThread:
     _loop: asyncio.AbstractEventLoop = field(default_factory=uvloop.new_event_loop)
     _thread: threading.Thread = field(init=False)
     _store: Store = field(init=False)
-    _client: PushClient = field(init=False)
+    _transport: AiohttpTransport = field(init=False)
     _places: Places = field(init=False)
     _pushers: dict[str, Pushers] = field(default_factory=dict)
     _relays: defaultdict[str, Relay] = field(default_factory=lambda: defaultdict(Relay))
@@ -50,10 +50,7 @@ class LoopThread:
         settings = self.settings
         self._places = Places(settings.max_in_flight, len(settings.channels))
         self._store = Store.connect(settings.redis_url, channel_records(settings))
-        self._client = PushClient(
-            AiohttpTransport(limit=settings.max_in_flight),
-            deadline_s=settings.push_deadline_s,
-        )
+        self._transport = AiohttpTransport(limit=settings.max_in_flight)
         self._idle.set()
         self._thread = threading.Thread(target=self._run, name="pushlane-loop", daemon=True)
         self._thread.start()
@@ -103,7 +100,7 @@ class LoopThread:
         await self._idle.wait()
         for pushers in self._pushers.values():
             await pushers.close()
-        await self._client.aclose()
+        await self._transport.aclose()
         await self._store.aclose()
 
     async def _drain(self, report: Report, late: Late) -> Report | None:
@@ -150,10 +147,11 @@ class LoopThread:
 
     def _pushers_of(self, channel: str) -> Pushers:
         if channel not in self._pushers:
+            own, deadline_s = self.settings.channels[channel], self.settings.push_deadline_s
             self._pushers[channel] = Pushers(
-                line=make_line(channel, self.settings.channels[channel]),
-                client=self._client,
-                deadline_s=self.settings.push_deadline_s,
+                line=make_line(channel, own),
+                client=PushClient(self._transport, deadline_s=deadline_s, proxy=own.proxy_url),
+                deadline_s=deadline_s,
                 count=self._places.alone,
             )
         return self._pushers[channel]

@@ -1,9 +1,9 @@
 """``pushlane check``: whether everything that a worker needs is there. Pushes nothing."""
 
-import socket
+import http.client
 import ssl
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import click
 import redis
@@ -12,6 +12,7 @@ from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.ending import one_line
 from pushlane_worker.health import Finding, server_findings
 from pushlane_worker.inspection import Inspector
+from pushlane_worker.proxy import Proxy
 from pushlane_worker.settings import Settings, load_settings
 
 TIMEOUT_S = 3.0
@@ -22,7 +23,7 @@ TIMEOUT_S = 3.0
 def command(ctx: click.Context) -> None:
     """Check settings, Redis, the broker and the remote addresses; exit 1 when one of them fails.
 
-    Remote addresses are connected to, and nothing is sent to them.
+    Remote addresses are connected to, through their PROXY_URL if they have one, and nothing is sent to them.
     """
     failed = False
     for verdict, what in _findings(load_settings()):
@@ -72,18 +73,29 @@ def _broker(settings: Settings) -> Finding:
 
 
 def _remote(name: str, channel: ChannelSettings) -> Finding:
-    url = channel.address
-    address = urlsplit(url)
+    url, proxy = channel.address, channel.proxy_url
     variable = f"PUSHLANE_CHANNELS__{name.upper()}__{'URL' if channel.url else 'BASE_URL'}"
+    through = f" through the proxy {proxy.url}" if proxy else ""
     try:
-        host, secure = address.hostname or "", address.scheme == "https"
-        with socket.create_connection((host, address.port or (443 if secure else 80)), TIMEOUT_S) as connection:
-            how = _handshake(connection, host) if secure else "without TLS"
-    except (OSError, ValueError) as error:
-        return Finding("failed", f"channel {name}: {variable}: {url} can not be reached: {error}")
-    return Finding("ok", f"channel {name}: {url} can be reached, {how}")
+        how = _connect(urlsplit(url), proxy)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        what = str(error) or type(error).__name__
+        return Finding("failed", f"channel {name}: {variable}: {url} can not be reached{through}: {what}")
+    return Finding("ok", f"channel {name}: {url} can be reached{through}, {how}")
 
 
-def _handshake(connection: socket.socket, host: str) -> str:
-    with ssl.create_default_context().wrap_socket(connection, server_hostname=host) as secured:
-        return str(secured.version())
+def _connect(address: SplitResult, proxy: Proxy | None) -> str:
+    """Connects as a push does and says how; without TLS a proxy makes no tunnel, so that nobody sees past it."""
+    secure, host = address.scheme == "https", address.hostname or ""
+    first = urlsplit(proxy.url) if proxy else address
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(first.hostname or "", first.port or (443 if secure and not proxy else 80), timeout=TIMEOUT_S)
+    try:
+        if proxy and secure:
+            connection.set_tunnel(host, address.port or 443, proxy.headers)
+        connection.connect()
+        if isinstance(connection.sock, ssl.SSLSocket):
+            return str(connection.sock.version())
+        return "as far as the proxy" if proxy else "without TLS"
+    finally:
+        connection.close()
