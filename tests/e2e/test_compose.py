@@ -68,7 +68,11 @@ def test_containers_run_with_the_least_they_need(services: dict[str, Any]) -> No
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
     assert [port["host_ip"] for port in services["flower"]["ports"]] == ["127.0.0.1"]
-    assert set(services["flower"]["environment"]) <= {"PUSHLANE_REDIS_URL", "FLOWER_BASIC_AUTH"}
+    assert set(services["flower"]["environment"]) <= {
+        "PUSHLANE_REDIS_URL",
+        "FLOWER_BASIC_AUTH",
+        "FLOWER_TASKS_COLUMNS",
+    }
 
 
 def test_the_redis_command_starts(services: dict[str, Any], tmp_path: Path) -> None:

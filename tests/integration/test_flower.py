@@ -69,26 +69,52 @@ def test_the_counts_of_drains_add_up_to_what_the_api_counted(stack: Stack, watch
 
 
 @pytest.mark.timeout(90)
-def test_trouble_shows_as_retry_and_failure_with_its_reason(stack: Stack, watching: str) -> None:
-    """A spell of 503 shows RETRY with outcome, count and next try; a dead letter FAILURE with the API's reason."""
+def test_a_drain_has_the_state_that_a_celery_user_expects(stack: Stack, watching: str) -> None:
+    """Delivered after retries: SUCCESS. Nothing delivered: RETRY. A dead letter: FAILURE, counted once."""
     stack.worker("-c", "1").ready()
     _events_flow(stack, watching)
-    stack.api.control(down=503)
     with Producer(stack.redis_url) as producer:
+        stack.api.control(down=503)
         producer.send("support", RoomMessage("r1", "hello"))
-        retried = wait_until(lambda: _exception(watching, "RETRY"), "a drain in state RETRY")
-        assert re.search(r"PushesPostponed: support: \d+ failed \(HTTP 503.*\); next try in ", retried or "")
+        retried = wait_until(lambda: _in_state(watching, "RETRY"), "a drain in state RETRY")[0]
+        assert re.search(r"PushesPostponed: support: \d+ failed \(HTTP 503.*\); next try in ", retried["exception"])
+        assert retried["retries"] == _count([retried], "failed") > 0
         stack.api.control(down=None)
         stack.wait_for(2)
         stack.api.control(reject_text="BAD")
         producer.send("support", RoomMessage("r2", "BAD"))
-    failed = wait_until(lambda: _exception(watching, "FAILURE"), "a drain in state FAILURE")
-    assert re.search(r"MessagesDeadLettered.*support: 1 of \d+ messages were dead-lettered: HTTP 400", failed or "")
+        failed = wait_until(lambda: _in_state(watching, "FAILURE"), "a drain in state FAILURE")[0]
+    assert re.search(
+        r"MessagesDeadLettered: support: 1 of \d+ messages were dead-lettered: HTTP 400", failed["exception"]
+    )
+    assert _count([failed], "dead_lettered") == 1
+    assert failed["uuid"].startswith("support-"), "the channel is seen without opening the task"
+    assert _worker_counts(watching)["task-failed"] == 1
 
 
-def _exception(watching: str, state: str) -> str | None:
-    """The exception of a drain in this state."""
-    return next((drain["exception"] for drain in _drains(watching) if drain["state"] == state), None)
+def test_a_drain_that_delivers_after_a_failure_is_a_success(stack: Stack, watching: str) -> None:
+    """What was tried again meanwhile is in its counts."""
+    stack.worker("-c", "1").ready()
+    _events_flow(stack, watching)
+    stack.api.control(fail={"rate": 0.5})
+    with Producer(stack.redis_url) as producer:
+        producer.send_many("support", [RoomMessage(f"r{n}", "hello") for n in range(50)])
+    stack.wait_for(51)
+    wait_until(lambda: _count(_drains(watching), "delivered") == 51, "Flower to have the counts")
+    mixed = [drain for drain in _in_state(watching, "SUCCESS") if _count([drain], "failed")]
+    assert mixed
+    assert all(drain["retries"] == _count([drain], "failed") for drain in mixed)
+
+
+def _in_state(watching: str, state: str) -> list[dict[str, Any]]:
+    return [drain for drain in _drains(watching) if drain["state"] == state]
+
+
+def _worker_counts(watching: str) -> dict[str, int]:
+    """What the page of workers counts, by kind of event, of the one worker there is."""
+    with urllib.request.urlopen(f"{watching}/workers?json=1") as answer:  # noqa: S310 # loopback
+        (counts,) = json.loads(answer.read())["data"]
+    return dict(counts)
 
 
 def _events_flow(stack: Stack, watching: str) -> None:

@@ -10,6 +10,7 @@ wait for a wake-up that needs some.
 import asyncio
 import contextlib
 import random
+import secrets
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -20,11 +21,12 @@ from redis.exceptions import OutOfMemoryError
 from pushlane import backlog
 from pushlane.async_outbox import AsyncProducer
 from pushlane.errors import PushlaneError
+from pushlane_worker.drain import log_dead_letters
 from pushlane_worker.line import Line, channel_records, make_line
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import next_step
 from pushlane_worker.settings import Settings, load_settings
-from pushlane_worker.store import ONLY_SETTLE, UNANSWERED, Claim, Settlement, Store, Turns
+from pushlane_worker.store import ONLY_SETTLE, UNANSWERED, Claim, Settled, Settlement, Store, Turns
 from pushlane_worker.telemetry import logger
 
 SWEEP_EACH_S = 0.95
@@ -135,7 +137,11 @@ class Dispatcher:
     async def _sweep(self, channel: str, turns: Turns) -> None:
         more, expired = await self._store.sweep(channel)
         if expired:
-            await turns.take(ONLY_SETTLE, 0, [self._lose(claim, self._lines[channel]) for claim in expired])
+            lost = [self._lose(claim, self._lines[channel]) for claim in expired]
+            turn = await turns.take(ONLY_SETTLE, 0, lost)
+            for settlement, settled in zip(lost, turn.settled, strict=True):
+                if settled is Settled.CURRENT:
+                    log_dead_letters(channel, settlement)
             logger().warning("lease.expired", channel=channel, conversations=len(expired))
         if not more:
             # Spread over the fleet; nothing secret depends on it.
@@ -162,11 +168,12 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery ha
         """Starts the thread."""
 
         def publish(channel: str, queue: str) -> None:
-            worker.app.send_task(DRAIN, args=(channel,), queue=queue)
+            task_id = f"{channel}-{secrets.token_hex(6)}"  # monitors list it: so the channel is seen at a glance
+            worker.app.send_task(DRAIN, args=(channel,), queue=queue, task_id=task_id)
 
         def drain(channel: str, queue: str) -> None:
             if queue in worker.app.amqp.queues.consume_from:
-                worker.app.tasks[DRAIN].run_drain(channel, late=lambda _: None)
+                worker.app.tasks[DRAIN].run_drain(channel, done=lambda _: None)
 
         # Made here, so that a wrong setting ends the start and not a thread.
         self._dispatcher = Dispatcher(load_settings(), publish, drain)

@@ -15,10 +15,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pushlane.record import REASONS
 from pushlane_worker.outcome import Outcome
 from pushlane_worker.places import Places
 from pushlane_worker.push import Job, Pushers
 from pushlane_worker.store import ONLY_SETTLE, Settled, Settlement, Turn, Turns
+from pushlane_worker.telemetry import logger
 
 POLL_S = 0.02
 """How often a listening drain looks for work at least; listeners count for 250 ms (``lua/lib_wake.lua``)."""
@@ -48,6 +50,8 @@ class Report:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     details: dict[Outcome, str] = field(default_factory=dict)
     next_ms: int = -1
+    fault: str = ""
+    """What of ours went wrong, if anything did."""
 
     @property
     def pushes(self) -> int:
@@ -62,30 +66,40 @@ class Report:
             self.details[outcome] = settlement.result.detail
         if settled is Settled.CURRENT:
             self.delivered += len(settlement.claim.message_ids) if outcome is Outcome.DELIVERED else 0
-            self.dead_lettered += settlement.step.dead.count("1")
+            self.dead_lettered += len(settlement.dead_ids())
 
     def as_result(self) -> dict[str, str | int | float]:
-        """The result of the Celery task."""
+        """What monitors list as the task's result: the counts that are not 0, the most telling first."""
         counts = {
-            outcome.name.lower(): self.outcomes[outcome]
-            for outcome in (
-                Outcome.FAILED,
-                Outcome.THROTTLED,
-                Outcome.MISCONFIGURED,
-                Outcome.UNKNOWN,
-                Outcome.REJECTED,
-            )
-        }
-        per_push = self.delivered / self.outcomes[Outcome.DELIVERED] if self.outcomes[Outcome.DELIVERED] else 0.0
-        return {
-            "channel": self.channel,
-            "pushes": self.pushes,
-            "delivered": self.delivered,
-            **counts,
             "dead_lettered": self.dead_lettered,
-            "messages_per_push": round(per_push, 2),
-            "ended": self.ended,
+            **{
+                outcome.name.lower(): self.outcomes[outcome]
+                for outcome in Outcome
+                if outcome not in {Outcome.DELIVERED, Outcome.UNSENT}
+            },
+            "messages_per_push": round(self.delivered / max(self.outcomes[Outcome.DELIVERED], 1), 2),
         }
+        present = {name: count for name, count in counts.items() if count}
+        return {
+            "delivered": self.delivered,
+            "pushes": self.pushes,
+            **present,
+            "ended": self.ended,
+            "channel": self.channel,
+        }
+
+
+def log_dead_letters(channel: str, settlement: Settlement) -> None:
+    """A line for the messages that a settlement sent to the dead letters, if it did."""
+    if message_ids := settlement.dead_ids():
+        logger().warning(
+            "messages.dead_lettered",
+            channel=channel,
+            conversation=settlement.claim.conversation.decode(),
+            message_ids=",".join(message_ids),
+            reason=REASONS[settlement.step.reason],
+            detail=settlement.result.detail,
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -160,6 +174,8 @@ class Drain:
             raise
         for settlement, settled in zip(finished, turn.settled, strict=True):
             self.report.add(settlement, settled)
+            if settled is Settled.CURRENT:
+                log_dead_letters(self.turns.channel, settlement)
         self.report.next_ms = turn.wait_ms
         if turn.claims or finished:
             self._moved = time.monotonic()

@@ -2,7 +2,7 @@
 
 A task waits here for its drain's claiming phase, and only for as long as that gets on. A drain that waits, for the
 gate, the rate or an answer, goes on in the loop without its task, and so do pushes that are in flight when the phase
-ends; its report is told when they are settled. So a channel that can do nothing delays no other task of the process.
+ends; its report comes when they are settled. So a channel that can do nothing delays no other task of the process.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from pushlane_worker.telemetry import logger
 SETTLE_S = 5.0
 """What settling may take beyond the last push's deadline when the process ends."""
 
-Late = Callable[[Report], None]
+Done = Callable[[Report], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -55,12 +55,12 @@ class LoopThread:
         self._thread = threading.Thread(target=self._run, name="pushlane-loop", daemon=True)
         self._thread.start()
 
-    def drain(self, channel: str, late: Late) -> Report | None:
-        """Runs one drain's claiming phase and returns its report so far; None when the drain goes on without its task.
+    def drain(self, channel: str, done: Done) -> None:
+        """Runs one drain; returns when it is done, or goes on without its task.
 
         Args:
             channel: The channel's name.
-            late: Called from another thread with the final report, if the drain goes on after the return.
+            done: Called from another thread with the final report, once.
 
         Raises:
             SettingsError: The channel is not one of this worker's.
@@ -69,7 +69,7 @@ class LoopThread:
             raise SettingsError(
                 f"PUSHLANE_CHANNELS__{channel.upper()}", "is not set in this worker, which got its drain"
             )
-        return asyncio.run_coroutine_threadsafe(self._drain(Report(channel), late), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._drain(Report(channel), done), self._loop).result()
 
     def stop_claiming(self) -> None:
         """Ends the claiming of all drains now and gives back what was not sent. Safe in a signal handler."""
@@ -103,7 +103,7 @@ class LoopThread:
         await self._transport.aclose()
         await self._store.aclose()
 
-    async def _drain(self, report: Report, late: Late) -> Report | None:
+    async def _drain(self, report: Report, done: Done) -> None:
         drain = Drain(
             turns=Turns(self._store, report.channel, self.settings.lease_s),
             pushers=self._pushers_of(report.channel),
@@ -114,30 +114,24 @@ class LoopThread:
         self._drains.add(drain)
         self._idle.clear()
         claiming = self._loop.create_task(self._relays[report.channel].claim(drain))
+        self._loop.create_task(self._finish(drain, claiming, done))
         while not claiming.done() and not drain.rests:
             await asyncio.wait({claiming}, timeout=RESTS_S / 2)
-        if claiming.done() and drain.settled:
-            self._forget(drain)
-        else:
-            self._loop.create_task(self._finish(drain, claiming, late))
-        if not claiming.done():
-            return None
-        claiming.result()
-        return report
 
-    async def _finish(self, drain: Drain, claiming: asyncio.Task[None], late: Late) -> None:
+    async def _finish(self, drain: Drain, claiming: asyncio.Task[None], done: Done) -> None:
         await self._await("drain.broken", drain, claiming)
-        # Also after a claiming that failed: what was pushed meanwhile is not forgotten. What can not be settled is left
+        # Also after a claiming that failed: what was pushed meanwhile is not forgotten. What cannot be settled is left
         # to its leases, which run out as unknown.
         await self._await("drain.unsettled", drain, drain.settle())
+        await self._loop.run_in_executor(None, done, drain.report)
         self._forget(drain)
-        await self._loop.run_in_executor(None, late, drain.report)
 
     @staticmethod
     async def _await(trouble: str, drain: Drain, step: Awaitable[None]) -> None:
         try:
             await step
-        except Exception:  # noqa: BLE001 # nobody waits for it any more
+        except Exception as error:  # noqa: BLE001 # nobody waits for it any more
+            drain.report.fault = f"{type(error).__name__}: {error}"
             logger().exception(trouble, channel=drain.report.channel)
 
     def _forget(self, drain: Drain) -> None:

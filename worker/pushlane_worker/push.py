@@ -152,6 +152,7 @@ class Pushers:
             channel=self.line.name,
             conversation=claim.conversation.decode(),
             size=len(claim.message_ids),
+            message_ids=b",".join(claim.message_ids).decode(),
             attempt=claim.attempt(),
             outcome=result.outcome.name.lower(),
             duration_ms=round(duration_s * 1000, 1),

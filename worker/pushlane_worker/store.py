@@ -86,6 +86,11 @@ class Settlement:
     step: NextStep
     lost: bool = False
 
+    def dead_ids(self) -> list[str]:
+        """The messages that die of it, if its lease is still its own."""
+        pairs = zip(self.claim.message_ids, self.step.dead, strict=False)
+        return [message_id.decode() for message_id, dead in pairs if dead == "1"]
+
     def arguments(self) -> tuple[bytes | int | str, ...]:
         """One group of the arguments of ``lua/turn.lua``."""
         return (

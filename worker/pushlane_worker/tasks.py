@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import redis
@@ -17,19 +16,17 @@ from celery.exceptions import Ignore
 
 from pushlane.errors import SettingsError
 from pushlane_worker.celery import app
-from pushlane_worker.dispatcher import DispatcherStep
+from pushlane_worker.dispatcher import DRAIN, DispatcherStep
 from pushlane_worker.drain import Report
 from pushlane_worker.enqueue import enqueue, hush
-from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed
 from pushlane_worker.health import server_findings
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.loop import LoopThread
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
 from pushlane_worker.settings import Settings, load_settings
 from pushlane_worker.telemetry import configure, logger
 
 REFUSED_POOLS = ("gevent", "eventlet")
-POSTPONED = (Outcome.FAILED, Outcome.THROTTLED, Outcome.MISCONFIGURED, Outcome.UNKNOWN)
 
 app.steps["worker"].add(DispatcherStep)
 
@@ -83,11 +80,11 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
         if not self._running and not enqueue.running:
             sys.exit(0)
 
-    def run_drain(self, channel: str, late: Callable[[Report], None]) -> Report | None:
-        """One drain, with the process marked busy; None when it goes on without its task."""
+    def run_drain(self, channel: str, done: Callable[[Report], None]) -> None:
+        """One drain, with the process marked busy until the drain can go on without its task."""
         self._running += 1  # before the loop, which installs the handler
         try:
-            return self.loop().drain(channel, late)
+            self.loop().drain(channel, done)
         finally:
             self._running -= 1
 
@@ -96,51 +93,12 @@ def _in_pool_child() -> bool:
     return bool(current_process().name != "MainProcess")
 
 
-@app.task(name="pushlane.drain", bind=True, base=DrainTask, throws=(DrainError,))  # type: ignore[untyped-decorator]
-def drain(self: DrainTask, channel: str) -> dict[str, str | int | float]:
-    """Drains one channel for a slice. Its result counts pushes and messages; see ``drain.Report``."""
-    request = self.request
-    report = self.run_drain(channel, partial(_tell_late, self, request.id, request.hostname))
-    if report is None:
-        raise Ignore  # monitors learn its state when it has one
-    trouble = _trouble(report)
-    if trouble is None:
-        return report.as_result()
-    _send_event(self, request.id, request.hostname, report, trouble)
-    if isinstance(trouble, MessagesDeadLettered):
-        raise trouble
+@app.task(name=DRAIN, bind=True, base=DrainTask)  # type: ignore[untyped-decorator]
+def drain(self: DrainTask, channel: str) -> None:
+    """Drains one channel for a slice. What it did is in its final event; see ``monitoring.py``."""
+    monitor = DrainMonitor(self.app, self.request.id, self.request.hostname)
+    self.run_drain(channel, monitor.show)
     raise Ignore
-
-
-def _trouble(report: Report) -> DrainError | None:
-    if report.dead_lettered:
-        reason = report.details.get(Outcome.REJECTED) or next(iter(report.details.values()), "")
-        total = report.delivered + report.dead_lettered
-        return MessagesDeadLettered(report.channel, report.dead_lettered, total, reason)
-    counts = [(outcome, report.outcomes[outcome]) for outcome in POSTPONED if report.outcomes[outcome]]
-    if not counts:
-        return None
-    told = ", ".join(f"{count} {outcome.name.lower()} ({report.details.get(outcome, '')})" for outcome, count in counts)
-    return PushesPostponed(report.channel, told, report.next_ms / 1000 if report.next_ms >= 0 else None)
-
-
-def _tell_late(task: DrainTask, uuid: str, hostname: str, report: Report) -> None:
-    """The last word of a drain whose task ended before it."""
-    _send_event(task, uuid, hostname, report, _trouble(report))
-
-
-def _send_event(task: DrainTask, uuid: str, hostname: str, report: Report, trouble: DrainError | None) -> None:
-    """Tells monitors a drain's state, with its counts as the result whatever the state is."""
-    fields: dict[str, Any] = {"result": repr(report.as_result())}
-    state = "task-succeeded"
-    if trouble is not None:
-        state = "task-failed" if isinstance(trouble, MessagesDeadLettered) else "task-retried"
-        fields |= {"exception": f"{type(trouble).__name__}: {trouble}", "traceback": ""}
-    try:
-        with task.app.events.default_dispatcher(hostname=hostname) as dispatcher:
-            dispatcher.send(state, uuid=uuid, **fields)
-    except Exception as error:  # noqa: BLE001 # a monitor that misses an event is no reason to fail a drain
-        logger().warning("drain.event_lost", channel=report.channel, problem=str(error) or type(error).__name__)
 
 
 def _checked(settings: Settings, pool: str) -> Settings:
@@ -173,6 +131,7 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
         settings = _checked(load_settings(), str(getattr(instance, "pool_cls", "")))
         configure(settings)
         hush()
+        drop_ignored_lines()
         _check_server(settings)
     except SettingsError as error:
         sys.stderr.write(f"pushlane: {error}\n")

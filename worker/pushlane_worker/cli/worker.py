@@ -15,8 +15,9 @@ _REFUSED_POOL = re.compile(r"(?:^| )(?:-P ?|--pool[ =])(?:gevent|eventlet)(?: |$
 
 def command_line(log_level: str, arguments: tuple[str, ...]) -> list[str]:
     """Celery's worker with our defaults; of an option that is given twice Celery takes the last one, the user's."""
-    # Gossip and mingle let workers talk to each other, which ours need not: it only slows their start.
-    ours = ["--without-gossip", "--without-mingle", "--loglevel", log_level]
+    # Gossip and mingle let workers talk to each other, which ours need not: it only slows their start. Monitors tell
+    # workers apart by their names; this process becomes the worker and keeps its pid.
+    ours = ["--without-gossip", "--without-mingle", "--loglevel", log_level, "--hostname", f"worker-{os.getpid()}@%h"]
     return [sys.executable, "-m", "celery", "-A", "pushlane_worker", "worker", *ours, *arguments]
 
 

@@ -33,6 +33,8 @@ from pushlane_worker.settings import load_addresses
 
 START_S = 30.0
 POLL_S = 0.1
+FLOWER_COLUMNS = "name,uuid,state,result,retries,worker,received,runtime,exception"
+"""What a drain did is in its result; README and compose.yaml name the same ones."""
 FLOWER_PORT = 5555
 FAILURES = "0.05"
 LATENCY_S = "0.02"
@@ -164,6 +166,7 @@ def _worker(env: Mapping[str, str], folder: Path, channel: str) -> Iterator[subp
 def _flower(env: Mapping[str, str], folder: Path) -> Iterator[str]:
     port = FLOWER_PORT if _is_free(FLOWER_PORT) else free_port()
     words = [sys.executable, "-m", "celery", "-A", "pushlane_worker", "flower", "--address=127.0.0.1"]
+    words.append(f"--tasks_columns={FLOWER_COLUMNS}")
     with children.child([*words, f"--port={port}"], env=env, log=folder / "flower.log") as process:
         _wait(lambda: process.poll() is not None or not _is_free(port), "Flower to start")
         if process.poll() is not None:

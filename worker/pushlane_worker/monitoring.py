@@ -1,0 +1,106 @@
+"""How a drain is shown to monitors such as Flower, and in the log: once, when its last push is settled.
+
+A drain outlives its Celery task (``loop.py``), and Celery would report its state when the task ends. So the task asks
+Celery to ignore it, and the final event is sent here.
+"""
+
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from celery import Celery
+from celery.app import trace
+
+from pushlane_worker.dispatcher import DRAIN
+from pushlane_worker.drain import Report
+from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed
+from pushlane_worker.outcome import Outcome
+from pushlane_worker.telemetry import logger
+
+POSTPONED = (Outcome.FAILED, Outcome.THROTTLED, Outcome.MISCONFIGURED, Outcome.UNKNOWN)
+"""Outcomes after which the same messages are pushed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainMonitor:
+    """Shows the end of the drain that a Celery task began.
+
+    Args:
+        app: The Celery app, whose events monitors listen to.
+        task_id: The task's id.
+        hostname: The worker's name.
+    """
+
+    app: Celery
+    task_id: str
+    hostname: str
+    _started: float = field(default_factory=time.monotonic)
+
+    def show(self, report: Report) -> None:
+        """Sends the task's final event and logs a line. Raises nothing."""
+        trouble = read_trouble(report)
+        _log(report, trouble)
+        state, fields = _event(report, trouble)
+        try:
+            with self.app.events.default_dispatcher(hostname=self.hostname) as dispatcher:
+                dispatcher.send(state, uuid=self.task_id, runtime=time.monotonic() - self._started, **fields)
+        except Exception as error:  # noqa: BLE001 # a monitor that misses an event is no reason to fail a drain
+            logger().warning("drain.event_lost", channel=report.channel, problem=str(error) or type(error).__name__)
+
+
+def read_trouble(report: Report) -> DrainError | None:
+    """What a Celery user needs to know of a drain that did not just succeed.
+
+    Messages that died, or a fault of ours, are a failure. Pushes that are tried again are no trouble of a drain that
+    delivered others; of one that delivered nothing they are.
+    """
+    if report.fault:
+        return DrainError(f"{report.channel}: {report.fault}")
+    if report.dead_lettered:
+        reason = report.details.get(Outcome.REJECTED) or next(iter(report.details.values()), "")
+        total = report.delivered + report.dead_lettered
+        return MessagesDeadLettered(report.channel, report.dead_lettered, total, reason)
+    if report.delivered or not _postponed(report):
+        return None
+    counts = [(outcome, report.outcomes[outcome]) for outcome in POSTPONED if report.outcomes[outcome]]
+    words = ", ".join(
+        f"{count} {outcome.name.lower()} ({report.details.get(outcome, '')})" for outcome, count in counts
+    )
+    return PushesPostponed(report.channel, words, report.next_ms / 1000 if report.next_ms >= 0 else None)
+
+
+def _postponed(report: Report) -> int:
+    """Pushes that are tried again: Flower's column ``Retries``."""
+    return sum(report.outcomes[outcome] for outcome in POSTPONED)
+
+
+def _event(report: Report, trouble: DrainError | None) -> tuple[str, dict[str, Any]]:
+    fields: dict[str, Any] = {"result": repr(report.as_result()), "retries": _postponed(report)}
+    if trouble is None:
+        return "task-succeeded", fields
+    fields |= {"exception": f"{type(trouble).__name__}: {trouble}", "traceback": ""}
+    return "task-retried" if isinstance(trouble, PushesPostponed) else "task-failed", fields
+
+
+def _log(report: Report, trouble: DrainError | None) -> None:
+    if trouble is not None and not isinstance(trouble, PushesPostponed):
+        log = logger().warning
+    else:
+        log = logger().info if report.pushes else logger().debug
+    problem = {"problem": str(trouble)} if trouble else {}
+    log("drain.done", pid=os.getpid(), **report.as_result(), **problem)
+
+
+class _WithoutIgnored(logging.Filter):
+    """Drops the line "Task pushlane.drain[…] ignored": ``drain.done`` says how it ended."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        ours = isinstance(record.args, dict) and record.args.get("name") == DRAIN
+        return not (ours and record.msg == trace.log_policy_ignore.format.strip())
+
+
+def drop_ignored_lines() -> None:
+    """Keeps Celery from calling drains ignored in a worker's log."""
+    trace.logger.addFilter(_WithoutIgnored())
