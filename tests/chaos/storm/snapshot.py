@@ -1,0 +1,94 @@
+"""Redis at the end of a storm, as one document: each message's record, and what is left of the queue's machinery."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from support.leaks import everlasting_keys
+
+from pushlane.keys import BELL, CHANNELS, channel_prefix
+from pushlane.record import read_content, read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+
+PAGE: Final = 500
+_EMPTY: Final = ("ready", "delayed", "leases", "claims", "scheduled", "held", "blocked", "blocked_by", "unreadable")
+"""What is gone when everything is final: an empty zset, hash or list has no key."""
+_GROUPS: Final = ("conversation:", "hold:", "replay:")
+
+
+def take(client: Redis, channels: tuple[str, ...]) -> dict[str, Any]:
+    """The document."""
+    redis: Any = client
+    return {
+        "channels": {channel: _channel(redis, channel) for channel in channels},
+        "leftovers": [key.decode() for key in (*_leftovers(redis, channels), *everlasting_keys(client))],
+    }
+
+
+def depth(client: Redis, channel: str) -> int:
+    """How many messages are not final."""
+    return int(client.hget(f"{channel_prefix(channel)}counters", "depth") or 0)
+
+
+def _channel(redis: Any, channel: str) -> dict[str, Any]:  # noqa: ANN401 - its types mix sync and async replies
+    prefix = channel_prefix(channel)
+    counters = {name.decode(): int(value) for name, value in redis.hgetall(f"{prefix}counters").items()}
+    listed = [fields for _, fields in redis.xrange(f"{prefix}unknown")]
+    return {
+        "counters": counters,
+        "dead": redis.zcard(f"{prefix}dead"),
+        "unknown": [
+            {
+                "at": int(one[b"at"]) / 1000,
+                "ids": one[b"message_ids"].decode().split(","),
+                "lost": one[b"lost"] == b"1",
+                "detail": one[b"detail"].decode(),
+            }
+            for one in listed
+        ],
+        "records": dict(_records(redis, f"{prefix}message:")),
+    }
+
+
+def _records(redis: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - see above
+    keys = list(redis.scan_iter(match=f"{prefix}*", count=PAGE))
+    for start in range(0, len(keys), PAGE):
+        page = keys[start : start + PAGE]
+        for key, record in zip(page, redis.mget(page), strict=True):
+            header = read_header(record)
+            conversation, _, _, detail = read_content(record)
+            yield (
+                key.decode().removeprefix(prefix),
+                {
+                    "conversation": conversation,
+                    "state": header.state,
+                    "reason": header.reason,
+                    "detail": detail,
+                    "maybe_delivered": header.maybe_delivered,
+                    "attempts": header.attempts,
+                    "sequence": header.sequence,
+                    "accepted": header.accepted_ms / 1000,
+                    "joined": header.joined_ms / 1000,
+                    "final": header.final_ms / 1000,
+                },
+            )
+
+
+def _leftovers(redis: Any, channels: tuple[str, ...]) -> Iterator[bytes]:  # noqa: ANN401 - see above
+    now_ms = time.time() * 1000
+    for channel in channels:
+        prefix = channel_prefix(channel)
+        yield from (f"{prefix}{name}".encode() for name in _EMPTY if redis.exists(f"{prefix}{name}"))
+        for group in _GROUPS:
+            yield from redis.scan_iter(match=f"{prefix}{group}*".encode(), count=PAGE)
+        if redis.zcount(f"{prefix}listeners", now_ms + 1000, "+inf"):
+            yield f"{prefix}listeners".encode()
+    if not redis.sismember(CHANNELS, channels[0]):
+        yield CHANNELS.encode()
+    if redis.exists(BELL):
+        yield BELL.encode()
