@@ -140,6 +140,7 @@ def test_a_queue_that_fills_up_in_the_middle_says_how_far_it_came(redis: Redis, 
 OPERATIONS = [
     ("channel", "pause", "suport"),
     ("channel", "resume", "suport"),
+    ("channel", "remove", "suport"),
     ("blocked", "suport"),
     ("blocked", "skip", "suport", "room"),
     ("dead", "replay", "suport", "--all"),

@@ -74,6 +74,16 @@ def test_a_channel_is_registered_from_the_settings(redis_url: str) -> None:
     ended.refused(2, "PUSHLANE_CHANNELS__SUPORT__KIND", "support")
 
 
+def test_a_channel_is_removed_with_what_it_has_only_by_force(redis: Redis, support: str) -> None:
+    """What it refuses for, and what it removed, is one line; then the channel is unknown."""
+    send(support, "r")
+    pushlane("channel", "remove", "support", redis_url=support).refused(1, "1 queued message and 0 dead", "--force")
+    told = pushlane("channel", "remove", "support", "--force", redis_url=support).ok()
+    assert told == "support: removed, with 1 queued message and 0 dead letters\n"
+    assert redis.dbsize() == 0
+    pushlane("channel", "remove", "support", redis_url=support).refused(2, "'support'", "not registered")
+
+
 def test_check_passes_where_a_worker_could_start(support: str) -> None:
     """Each thing is a line; what an operator should know but need not change is a warning."""
     with fake_api() as api:

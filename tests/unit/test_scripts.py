@@ -22,7 +22,7 @@ FILES = {
 }
 SCRIPTS = sorted(key for key in FILES if not key[1].startswith("lib_"))
 LIBRARIES = {name: text for (_, name), text in FILES.items() if name.startswith("lib_")}
-FREE_MEMORY = {"advance", "cancel", "pause", "purge", "register", "skip", "sweep", "turn"}
+FREE_MEMORY = {"advance", "cancel", "pause", "purge", "register", "remove", "skip", "sweep", "turn"}
 """Scripts that a Redis at its memory limit still runs: without them it would never have room again.
 
 Registering frees none; but a worker that starts then must be able to.

