@@ -16,25 +16,25 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pushlane import strict_json
 from pushlane.errors import InvalidMessage
 from pushlane.message import Message, RoomMessage, ThirdPartyMessage
 from pushlane.options import NO_OPTIONS, Options
+from pushlane.strict_json import NotStrictJson
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 MAX_NAME_CHARS: Final = 40
-"""So much of an unknown field's name is repeated in the error."""
+"""So much of an unknown field's name is looked at, and repeated in the error."""
 
 _OPTIONS: Final = ("idempotency_key", "not_before", "expires_in_s", "hold")
 _ROOM: Final = ("room_id", "text", "sender_eid", "receiver_eid", *_OPTIONS)
 _THIRD_PARTY: Final = ("user_id", "message", *_OPTIONS)
 _ONLY_THIRD_PARTY: Final = ("user_id", "message")
-_BEFORE_ELEMENT: Final = re.compile(r"[ \t\n\r]*([\[,])[ \t\n\r]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +51,23 @@ def parse(data: bytes) -> Form:
 
 
 def load(data: bytes, what: str) -> Any:  # noqa: ANN401 # any JSON
-    """The value of a JSON document, read strictly: UTF-8, no name twice, no NaN.
+    """The value of a JSON document, read strictly.
 
     Raises:
-        InvalidMessage: It is none. The error's field is ``what``, or the name; never quotes the document.
+        InvalidMessage: It is none. The error's field is ``what``, or the name given twice; never quotes the document.
     """
     try:
-        return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_constant)
-    except UnicodeDecodeError as error:
-        raise InvalidMessage(what, f"is not UTF-8 at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise InvalidMessage(what, f"is not JSON: {error.msg} at character {error.pos + 1}") from None
-    except RecursionError:
-        raise InvalidMessage(what, "is nested too deep") from None
-    except InvalidMessage:
-        raise
-    except _ConstantError:
-        raise InvalidMessage(what, "holds NaN or Infinity, which are no JSON") from None
-    except ValueError:  # a number of more digits than Python takes
-        raise InvalidMessage(what, "holds a number that is too long") from None
+        return strict_json.load(data)
+    except NotStrictJson as error:
+        raise _unreadable(error, what) from None
 
 
-def load_list(data: bytes, what: str) -> Any:  # noqa: ANN401 # any JSON
-    """As ``load``; if the document is a list, the error names the element that can not be read."""
+def load_elements(data: bytes, what: str) -> Iterator[Any]:
+    """The elements of a JSON list, each read when it is asked for. Raises InvalidMessage, as ``load``."""
     try:
-        return load(data, what)
-    except InvalidMessage as error:
-        raise error.at(_place_of(data)) from None
+        yield from strict_json.elements(data)
+    except NotStrictJson as error:
+        raise _unreadable(error, what) from None
 
 
 def build(fields: object) -> Form:
@@ -120,42 +110,16 @@ def _require(values: dict[str, Any], names: Iterable[str]) -> None:
             raise InvalidMessage(name, "is missing")
 
 
-def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidMessage(_shown(twice), "is given twice")
-    return fields
-
-
-def _place_of(data: bytes) -> int | None:
-    """In which element of a list the first thing stands that makes it unreadable; None when it is not in one."""
-    decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_constant)
-    text, index = data.decode(errors="replace"), 0
-    before = _BEFORE_ELEMENT.match(text)
-    while before and before[1] == ("," if index else "["):
-        try:
-            _, end = decoder.raw_decode(text, before.end())
-        except (ValueError, RecursionError):  # our own errors are such
-            return index
-        index, before = index + 1, _BEFORE_ELEMENT.match(text, end)
-    return None
-
-
-class _ConstantError(ValueError):
-    pass
-
-
-def _constant(_name: str) -> object:
-    raise _ConstantError
+def _unreadable(error: NotStrictJson, what: str) -> InvalidMessage:
+    field, problem = (what, str(error)) if error.name is None else (_shown(error.name), "is given twice")
+    return InvalidMessage(field, problem, index=error.index)
 
 
 def _unknown(name: str, fields: Collection[object], known: Sequence[str]) -> str:
     if name in _ROOM or name in _THIRD_PARTY:
         other = next(other for other in known if other in fields and other not in _OPTIONS)
         return f"does not go with {other}"
-    close = difflib.get_close_matches(name.lower(), known, n=1)
+    close = difflib.get_close_matches(name[:MAX_NAME_CHARS].lower(), known, n=1)
     return "is no field of a message; " + (f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}")
 
 

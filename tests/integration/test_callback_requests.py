@@ -348,6 +348,12 @@ def raw(**fields: str) -> bytes:
     )
 
 
+def relays(levels: int) -> str:
+    """A blocked word in relays within relays."""
+    opened = '[{"MsgType":"TIMRelayElem","MsgContent":{"MsgList":[{"MsgBody":' * levels
+    return opened + '[{"MsgType":"TIMTextElem","MsgContent":{"Text":"casino"}}]' + "}]}}]" * levels
+
+
 UNREADABLE = {
     "no JSON": b"hello",
     "half a message": HELLO[:-10],
@@ -382,22 +388,30 @@ UNREADABLE = {
     "an element that is a list": raw(MsgBody="[[]]"),
     "an element without a type": raw(MsgBody='[{"MsgContent":{}}]'),
     "content that is a string": raw(MsgBody='[{"MsgType":"TIMTextElem","MsgContent":"x"}]'),
-    "wrong elements in plenty": raw(MsgBody=f"[{','.join('1' * 100_000)}]"),
+    "wrong elements": raw(MsgBody="[1,1]"),
     "a sender that is a number": raw(From_Account="1"),
     "no receiver": raw(To_Account="null"),
     "no key": raw(MsgKey="null", MsgSeq="null"),
     "a command that is a list": raw(CallbackCommand="[]"),
+    "1 MiB of names": b'{"a":1,' + b",".join(b'"a%d":1' % number for number in range(100_000)) + b"}",
+    "1 MiB of blanks": b" " * 2**20,
+    "1 MiB of lists": b"[" * 2**20,
+    "1 MiB of text": raw(MsgBody=json.dumps([{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x" * 2**20}}])),
+    "a byte too many": b" " * (256 * 1024 + 1),
+}
+HIDING = {
     "10,000 lists": b"[" * 10_000 + b"]" * 10_000,
     "10,000 lists in a field": raw(Extra="[" * 10_000 + "]" * 10_000),
     "10,000 objects in content": raw(
         MsgBody='[{"MsgType":"X","MsgContent":' + '{"a":' * 10_000 + "1" + "}" * 10_000 + "}]"
     ),
     "10,000 open lists": b"[" * 10_000,
-    "1 MiB of blanks": b" " * 2**20,
-    "1 MiB of lists": b"[" * 2**20,
-    "1 MiB of text": raw(MsgBody=json.dumps([{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x" * 2**20}}])),
-    "a byte too many": b" " * (256 * 1024 + 1),
+    "50 relays": raw(MsgBody=relays(50)),
+    "3,000 relays": raw(MsgBody=relays(3000)),
+    "wrong elements in plenty": raw(MsgBody=f"[{','.join('1' * 100_000)}]"),
+    "names in plenty": HELLO[:-1] + b"," + b",".join(b'"%d":1' % number for number in range(20_000)) + b"}",
 }
+"""What a sender may have made so that nobody can judge it."""
 READABLE = {
     "unknown fields": raw(Extra='{"a":[1,2.5,null,true]}'),
     "a NUL in the text": HELLO.replace(b"hello", b"\\u0000"),
@@ -424,6 +438,31 @@ def test_a_body_that_can_not_be_read_gets_the_configured_answer(
         group = body.replace(C2C.encode(), GROUP.encode())
         assert code(app.post(query(GROUP), group), GROUP) == expected, name
     assert everything(redis, tmp_path) == before
+
+
+@pytest.mark.parametrize("on_error", ["allow", "forbid"])
+def test_what_nobody_can_judge_is_forbidden_and_recorded(
+    ask: Callable[..., Asker], redis: Redis, on_error: str
+) -> None:
+    """Whatever `on_error` is, which is for failures of ours: relays within relays would hide any word."""
+    app = ask(on_error=on_error)
+    for name, body in HIDING.items():
+        assert code(app.post(query(), body)) == 1, name
+        group = body.replace(C2C.encode(), GROUP.encode())
+        assert code(app.post(query(GROUP), group), GROUP) == 1, name
+    recorded = decisions(redis)
+    assert len(recorded) == 2 * len(HIDING)
+    assert {(one["verdict"], one["policy"], one["from"]) for one in recorded} == {("forbid", "chain", "")}
+    assert all("deep" in one["reason"] or "more than 10000" in one["reason"] for one in recorded)
+
+
+@pytest.mark.parametrize("levels", [13, 40])
+def test_relays_within_relays_hide_no_word(ask: Callable[..., Asker], redis: Redis, levels: int) -> None:
+    """More of them than are read are forbidden, as a word in them would be, and recorded with their reason."""
+    asked = json.dumps(c2c(1) | {"MsgBody": json.loads(relays(levels))}).encode()
+    assert code(ask(on_error="allow").post(query(), asked)) == 1
+    (decision,) = decisions(redis)
+    assert (decision["verdict"], "deep" in decision["reason"]) == ("forbid", True)
 
 
 def test_a_body_that_is_strange_and_right_is_judged(ask: Callable[..., Asker]) -> None:
@@ -523,7 +562,7 @@ def test_no_broken_policy_brings_a_masked_word_back(
     assert 'the blocked word "casino"' in decision["reason"]
     assert [(effect["do"], effect["message"]["text"]) for effect in recorded[0].effects] == [
         ("decide", "the ******"),
-        ("relay", "the ******"),
+        ("enqueue", "the ******"),
     ]
 
 

@@ -91,11 +91,12 @@ def test_a_wrong_value_is_refused_by_its_field(fields: dict[str, object], field:
         (b"null", "must be a JSON object, not null"),
         (b"true", "must be a JSON object, not a boolean"),
         (b"\xff{}", "is not UTF-8 at byte 0"),
-        (b"[" * 100_000, "is nested too deep"),
+        (b"[" * 9_000, "is nested too deep"),
+        (b"[" * 100_000, "has more than 10000 values"),
         (b'{"user_id": "u", "message": {"n": NaN}}', "holds NaN or Infinity"),
         (b'{"text": ' + b"9" * 5000 + b"}", "a number that is too long"),
     ],
-    ids=["nothing", "half", "string", "null", "boolean", "no UTF-8", "deep", "NaN", "long number"],
+    ids=["nothing", "half", "string", "null", "boolean", "no UTF-8", "deep", "large", "NaN", "long number"],
 )
 def test_what_is_no_json_object_is_refused_without_being_quoted(document: bytes, problem: str) -> None:
     """Nothing of a document that can not be read reaches an error, and so a log."""

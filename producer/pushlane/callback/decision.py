@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic_core import to_json  # a fifth of the time of json.dumps
@@ -26,7 +27,7 @@ class Decision:
 
     Attributes:
         key: The message and its content; a repeat of the same request has the same.
-        message_key: The message whatever it says; empty for a late one, which is counted nowhere.
+        message_key: The message whatever it says; empty for a late one and one that was not read.
         at_ms: When it was decided, by the callback's clock.
         took_ms: How long that took.
         late: The answer had gone out before.
@@ -58,6 +59,23 @@ class Decision:
             sender=message.sender,
             receiver=message.receiver,
             message=message.key,
+            verdict=verdict,
+            at_ms=at_ms,
+            took_ms=took_ms,
+        )
+
+    @classmethod
+    def unread(cls, body: bytes, command: str, sdk_app_id: str, verdict: Verdict, *, at_ms: int, took_ms: int) -> Self:
+        """The decision on a body that was not read: whose message it is, and to whom, nobody knows."""
+        key = sha256(f"{command},{sdk_app_id},".encode() + body).hexdigest()
+        return cls(
+            key=key,
+            message_key="",
+            command=command,
+            sdk_app_id=sdk_app_id,
+            sender="",
+            receiver="",
+            message="",
             verdict=verdict,
             at_ms=at_ms,
             took_ms=took_ms,

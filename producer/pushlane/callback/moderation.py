@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from pushlane.callback import answer, routing
-from pushlane.callback.chain import Chain
+from pushlane.callback.chain import CHAIN, Chain
 from pushlane.callback.decision import Decision
 from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S
@@ -103,6 +103,8 @@ class Moderation:
                 return Response(status_code=401)
             case NothingToJudge():
                 return _json(answer.ALLOWED)
+            case Unreadable(hides=True):
+                return await self._forbid_unread(body, query, message.reason, started)
             case Unreadable():
                 return self._unreadable(query, message.reason)
         # The chain's own deadline is a little earlier, unless the body took long to arrive.
@@ -137,6 +139,18 @@ class Moderation:
     def _unreadable(self, query: Query, reason: str, headers: Mapping[str, str] | None = None) -> Response:
         logger().warning("callback.unreadable", command=query.command, reason=reason)
         return _json(self._answer(self._on_error, query.command), headers)
+
+    async def _forbid_unread(self, body: bytes, query: Query, reason: str, started: float) -> Response:
+        """The answer to what its sender has made unreadable: no policy can say that it is clean."""
+        logger().warning("callback.unreadable", command=query.command, reason=reason)
+        verdict = Verdict("forbid", reason=f"it {reason}", policy=CHAIN)
+        at_ms, took_ms = round(time.time() * 1000), round((time.monotonic() - started) * 1000)
+        decision = Decision.unread(body, query.command, query.sdk_app_id, verdict, at_ms=at_ms, took_ms=took_ms)
+        try:
+            verdict = await self._feed.record(decision, until=started + self._deadline_s)
+        except Exception as error:  # noqa: BLE001 # as in _moderate(); it stays forbidden
+            log_failure("decision.failed", error)
+        return _json(self._answer(verdict, query.command))
 
     def _answer(self, verdict: Verdict, command: str) -> bytes:
         try:

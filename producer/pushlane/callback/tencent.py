@@ -6,19 +6,18 @@ two different messages: a name given twice, another encoding than UTF-8, half a 
 """
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii as _quoted
-from math import isfinite
 from typing import Annotated, Any, Final, NamedTuple, NotRequired
 
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError, with_config
-from pydantic_core import from_json
 from typing_extensions import TypedDict  # pydantic takes typing's own only from Python 3.12 on
 
+from pushlane import strict_json
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.signature import Query
+from pushlane.strict_json import NotStrictJson, TooMuchJson
 
 C2C: Final = "C2C.CallbackBeforeSendMsg"
 GROUP: Final = "Group.CallbackBeforeSendMsg"
@@ -31,9 +30,16 @@ MAX_SHOWN_CHARS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A body that is no message. ``reason`` names the field and the kind of error, never what the body says."""
+    """A body that is no message.
+
+    Attributes:
+        reason: The field and the kind of error, never what the body says.
+        hides: Its sender may have made it so that nobody can judge it, such as by relays within relays: it must not
+            pass as clean. All else that is wrong with a body, only the platform can have done.
+    """
 
     reason: str
+    hides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +105,9 @@ _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # j
 def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongCommand | Unreadable:
     """The message in a body, or why there is none. Raises nothing, whatever the body is.
 
-    Nesting ends at about 200 (pydantic's limit), a number at 4,300 digits (Python's). Numbers with a fraction are
-    rounded to a double; what a double can not hold is unreadable. The body's size is for the caller to limit.
+    A body holds at most 10,000 values, 200 deep, a number at most 4,300 digits (Python's limit). Numbers with a
+    fraction are rounded to a double; what a double can not hold is unreadable. The body's size is for the caller to
+    limit.
     """
     if not body.strip():
         return NothingToJudge("empty body")
@@ -109,9 +116,9 @@ def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongComm
     try:
         request = _read(body)
     except ValueError as error:
-        command = _command(body)
+        command = None if isinstance(error, TooMuchJson) else _command(body)
         if command is None or command == query.command:
-            return Unreadable(_reason(error))
+            return Unreadable(_reason(error), hides=isinstance(error, TooMuchJson))
         return WrongCommand(command[:MAX_SHOWN_CHARS])
     if request["CallbackCommand"] != query.command:
         return WrongCommand(request["CallbackCommand"][:MAX_SHOWN_CHARS])
@@ -167,61 +174,24 @@ def _digest(text: str) -> str:
 
 
 def _read(body: bytes) -> Question:
-    text = body.decode()
-    request = QUESTION.validate_json(body)
-    # Pydantic takes the last of two names, NaN, and 1e999 as infinity. Its own pass comes first, as it bounds the
-    # nesting: this one can not end in a RecursionError.
-    if not _is_plain(body, request):
-        _STRICT.decode(text)
+    request = QUESTION.validate_python(document := strict_json.load(body))
+    if b"\\u" in body:  # half a surrogate pair can come only as an escape
+        json.dumps(document, ensure_ascii=False).encode()
     return request
 
 
 def _command(body: bytes) -> str | None:
     """The command of a body that is no question, if it names one, and one alone."""
     try:
-        from_json(body)  # as in _read, it bounds the nesting for the pass that sees each name
         named = _PAIRS.decode(body.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     pairs = named if isinstance(named, tuple) else ()
     match [value for name, value in pairs if name == "CallbackCommand"]:
-        case [str(command)]:
+        case [str(command)] if command.isprintable():
             return command
     return None
 
-
-def _is_plain(body: bytes, request: Question) -> bool:
-    """True if a look at its colons and types shows that the body has one reading; most have no nested objects.
-
-    Each name has a colon of its own, so that a second one of the same name, or one deeper down, is one colon more.
-    """
-    names, values = len(request), {*map(type, request.values())}
-    for element in request["MsgBody"]:
-        content = element["MsgContent"]
-        names += len(element) + len(content)
-        values.update(map(type, element.values()), map(type, content.values()))
-    return body.count(b":") == names and body.count(b"[") == 1 and float not in values
-
-
-class _AmbiguousError(ValueError):
-    pass
-
-
-def _once(pairs: Sequence[tuple[str, object]]) -> Mapping[str, object]:
-    names = dict(pairs)
-    if len(names) < len(pairs):
-        raise _AmbiguousError("a name is given twice")
-    return names
-
-
-def _finite(number: str) -> float:
-    value = float(number)
-    if not isfinite(value):
-        raise _AmbiguousError("a number that is not finite")
-    return value
-
-
-_STRICT: Final = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
 
 _PAIRS: Final = json.JSONDecoder(object_pairs_hook=tuple)  # arrays are lists
 
@@ -231,4 +201,4 @@ def _reason(error: ValueError) -> str:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['type']}"
     # Any other error's own message may quote the body.
-    return str(error) if isinstance(error, _AmbiguousError) else type(error).__name__
+    return str(error) if isinstance(error, NotStrictJson) else type(error).__name__
