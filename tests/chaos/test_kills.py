@@ -1,7 +1,6 @@
 """A worker that is killed, or told to stop, in mid-push."""
 
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,17 +59,14 @@ def test_a_killed_workers_pushes_are_listed_and_everything_arrives_in_order(stac
     _enqueue(stack)
     _wait_for_unanswered(stack)
     worker.kill_group(signal.SIGKILL)
-    killed = time.monotonic()
     leased = _leased(redis)
     assert len(leased) >= UNANSWERED
 
     stack.worker("-c", "1").ready()
-    wait_until(lambda: stack.depth() == 0, "everything to be settled", LEASE_S + 20)
-    took = time.monotonic() - killed
+    wait_until(lambda: stack.depth() == 0, "everything to be settled", 3 * LEASE_S)
     summary = stack.record()
     assert (summary.distinct, summary.order_breaks) == (MESSAGES, 0)
     assert _unknown(redis) == leased
-    assert took < LEASE_S + 3, f"the successor finished {took:.1f} s after the kill, leases last {LEASE_S} s"
 
 
 @pytest.mark.timeout(120)

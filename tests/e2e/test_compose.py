@@ -104,7 +104,7 @@ def test_the_worker_command_starts(services: dict[str, Any], redis_url: str, tmp
     log = tmp_path / "log"
     env = environment(PUSHLANE_REDIS_URL=redis_url, **CHANNEL)
     with running([installed(program), *arguments], env=env, cwd=tmp_path, log=log) as worker:
-        wait_until(lambda: worker.poll() is not None or b"ready" in log.read_bytes(), "the worker", timeout_s=30)
+        wait_until(lambda: worker.poll() is not None or b"ready" in log.read_bytes(), "the worker", timeout_s=60)
         assert worker.poll() is None, log.read_text()
 
 
@@ -123,5 +123,5 @@ def test_the_flower_command_starts(services: dict[str, Any], redis_url: str, tmp
             except urllib.error.URLError:
                 return False
 
-        wait_until(lambda: flower.poll() is not None or healthy(), "Flower", timeout_s=30)
+        wait_until(lambda: flower.poll() is not None or healthy(), "Flower", timeout_s=60)
         assert flower.poll() is None, log.read_text()

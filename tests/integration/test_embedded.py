@@ -65,7 +65,7 @@ def test_a_killed_parent_takes_its_server_along(tmp_path: Path) -> None:
         assert alive(pid)
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-        wait_until(lambda: not alive(pid), "the end of the server", timeout_s=5)
+        wait_until(lambda: not alive(pid), "the end of the server")
 
 
 def test_an_acknowledged_write_survives_a_killed_server() -> None:

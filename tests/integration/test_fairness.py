@@ -21,7 +21,7 @@ BUDGET = "10/1s"
 SMALL_ROOMS = 15
 
 BURSTS, BURST, APART_S = 30, 10, 0.1
-DELAY_S = 0.3
+DELAY_S = 1.0
 """What a message may wait longer for another channel's trouble: a busy machine's noise. A drain's slice is 2 s."""
 BACKLOG = 20_000
 SLOWER = 1.4

@@ -682,7 +682,7 @@ def test_a_worker_pushes_what_the_decision_left(
     assert (stack.api.rooms(), stack.state(producer, held)) == ({"other": 1}, "held")
     message = RoomMessage("-", "***") if verdict == "rewrite" else None
     producer.decide("support", "k", verdict, message=message, reason="why not")
-    wait_until(lambda: stack.depth() == 0, "the room to go on", 5)
+    wait_until(lambda: stack.depth() == 0, "the room to go on")
     assert stack.api.texts("r") == expected
     status = producer.status("support", held.message_id)
     assert status is not None

@@ -19,7 +19,8 @@ IN_FLIGHT = 64
 WARM_UP = 500
 MORE = 100
 QUIET_MS = 3000
-BACK_WITHIN_S = 5
+BACK_WITHIN_S = 15
+"""Half of the 30 s after which the next probe would come anyhow; a quiet machine needs 1."""
 REFUSALS = {401: {"token": "another"}, 404: {"app_id": "another"}}
 refused_with = pytest.mark.parametrize("status", REFUSALS)
 
@@ -137,7 +138,7 @@ def test_a_wrong_app_id_costs_nothing_and_registering_the_channel_probes(
     opened = time.monotonic()
     stack.wait_for(WARM_UP + len(receipts))
     took = time.monotonic() - opened
-    assert took <= 2, f"delivered {took:.1f} s after the probe"
+    assert took <= BACK_WITHIN_S, f"delivered {took:.1f} s after the probe"
     wait_until(lambda: stack.depth() == 0, "all to be settled")
     _assert_unharmed(redis, producer, receipts, "delivered")
     assert stack.record().duplicates == 0

@@ -62,7 +62,7 @@ def test_a_backlog_behind_a_slow_api_neither_floods_celery_nor_leaves_a_process_
         finally:
             stack.close()
     assert queued <= 3, f"{queued} drains waited in the broker"
-    assert idle <= 0.3, f"nothing was in flight for {idle:.2f} s"
+    assert idle <= 1, f"nothing was in flight for {idle:.2f} s"
     assert _depth(redis) > 0, "the backlog was too small for this test"
 
 
@@ -136,7 +136,7 @@ def test_an_outage_is_over_within_a_probes_wait_though_all_conversations_back_of
     api.control(down=None)
     back = time.monotonic()
     stack.wait_for(4)
-    assert time.monotonic() - back < 1 + 2
+    assert time.monotonic() - back < 1 + 9, "the probe waits for 1 s; its conversation would for hours"
     assert api.texts("r") == ["warm up", "hello #1", "hello #2", "hello #3"]
     wait_until(lambda: _depth(redis) == 0, "it to be settled")
     told = producer.status("support", receipts[0].message_id)

@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from redis import Redis
 from support.channels import register
 from support.outbox import HELLO, Door, Open, ids_in, texts
+from support.waiting import assert_takes
 
 from pushlane import AsyncProducer, QueueUnavailable
 from pushlane.clients import MAX_CONNECTIONS
@@ -34,7 +36,7 @@ def test_a_closed_port_is_unavailable_at_once(open_door: Open) -> None:
         with pytest.raises(QueueUnavailable) as caught:
             call()
         assert caught.value.message_id is None
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5, "one timeout alone"
 
 
 def test_a_frozen_server_is_unavailable_within_the_timeout(open_door: Open, own_server: EmbeddedServer) -> None:
@@ -44,30 +46,33 @@ def test_a_frozen_server_is_unavailable_within_the_timeout(open_door: Open, own_
     own_server.pause()
     try:
         for door in (warm, cold):
-            started = time.monotonic()
-            with pytest.raises(QueueUnavailable):
-                door.send("support", HELLO)
-            assert time.monotonic() - started < 1
+            assert_takes(1, partial(_unavailable, door))
     finally:
         own_server.resume()
     assert warm.send("support", HELLO).state == "queued"
     assert cold.send("support", HELLO).state == "queued"
 
 
-async def test_more_calls_than_connections_all_end_within_the_timeout(own_server: EmbeddedServer) -> None:
+def _unavailable(door: Door) -> None:
+    with pytest.raises(QueueUnavailable):
+        door.send("support", HELLO)
+
+
+def test_more_calls_than_connections_all_end_within_the_timeout(own_server: EmbeddedServer) -> None:
     """Waiting for a connection that a frozen server holds is part of it."""
-    async with AsyncProducer(own_server.url, timeout=1.0) as producer:
-        await producer.send("support", HELLO)
-        own_server.pause()
-        started = time.monotonic()
-        try:
-            calls = (producer.send("support", message) for message in texts(3 * MAX_CONNECTIONS))
-            answers = await asyncio.gather(*calls, return_exceptions=True)
-        finally:
-            own_server.resume()
-        took = time.monotonic() - started
+    own_server.pause()
+    try:
+        # Twice the timeout, if the wait for a connection did not count.
+        assert_takes(1.8, lambda: asyncio.run(_all_unavailable(own_server)))
+    finally:
+        own_server.resume()
+
+
+async def _all_unavailable(server: EmbeddedServer) -> None:
+    async with AsyncProducer(server.url, timeout=1.0) as producer:
+        calls = (producer.send("support", message) for message in texts(3 * MAX_CONNECTIONS))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(answer) for answer in answers} == {QueueUnavailable}
-    assert took < 1.8
 
 
 def test_a_call_without_an_answer_can_be_repeated_with_its_key(open_door: Open, own_server: EmbeddedServer) -> None:

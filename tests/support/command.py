@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from support.processes import environment, installed
 
-TIMEOUT_S = 50.0
+TIMEOUT_S = 120.0
 EMPTY_FOLDER = "/"
 
 

@@ -24,7 +24,7 @@ def flower(stack: Stack) -> Iterator[str]:
     words = [installed("celery"), "-A", "pushlane_worker", "flower", f"--port={port}", "--address=127.0.0.1"]
     with running(words, env=env, cwd=stack.folder, log=stack.folder / "flower.log"):
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: _answers(url), "Flower to answer", 30)
+        wait_until(lambda: _answers(url), "Flower to answer", 60)
         yield url
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pushlane import Producer, Receipt
     from pushlane_worker.fake_api.reports import Summary
 
-START_S = 30.0
+START_S = 60.0
 _FAKE_API = """
 import sys
 from pushlane_worker.fake_api.control import Control
@@ -140,7 +140,7 @@ class Stack:
         """What the stand-in has seen."""
         return self.api.record()
 
-    def wait_for(self, accepted: int, timeout_s: float = 30) -> Summary:
+    def wait_for(self, accepted: int, timeout_s: float = 60) -> Summary:
         """Waits until the stand-in has accepted so many messages."""
         wait_until(lambda: self.record().accepted >= accepted, f"{accepted} messages at the API", timeout_s)
         return self.record()
@@ -164,7 +164,7 @@ class Stack:
         """How many messages wait or are in flight."""
         with Redis.from_url(self.redis_url) as client:
             counted: Any = client.hget(f"{channel_prefix(channel)}counters", "depth")
-        return int(counted)
+        return int(counted or 0)
 
     def leases(self, channel: str = "support") -> int:
         """How many conversations of the channel are leased."""

@@ -141,17 +141,15 @@ async def _soon(things: Sequence[object]) -> Sequence[object]:
     return things
 
 
-@pytest.mark.alone
-async def test_a_full_drain_notices_at_once_that_another_gave_a_place_back() -> None:
+async def test_a_full_drain_notices_by_itself_that_another_gave_a_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The places may be another channel's or an earlier drain's, which wakes nobody: it looks each 20 ms."""
-    drain, turns, _ = make(LATER, limit=1)
+    monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 60)  # after which it would look anyhow
+    drain, turns, _ = make(LATER, limit=1, slice_s=60)
     drain.places.take(CHANNEL, 1)
     claiming = asyncio.create_task(drain.claim())
     await wait_until_async(lambda: _soon(turns.frees), "the first turn")
     drain.places.give(CHANNEL)
-    given = time.monotonic()
     await wait_until_async(lambda: _soon(turns.frees[1:]), "the second turn")
-    assert time.monotonic() - given < 0.15, "less than a third of the time after which it would look anyhow"
     drain.end("shutdown")
     await claiming
     assert turns.frees[:2] == [0, 1]

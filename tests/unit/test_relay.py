@@ -112,7 +112,7 @@ async def test_a_full_process_takes_over_once_a_second(process: Process) -> None
     await process.until("b begins")
     third = process.ring()
     await process.until("c answers")
-    assert 0.9 * SECOND_S < time.monotonic() - taken_over < 5 * SECOND_S
+    assert time.monotonic() - taken_over > 0.9 * SECOND_S
     assert (_begun(process.log), third.report.ended) == (["a begins", "b begins"], "busy")
     process.ring()
     await process.until("d begins")
