@@ -84,6 +84,11 @@ locked = Saying(Verdict.rewrite(msg_body=text(threading.Lock())))
 surrogate = Saying(Verdict.rewrite(msg_body=text(chr(0xD800))))
 nan = Saying(Verdict.rewrite(msg_body=text(float("nan"))))
 custom_data = Saying(Verdict.rewrite(custom_data={"a": 1}))
+a_number = Saying(Verdict.rewrite(msg_body=text(5)))
+no_text = Saying(Verdict.rewrite(msg_body=[{"MsgType": "TIMTextElem", "MsgContent": {}}]))
+huge = Saying(Verdict.rewrite(msg_body=text("x" * 3_000_000)))
+huge_custom_data = Saying(Verdict.rewrite(custom_data="x" * 3_000_000))
+many = Saying(Verdict.rewrite(msg_body=text("x") * 100_000))
 sulky = Saying(lambda: Verdict.rewrite(custom_data=Sulky("x")))
 in_thread = InThread(Verdict.rewrite(msg_body=[1]))
 hangs = InThread(lambda: asyncio.sleep(60))
@@ -511,6 +516,11 @@ BROKEN = [
     "surrogate",
     "nan",
     "custom_data",
+    "a_number",
+    "no_text",
+    "huge",
+    "huge_custom_data",
+    "many",
     "sulky",
     "in_thread",
     "hangs",

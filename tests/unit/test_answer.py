@@ -2,6 +2,7 @@
 
 import json
 from collections import UserString
+from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
@@ -10,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushlane.callback import Verdict
-from pushlane.callback.answer import ALLOWED, MAX_ERROR_INFO_CHARS, OWN_CODES, answer
+from pushlane.callback.answer import (
+    ALLOWED,
+    MAX_ERROR_INFO_CHARS,
+    MAX_REWRITE_BYTES,
+    MAX_STREAM_BYTES,
+    OWN_CODES,
+    answer,
+)
 from pushlane.callback.tencent import C2C, GROUP, MODERATED
 
 TEXT: dict[str, Any] = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "red packet"}}
@@ -185,6 +193,78 @@ def test_a_rewrite_that_the_platform_could_not_take_does_not_leave(msg_body: obj
     assert type(caught.value) is ValueError
     assert "secret" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "what"),
+    [
+        ("TIMTextElem", {}, "without Text"),
+        ("TIMTextElem", {"Text": None}, "without Text"),
+        ("TIMTextElem", {"Text": 5}, "Text is no text"),
+        ("TIMTextElem", {"Text": ["secret"]}, "Text is no text"),
+        ("TIMLocationElem", {"Desc": "secret"}, "without Latitude"),
+        ("TIMLocationElem", {"Desc": 5, "Latitude": 1.5, "Longitude": 2}, "Desc is no text"),
+        ("TIMLocationElem", {"Desc": "secret", "Latitude": "north", "Longitude": 2}, "Latitude is no number"),
+        ("TIMFaceElem", {"Index": True}, "Index is no number"),
+        ("TIMFaceElem", {"Index": 1, "Data": {}}, "Data is no text"),
+        ("TIMCustomElem", {"Data": {"a": "secret"}}, "Data is no text"),
+        ("TIMSoundElem", {"UUID": "secret", "Second": []}, "Second is no number"),
+        ("TIMImageElem", {"UUID": "secret", "ImageInfoArray": {}}, "ImageInfoArray is no list"),
+        ("TIMFileElem", {"FileName": "secret"}, "without UUID"),
+        ("TIMVideoFileElem", {"VideoUrl": "secret"}, "without VideoUUID"),
+        ("TIMRelayElem", {"AbstractList": "secret"}, "AbstractList is no list"),
+        ("TIMRelayElem", {"MsgList": [{"MsgBody": holding(5)}]}, "Text is no text"),
+        ("TIMRelayElem", {"MsgList": [{"MsgBody": [{"MsgType": "secret"}]}]}, "no MsgContent"),
+        ("TIMStreamElem", {"Chunks": "secret"}, "Chunks is no list"),
+    ],
+)
+def test_an_element_of_another_form_than_its_type_does_not_leave(kind: str, content: object, what: str) -> None:
+    """The platform's documents say what each is made of; the error tells a policy's author what is wrong."""
+    with pytest.raises(ValueError, match=what) as caught:
+        rewritten([TEXT, {"MsgType": kind, "MsgContent": content}])
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("TIMTextElem", {"Text": ""}),
+        ("TIMLocationElem", {"Desc": "", "Latitude": 1, "Longitude": "2"}),
+        ("TIMCustomElem", {"Data": "", "More": 5}),
+        ("TIMFileElem", {"UUID": "u", "fileName": "f", "FileSize": None}),
+        ("TIMRelayElem", {"JsonMsgKey": "k", "MsgNum": 2}),
+        ("TIMStreamElem", {"CompatibleText": "c", "Chunks": [{"Index": 1, "Markdown": "x" * 13_000}]}),
+        ("TIMFutureElem", {"Text": 5}),
+    ],
+)
+def test_an_element_may_have_what_the_documents_allow(kind: str, content: object) -> None:
+    """Fields that not every version has, unknown ones, unknown types, and streams of more than 12 KB."""
+    element = {"MsgType": kind, "MsgContent": content}
+    assert json.loads(rewritten([element]))["MsgBody"] == [element]
+
+
+STREAM = {"MsgType": "TIMStreamElem", "MsgContent": {"CompatibleText": ""}}
+
+
+@pytest.mark.parametrize(
+    ("size", "others"), [(MAX_REWRITE_BYTES, []), (MAX_STREAM_BYTES, [STREAM])], ids=["message", "stream"]
+)
+def test_a_rewrite_has_no_more_bytes_than_a_message_may_have(size: int, others: list[dict[str, Any]]) -> None:
+    """Counted as they are sent, custom data and all elements together."""
+    empty = len(answer(Verdict.rewrite(msg_body=[*holding(""), *others], custom_data="x"), C2C)) - len(ALLOWED)
+    longest = Verdict.rewrite(msg_body=[*holding("é" + "x" * (size - empty - 2)), *others], custom_data="x")
+    assert len(answer(longest, C2C)) == size + len(ALLOWED)
+    for longer in (replace(longest, custom_data="xx"), replace(longest, msg_body=[*holding("x" * size), *others])):
+        with pytest.raises(ValueError, match="more than"):
+            answer(longer, C2C)
+
+
+def test_a_rewrite_of_any_size_is_refused_at_little_cost() -> None:
+    """Before each of its elements is looked at."""
+    with pytest.raises(ValueError, match="too many elements"):
+        rewritten([5] * 1_000_000)
+    with pytest.raises(ValueError, match="more than"):
+        answer(Verdict.rewrite(custom_data="x" * 3_000_000), C2C)
 
 
 @pytest.mark.parametrize("custom_data", [7, b"x", {"a": 1}, "secret\ud800"])

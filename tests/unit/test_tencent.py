@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pushlane.callback import ChatMessage, Verdict
-from pushlane.callback.answer import answer
+from pushlane.callback.answer import MAX_REWRITE_BYTES, answer
+from pushlane.callback.element_forms import problem
 from pushlane.callback.routing import by_template
 from pushlane.callback.settings import REQUEST_FIELDS
 from pushlane.callback.signature import Query
@@ -583,7 +584,8 @@ def check_message(message: ChatMessage) -> None:
     verdicts = [Verdict.allow(), Verdict.discard(), Verdict.forbid(), Verdict.rewrite(custom_data=message.custom_data)]
     verdicts += [Verdict.forbid(code=code, text=message.text) for code in (1, 10100, 10200, 120001, 130000, 130001)]
     custom = sum(element["MsgType"] == "TIMCustomElem" for element in message.msg_body)
-    if message.msg_body and custom <= 1:
+    is_small = len(json.dumps(message.msg_body)) < MAX_REWRITE_BYTES
+    if message.msg_body and custom <= 1 and is_small and not problem(message.msg_body):
         verdicts.append(Verdict.rewrite(msg_body=message.msg_body))
     assert all(is_a_documented_answer(answer(verdict, message.command), message) for verdict in verdicts)
 
@@ -635,10 +637,10 @@ ANY_PAIRS = st.lists(
 
 
 @given(ANY_PAIRS, ANY_PAIRS, ANY_PAIRS)
-def test_no_body_of_two_readings_looks_plain(
+def test_no_body_of_two_readings_is_read(
     top: list[tuple[str, str]], element: list[tuple[str, str]], content: list[tuple[str, str]]
 ) -> None:
-    """A look at colons and types never lets a name pass that is given twice, nor a number that is none."""
+    """No name passes that is given twice, nor a number that is none."""
     said = f'{{"Text": "x"{_written(content)}}}'
     body = f'[{{"MsgType": "TIMTextElem", "MsgContent": {said}{_written(element)}}}]'
     start = '{"CallbackCommand": "C2C.CallbackBeforeSendMsg", "From_Account": "a", "To_Account": "b", "MsgKey": "k"'
@@ -665,4 +667,4 @@ def _with_each_name_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 @pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
 def test_a_message_of_any_depth_can_be_answered_or_is_unreadable(depth: int, start: str, end: str) -> None:
     """What is read is never nested too deep for what we do with it."""
-    check(with_value(start * depth + "1" + end * depth))
+    check(with_value('"x", "More": ' + start * depth + "1" + end * depth))

@@ -15,10 +15,12 @@ broken MsgBody is documented nowhere, and a failed callback *delivers* the messa
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sized
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import FailFast, JsonValue, TypeAdapter, ValidationError
 
+from pushlane.callback.element_forms import STREAM, problem
 from pushlane.callback.tencent import C2C, GROUP
 
 if TYPE_CHECKING:
@@ -29,10 +31,16 @@ if TYPE_CHECKING:
 MAX_ERROR_INFO_CHARS: Final = 512
 """Our own number; the platform names none."""
 
+MAX_REWRITE_BYTES: Final = 12 * 1024
+"""Of MsgBody and CloudCustomData in JSON. The platform refuses messages over 12 KB (its errors 8001 and 93000)."""
+MAX_STREAM_BYTES: Final = 128 * 1024
+"""The same for one with a stream element."""
+
 OWN_CODES: Final = {C2C: range(120_001, 130_001), GROUP: range(10_100, 10_201)}
 """The codes that reach the sender's client with their text, by command."""
 
-_ELEMENTS: Final = TypeAdapter(list[dict[str, JsonValue]])
+_ELEMENTS: Final = TypeAdapter(Annotated[list[dict[str, JsonValue]], FailFast()])
+_SMALLEST: Final = len('{"MsgType":"","MsgContent":{}}')
 
 
 def answer(verdict: Verdict, command: str) -> bytes:
@@ -43,7 +51,8 @@ def answer(verdict: Verdict, command: str) -> bytes:
 
     Raises:
         ValueError: When the verdict is a rewrite that the platform could not take: no element, one without MsgType
-            or MsgContent, more than one TIMCustomElem, something that is no JSON. Quotes none of it.
+            or MsgContent or of another form than its type's, more than one TIMCustomElem, more bytes than a message
+            may have, something that is no JSON. Quotes none of it.
     """
     match verdict.kind:
         case "allow":
@@ -79,25 +88,32 @@ def _rewritten(verdict: Verdict) -> bytes:
         if not isinstance(verdict.custom_data, str):
             raise ValueError("CloudCustomData must be a string")
         changes["CloudCustomData"] = verdict.custom_data
-    return _body(0, changes=changes)
+    body = _body(0, changes=changes)
+    most = MAX_STREAM_BYTES if _streams(changes) else MAX_REWRITE_BYTES
+    if len(body) - len(ALLOWED) > most:
+        raise ValueError(f"the rewrite has more than {most} bytes")
+    return body
+
+
+def _streams(changes: Mapping[str, Any]) -> bool:
+    return any(element["MsgType"] == STREAM for element in changes.get("MsgBody", ()))
 
 
 def _elements(msg_body: Sequence[dict[str, Any]]) -> list[dict[str, JsonValue]]:
+    given: object = msg_body  # its annotation holds nobody
+    if isinstance(given, Sized) and len(given) * _SMALLEST > MAX_STREAM_BYTES:
+        raise ValueError("MsgBody has too many elements")
     try:
         elements = _ELEMENTS.validate_python(msg_body)
     except ValidationError:
         raise ValueError("MsgBody is no JSON array of objects") from None
     if not elements:
         raise ValueError("MsgBody is empty")
-    if not all(map(_is_whole, elements)):
-        raise ValueError("an element of MsgBody has no MsgType or no MsgContent")
+    if wrong := problem(elements):
+        raise ValueError(f"an element of MsgBody {wrong}")
     if sum(element["MsgType"] == "TIMCustomElem" for element in elements) > 1:
         raise ValueError("MsgBody has more than one TIMCustomElem")
     return elements
-
-
-def _is_whole(element: dict[str, JsonValue]) -> bool:
-    return isinstance(element.get("MsgType"), str) and isinstance(element.get("MsgContent"), dict)
 
 
 def _body(code: int, *, info: str = "", changes: Mapping[str, object] | None = None) -> bytes:
