@@ -196,9 +196,9 @@ def read_decision(channel: str, asked: bytes, reply: Sequence[Any]) -> tuple[Sta
     """The reply of ``lua/decide.lua`` to this decision: what stands, and how many messages are left."""
     if len(reply) == 1:
         raise UnknownChannel(channel)
-    decision, _, left = reply
+    decision, met, left = reply
     same = decision == asked or decision[:1] == asked[:1] == b"f"
-    return Standing(DECIDED[decision[:1].decode()], same), left
+    return Standing(DECIDED[decision[:1].decode()], same, met), left
 
 
 def unavailable(channel: str, error: redis.RedisError, message_id: str | None = None) -> PushlaneError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import redis
@@ -159,12 +160,13 @@ class AsyncProducer:
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         decision = decision_of(await self._limits_of(channel), key, verdict, message, reason)
         arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
-        left = 1
+        met, left = 0, 1
         while left:
             async with self._asking(channel):
                 reply = await self._decide(keys=keys, args=arguments)
             standing, left = read_decision(channel, decision, reply)
-        return standing
+            met += standing.met
+        return replace(standing, met=met)
 
     async def kind_of(self, channel: str) -> str:
         """The channel's kind, ``cinnox`` or ``third_party``. Raises UnknownChannel and QueueUnavailable."""

@@ -19,10 +19,14 @@ DECIDED: Final[dict[str, Verdict]] = {"a": "allow", "w": "rewrite", "f": "forbid
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands for a key: its first decision. ``same`` says that it is the one asked for, whatever its reason."""
+    """What stands for a key: its first decision. ``same`` says that it is the one asked for, whatever its reason.
+
+    ``met`` counts the held messages that it has just been made for.
+    """
 
     verdict: Verdict
     same: bool
+    met: int
 
 
 @dataclass(frozen=True, slots=True)

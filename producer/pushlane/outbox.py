@@ -5,6 +5,7 @@ What they share is pure and stands in ``acceptance.py``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import redis
@@ -221,12 +222,13 @@ class Producer:
         decision = decision_of(self._limits_of(channel), key, verdict, message, reason)
         arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
         try:
-            left = 1
+            met, left = 0, 1
             while left:
                 standing, left = read_decision(channel, decision, self._decide(keys=keys, args=arguments))
+                met += standing.met
         except redis.RedisError as error:
             raise unavailable(channel, error) from error
-        return standing
+        return replace(standing, met=met)
 
     def _limits_of(self, channel: str) -> Limits:
         if known := self._limits.get(channel):

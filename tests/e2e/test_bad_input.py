@@ -63,6 +63,17 @@ def test_an_unknown_channel_is_refused(redis_url: str, tmp_path: Path) -> None:
     pushlane("send", "suport", "--file", str(file), redis_url=redis_url).refused(2, "'suport'", "not registered")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("status", "support", "suport"), ("dead", "list", "suport"), ("dead", "show", "suport", "id")],
+    ids=" ".join,
+)
+def test_a_look_at_an_unknown_channel_is_refused(command: tuple[str, ...], redis: Redis, redis_url: str) -> None:
+    """A typo must not look like a channel in which all is well."""
+    register(redis)
+    pushlane(*command, redis_url=redis_url).refused(2, "'suport'", "not registered")
+
+
 def test_a_message_of_the_wrong_kind_is_refused(redis: Redis, redis_url: str) -> None:
     """The line names what the message is and what the channel takes."""
     register(redis)

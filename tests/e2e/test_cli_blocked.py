@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 from rich.cells import cell_len
 from support.channels import push, register
-from support.command import pushlane
+from support.command import pushlane, pushlane_in_terminal
 from support.queue import Queue, settle
 from support.shell import send, show
 from support.stack import channel_settings
@@ -45,7 +45,7 @@ def test_a_gate_of_today_is_told_with_its_reason(support: str) -> None:
     (line, rest) = pushlane("blocked", "support", redis_url=support).ok().splitlines()
     told = r"support: all wait: broken since \S+ UTC \(misconfigured: said so\).*"
     assert re.fullmatch(told, line)
-    assert rest == "no conversation is blocked"
+    assert rest == "no conversation is blocked by a message of its own"
 
 
 def listed(url: str, *words: str) -> Any:  # noqa: ANN401 - any JSON
@@ -120,7 +120,8 @@ def test_a_gate_that_keeps_everything_waiting_is_told_first(queue: Queue, redis_
     (taken,) = queue.turn().claims
     queue.turn(settle(taken, Outcome.MISCONFIGURED, detail="HTTP 401"))
     out = pushlane("blocked", "support", redis_url=redis_url).ok().splitlines()
-    broken = "support: all wait: broken since 2023-11-14 22:13:21 UTC (misconfigured: HTTP 40\u2026"
+    broken = "support: all wait: broken since 2023-11-14 22:13:21 UTC (misconfigured: HTTP 401)"
+    broken += " until 2023-11-14 22:13:51 UTC"
     assert out[:2] == [broken, "support  stuck"]
     queue.pause()
     out = pushlane("blocked", "support", redis_url=redis_url).ok().splitlines()
@@ -191,14 +192,22 @@ def test_a_channel_that_is_called_like_a_command_is_reached_by_list(redis: Redis
         assert one["channel"] == name
 
 
+def test_what_is_piped_is_whole(redis: Redis, redis_url: str) -> None:
+    """Names and reasons of any length, whatever columns a terminal would have."""
+    queue = Queue(redis)
+    block(queue, "r" * 256, "0123456789abcdef" * 2, detail="why " * 100)
+    lines = pushlane("blocked", "support", redis_url=redis_url).ok().splitlines()
+    assert (lines[0], lines[3]) == (f"support  {'r' * 256}", "  " + "why " * 100)
+
+
 @pytest.mark.parametrize("room", ["r" * 256, "\u623f\u95f4" * 42, "\U0001f600" * 64], ids=["long", "wide", "emoji"])
-def test_blocked_conversations_fit_80_columns(room: str, redis: Redis, redis_url: str) -> None:
+def test_blocked_conversations_fit_a_terminal_of_80_columns(room: str, redis: Redis, redis_url: str) -> None:
     """The longest names, ids and reasons are cut; nothing of them steers the terminal."""
     queue = Queue(redis, "a_channel_of_thirty_two_lettersx")
     block(queue, room, "0123456789abcdef" * 2, detail="\u5931\u6557 \x1b[2J " * 60)
     redis.setrange(f"{queue.prefix}message:{'0123456789abcdef' * 2}", 4, b"9999")
     queue.pause()
-    lines = pushlane("blocked", queue.channel, redis_url=redis_url).ok().splitlines()
+    lines = pushlane_in_terminal("blocked", queue.channel, redis_url=redis_url).splitlines()
     assert len(lines) == 5
     assert max(map(cell_len, lines)) <= 80
     assert all(char.isprintable() for char in "".join(lines))

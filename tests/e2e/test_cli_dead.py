@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 from rich.cells import cell_len
 from support.channels import push
-from support.command import pushlane
+from support.command import pushlane, pushlane_in_terminal
 from support.processes import environment, installed
 from support.queue import Queue, settle
 from support.shell import dead_letter, send, show
@@ -112,7 +112,7 @@ def test_a_dead_letter_of_a_newer_version_is_listed_as_such(redis: Redis, redis_
     ],
     ids=["short", "long", "a bit too wide", "wide", "emoji", "control characters"],
 )
-def test_dead_letters_fit_80_columns(room: str, detail: str, redis: Redis, redis_url: str) -> None:
+def test_dead_letters_fit_a_terminal_of_80_columns(room: str, detail: str, redis: Redis, redis_url: str) -> None:
     """Two or three lines each, cut with an ellipsis, whatever the API said; JSON has it in full."""
     queue = Queue(redis)
     message_id = "0123456789abcdef" * 2
@@ -122,7 +122,7 @@ def test_dead_letters_fit_80_columns(room: str, detail: str, redis: Redis, redis
     queue.turn(settle(taken, Outcome.UNKNOWN, dead="1", reason="a", detail=detail))
     commands = (("dead", "list", "support"), ("dead", "replay", "support", "--all", "--dry-run"))
     for command in commands:
-        out = pushlane(*command, redis_url=redis_url).ok()
+        out = pushlane_in_terminal(*command, redis_url=redis_url)
         lines = out.splitlines()[-3:]
         assert max(map(cell_len, lines)) <= 80
         assert lines[0] == f"{message_id}  exhausted  2023-11-14 22:13:20 UTC"
@@ -130,6 +130,9 @@ def test_dead_letters_fit_80_columns(room: str, detail: str, redis: Redis, redis
         assert (cell_len(room) > 45) == ("\u2026" in lines[1])
         assert all(char.isprintable() for char in "".join(lines))
         assert len(out.splitlines()) == 3 + (command[1] == "replay")
+    piped = pushlane(*commands[0], redis_url=redis_url).ok()
+    assert "\u2026" not in piped
+    assert len(piped.splitlines()) == 3
     (letter,) = [json.loads(line) for line in pushlane(*commands[0], "--json", redis_url=redis_url).ok().splitlines()]
     assert (letter["conversation"], letter["detail"]) == (room, detail[: len(letter["detail"])])
     assert letter["sequence"] == 1

@@ -89,7 +89,7 @@ def post(
         (("rewrite", "--text", "*** \u2713"), "rewrite", ("queued", None, None)),
         (("forbid", "--reason", "not nice"), "forbid", ("dead", "forbidden", "not nice")),
         (("forbid",), "forbid", ("dead", "forbidden", "the decision was forbid")),
-        (("discard",), "forbid", ("dead", "forbidden", "the decision was discard")),
+        (("discard",), "discard", ("dead", "forbidden", "the decision was discard")),
     ],
 )
 def test_each_verdict_is_decided(
@@ -104,10 +104,10 @@ def test_each_verdict_is_decided(
     command = ("decide", "support", "order/7", *words)
     assert pushlane(*command, redis_url=support).ok() == f"order/7: {standing}\n"
     assert state(producer, message_id) == expected
-    assert pushlane(*command, redis_url=support).ok() == f"order/7: {standing}\n"
+    assert pushlane(*command, redis_url=support).ok().startswith(f"order/7: {standing}; nothing waits for it now")
     other = "forbid" if standing == "allow" else "allow"
     ended = pushlane("decide", "support", "order/7", other, redis_url=support)
-    ended.refused(1, "'order/7'", "'support'", "decided before", standing)
+    ended.refused(1, "'order/7'", "'support'", "decided before", standing.replace("discard", "forbid"))
     assert state(producer, message_id) == expected
     if words[0] == "rewrite":
         ended = pushlane("decide", "support", "order/7", "rewrite", "--text", "another", redis_url=support)
@@ -117,8 +117,9 @@ def test_each_verdict_is_decided(
 
 
 def test_a_decision_may_come_before_its_message(support: str, producer: Producer) -> None:
-    """Nothing has to wait for it yet."""
-    pushlane("decide", "support", "k", "allow", redis_url=support).ok()
+    """Nothing has to wait for it yet; but somebody who has mistyped the key learns that nothing does."""
+    told = pushlane("decide", "support", "k", "allow", redis_url=support).ok()
+    assert told == "k: allow; nothing waits for it now, and the decision is kept for 8 days\n"
     assert producer.send("support", HELLO, hold=Hold("k", 60)).state == "queued"
 
 
@@ -164,11 +165,11 @@ def test_without_redis_a_decision_fails() -> None:
 
 
 def test_a_decision_over_http_is_the_same(http: Callback, producer: Producer) -> None:
-    """200 with what stands, also the second time."""
+    """200 with what was asked for, also the second time."""
     message_id = held(producer, "k")
     for again in ({"verdict": "forbid", "reason": "not nice"}, {"verdict": "forbid"}, {"verdict": "discard"}):
         answer = post(http, "k", again)
-        assert (answer.status_code, answer.json()) == (200, {"key": "k", "verdict": "forbid"})
+        assert (answer.status_code, answer.json()) == (200, {"key": "k", "verdict": again["verdict"]})
         assert state(producer, message_id) == ("dead", "forbidden", "not nice")
 
 
@@ -199,7 +200,7 @@ def test_a_rewrite_over_http_carries_a_message(http: Callback, support: str, pro
     assert post(http, "k", document).json() == {"key": "k", "verdict": "rewrite"}
     (taken,) = claim(support)
     assert (taken.conversation, taken.records[0][-5:]) == (b"r", b'"***"')
-    assert post(http, "other", {"verdict": "discard", "message": None}).json()["verdict"] == "forbid"
+    assert post(http, "other", {"verdict": "discard", "message": None}).json()["verdict"] == "discard"
 
 
 def test_any_key_goes_through_a_path(http: Callback, producer: Producer) -> None:

@@ -1,11 +1,12 @@
 """What `pushlane status` and `pushlane channel pause` show and do when nothing is wrong."""
 
+import re
 from datetime import UTC, datetime
 
 from redis import Redis
 from rich.cells import cell_len
 from support.channels import claim, push, register
-from support.command import pushlane
+from support.command import pushlane, pushlane_in_terminal
 from support.queue import Queue, settle
 from support.shell import send, show
 from support.stack import channel_settings
@@ -45,7 +46,7 @@ def test_status_tells_of_decisions_that_are_not_done(redis: Redis, support: str)
     redis.zadd(f"{DECISIONS_PREFIX}lane:relay/later", {"b": 1, "c": 1})
     assert show(support, "status", "support")["unfed_decisions"] == 3
     out = pushlane("status", redis_url=support).ok()
-    assert out.endswith("\nmoderation: 3 decisions are not done in their channels yet\n")
+    assert out.endswith("\nmoderation: 3 decisions are not done in the channels yet\n")
 
 
 def test_status_shows_a_closed_gate_with_its_reason(support: str) -> None:
@@ -60,19 +61,41 @@ def test_status_shows_a_closed_gate_with_its_reason(support: str) -> None:
     assert "(misconfigured: said so)" in out
 
 
-def test_the_status_table_fits_80_columns(redis: Redis, redis_url: str) -> None:
-    """Also with the longest name and millions of everything."""
-    name = "a_channel_of_thirty_two_letters_"[:31] + "x"
-    register(redis, name)
+LONG_NAME = "a_channel_of_thirty_two_lettersx"
+
+
+def crowded(redis: Redis) -> None:
+    """A channel with the longest name and millions of everything, and one with a short name."""
+    register(redis, "sales")
+    register(redis, LONG_NAME)
     redis.hset(
-        f"{channel_prefix(name)}counters",
+        f"{channel_prefix(LONG_NAME)}counters",
         mapping={"depth": 987_654, "delivered": 999_999_999, "pushes_unknown": 10**6},
     )
-    table = pushlane("status", name, redis_url=redis_url).ok().splitlines()
-    assert max(map(cell_len, table[:-1])) <= 80
-    assert table[1].split()[1:] == ["987654", "0", "0", "0", "0", "0", "999999k", "0", "1000k"]
-    assert "".join(line.split()[0] for line in table[1:-1]) == name
-    (channel,) = show(redis_url, "status", name)["channels"]
+
+
+def test_the_status_table_fits_a_terminal_of_80_columns(redis: Redis, redis_url: str) -> None:
+    """A name that does not fit in front of its numbers stands above them, whole."""
+    crowded(redis)
+    head, name, numbers, other, *_ = pushlane_in_terminal(
+        "status", LONG_NAME, "sales", redis_url=redis_url
+    ).splitlines()
+    assert max(map(cell_len, (head, name, numbers, other))) <= 80
+    assert name == LONG_NAME
+    assert numbers.split() == ["987654", "0", "0", "0", "0", "0", "999999k", "0", "1000k"]
+    assert other.split() == ["sales", *"000000000"]
+    ends = [[match.end() for match in re.finditer(r"\S+", line)][-9:] for line in (head, numbers, other)]
+    assert ends[0] == ends[1] == ends[2]
+    wide = pushlane_in_terminal("status", LONG_NAME, redis_url=redis_url, columns=120).splitlines()
+    assert wide[1].split()[0] == LONG_NAME
+
+
+def test_a_status_that_is_piped_is_whole(redis: Redis, redis_url: str) -> None:
+    """One line a channel, and every number in full."""
+    crowded(redis)
+    _, row, *_ = pushlane("status", LONG_NAME, redis_url=redis_url).ok().splitlines()
+    assert row.split() == [LONG_NAME, "987654", "0", "0", "0", "0", "0", "999999999", "0", "1000000"]
+    (channel,) = show(redis_url, "status", LONG_NAME)["channels"]
     assert (channel["delivered"], channel["unknown_pushes"]) == (999_999_999, 1_000_000)
 
 

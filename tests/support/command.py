@@ -1,6 +1,8 @@
 """The ``pushlane`` command as a user types it: a process of its own, in a folder without a configuration file."""
 
+import os
 import subprocess
+import termios
 from collections.abc import Mapping
 
 from support.processes import environment, installed
@@ -52,3 +54,25 @@ class Ended:
         assert self.err.startswith("pushlane: "), self
         assert self.err.count("\n") == 1, self
         assert not [word for word in words if word not in self.err], self
+
+
+def pushlane_in_terminal(*arguments: str, redis_url: str, columns: int = 80) -> str:
+    """What the command shows in a terminal of so many columns, once it is sure that it did its work."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    try:
+        words, env = [installed("pushlane"), *arguments], environment(PUSHLANE_REDIS_URL=redis_url, TERM="xterm")
+        with subprocess.Popen(words, env=env, cwd=EMPTY_FOLDER, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            shown = b"".join(iter(lambda: _read(ours), b""))
+            assert process.wait(TIMEOUT_S) == 0, shown
+    finally:
+        os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # nobody has the other end any more
+        return b""

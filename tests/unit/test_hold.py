@@ -179,10 +179,10 @@ def test_a_decision_that_is_none_is_refused(
 
 def test_the_scripts_answer_is_the_verdict_that_stands() -> None:
     """And whether it says what was asked for now; a reason is not compared."""
-    assert read_decision("support", b"a", [b"a", 3, 0]) == (Standing("allow", same=True), 0)
-    assert read_decision("support", b"a", [b'w"x"', 0, 9]) == (Standing("rewrite", same=False), 9)
-    assert read_decision("support", b'w"x"', [b'w"x"', 0, 9]) == (Standing("rewrite", same=True), 9)
-    assert read_decision("support", b'w"y"', [b'w"x"', 0, 9]) == (Standing("rewrite", same=False), 9)
-    assert read_decision("support", b"fno", [b"fwhy", 0, 0]) == (Standing("forbid", same=True), 0)
+    assert read_decision("support", b"a", [b"a", 3, 0]) == (Standing("allow", same=True, met=3), 0)
+    assert read_decision("support", b"a", [b'w"x"', 0, 9]) == (Standing("rewrite", same=False, met=0), 9)
+    assert read_decision("support", b'w"x"', [b'w"x"', 0, 9]) == (Standing("rewrite", same=True, met=0), 9)
+    assert read_decision("support", b'w"y"', [b'w"x"', 0, 9]) == (Standing("rewrite", same=False, met=0), 9)
+    assert read_decision("support", b"fno", [b"fwhy", 0, 0]) == (Standing("forbid", same=True, met=0), 0)
     with pytest.raises(UnknownChannel):
         read_decision("support", b"a", [-2])

@@ -39,16 +39,17 @@ class Holds:
         try:
             check_is_json(request)
             _check_is_text(request)
-            standing = await self._decide(channel, key, await read_body(request))
+            fields = _fields(await read_body(request))
+            standing = await self._decide(channel, key, fields)
         except REFUSED as error:
             return refusal(error, _AGAIN)
         if not standing.same:
             detail = f"the key was decided before, and otherwise: {standing.verdict}"
             return problem(409, "Conflict", detail, verdict=standing.verdict)
-        return json_response({"key": key, "verdict": standing.verdict})
+        # As asked: a discard is kept as the forbid that it is to the queue.
+        return json_response({"key": key, "verdict": fields["verdict"]})
 
-    async def _decide(self, channel: str, key: str, body: bytes) -> Standing:
-        fields = _fields(body)
+    async def _decide(self, channel: str, key: str, fields: dict[str, Any]) -> Standing:
         reason = fields.get("reason") or ""
         verdict, message = fields["verdict"], _message(fields)
         return await self._producer.decide_once(channel, key, verdict, message=message, reason=reason)

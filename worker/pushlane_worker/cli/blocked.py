@@ -121,7 +121,7 @@ def _print(gates: dict[str, Gate], found: list[Blocked], total: int) -> None:
     for one in found:
         _print_one(one)
     if not found:
-        click.echo("no conversation is blocked")
+        click.echo("no conversation is blocked" + (" by a message of its own" if gates else ""))
     elif total > len(found):
         click.echo(f"… and {total - len(found):,} more: see --limit")
 

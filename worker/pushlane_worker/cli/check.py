@@ -10,6 +10,7 @@ import redis
 
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.ending import one_line
+from pushlane_worker.cli.terminal import counted
 from pushlane_worker.health import Finding, server_findings
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.proxy import Proxy
@@ -34,7 +35,7 @@ def command(ctx: click.Context) -> None:
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     if settings.channels:
-        yield Finding("ok", f"settings: {len(settings.channels)} channels: {', '.join(settings.channels)}")
+        yield Finding("ok", f"settings: {counted(len(settings.channels), 'channel')}: {', '.join(settings.channels)}")
     else:
         yield Finding("warning", "settings: no channel is set (PUSHLANE_CHANNELS__<NAME>__KIND): nothing to push")
     yield from _redis(settings)

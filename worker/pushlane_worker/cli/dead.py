@@ -35,6 +35,7 @@ def command() -> None:
 def list_(channel: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """List the dead letters of CHANNEL, the latest first, without what they say."""
     with queue.inspector() as inspector:
+        inspector.require(channel)
         for letter in inspector.dead_letters(channel).latest(limit):
             if as_json:
                 print_json(as_fields(letter))
@@ -49,6 +50,7 @@ def list_(channel: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 - a 
 def show(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Show the dead letter ID of CHANNEL with what it says."""
     with queue.inspector() as inspector:
+        inspector.require(channel)
         found = inspector.dead_letters(channel).payload(message_id)
     if found is None:
         raise Failed(f"message {message_id} is not among the dead letters of channel {channel!r}")

@@ -39,4 +39,5 @@ def command(
     if not standing.same:
         otherwise = ", with another text or object" if standing.verdict == verdict else ""
         raise Failed(f"{key!r} of channel {channel!r} was decided before: {standing.verdict}{otherwise}")
-    click.echo(f"{key}: {standing.verdict}")
+    nobody = "" if standing.met else "; nothing waits for it now, and the decision is kept for 8 days"
+    click.echo(f"{key}: {verdict}{nobody}")

@@ -8,7 +8,7 @@ import click
 
 from pushlane.fields import as_fields
 from pushlane_worker.cli.printing import print_json
-from pushlane_worker.cli.terminal import WIDTH, counted, fit, full_moment
+from pushlane_worker.cli.terminal import counted, fit, full_moment
 from pushlane_worker.dead_letters import DeadLetter, DeadLetters, Selection
 
 SHOWN = 20
@@ -16,12 +16,12 @@ _INDENT = "  "
 
 
 def print_letter(letter: DeadLetter) -> None:
-    """A dead letter in two or three lines, the last one its reason in words as far as it fits."""
+    """A dead letter in two or three lines, the last one its reason in words; in a terminal as far as it fits."""
     click.echo(fit(f"{letter.message_id}  {letter.reason or '-'}  {full_moment(letter.final_at)}"))
     tail = f"  {counted(letter.attempts, 'attempt')}" + ("  maybe delivered" if letter.maybe_delivered else "")
-    click.echo(f"{_INDENT}{fit(letter.conversation, WIDTH - len(_INDENT) - len(tail))}{tail}")
+    click.echo(f"{_INDENT}{fit(letter.conversation, len(_INDENT) + len(tail))}{tail}")
     if letter.detail:
-        click.echo(f"{_INDENT}{fit(letter.detail, WIDTH - len(_INDENT))}")
+        click.echo(f"{_INDENT}{fit(letter.detail, len(_INDENT))}")
 
 
 class Preview:

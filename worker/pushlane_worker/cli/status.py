@@ -1,18 +1,20 @@
 """``pushlane status``: the channels as they stand."""
 
-import click
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Iterator, Mapping, Sequence
 
+import click
+
+from pushlane.errors import UnknownChannel
 from pushlane.fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.printing import print_json
-from pushlane_worker.cli.terminal import WIDTH, gate_words
+from pushlane_worker.cli.terminal import counted, gate_words, width
 from pushlane_worker.inspection import Overview
+from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")
 _LONGEST = 999_999
-"""The largest number that the table shows in full, so that ten columns fit."""
+"""The largest number that a terminal shows in full, so that ten columns fit."""
 
 
 @click.command("status")
@@ -22,28 +24,35 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
     """Show the named channels, or all that are registered or in the settings.
 
     Depth counts messages that wait, the scheduled ones among them; ready, delayed, leased and blocked count
-    conversations; unknown counts pushes that perhaps arrived. Numbers from a million on end with k, M or G, rounded
-    down; --json has them in full. What moderation has decided and nobody has done yet is told below.
+    conversations; unknown counts pushes that perhaps arrived. In a terminal, numbers from a million on end with k, M or
+    G, rounded down. What moderation has decided and nobody has done yet is told below.
     """
     channels = queue.configured(names)
     with queue.inspector() as inspector:
         known = channels if names else sorted({*channels, *inspector.channels()})
         overviews = {name: inspector.overview(name) for name in known}
         unfed = inspector.count_unfed()
+    _check_known(names, overviews)
     if as_json:
         documents = [_document(name, overview) for name, overview in overviews.items()]
         print_json({"channels": documents, "unfed_decisions": unfed})
         return
-    table = _table()
-    for name, overview in overviews.items():
-        _add_row(table, name, overview)
-    console = Console(width=WIDTH, markup=False, highlight=False)
-    console.print(table)
+    for line in _table([("channel", *_COUNTS), *(_row(name, overview) for name, overview in overviews.items())]):
+        click.echo(line)
     for overview in overviews.values():
         if overview is not None:
-            console.print(_details(overview), soft_wrap=True)
+            click.echo(_details(overview))
     if unfed:
-        console.print(f"moderation: {unfed} decisions are not done in their channels yet", soft_wrap=True)
+        click.echo(
+            f"moderation: {counted(unfed, 'decision')} {'is' if unfed == 1 else 'are'} not done in the channels yet"
+        )
+
+
+def _check_known(names: tuple[str, ...], overviews: Mapping[str, Overview | None]) -> None:
+    """Raises UnknownChannel for a name that is neither registered nor in the settings."""
+    for name in names:
+        if overviews[name] is None and name not in load_settings().channels:
+            raise UnknownChannel(name)
 
 
 def _document(name: str, overview: Overview | None) -> dict[str, object]:
@@ -51,18 +60,9 @@ def _document(name: str, overview: Overview | None) -> dict[str, object]:
     return head if overview is None else head | as_fields(overview)
 
 
-def _table() -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("channel", overflow="fold")
-    for name in _COUNTS:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _add_row(table: Table, name: str, overview: Overview | None) -> None:
+def _row(name: str, overview: Overview | None) -> tuple[str, ...]:
     if overview is None:
-        table.add_row(name, *"-" * len(_COUNTS))
-        return
+        return (name, *"-" * len(_COUNTS))
     counts = (
         overview.depth,
         overview.scheduled,
@@ -74,7 +74,19 @@ def _add_row(table: Table, name: str, overview: Overview | None) -> None:
         overview.dead_letters,
         overview.unknown_pushes,
     )
-    table.add_row(name, *map(_short, counts))
+    return (name, *map(str if width() is None else _short, counts))
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """The rows in columns; in a terminal that is too narrow, a long name has a line of its own above its numbers."""
+    longest, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    columns, numbers = width(), sum(widths) + len(widths)
+    first = longest if columns is None else min(longest, max(columns - numbers, len("channel")))
+    for name, *counts in rows:
+        if len(name) > first:
+            yield name
+        beside = name if len(name) <= first else ""
+        yield " ".join([beside.ljust(first), *(count.rjust(size) for count, size in zip(counts, widths, strict=True))])
 
 
 def _short(count: int) -> str:

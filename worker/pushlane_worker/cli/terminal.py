@@ -1,5 +1,10 @@
-"""What people read in a terminal of 80 columns, wide characters counted as the two that they take."""
+"""What people read: lines that fit the terminal, wide characters counted as the two columns that they take.
 
+What is piped is never cut.
+"""
+
+import shutil
+import sys
 from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
@@ -7,15 +12,21 @@ from rich.cells import cell_len, set_cell_size
 from pushlane_worker.cli.printing import printable
 from pushlane_worker.inspection import Gate
 
-WIDTH = 80
+
+def width() -> int | None:
+    """The columns of the terminal that standard output is; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def fit(text: str, width: int = WIDTH) -> str:
-    """The text as one line of so many columns, cut with an ellipsis; what would steer a terminal is escaped."""
-    shown = printable(text)
-    if cell_len(shown) <= width:
+def fit(text: str, beside: int = 0) -> str:
+    """The text as one line of the terminal, cut with an ellipsis; what would steer a terminal is escaped.
+
+    ``beside`` is how many columns of the line something else takes.
+    """
+    shown, columns = printable(text), width()
+    if columns is None or cell_len(shown) <= columns - beside:
         return shown
-    return f"{set_cell_size(shown, width - 1).rstrip()}…"
+    return f"{set_cell_size(shown, max(columns - beside - 1, 0)).rstrip()}…"
 
 
 def moment(at: datetime | None) -> str:

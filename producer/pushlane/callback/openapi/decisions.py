@@ -4,7 +4,7 @@ from typing import Final
 
 from pushlane.callback.openapi.part import CHANNEL, ID, NEEDS_KEY, Part, json_content, problems, ref
 from pushlane.callback.web import MAX_BODY_BYTES
-from pushlane.hold import DECIDED, VERDICTS
+from pushlane.hold import VERDICTS
 
 _REASON: Final = {"type": ["string", "null"], "description": "For `forbid`: why, as the dead letter tells it."}
 _MESSAGE: Final = {"anyOf": [ref("RoomMessage"), ref("UserMessage")], "description": "Only what it says counts."}
@@ -64,7 +64,7 @@ PART: Final = Part(
         },
         "Standing": {
             "type": "object",
-            "properties": {"key": ID, "verdict": {"enum": sorted(DECIDED.values())}},
+            "properties": {"key": ID, "verdict": {"enum": list(VERDICTS)}},
             "required": ["key", "verdict"],
         },
     },
