@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import redis
 import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
 
-from pushlane import clients
 from pushlane.acceptance import (
     LIMIT_FIELDS,
     Entry,
@@ -29,7 +26,7 @@ from pushlane.acceptance import (
     read_status,
     unavailable,
 )
-from pushlane.clients import MAX_CONNECTIONS
+from pushlane.clients import connect_async
 from pushlane.errors import PushlaneError, QueueUnavailable
 from pushlane.form import Form
 from pushlane.keys import BELL, channel_prefix
@@ -52,17 +49,8 @@ class AsyncProducer:
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
         self._timeout = timeout
-        pool: redis.asyncio.BlockingConnectionPool = redis.asyncio.BlockingConnectionPool.from_url(
-            address_of(redis_url),
-            max_connections=MAX_CONNECTIONS,
-            timeout=None,
-            socket_timeout=None,  # each question has one timeout, around all of it; see _asking
-            socket_connect_timeout=timeout,
-            retry=AsyncRetry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
-        client = redis.asyncio.Redis.from_pool(pool)
-        clients.adapt(client)
-        self._use(client)
+        # Each question has one timeout, around all of it; see _asking.
+        self._use(connect_async(address_of(redis_url), timeout=None, connect_timeout=timeout))
 
     def _use(self, client: redis.asyncio.Redis, *, shebang: bool = True) -> None:
         self._redis = client

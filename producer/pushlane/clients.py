@@ -1,130 +1,123 @@
-"""How producers connect to Redis, and quicker ways than redis-py's where time is spent for each message."""
+"""Where clients of Redis are made: their pools, timeouts and repeats, and which server they hold on to."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from hashlib import sha1
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import hiredis
-from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import NoScriptError
+import redis
+import redis.asyncio
+from redis.asyncio import connection as asynchronous
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from pushlane.address import Address, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import redis.asyncio
+    from collections.abc import Mapping
 
 MAX_CONNECTIONS: Final = 50
-"""Of one producer. More calls at once wait for each other; redis-py's own default refuses the 101st."""
+"""Of one client. More calls at once wait for each other; redis-py's own default refuses the 101st."""
+_ELSEWHERE: Final = ("READONLY", "MASTERDOWN", "NOREPLICAS")
+"""What a server answers that is not, or soon will not be, the primary."""
+_AGAIN: Final = (redis.ConnectionError, redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
+"""What a call is repeated after, on a fresh connection: nothing was done, or its repetition does nothing twice."""
+_CLUSTER: Final = ("MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN")
 
 
-def adapt(client: redis.asyncio.Redis) -> None:
-    """Makes the client answer bytes, whatever its address asks for, and write its commands in C.
+def connect(redis_url: str, *, timeout: float) -> redis.Redis:
+    """A blocking client that gives bytes and connects at its first call.
 
-    redis-py does the second for its synchronous client alone. In Python a script call with the arguments of 16
-    decisions takes 116 us to write, in C 13.
-    """
-    pool = client.connection_pool
-    pool.connection_kwargs["decode_responses"] = False
-    pool.connection_class = type("Connection", (_WritesInC, pool.connection_class), {})
-
-
-class ScriptLine(asyncio.Protocol):
-    """A connection for the calls of one script.
-
-    redis-py opens it; then this takes the place of its streams, which with its pool, telemetry and timeouts cost as
-    much as the call itself. There is no timeout here: the caller has one.
+    A call is repeated once on a fresh connection when the pooled one had died or its server is no primary; one that
+    timed out is not.
 
     Args:
-        client: Whose pool the connection comes from. Closing the client closes it.
-        text: The script.
+        redis_url: Where; of its parameters, the database and those of TLS count.
+        timeout: Seconds for a free connection, for connecting and for each answer.
+
+    Raises:
+        ValueError: The address is invalid.
     """
+    pool: redis.BlockingConnectionPool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
+        **_of_address(parse(redis_url), redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection),
+        max_connections=MAX_CONNECTIONS,
+        timeout=timeout,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 1, supported_errors=_AGAIN),
+    )
+    return redis.Redis.from_pool(pool)
 
-    def __init__(self, client: redis.asyncio.Redis, text: str) -> None:
-        self._client = client
-        self._text = text
-        self._sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
-        self._connection: Any = None
-        self._opening = asyncio.Lock()
-        self._transport: Any = None
-        self._streams: Any = None
-        self._reader: Any = None
-        self._answers: deque[asyncio.Future[Any]] = deque()
 
-    async def call(self, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:  # noqa: ANN401 # a reply
-        """The script's answer. The call is repeated once when the connection was lost: perhaps it runs twice.
+def connect_async(redis_url: str, *, timeout: float | None, connect_timeout: float) -> redis.asyncio.Redis:
+    """``connect`` for one event loop; without a ``timeout`` its callers have one around each call."""
+    pool: redis.asyncio.BlockingConnectionPool = redis.asyncio.BlockingConnectionPool(
+        **_of_address(
+            parse(redis_url),
+            asynchronous.Connection,
+            asynchronous.SSLConnection,
+            asynchronous.UnixDomainSocketConnection,
+        ),
+        max_connections=MAX_CONNECTIONS,
+        timeout=timeout,
+        socket_timeout=timeout,
+        socket_connect_timeout=connect_timeout,
+        retry=AsyncRetry(NoBackoff(), 1, supported_errors=_AGAIN),
+    )
+    return redis.asyncio.Redis.from_pool(pool)
 
-        A call that is cancelled closes the connection; the next one opens it again. Raises redis.RedisError, OSError.
-        """
-        command = _packed("EVALSHA", self._sha, len(keys), *keys, *arguments)
+
+def _of_address(address: Address, tcp: type, tls: type, unix: type) -> Mapping[str, Any]:
+    where: dict[str, Any] = {"username": address.username, "password": address.password, "db": address.db}
+    if address.path:
+        return {**where, "connection_class": to_primary(unix), "path": address.path}
+    where |= {"host": address.host, "port": address.port}
+    if address.tls is None:
+        return {**where, "connection_class": to_primary(tcp)}
+    return {**where, "connection_class": to_primary(tls), **address.tls}
+
+
+@cache
+def to_primary(kind: type) -> type:
+    """A connection class of redis-py's that is made anew after its server said that it is not the primary.
+
+    After a failover, connections that survive it lead to the old primary, and whatever stands between, a proxy or a
+    service address, takes only new ones to the new primary. redis-py ends a connection that is marked when its call,
+    or its whole pipeline, is over.
+    """
+    mixin = _AsyncToPrimary if issubclass(kind, asynchronous.AbstractConnection) else _ToPrimary
+    return type(kind.__name__, (mixin, kind), {})
+
+
+class _ToPrimary:
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 # redis-py's signature
         try:
-            return await self._ask(command)
-        except NoScriptError:
-            await self._client.script_load(self._text)
-        except ConnectionLost:  # mostly closed since the last call
-            pass
-        return await self._ask(command)
-
-    async def _ask(self, command: bytes) -> Any:  # noqa: ANN401 # a reply
-        if self._transport is None:
-            await self._open()
-        transport, answer = self._transport, asyncio.get_running_loop().create_future()
-        self._answers.append(answer)
-        transport.write(command)
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            transport.abort()
+            return super().read_response(*args, **kwargs)  # type: ignore[misc] # the class it is mixed into has it
+        except redis.ResponseError as error:
+            _look_at(error, self)
             raise
 
-    async def _open(self) -> None:
-        async with self._opening:
-            if self._transport is not None:
-                return
-            if self._connection is None:
-                self._connection = await self._client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
-            else:
-                await self._connection.disconnect(nowait=True)
-                await self._connection.connect()
-            # It has no public name for these two.
-            self._reader = hiredis.Reader(replyError=self._connection._parser.parse_error)  # noqa: SLF001
-            transport = self._connection._writer.transport  # noqa: SLF001
-            self._streams = transport.get_protocol()
-            transport.set_protocol(self)
-            self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        """Hands out the answers, which come in the order of the calls."""
-        self._reader.feed(data)
-        while (reply := self._reader.gets()) is not False:
-            if isinstance(reply, hiredis.PushNotification):  # news of the server's, and no answer
-                continue
-            answer = self._answers.popleft()
-            if answer.done():  # given up
-                continue
-            if isinstance(reply, Exception):
-                answer.set_exception(reply)
-            else:
-                answer.set_result(reply)
+class _AsyncToPrimary:
+    async def read_response(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 # redis-py's signature
+        try:
+            return await super().read_response(*args, **kwargs)  # type: ignore[misc] # the class it is mixed into has it
+        except redis.ResponseError as error:
+            _look_at(error, self)
+            raise
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Whoever waits gets no answer any more."""
-        self._transport = None
-        while self._answers:
-            answer = self._answers.popleft()
-            if not answer.done():
-                answer.set_exception(ConnectionLost("the connection was lost"))
-        self._streams.connection_lost(exc)  # closing the client waits for them
-
-
-class _WritesInC:
     def pack_command(self, name: str, *arguments: Any) -> list[bytes]:  # noqa: ANN401 # whatever a command takes
-        # redis-py names some commands by two words, such as SCRIPT LOAD.
-        return [_packed(*name.split(), *arguments)]
+        # In C, as redis-py does it for its synchronous client alone: a call with the arguments of 16 decisions takes
+        # 116 us to write in Python, and 13 in C. redis-py names some commands by two words, such as SCRIPT LOAD.
+        return [hiredis.pack_command((*name.split(), *arguments))]
 
 
-def _packed(*words: Any) -> bytes:  # noqa: ANN401 # whatever a command takes
-    packed: bytes = hiredis.pack_command(words)
-    return packed
+def _look_at(error: redis.ResponseError, connection: Any) -> None:  # noqa: ANN401 # of either sort
+    code = error.status_code or str(error).partition(" ")[0]
+    if code in _CLUSTER:  # of whose words redis-py keeps all but the first
+        error.args = (f"{code} {error}: it is a node of a Redis Cluster, and this version needs a single server",)
+    # A transaction is refused with EXECABORT, which quotes the reason.
+    if code in _ELSEWHERE or "READONLY" in str(error):
+        connection.mark_for_reconnect()

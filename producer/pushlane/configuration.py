@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from pushlane import address
 from pushlane.errors import SettingsError
 
 PREFIX: Final = "PUSHLANE_"
@@ -51,7 +52,16 @@ NAMES: Final = frozenset(
 MAX_KEPT_S: Final = 315_360_000.0
 """Ten years. Without a bound a slip of the pen, such as ``inf``, would fail in Redis and not at the start."""
 
-RedisUrl = Annotated[str, StringConstraints(pattern=r"^(rediss?|unix)://\S+$")]
+
+def _checked(url: str) -> str:
+    try:
+        address.parse(url)
+    except ValueError as error:
+        raise PydanticCustomError("address", "{problem}", {"problem": str(error)}) from None
+    return url
+
+
+RedisUrl = Annotated[str, AfterValidator(_checked)]
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -182,6 +192,4 @@ def _explain(kind: type[BaseModel], error: ErrorDetails) -> SettingsError:
         problem = f"is no setting of Pushlane{_nearest(str(path[-1]).upper(), known, variable([*path[:-1], '']))}"
     elif error["type"] == "missing":
         problem = f"is missing: {fields[path[-1]].description}"
-    elif error["type"] == "string_pattern_mismatch" and path[-1] in {"redis_url", "broker_url"}:
-        problem = "must be an address like redis://localhost:6379/0"
     return SettingsError(variable(path), problem)

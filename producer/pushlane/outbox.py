@@ -9,8 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from pushlane.acceptance import (
     LIMIT_FIELDS,
@@ -29,7 +27,7 @@ from pushlane.acceptance import (
     unavailable,
 )
 from pushlane.async_outbox import AsyncProducer
-from pushlane.clients import MAX_CONNECTIONS
+from pushlane.clients import connect
 from pushlane.errors import PushlaneError
 from pushlane.form import Form
 from pushlane.keys import BELL, channel_prefix
@@ -55,23 +53,16 @@ class Producer:
         redis_url: Where the queue is; by default the environment's ``PUSHLANE_REDIS_URL``.
         timeout: Seconds after which a call gives up with QueueUnavailable, for a free connection of its own, for
             connecting and for each answer.
+
+    Raises:
+        ValueError: The address is invalid.
+        QueueUnavailable: There is none.
     """
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
-        pool: redis.BlockingConnectionPool = redis.BlockingConnectionPool.from_url(
-            address_of(redis_url),
-            max_connections=MAX_CONNECTIONS,
-            timeout=timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            # Once more on a fresh connection when the pooled one had died; a time-out is never tried again.
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
-        self._use(redis.Redis.from_pool(pool))
+        self._use(connect(address_of(redis_url), timeout=timeout))
 
     def _use(self, client: redis.Redis, *, shebang: bool = True) -> None:
-        # Records are bytes, whatever the address asks for.
-        client.connection_pool.connection_kwargs["decode_responses"] = False
         self._redis = client
         self._limits = LimitsCache()
         self._enqueue = client.register_script(source("enqueue", shebang=shebang))

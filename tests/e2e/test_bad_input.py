@@ -1,6 +1,7 @@
 """Whatever is wrong is one line that names it: exit 2 where nothing was attempted, 1 where it was."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from redis import Redis
 from support.channels import register
 from support.command import pushlane
+from support.processes import environment, installed
 from support.stack import channel_settings
 
 from pushlane.keys import channel_prefix
@@ -104,11 +106,35 @@ def test_a_missing_address_stops_every_command_that_needs_it(command: tuple[str,
     pushlane(*command, settings=SETTINGS).refused(2, "PUSHLANE_REDIS_URL", "is missing", "redis://")
 
 
-@pytest.mark.parametrize("address", ["localhost:6379", "http://localhost", "redis://localhost:port/0"])
-def test_an_address_that_is_none_is_refused(address: str) -> None:
-    """The line shows what an address looks like."""
-    ended = pushlane("send", "support", "--room", "r", "hello", redis_url=address)
-    ended.refused(2, "PUSHLANE_REDIS_URL", "redis://localhost:6379/0")
+UNESCAPED = "redis://:p@ss/w#rd@127.0.0.1:1/0"
+
+
+@pytest.mark.parametrize("command", [SEND, STATUS, REGISTER, ("worker",), ("check",)], ids=" ".join)
+def test_an_invalid_address_is_refused(command: tuple[str, ...]) -> None:
+    """The line shows what an address looks like, and no part of the password."""
+    ended = pushlane(*command, redis_url=UNESCAPED, settings=SETTINGS)
+    ended.refused(2, "PUSHLANE_REDIS_URL", "redis://localhost:6379/0", "percent-encoded")
+    assert not [part for part in ("p@ss", "ss/", "w#rd") if part in ended.err]
+
+
+@pytest.mark.parametrize("command", [("worker",), ("check",)], ids=" ".join)
+def test_an_invalid_address_of_the_broker_is_refused(command: tuple[str, ...]) -> None:
+    """The line names the setting."""
+    settings = {**SETTINGS, "PUSHLANE_BROKER_URL": "redis://127.0.0.1/zero"}
+    ended = pushlane(*command, redis_url="redis://127.0.0.1:1/0", settings=settings)
+    ended.refused(2, "PUSHLANE_BROKER_URL", "database must be a number")
+
+
+@pytest.mark.parametrize("command", ["worker", "flower", "status"])
+def test_celerys_own_programs_refuse_an_invalid_address(command: str, tmp_path: Path) -> None:
+    """In one line, where Celery would print a traceback around it."""
+    words = [installed("celery"), "-A", "pushlane_worker", command]
+    env = environment(PUSHLANE_REDIS_URL=UNESCAPED, **SETTINGS)
+    ended = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("pushlane: PUSHLANE_REDIS_URL: must be an address like redis://localhost:6379/0: ")
+    assert ended.stderr.count("\n") == 1
+    assert "w#rd" not in ended.stderr
 
 
 @pytest.mark.parametrize(

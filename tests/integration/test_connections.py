@@ -14,6 +14,7 @@ from support.outbox import HELLO, PREFIX, Open, bytes_of, ids_in, texts
 from pushlane import AsyncProducer, Producer, QueueUnavailable, RoomMessage
 from pushlane.clients import MAX_CONNECTIONS
 from pushlane.record import read_content
+from pushlane_worker.store import Store
 
 # --- address -----------------------------------------------------------------------------------------------------
 
@@ -87,6 +88,17 @@ async def test_tasks_may_share_an_async_producer(redis: Redis, redis_url: str) -
         assert redis.info("clients")["connected_clients"] - before <= MAX_CONNECTIONS
     assert sorted(receipt.sequence for receipt in receipts) == list(range(1, 301))
     assert len(ids_in(redis)) == 300
+
+
+async def test_a_workers_calls_wait_for_a_connection(redis: Redis, redis_url: str) -> None:
+    """Of 300 channels that are looked at at once none is refused."""
+    register(redis)
+    before = redis.info("clients")["connected_clients"]
+    store = Store.connect(redis_url, {})
+    queues = await asyncio.gather(*(store.queue_of("support") for _ in range(300)))
+    assert queues == ["pushlane"] * 300
+    assert redis.info("clients")["connected_clients"] - before <= MAX_CONNECTIONS
+    await store.aclose()
 
 
 def test_more_threads_than_connections_wait_for_each_other(redis: Redis, redis_url: str) -> None:

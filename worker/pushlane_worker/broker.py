@@ -4,6 +4,7 @@
   worker's main loop expects: restoring what was not acknowledged ended the worker, and so did an acknowledgement that
   came late. Here the first is a lost connection like any other, and the second does nothing: what is not acknowledged
   comes again after the broker's visibility timeout, and every task of ours may run twice.
+- Its connections follow the primary, as the queue's do.
 - Between two tries to connect kombu waits 2, 4, 6 … 30 s. Here it is one second.
 """
 
@@ -13,6 +14,8 @@ import kombu
 from celery.app import amqp
 from kombu.transport import redis
 from redis.exceptions import ConnectionError as ConnectionLost
+
+from pushlane.clients import to_primary
 
 RETRY_EACH_S: Final = 1
 
@@ -37,7 +40,8 @@ class _Channel(redis.Channel):  # type: ignore[misc] # the same
     def _connparams(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 # the same
         if not self.is_open:
             raise ConnectionLost("the channel's connection is closed")
-        return super()._connparams(*args, **options)
+        params = super()._connparams(*args, **options)
+        return params | {"connection_class": to_primary(params["connection_class"])}
 
 
 class _Transport(redis.Transport):  # type: ignore[misc] # the same

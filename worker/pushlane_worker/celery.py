@@ -1,21 +1,40 @@
 """The Celery app. Its drains are wake-ups: losing one, or running one twice, loses and duplicates no message.
 
-Importing this reads two addresses and checks nothing, so that Flower can load it; a worker checks its settings when it
-starts. Each transport setting answers a failure that was seen; docs/decisions.md has the list.
+Importing this reads and checks two addresses and no other setting, so that Flower can load it; a worker checks its
+settings when it starts. Each transport setting answers a failure that was seen; docs/decisions.md has the list.
 """
+
+import sys
 
 from celery import Celery
 from kombu.entity import Queue
 
+from pushlane.address import Address, parse
 from pushlane_worker.settings import Addresses
 
 DRAIN_QUEUE = "pushlane"
 ENQUEUE_QUEUE = "pushlane.enqueue"
 
+
+def _broker() -> Address:
+    """Ends the process when the address is invalid: Celery would show a traceback, with the password in it."""
+    addresses = Addresses()
+    try:
+        return parse(addresses.broker)
+    except ValueError as error:
+        sys.stderr.write(f"pushlane: {addresses.broker_setting}: {error}\n")
+        raise SystemExit(2) from None
+
+
+_address = _broker()
 app = Celery(
-    "pushlane_worker", broker=Addresses().broker, amqp="pushlane_worker.broker:AMQP", include=["pushlane_worker.tasks"]
+    "pushlane_worker",
+    broker=_address.for_celery(),
+    amqp="pushlane_worker.broker:AMQP",
+    include=["pushlane_worker.tasks"],
 )
 app.conf.update(
+    broker_use_ssl=_address.tls,
     task_default_queue=DRAIN_QUEUE,
     task_queues=[Queue(DRAIN_QUEUE), Queue(ENQUEUE_QUEUE)],
     # Nothing but JSON: who can write to the broker must not be able to run code.

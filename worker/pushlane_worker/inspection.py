@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from pushlane.backlog import UNFED
+from pushlane.clients import connect
 from pushlane.effects import POSTPONED
 from pushlane.errors import UnknownChannel
 from pushlane.keys import CHANNELS, DECISIONS_PREFIX, channel_prefix
@@ -92,35 +89,16 @@ class Overview:
     last_unknown: tuple[UnknownPush, ...]
 
 
-def connect(redis_url: str, timeout: float) -> Any:  # noqa: ANN401 - see Returns
-    """A client with connections of its own.
-
-    Returns:
-        Typed loosely: redis-py's types mix the replies of its blocking and its asyncio client.
-
-    Raises:
-        ValueError: The address is none.
-    """
-    client = redis.Redis.from_url(
-        redis_url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-    )
-    # Records are bytes, whatever the address asks for.
-    client.connection_pool.connection_kwargs["decode_responses"] = False
-    return client
-
-
 class Inspector:
     """Reads on a client of its own, as a context manager; each answer within ``timeout`` or a redis.RedisError.
 
     Raises:
-        ValueError: The address is none.
+        ValueError: The address is invalid.
     """
 
     def __init__(self, redis_url: str, *, timeout: float = TIMEOUT_S) -> None:
-        self.redis = connect(redis_url, timeout)
+        # Typed loosely: redis-py's types mix the replies of its blocking and its asyncio client.
+        self.redis: Any = connect(redis_url, timeout=timeout)
 
     def __enter__(self) -> Self:
         return self

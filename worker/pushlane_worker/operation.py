@@ -13,11 +13,12 @@ from typing import Any, Final, Literal, Self, cast
 
 import redis
 
+from pushlane.clients import connect
 from pushlane.errors import UnknownChannel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import check_channel_name
 from pushlane.scripts import source
-from pushlane_worker.inspection import TIMEOUT_S, connect
+from pushlane_worker.inspection import TIMEOUT_S
 from pushlane_worker.store import UNREGISTERED, WORKER
 
 RUN_KEPT_S: Final = 3600
@@ -56,11 +57,11 @@ class Operator:
     none.
 
     Raises:
-        ValueError: The address is none.
+        ValueError: The address is invalid.
     """
 
     def __init__(self, redis_url: str, *, timeout: float = TIMEOUT_S) -> None:
-        self._redis = connect(redis_url, timeout)
+        self._redis: Any = connect(redis_url, timeout=timeout)
         names = ("pause", "skip", "replay", "purge", "remove")
         self._scripts = {name: self._redis.register_script(source(name, WORKER)) for name in names}
 

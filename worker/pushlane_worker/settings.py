@@ -17,7 +17,24 @@ MAX_LEASE_S: Final = 300.0
 """``lua/sweep.lua`` takes longer leases for a clock that stepped back."""
 
 
-class Settings(CommonSettings):
+class _Broker:
+    """Celery's broker, which is the queue's Redis unless it has an address of its own."""
+
+    redis_url: str
+    broker_url: str | None
+
+    @property
+    def broker(self) -> str:
+        """Its address."""
+        return self.broker_url or self.redis_url
+
+    @property
+    def broker_setting(self) -> str:
+        """The setting that the address comes from."""
+        return variable(["broker_url" if self.broker_url else "redis_url"])
+
+
+class Settings(_Broker, CommonSettings):
     """Everything a worker is told."""
 
     broker_url: RedisUrl | None = Field(None, description="Where Celery's own queues are; by default the same Redis.")
@@ -50,24 +67,14 @@ class Settings(CommonSettings):
             raise PydanticCustomError("lease", message, {"margin": LEASE_MARGIN_S, "setting": ["lease_s"]})
         return self
 
-    @property
-    def broker(self) -> str:
-        """Celery's broker."""
-        return self.broker_url or self.redis_url
 
-
-class Addresses(FromEnvironment):
+class Addresses(_Broker, FromEnvironment):
     """The two addresses that importing the Celery app needs. Nothing in them is checked here."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True)
 
     redis_url: str = "redis://localhost:6379/0"
     broker_url: str | None = None
-
-    @property
-    def broker(self) -> str:
-        """Celery's broker."""
-        return self.broker_url or self.redis_url
 
 
 def load_addresses() -> Addresses:

@@ -14,10 +14,8 @@ from enum import IntEnum
 from typing import Any, Literal
 
 import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from pushlane import clients
+from pushlane.clients import connect_async
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.record import HEADER_BYTES, Header, first_expiry, read_header
 from pushlane.scripts import source
@@ -160,15 +158,7 @@ class Store:
     @classmethod
     def connect(cls, redis_url: str, records: Mapping[str, Mapping[str, str | int]]) -> "Store":
         """A store with its own connections, made at the first call; every answer within 5 s or an error."""
-        client = redis.asyncio.Redis.from_url(
-            redis_url,
-            socket_timeout=REDIS_TIMEOUT_S,
-            socket_connect_timeout=REDIS_TIMEOUT_S,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
-        clients.adapt(client)
-        return cls(client, records)
+        return cls(connect_async(redis_url, timeout=REDIS_TIMEOUT_S, connect_timeout=REDIS_TIMEOUT_S), records)
 
     async def aclose(self) -> None:
         """Closes its connections."""

@@ -12,16 +12,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from pushlane import backlog, clients
+from pushlane import backlog
 from pushlane.async_outbox import AsyncProducer
 from pushlane.callback.decision import Decision
 from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S, Recorder
 from pushlane.callback.spool import SpoolFull
+from pushlane.clients import connect_async
 from pushlane.errors import PushlaneError
 from pushlane.logs import logger
 
@@ -56,13 +54,7 @@ class Feed:
     """
 
     def __init__(self, redis_url: str, retention_s: float, spool: Spool) -> None:
-        self._redis: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
-            redis_url,
-            socket_timeout=2.0,
-            socket_connect_timeout=RECORD_S,
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
-        clients.adapt(self._redis)
+        self._redis = connect_async(redis_url, timeout=2.0, connect_timeout=RECORD_S)
         self._recorder = Recorder(self._redis, retention_s)
         self._producer = AsyncProducer(redis_url)
         self._spool = spool

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
 from pushlane.callback.decision import answer_document, read_answer
 from pushlane.callback.failures import log_failure
-from pushlane.clients import ScriptLine
 from pushlane.keys import DECISIONS_PREFIX
 from pushlane.scripts import source
 
@@ -40,7 +39,7 @@ class Recorder:
     """Belongs to one event loop. While a call is on its way, what comes meanwhile gathers for the next one."""
 
     def __init__(self, client: redis.asyncio.Redis, retention_s: float) -> None:
-        self._line = ScriptLine(client, source("decision"))
+        self._script: Any = client.register_script(source("decision"))
         self._kept_ms = round(retention_s * 1000)
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -101,7 +100,7 @@ class Recorder:
         for decision in decisions:
             arguments += decision
         async with asyncio.timeout(within_s):
-            answers = await self._line.call([DECISIONS_PREFIX], arguments)
+            answers = await self._script(keys=[DECISIONS_PREFIX], args=arguments)
         return [_read(answer) if answer else None for answer in answers]
 
 

@@ -69,8 +69,7 @@ def _broker(settings: Settings) -> Finding:
             connection.ensure_connection(max_retries=0, timeout=TIMEOUT_S)
             return Finding("ok", f"broker: {connection.as_uri()}")
     except (OperationalError, OSError) as error:
-        name = "PUSHLANE_BROKER_URL" if settings.broker_url else "PUSHLANE_REDIS_URL"
-        return Finding("failed", f"broker: {name}: {str(error) or type(error).__name__}")
+        return Finding("failed", f"broker: {settings.broker_setting}: {str(error) or type(error).__name__}")
 
 
 def _remote(name: str, channel: ChannelSettings) -> Finding:

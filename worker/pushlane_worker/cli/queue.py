@@ -1,7 +1,6 @@
 """Where the queue is, for the commands that need an address and no channel's settings."""
 
-import redis
-
+from pushlane.address import parse
 from pushlane.errors import SettingsError
 from pushlane.message import check_channel_name
 from pushlane_worker.cli.ending import REDIS
@@ -15,9 +14,9 @@ def redis_url() -> str:
     if "redis_url" not in given.model_fields_set:
         raise SettingsError(REDIS, f"is missing: {Settings.model_fields['redis_url'].description}")
     try:
-        redis.ConnectionPool.from_url(given.redis_url)
-    except ValueError:
-        raise SettingsError(REDIS, "must be an address like redis://localhost:6379/0") from None
+        parse(given.redis_url)
+    except ValueError as error:
+        raise SettingsError(REDIS, str(error)) from None
     return given.redis_url
 
 

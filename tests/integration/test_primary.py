@@ -1,0 +1,92 @@
+"""A failover that TCP connections survive: new ones lead to the new primary, and every client drops its old ones."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.exceptions import ReadOnlyError
+from support.channels import register
+from support.failover import Pair, replicated
+from support.outbox import HELLO, Open, ids_in
+
+from pushlane import RoomMessage
+from pushlane.address import parse
+from pushlane.clients import connect, connect_async
+from pushlane_worker.broker import Connection
+from pushlane_worker.operation import Operator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    Run = Callable[..., Awaitable[list[object]]]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """A primary with the channel ``support``, and its replica."""
+    with replicated() as pair:
+        register(pair.old)
+        yield pair
+
+
+def test_a_producer_goes_on_with_the_new_primary(pair: Pair, open_door: Open) -> None:
+    """Its next message is accepted there, without an error."""
+    door = open_door(pair.url)
+    door.send("support", HELLO)
+    pair.fail_over()
+    assert door.send("support", RoomMessage("room", "after")).sequence == 2
+    assert len(ids_in(pair.new)) == 2
+
+
+def test_an_operator_goes_on_with_the_new_primary(pair: Pair) -> None:
+    """And so do the commands' reads, which have the same client."""
+    with Operator(pair.url) as operator:
+        operator.pause("support")
+        pair.fail_over()
+        assert operator.resume("support")
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+async def run(request: pytest.FixtureRequest, pair: Pair) -> AsyncIterator[Run]:
+    """Runs a pipeline that reads, writes and reads, on one of the two clients."""
+    blocking, client = connect(pair.url, timeout=2), connect_async(pair.url, timeout=2, connect_timeout=2)
+
+    async def run(**how: bool) -> list[object]:
+        kind: Any = blocking if request.param == "blocking" else client
+        batch = kind.pipeline(transaction=how.pop("transaction"))
+        batch.get("x").incr("count").get("x")
+        answers = batch.execute(**how)
+        return list(await answers if kind is client else answers)
+
+    yield run
+    blocking.close()
+    await client.aclose()
+
+
+@pytest.mark.parametrize("transaction", [True, False])
+async def test_a_pipeline_goes_on_with_the_new_primary(pair: Pair, run: Run, transaction: bool) -> None:  # noqa: FBT001 # a parameter
+    """Whichever of its answers says that the server takes no writes."""
+    assert await run(transaction=transaction) == [None, 1, None]
+    await asyncio.to_thread(pair.fail_over)
+    assert await run(transaction=transaction) == [None, 2, None]
+
+
+async def test_a_pipeline_that_collects_errors_goes_on_the_next_time(pair: Pair, run: Run) -> None:
+    """Its caller gets the answer, and the connection ends all the same."""
+    await run(transaction=False, raise_on_error=False)
+    await asyncio.to_thread(pair.fail_over)
+    assert isinstance((await run(transaction=False, raise_on_error=False))[1], ReadOnlyError)
+    assert await run(transaction=False, raise_on_error=False) == [None, 2, None]
+
+
+def test_the_broker_goes_on_with_the_new_primary(pair: Pair) -> None:
+    """What Celery publishes after the failover comes out of the queue of the new primary."""
+    made = Connection(parse(pair.url).for_celery())
+    with made as connection, connection.SimpleQueue("tasks") as queue:
+        queue.put({"n": 1})
+        queue.get(timeout=5).ack()
+        pair.fail_over()
+        queue.producer.publish({"n": 2}, routing_key="tasks", retry=True, retry_policy={"max_retries": 1})
+        assert pair.new.llen("tasks") == 1
