@@ -21,9 +21,15 @@ ONCE = Retry(NoBackoff(), 0)
 
 
 @pytest.fixture
-def links() -> Iterator[Links]:
+def truncated() -> list[str]:
+    """The links that have passed on half of an answer."""
+    return []
+
+
+@pytest.fixture
+def links(truncated: list[str]) -> Iterator[Links]:
     """No link yet."""
-    with Links() as links:
+    with Links(truncated.append) as links:
         yield links
 
 
@@ -76,10 +82,11 @@ def test_a_delayed_link_keeps_the_order_when_the_delay_ends(links: Links, client
         assert raw.makefile("rb").read(14) == b"$1\r\na\r\n$1\r\nb\r\n"
 
 
-def test_a_truncated_answer_ends_its_connection(links: Links, client: Redis) -> None:
+def test_a_truncated_answer_ends_its_connection(links: Links, client: Redis, truncated: list[str]) -> None:
     """One answer comes to half; the next connection is whole."""
     client.set("long", "x" * 1000)
     links.truncate("way", 1)
     with pytest.raises(Broken):
         client.get("long")
     assert client.get("long") == b"x" * 1000
+    assert truncated == ["way"]

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from chaos.storm import plan
-from chaos.storm.evidence import Arrival, Asked, Cancel, Decision, End, Hold, Push, Replay, Struck
+from chaos.storm.evidence import Arrival, Asked, Cancel, Decision, End, Hold, Push, Replay, Strike, Struck
 from chaos.storm.gather import gather
 from chaos.storm.judge import judge
 from chaos.storm.lines import Line, Lines, read_lines
 from chaos.storm.logs import tracebacks
+from chaos.storm.nemesis import Nemesis
 from chaos.storm.sabotage import DEFECTS, copy_with
 
 FLOW: list[Line] = [
@@ -31,10 +32,11 @@ FLOW: list[Line] = [
     {"kind": "unanswered", "at": 3.1, "n": 6, "error": "timed out", "id": None},
 ]  # fmt: skip
 API: list[Line] = [
-    {"kind": "came", "at": 1.5, "push": 0, "came": 1.5, "room": "r1", "count": 1},
+    {"kind": "came", "at": 1.5, "push": 0, "came": 1.5, "room": "r1", "texts": ["p0a.1.0"]},
     {"kind": "effect", "at": 1.5, "room": "r1", "texts": ["p0a.1.0"]},
     {"kind": "answered", "at": 1.6, "push": 0, "took_s": 0.1, "status": 200},
-    {"kind": "came", "at": 2.5, "push": 1, "came": 2.5, "room": "u1", "count": 1},
+    {"kind": "came", "at": 2.5, "push": 1, "came": 2.5, "room": "u1", "texts": ['{"text":"p0a.2.0"}']},
+    {"kind": "struck", "at": 2.5, "fault": "stall", "room": "u1", "texts": ['{"text":"p0a.2.0"}']},
     {"kind": "effect", "at": 2.6, "room": "u1", "texts": ['{"text":"p0a.2.0"}']},
     {"kind": "answered", "at": 6.5, "push": 1, "took_s": 4.0, "status": 200},
 ]
@@ -42,6 +44,7 @@ STORM: list[Line] = [
     {"kind": "fault", "at": 1.0, "fault": "skip", "target": "support", "variant": "1", "begins": True},
     {"kind": "skip", "at": 1.0, "channel": "support", "conversation": "r1"},
     {"kind": "replay", "at": 1.1, "channel": "support", "ids": ["b"]},
+    {"kind": "truncated", "at": 1.2, "link": "worker0-api"},
     {"kind": "ended", "at": 9.0, "worker": "worker0", "run": 0, "code": 0, "asked": "terminate", "ready": True},
     {"kind": "empty", "at": 9.0},
 ]
@@ -71,7 +74,9 @@ def test_the_files_become_evidence(folder: Path) -> None:
     assert found.cancels == [Cancel("b", 2.5, "cancelled")]
     assert found.arrivals == [Arrival("support", "r1", "p0a.1.0", 1.5), Arrival("partner", "u1", "p0a.2.0", 2.6)]
     # Whose client may have given up counts at its arrival alone.
-    assert found.pushes == [Push("support", 1.5, 1.6), Push("partner", 2.5, 2.5)]
+    assert found.pushes == [Push("support", 1.5, 1.6, ["p0a.1.0"]), Push("partner", 2.5, 2.5, ["p0a.2.0"])]
+    assert found.strikes == [Strike(2.5, ["p0a.2.0"])]
+    assert found.truncations == [(1.2, "worker0-api")]
     assert (found.skipped, found.replays) == ([("support", "r1")], [Replay(1.1, ["b"])])
     assert found.struck == [Struck(1.0, "skip", "support", begins=True)]
     assert found.ends == [End("worker0", 0, "terminate", ready=True)]
@@ -103,6 +108,11 @@ def test_a_seed_repeats_its_plan_and_all_faults_are_over_in_time(mix: str) -> No
     assert faults == plan.draw(3, 60, mix) != plan.draw(4, 60, mix)
     assert all(fault.at_s + fault.lasts_s <= 60.01 for fault in faults)
     assert {fault.kind for fault in faults} <= {kind.name for kind in plan.KINDS if mix in {kind.mix, "all"}}
+
+
+def test_the_nemesis_knows_every_kind_of_fault() -> None:
+    """A kind that it cannot do would end a storm in its middle."""
+    assert not [kind.name for kind in plan.KINDS if not callable(getattr(Nemesis, f"_{kind.name}", None))]
 
 
 @pytest.mark.parametrize("name", DEFECTS)

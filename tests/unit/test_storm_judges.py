@@ -17,6 +17,7 @@ from chaos.storm.evidence import (
     Push,
     Record,
     Replay,
+    Strike,
     Struck,
     Unknown,
 )
@@ -50,7 +51,7 @@ def several(
     arrivals: Sequence[Arrival],
     **facts: Any,  # noqa: ANN401 - see above
 ) -> Evidence:
-    """These messages; the counters are right."""
+    """These messages; the counters are right, and a fault of the API's explains each unknown push."""
     states = [record.state for _, record in messages]
     counters = {
         "accepted": len(states),
@@ -65,6 +66,9 @@ def several(
         "records": {one.id: record for one, record in messages},
         "counters": {"support": counters},
         "arrivals": arrivals,
+        "strikes": [
+            Strike(push.at - 0.1, [f"p0a.{one[1:]}.0" for one in push.ids]) for push in facts.get("unknown", ())
+        ],
     }
     return Evidence(**{**evidence, **facts})
 
@@ -128,6 +132,30 @@ FOUND: dict[str, tuple[str, Evidence, dict[str, Any]]] = {
     "a copy with another message's unknown push": (
         "duplicates",
         storm(arrivals=TWICE, unknown=[dataclasses.replace(DOUBT, ids=["a2"])]),
+        {},
+    ),
+    "a push was listed whose answer nothing kept away": (
+        "unknown",
+        storm(unknown=[DOUBT], pushes=[Push("support", START + 0.5, START + 0.5, ["p0a.1.0"])], strikes=()),
+        {},
+    ),
+    "a push was listed that never was": ("unknown", storm(unknown=[DOUBT], strikes=()), {}),
+    "a push was listed for another one's fault": (
+        "unknown",
+        storm(unknown=[DOUBT], strikes=[Strike(START + 0.5, ["p0a.1.0", "p0a.1.1"])]),
+        {},
+    ),
+    "a push was listed for a link that was healed": (
+        "unknown",
+        storm(
+            unknown=[DOUBT],
+            strikes=(),
+            struck=[
+                Struck(START - 9, "stall", "worker1-api", begins=True),
+                Struck(START - 8, "stall", "worker1-api", begins=False),
+                Struck(START, "stall", "worker1-redis", begins=True),
+            ],
+        ),
         {},
     ),
     "a cancelled message arrived": (
@@ -214,6 +242,15 @@ RIGHT = {
     "a call that was never answered": storm(asked={"receipts": ()}, arrivals=(), records={}, counters={}),
     "a call that was never answered and was done": storm(asked={"receipts": ()}),
     "a copy of an unknown push": storm(arrivals=TWICE, unknown=[DOUBT]),
+    "an unknown push behind a stalled link": storm(
+        unknown=[DOUBT], strikes=(), struck=[Struck(START, "stall", "worker1-api", begins=True)]
+    ),
+    "an unknown push whose answer was cut": storm(
+        unknown=[DOUBT], strikes=(), truncations=[(START + 0.5, "worker1-api")]
+    ),
+    "an unknown push on a busy machine": storm(
+        unknown=[DOUBT], strikes=(), pushes=[Push("support", START - 2, START - 2, ["p0a.1.0"])]
+    ),
     "a rewrite": storm({"hold": HELD}, arrivals=(REWRITTEN,), decisions=REWRITE),
     "a released hold": storm({"hold": RELEASED}, {"final": START + 3}, arrivals=(LATE,)),
     "a hold that timed out": storm({"hold": HELD}, {**DEAD, "reason": "expired"}, arrivals=()),

@@ -2,7 +2,8 @@
 
 ::
 
-    came      a push, with its room and how many messages, before anything is judged
+    came      a push, with its room and texts, before anything is judged
+    struck    a push that a fault of the API's strikes: what its client hears is no clear answer
     effect    the messages of a push that the API now has, in their order
     answered  a push; status 0 for one whose connection was cut
 """
@@ -22,7 +23,7 @@ from pushlane_worker.fake_api.rules import ReceivedPush
 from pushlane_worker.fake_api.server import FakeApi
 
 POISON = "POISON"
-LATENCY_S = 0.03
+LATENCY_S = 0.1
 
 
 class FiledRecord(Record):
@@ -36,9 +37,14 @@ class FiledRecord(Record):
     def arrive(self, at_s: float, push: ReceivedPush | None) -> int:
         """See ``Record``."""
         ticket = super().arrive(at_s, push)
-        room, count = (None, 0) if push is None else (push.room, len(push.texts))
-        self._lines.write("came", push=ticket, came=at_s + self._offset_s, room=room, count=count)
+        room, texts = (None, ()) if push is None else (push.room, push.texts)
+        self._lines.write("came", push=ticket, came=at_s + self._offset_s, room=room, texts=texts)
         return ticket
+
+    def strike(self, fault: str, room: str, texts: Sequence[str], *, accepted: bool) -> None:
+        """See ``Record``."""
+        super().strike(fault, room, texts, accepted=accepted)
+        self._lines.write("struck", fault=fault, room=room, texts=texts)
 
     def accept(self, push: ReceivedPush, texts: Sequence[str], at_s: float) -> None:
         """See ``Record``."""

@@ -74,6 +74,15 @@ class Push:
     channel: str
     came: float
     ended: float
+    texts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A push that a fault of the API's struck."""
+
+    at: float
+    texts: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,9 @@ class Evidence:
     cancels: Sequence[Cancel] = ()
     arrivals: Sequence[Arrival] = ()
     pushes: Sequence[Push] = ()
+    strikes: Sequence[Strike] = ()
+    truncations: Sequence[tuple[float, str]] = ()
+    """When a link passed on half of an answer, and its name."""
     records: Mapping[str, Record] = field(default_factory=dict)
     unknown: Sequence[Unknown] = ()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

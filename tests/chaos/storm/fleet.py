@@ -71,7 +71,7 @@ class Worker:
                 self.kill()
             return True
         self._signal(signal.SIGKILL)  # a pool's children outlive a killed parent
-        ready = " ready." in self._log(run.number).read_text(errors="replace")
+        ready = self._is_ready(run)
         self._lines.write("ended", worker=self.name, run=run.number, code=code, asked=run.asked, ready=ready)
         self._run = None
         if again:
@@ -98,13 +98,19 @@ class Worker:
         self._signal(signal.SIGCONT)
 
     def kill_child(self, number: int) -> bool:
-        """SIGKILL to one of its pool's processes; whether there was one."""
-        children = self._children()
+        """SIGKILL to one of its pool's processes; whether there was one.
+
+        Not before it is ready: Celery takes a pool that loses a process by then for one that cannot start, and ends.
+        """
+        children = self._children() if self._run is not None and self._is_ready(self._run) else []
         if not children:
             return False
         with contextlib.suppress(ProcessLookupError):
             os.kill(children[number % len(children)], signal.SIGKILL)
         return True
+
+    def _is_ready(self, run: _Run) -> bool:
+        return " ready." in self._log(run.number).read_text(errors="replace")
 
     def _log(self, number: int) -> Path:
         return self._folder / f"{self.name}.{number}.log"

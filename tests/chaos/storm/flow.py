@@ -9,28 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from chaos.storm.api import POISON
+from chaos.storm.caller import text_of
 
-from pushlane import Hold, QueueUnavailable, RoomMessage, ThirdPartyMessage
-from pushlane.acceptance import message_id_of
-from pushlane.errors import IdempotencyConflict, PushlaneError
+from pushlane import RoomMessage, ThirdPartyMessage
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Callable
+    from typing import Any
 
-    from chaos.storm.lines import Lines
+    from chaos.storm.caller import Caller, Message
 
-    from pushlane import Receipt
-
-PAUSE_S: Final = 0.25
-PATIENCE_S: Final = 60.0
-"""How long a call is repeated that must be answered in the end."""
 ROOMS: Final = 30
-USERS: Final = 20
+USERS: Final = 24
 _WEIGHTS: Final = {
     "send": 24,
     "send_keyed": 20,
@@ -50,15 +43,12 @@ _VERDICTS: Final = ("allow", "allow", "rewrite", "rewrite", "forbid", "discard")
 
 @dataclass(slots=True)
 class Flow:
-    """One sequence of calls; ``call`` calls a producer's method by its name."""
+    """One sequence of calls."""
 
-    name: str
-    call: Callable[..., Awaitable[Any]]
-    lines: Lines
+    caller: Caller
     chance: random.Random
-    number: int = 0
     sent: list[tuple[str, str]] = field(default_factory=list)
-    keyed: list[tuple[str, str, RoomMessage | ThirdPartyMessage]] = field(default_factory=list)
+    keyed: list[tuple[str, str, Message]] = field(default_factory=list)
     undecided: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     async def run(self, seconds: float, per_second: float) -> None:
@@ -68,7 +58,7 @@ class Flow:
             if count > now * per_second:
                 await asyncio.sleep(count / per_second - now)
             (what,) = self.chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
-            self.number += 1
+            self.caller.number += 1
             count += await getattr(self, f"_{what}")() or 0
 
     # --- messages
@@ -79,7 +69,11 @@ class Flow:
 
     async def _send_keyed(self) -> int:
         channel, message = self._message()
-        return await self._enqueue(channel, [message])
+        before = len(self.sent)
+        count = await self._enqueue(channel, [message])
+        if len(self.sent) > before:
+            self.keyed.append((channel, self.caller.key, message))
+        return count
 
     async def _send_many(self) -> int:
         channel, first = self._message()
@@ -103,11 +97,11 @@ class Flow:
 
     async def _hold(self, *, ahead: bool = False) -> int:
         channel, message = self._message()
-        key = f"h-{self.name}-{self.number}"
+        key = f"h-{self.caller.name}-{self.caller.number}"
         if ahead:
-            await self._decide_on(channel, key, message.conversation, _text_of(message))
+            await self._decide_on(channel, key, message.conversation, text_of(message))
         else:
-            self.undecided.append((channel, key, message.conversation, _text_of(message)))
+            self.undecided.append((channel, key, message.conversation, text_of(message)))
         on_timeout = self.chance.choice(["dead_letter", "release"])
         hold = {"key": key, "timeout": round(self.chance.uniform(0.5, 6), 3), "on_timeout": on_timeout}
         return await self._enqueue(channel, [message], hold=hold)
@@ -119,16 +113,16 @@ class Flow:
         """A message that was accepted, once more under its key."""
         if self.keyed:
             channel, key, message = self.chance.choice(self.keyed)
-            self.lines.write("again", n=self.number, channel=channel, key=key)
-            await self._insist("send", channel, message, idempotency_key=key)
+            self.caller.tell("again", channel=channel, key=key)
+            await self.caller.insist("send", channel, message, idempotency_key=key)
 
     async def _conflict(self) -> None:
         """Another message under a key that is in use."""
         if self.keyed:
             channel, key, _ = self.chance.choice(self.keyed)
             _, message = self._message(channel)
-            self.lines.write("conflict", n=self.number, channel=channel, key=key, text=_text_of(message))
-            await self._insist("send", channel, message, idempotency_key=key)
+            self.caller.tell("conflict", channel=channel, key=key, text=text_of(message))
+            await self.caller.insist("send", channel, message, idempotency_key=key)
 
     # --- what becomes of them
 
@@ -142,100 +136,33 @@ class Flow:
         options: dict[str, Any] = {}
         if verdict == "rewrite":
             options["message"] = _make(channel, conversation, f"{text} rewritten")
-        self.lines.write("decide", n=self.number, channel=channel, key=key, verdict=verdict)
-        await self._insist("decide", channel, key, verdict, **options)
+        self.caller.tell("decide", channel=channel, key=key, verdict=verdict)
+        await self.caller.insist("decide", channel, key, verdict, **options)
 
     async def _cancel(self) -> None:
         if self.sent:
             channel, message_id = self.chance.choice(self.sent[-200:])
-            self.lines.write("cancel", n=self.number, channel=channel, id=message_id)
-            await self._insist("cancel", channel, message_id)
+            self.caller.tell("cancel", channel=channel, id=message_id)
+            await self.caller.insist("cancel", channel, message_id)
 
     # --- how
 
-    def _message(
-        self, channel: str | None = None, index: int = 0, mark: str = ""
-    ) -> tuple[str, RoomMessage | ThirdPartyMessage]:
+    def _message(self, channel: str | None = None, index: int = 0, mark: str = "") -> tuple[str, Message]:
         channel = channel or self.chance.choice(["support", "support", "partner"])
-        count, letter = (ROOMS, "r") if channel == "support" else (USERS, "u")
-        # Some have far more than others, so that batches fill.
-        conversation = f"{letter}{int(count * self.chance.random() ** 2)}"
-        return channel, _make(channel, conversation, f"{self.name}.{self.number}.{index}{mark}")
+        if channel == "support":
+            # Some rooms have far more than others, so that batches fill.
+            conversation = f"r{int(ROOMS * self.chance.random() ** 2)}"
+        else:
+            conversation = f"u{self.chance.randrange(USERS)}"
+        return channel, _make(channel, conversation, f"{self.caller.name}.{self.caller.number}.{index}{mark}")
 
-    async def _enqueue(
-        self,
-        channel: str,
-        messages: list[RoomMessage | ThirdPartyMessage],
-        *,
-        keyed: bool = True,
-        many: bool = False,
-        due: float | None = None,
-        expires_in: float | None = None,
-        hold: dict[str, Any] | None = None,
-    ) -> int:
-        key = f"k-{self.name}-{self.number}" if keyed else None
-        keys = [f"{key}/{index}" for index in range(len(messages))] if many else [key]
-        self.lines.write(
-            "send",
-            n=self.number,
-            channel=channel,
-            messages=[[one.conversation, _text_of(one)] for one in messages],
-            ids=[one and message_id_of(channel, one) for one in keys],
-            due=due,
-            expires_in=expires_in,
-            hold=hold,
-        )
-        options: dict[str, Any] = {"idempotency_key": key, "expires_in": expires_in}
-        if due is not None:
-            options["not_before"] = datetime.fromtimestamp(due, tz=UTC)
-        if hold is not None:
-            options["hold"] = Hold(**hold)
-        what, body = ("send_many", messages) if many else ("send", messages[0])
-        receipts = await self._insist(what, channel, body, once=not keyed, **options)
-        for receipt in receipts or ():
-            self.sent.append((channel, receipt.message_id))
-        if receipts and keyed and not many:
-            self.keyed.append((channel, str(key), messages[0]))
+    async def _enqueue(self, channel: str, messages: list[Message], **options: Any) -> int:  # noqa: ANN401 - see caller
+        receipts = await self.caller.enqueue(channel, messages, **options)
+        self.sent += [(channel, receipt.message_id) for receipt in receipts]
         return len(messages)
 
-    async def _insist(
-        self, method: str, *arguments: object, once: bool = False, **options: object
-    ) -> list[Receipt] | None:
-        """Calls until there is an answer, or gives up: at once, in one of ten cases, or when patience is over."""
-        gives_up = once or self.chance.random() < 0.1
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                answer = await self.call(method, *arguments, **options)
-            except QueueUnavailable as error:
-                self.lines.write("unanswered", n=self.number, error=str(error), id=error.message_id)
-                if gives_up or time.monotonic() > until:
-                    return None
-                await asyncio.sleep(PAUSE_S)
-            except IdempotencyConflict as error:
-                self.lines.write("conflicted", n=self.number, id=error.message_id)
-                return None
-            except PushlaneError as error:
-                self.lines.write("refused", n=self.number, error=f"{type(error).__name__}: {error}")
-                return None
-            else:
-                return self._answered(method, answer)
 
-    def _answered(self, method: str, answer: Any) -> list[Receipt] | None:  # noqa: ANN401 - of any of the methods
-        if method not in {"send", "send_many"}:
-            self.lines.write("answer", n=self.number, answer=answer)
-            return None
-        receipts: list[Receipt] = answer if method == "send_many" else [answer]
-        told = [[one.message_id, one.sequence, one.state, one.duplicate] for one in receipts]
-        self.lines.write("receipts", n=self.number, receipts=told)
-        return receipts
-
-
-def _make(channel: str, conversation: str, text: str) -> RoomMessage | ThirdPartyMessage:
+def _make(channel: str, conversation: str, text: str) -> Message:
     if channel == "support":
         return RoomMessage(conversation, text)
     return ThirdPartyMessage(conversation, {"text": text})
-
-
-def _text_of(message: RoomMessage | ThirdPartyMessage) -> str:
-    return message.text if isinstance(message, RoomMessage) else str(message.message["text"])

@@ -17,6 +17,7 @@ from chaos.storm.evidence import (
     Push,
     Record,
     Replay,
+    Strike,
     Struck,
     Unknown,
 )
@@ -50,6 +51,8 @@ def gather(folder: Path) -> Evidence:
         cancels=[one for flow in flows.values() for one in _cancels(flow)],
         arrivals=list(_arrivals(api)),
         pushes=list(_pushes(api)),
+        strikes=[Strike(line["at"], _texts(line)) for line in api if line["kind"] == "struck"],
+        truncations=[(line["at"], line["link"]) for line in storm if line["kind"] == "truncated"],
         records={name: Record(channel, **one) for channel in channels for name, one in _records(channels, channel)},
         unknown=[
             Unknown(channel, one["at"], one["ids"], one["lost"])
@@ -140,9 +143,8 @@ def _arrivals(api: list[Line]) -> Iterator[Arrival]:
     for line in api:
         if line["kind"] == "effect":
             channel = _channel_of(line["room"])
-            for text in line["texts"]:
-                said = text if channel == "support" else json.loads(text)["text"]
-                yield Arrival(channel, line["room"], said, line["at"])
+            for text in _texts(line):
+                yield Arrival(channel, line["room"], text, line["at"])
 
 
 def _pushes(api: list[Line]) -> Iterator[Push]:
@@ -152,7 +154,12 @@ def _pushes(api: list[Line]) -> Iterator[Push]:
             answer = took.get(line["push"])
             prompt = answer is not None and answer["status"] != 0 and answer["took_s"] <= PROMPT_S
             ended = line["came"] + (answer["took_s"] if answer and prompt else 0.0)
-            yield Push(_channel_of(line["room"]), line["came"], ended)
+            yield Push(_channel_of(line["room"]), line["came"], ended, _texts(line))
+
+
+def _texts(line: Line) -> list[str]:
+    channel = _channel_of(line["room"])
+    return [text if channel == "support" else str(json.loads(text)["text"]) for text in line["texts"]]
 
 
 def _channel_of(room: str) -> str:

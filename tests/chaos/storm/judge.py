@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chaos.storm import accounts, fate, order, pace
+from chaos.storm import accounts, doubts, fate, order, pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +16,7 @@ JUDGES: Final[Mapping[str, Callable[[Evidence], Iterable[str]]]] = {
     "invented": fate.invented,
     "order": order.disorder,
     "duplicates": fate.doubled,
+    "unknown": doubts.groundless,
     "cancelled": fate.silent,
     "dead": fate.dead,
     "rate": pace.hurried,

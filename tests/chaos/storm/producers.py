@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chaos.storm.caller import Caller
 from chaos.storm.flow import Flow
 from chaos.storm.lines import Lines
 
@@ -20,7 +21,8 @@ FLOWS = 2
 def _flow(config: dict[str, Any], number: int, call: Callable[..., Any]) -> Flow:
     name = f"{config['name']}{'ab'[number]}"
     lines = Lines(Path(config["folder"]) / f"flow-{name}.jsonl")
-    return Flow(name, call, lines, random.Random(f"{config['seed']} {name}"))  # noqa: S311 - repeatable on purpose
+    chance = random.Random(f"{config['seed']} {name}")  # noqa: S311 - repeatable on purpose
+    return Flow(Caller(name, call, lines, chance), chance)
 
 
 def _sync(config: dict[str, Any]) -> None:

@@ -40,6 +40,7 @@ class _Side(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.answers and self.link.truncations > 0:
             self.link.truncations -= 1
+            self.link.truncated()
             self.write_to_other(data[: len(data) // 2])
             self.leave()
             return
@@ -77,14 +78,17 @@ class _Side(asyncio.Protocol):
 
 
 class _Link:
-    """A listener whose connections lead to one server."""
+    """A listener whose connections lead to one server; ``usual_s`` is the delay of a good day."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, target: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, target: int, usual_s: float, truncated: Callable[[], None]
+    ) -> None:
         self.loop = loop
         self.sides: set[_Side] = set()
         self.refuses = self.stalled = False
-        self.delay_s = 0.0
+        self.usual_s = self.delay_s = usual_s
         self.truncations = 0
+        self.truncated = truncated
         self._target = target
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -118,9 +122,13 @@ class _Link:
 
 
 class Links:
-    """All links of a storm, on an event loop in a thread of their own; a context manager."""
+    """All links of a storm, on an event loop in a thread of their own; a context manager.
 
-    def __init__(self) -> None:
+    ``truncated`` is called with the name of a link when it has passed on half of an answer.
+    """
+
+    def __init__(self, truncated: Callable[[str], None]) -> None:
+        self._truncated = truncated
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="links", daemon=True)
         self._links: dict[str, _Link] = {}
@@ -136,9 +144,9 @@ class Links:
         self._thread.join()
         self._loop.close()
 
-    def lay(self, name: str, target: int) -> int:
-        """A new link to a port of this machine; its own port."""
-        link = self._links[name] = _Link(self._loop, target)
+    def lay(self, name: str, target: int, usual_s: float = 0.0) -> int:
+        """A new link to a port of this machine; its own port. ``usual_s`` is what each way takes without a fault."""
+        link = self._links[name] = _Link(self._loop, target, usual_s, lambda: self._truncated(name))
 
         async def listen() -> int:
             server = await self._loop.create_server(link.accept, HOST, 0, backlog=200)
@@ -161,8 +169,8 @@ class Links:
         self._change(name, lambda link: setattr(link, "stalled", True))
 
     def delay(self, name: str, seconds: float) -> None:
-        """Passes everything on later."""
-        self._change(name, lambda link: setattr(link, "delay_s", seconds))
+        """Passes everything on so much later than usual."""
+        self._change(name, lambda link: setattr(link, "delay_s", link.usual_s + seconds))
 
     def truncate(self, name: str, answers: int) -> None:
         """Passes on half of each of the next so many pieces of an answer, and ends their connections."""
@@ -172,7 +180,7 @@ class Links:
         """As at the start."""
 
         def mend(link: _Link) -> None:
-            link.refuses, link.stalled, link.delay_s, link.truncations = False, False, 0.0, 0
+            link.refuses, link.stalled, link.delay_s, link.truncations = False, False, link.usual_s, 0
             # A timer, which comes after what the sockets have to say: that a client has left.
             link.loop.call_later(HEALS_S, link.pump)
 

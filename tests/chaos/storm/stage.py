@@ -36,6 +36,8 @@ PUSH_DEADLINE_S: Final = 2.5
 LEASE_S: Final = 5.0
 RATE: Final = 40
 WINDOW_S: Final = 2.0
+API_WAY_S: Final = 0.1
+"""Each way to the API: long enough that many pushes are in flight when a fault strikes, and not yet arrived."""
 START_S: Final = 120.0
 TESTS: Final = Path(__file__).parents[2]
 STYLES: Final = ("sync", "async")
@@ -92,11 +94,12 @@ def stage(options: Options, folder: Path, source: Sequence[Path]) -> Iterator[St
     """Everything up, and killed at the end; ``source`` is where the workers' code lies, if not here."""
     server = Server(options.server, folder)
     with contextlib.ExitStack() as exits:
-        links = exits.enter_context(Links())
+        lines = Lines(folder / "storm.jsonl")
+        links = exits.enter_context(Links(lambda name: lines.write("truncated", link=name)))
         exits.callback(server.kill)
         exits.callback(server.thaw)
         server.start()
-        running = Stage(options, folder, server, links, FakeApi(""), {}, Lines(folder / "storm.jsonl"))
+        running = Stage(options, folder, server, links, FakeApi(""), {}, lines)
         exits.callback(_end, running)
         running.api = _start_api(running)
         running.producers_port = links.lay("producers-redis", server.port)
@@ -121,7 +124,8 @@ def _start_api(running: Stage) -> FakeApi:
 
 def _worker_environment(running: Stage, name: str, source: Sequence[Path]) -> dict[str, str]:
     redis = running.links.lay(f"{name}-redis", running.server.port)
-    api = f"http://{HOST}:{running.links.lay(f'{name}-api', urlsplit(running.api.url).port or 0)}"
+    port = running.links.lay(f"{name}-api", urlsplit(running.api.url).port or 0, API_WAY_S)
+    api = f"http://{HOST}:{port}"
     own: dict[str, object] = {"backoff_base_s": 0.2, "backoff_cap_s": 3, "breaker_cap_s": 1, "max_attempts": 9999}
     own["on_unknown"] = running.options.on_unknown
     settings = channel_settings(api, "support", **own | {"rate_limit": f"{RATE}/{WINDOW_S:g}s"})
