@@ -16,8 +16,9 @@ REDIS_LINKS: Final = (*(f"{worker}-redis" for worker in WORKERS), "producers-red
 API_LINKS: Final = tuple(f"{worker}-api" for worker in WORKERS)
 LINKS: Final = (*REDIS_LINKS, *API_LINKS)
 FIRST_S: Final = 1.0
-EACH_S: Final = 1.2
-"""The mean time between two faults."""
+EACH_S: Final = {"kills": 3.0}
+USUAL_S: Final = 1.2
+"""The mean time between two faults; a worker takes some seconds to start, and one that has not is no good to kill."""
 
 API: Final = ("api",)
 REDIS: Final = ("redis",)
@@ -85,7 +86,7 @@ def draw(seed: int, seconds: float, mix: str) -> list[Fault]:
         target, variant = chance.choice(kind.targets), chance.choice(kind.variants)
         lasts_s = min(chance.uniform(*kind.lasts_s), seconds - at_s)
         faults.append(Fault(round(at_s, 2), kind.name, target, round(lasts_s, 2), variant))
-        at_s += chance.expovariate(1 / EACH_S)
+        at_s += chance.expovariate(1 / EACH_S.get(mix, USUAL_S))
     return faults
 
 
