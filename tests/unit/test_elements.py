@@ -97,6 +97,15 @@ def test_custom_data_of_any_shape_is_read(custom_data: object) -> None:
     assert (text.value, text.where, text.displayed) == ("a", "CloudCustomData", False)
 
 
+def test_text_elements_are_read_one_by_one_and_as_they_are_relayed() -> None:
+    """With a line break between them, and also what only one of them shows."""
+    two = [element("TIMTextElem", Text="a"), element("TIMFaceElem", Index=1), element("TIMTextElem", Text="b")]
+    assert found(*two) == {"a", "b", "a\nb"} == {message(*two).text, "a", "b"}
+    assert found(relay([element("TIMTextElem", Text="a"), element("TIMTextElem", Text="b")])) == {"a", "b"}
+    (joined,) = (text for text in texts(message(*two)) if text.value == "a\nb")
+    assert (joined.place, joined.displayed) == ((), False)
+
+
 def test_where_a_text_was_found_is_never_said_in_the_senders_words() -> None:
     """A type that nobody knows could be anything."""
     assert {text.where for text in texts(message(element("buy at casino", Text="a"), custom_data="b"))} == {
@@ -183,6 +192,8 @@ def test_twelve_relays_within_each_other_are_read() -> None:
         (r"\ncasino\/x", "\ncasino/x"),
         ("\u202eonisac", "casino\u202e"),
         (r"\u202eonisac", "casino\u202e"),
+        ("ca\u202eonis\u202c", "\u202cca\u202esino"),
+        ("\u202eca\ud800", "?ac\u202e"),
     ],
 )
 def test_escapes_and_overrides_do_not_hide_what_a_string_says(value: str, reading: str) -> None:

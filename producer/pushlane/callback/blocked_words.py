@@ -2,10 +2,13 @@
 
 A word counts where it stands alone: no letter or digit beside it. Words of scripts without spaces count anywhere, and a
 Hangul word also where particles follow it. ``casinos`` and ``casino777`` are other words than ``casino``: whoever
-wants them adds them. What looks the same as a blocked word counts as it, also when it is a word of another script.
+wants them adds them. What looks the same as a blocked word counts as it, unless it is a whole word of another script,
+such as the Russian ``сор`` beside ``cop``: letters of several scripts in one word, or such as no language has together,
+are a disguise. And a word of up to three letters counts with the accents alone that it has in the list: what differs
+in them is a word of another language, such as the Vietnamese ``cúm``.
 
 What is folded away is in :mod:`pushlane.callback.folding`, where it is looked for in :mod:`pushlane.callback.elements`.
-"""
+"""  # noqa: RUF002 - the look-alikes are what it is about
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from ahocorasick_rs import AhoCorasick
 
 from pushlane.callback.answer import answer
 from pushlane.callback.elements import TooDeep, readings, replaced, texts
-from pushlane.callback.folding import SPACELESS, Folded, fold, foldings, script
+from pushlane.callback.folding import SPACELESS, fold, foldings, is_seen, own, script, written
+from pushlane.callback.languages import is_disguised
 from pushlane.callback.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -31,9 +35,49 @@ MAX_WORD_CHARS: Final = 200
 """A longer line is no word or phrase: the file is probably another one."""
 
 
-class _Pattern(NamedTuple):
+SHORT_LETTERS: Final = 3
+"""Up to so many, accents tell words of languages apart more often than they disguise."""
+MAX_WORK: Final = 300_000
+"""What one judgement may look at, about 20 ms: a folded character counts 1, an occurrence ``OCCURRENCE``, one that
+stands alone four times as much.
+
+Messages have 12 KB, streams 128: all of them can be judged that do not repeat a word's letters thousands of times.
+"""
+OCCURRENCE: Final = 16
+_PIECE_CHARS: Final = 4096
+
+
+class TooMuch(ValueError):
+    """The message takes more work than can be done while others wait: it must not pass as clean."""
+
+
+class Work:
+    """Counts what a judgement looks at. Raises TooMuch."""
+
+    def __init__(self, most: int = MAX_WORK) -> None:
+        self.done = 0
+        self._most = most
+
+    def add(self, amount: int) -> None:
+        """Counts some more."""
+        self.done += amount
+        if self.done > self._most:
+            raise TooMuch("the message holds more than can be judged in time")
+
+
+class _Word(NamedTuple):
+    """A blocked word.
+
+    Attributes:
+        own: Its letters in their own script.
+        written: With their accents, for a short one in ASCII letters; else empty.
+        is_disguised: Its own letters are no word: what looks like it is meant.
+    """
+
     word: str
-    as_capitals: bool
+    own: str
+    written: str
+    is_disguised: bool
 
 
 class _Match(NamedTuple):
@@ -72,8 +116,9 @@ class BlockedWords:
 
     Masked is what clients show as it is: text, titles, file names and the like, in relayed messages too. A word that
     is found elsewhere (custom data, unknown elements, behind escapes, across the chunks of a stream) can not be masked
-    without breaking what a program reads: then the message is forbidden, as is one that is nested too deep to be read,
-    and one that the platform takes from senders but not from us, such as with two custom elements.
+    without breaking what a program reads: then the message is forbidden, as is one that is nested too deep to be read
+    or takes too much work, and one that the platform takes from senders but not from us, such as with two custom
+    elements.
 
     Building it takes some tenths of a second. With 10,000 words, judging takes some hundredths of a millisecond for an
     ordinary message, and for 5,000 characters 0.3 ms in ASCII and up to 3 ms in other scripts.
@@ -95,64 +140,94 @@ class BlockedWords:
     ) -> None:
         if not words:
             raise ValueError("blocked words: there is none")
-        patterns: dict[str, _Pattern] = {}
+        patterns: dict[str, list[_Word]] = {}
         for number, word in enumerate(words, 1):
             if problem := _problem(word):
                 raise ValueError(f"blocked words, word {number}: {problem}")
-            for folded in foldings(word):
-                pattern = folded.text.strip()
-                # Of two words that fold to one, the one that needs no second look stays.
-                if pattern not in patterns or (patterns[pattern].as_capitals and not folded.as_capitals):
-                    patterns[pattern] = _Pattern(word, folded.as_capitals)
+            for pattern in {folded.text.strip() for folded in foldings(word)}:
+                patterns.setdefault(pattern, []).append(_word(word))
         self._patterns = list(patterns.values())
         self._search = AhoCorasick(list(patterns))
+        self._longest = max(map(len, patterns))
         self._masks = action == "mask"
         self._code = code
         self._text = text
 
     def judge(self, message: ChatMessage) -> Verdict | None:
         """Forbid or rewrite, or nothing to say."""
+        return self.examine(message, Work())
+
+    def examine(self, message: ChatMessage, work: Work) -> Verdict | None:
+        """The same, counting what it takes."""
         try:
-            reason = self._finding(message)
-            if reason and self._masks and (masked := self._masked(message)):
+            reason = self._finding(message, work)
+            if reason and self._masks and (masked := self._masked(message, work)):
                 rewrite = Verdict.rewrite(msg_body=replaced(message.msg_body, masked), reason=reason)
                 after = message.rewritten(rewrite)
-                further = self._finding(after)  # what masking could not reach
+                further = self._finding(after, work)  # what masking could not reach
                 if not further and _can_be_sent(after):
                     return rewrite
                 reason = further or f"{reason}; masked, it could not be sent"
-        except TooDeep as error:
+        except (TooDeep, TooMuch) as error:
             reason = str(error)
         return Verdict.forbid(code=self._code, text=self._text, reason=reason) if reason else None
 
-    def _finding(self, message: ChatMessage) -> str:
+    def _finding(self, message: ChatMessage, work: Work) -> str:
         """The first blocked word found, for the record; nothing when there is none."""
         for text in texts(message):
             for reading in readings(text.value):
-                for match in self._matches(reading):
+                for match in self._matches(reading, work):
                     return f'the blocked word "{match.word}" in {text.where}'
         return ""
 
-    def _masked(self, message: ChatMessage) -> dict[Place, str]:
+    def _masked(self, message: ChatMessage, work: Work) -> dict[Place, str]:
         masked = {}
         for text in texts(message):
-            if text.displayed and (matches := list(self._matches(text.value))):
+            if text.displayed and (matches := list(self._matches(text.value, work))):
                 masked[text.place] = _starred(text.value, matches)
         return masked
 
-    def _matches(self, text: str) -> Iterator[_Match]:
+    def _matches(self, text: str, work: Work) -> Iterator[_Match]:
         for folded in foldings(text):
-            # Overlapping, or a longer word that does not stand alone would hide one within it that does.
-            found = self._search.find_matches_as_indexes(folded.text, overlapping=True)
-            if not found:
-                continue
-            places = folded.places()
-            for pattern, start, end in found:
-                word, as_capitals = self._patterns[pattern]
-                match = _Match(word, places[start], places[end - 1] + 1)
-                sure = not (as_capitals or folded.as_capitals) or _look_like_capitals(text[match.start : match.end])
-                if sure and _stands_alone(text, folded, places, start, end):
-                    yield match
+            work.add(max(len(text), len(folded.text)))
+            places: Sequence[int] = ()
+            for words, start, end in self._occurrences(folded.text):
+                places = places or folded.places()
+                work.add(OCCURRENCE)
+                if _stands_alone(text, folded.text, places, start, end):
+                    match = _Match("", places[start], _end_of_marks(text, places[end - 1] + 1))
+                    work.add(4 * OCCURRENCE + match.end - match.start)
+                    if word := _meant(text[match.start : match.end], words):
+                        yield match._replace(word=word)
+
+    def _occurrences(self, text: str) -> Iterator[tuple[Sequence[_Word], int, int]]:
+        """Overlapping ones, or a longer word that does not stand alone would hide one within it that does.
+
+        Piece by piece: of what has one at each of its characters, all together would take 100 bytes a character.
+        """
+        for at in range(0, len(text), _PIECE_CHARS):
+            start = max(at - self._longest + 1, 0)
+            piece = text[start : at + _PIECE_CHARS]
+            for pattern, first, end in self._search.find_matches_as_indexes(piece, overlapping=True):
+                if start + end > at:
+                    yield self._patterns[pattern], start + first, start + end
+
+
+def _word(word: str) -> _Word:
+    said = own(word).strip()
+    short = len(said) <= SHORT_LETTERS and said.isascii()
+    return _Word(word, said, written(word).strip() if short else "", is_disguised(said))
+
+
+def _meant(text: str, words: Sequence[_Word]) -> str:
+    """Which of the words that this text looks like it is; empty if it is a word of another language."""
+    said = own(text)
+    if is_disguised(said):
+        return words[0].word
+    for word in words:
+        if word.is_disguised or (said == word.own and (not word.written or word.written == written(text))):
+            return word.word
+    return ""
 
 
 def _can_be_sent(message: ChatMessage) -> bool:
@@ -170,26 +245,29 @@ def _problem(word: str) -> str:
     return "" if fold(word).text.strip() else "holds nothing that can be seen"
 
 
-def _stands_alone(text: str, folded: Folded, places: Sequence[int], start: int, end: int) -> bool:
+def _stands_alone(text: str, folded: str, places: Sequence[int], start: int, end: int) -> bool:
     if start and _are_joined(text, folded, places, start):
         return False
     if end == len(places) or not _are_joined(text, folded, places, end):
         return True
     # Korean particles are written onto their word.
     whole = places[end - 1] != places[end]
-    return whole and script(folded.text[end - 1]) == "HANGUL" == script(folded.text[end])
+    return whole and script(folded[end - 1]) == "HANGUL" == script(folded[end])
 
 
-def _are_joined(text: str, folded: Folded, places: Sequence[int], at: int) -> bool:
+def _are_joined(text: str, folded: str, places: Sequence[int], at: int) -> bool:
     """True if the characters before and at this place of the folded text belong to one word."""
-    before, after = folded.text[at - 1], folded.text[at]
-    if category(after)[0] == "M":
-        return True
-    kind = _kind(text[places[at]], after)
-    return kind != "" and kind == _kind(text[places[at - 1]], before)
+    return _join(text[places[at - 1]], folded[at - 1], text[places[at]], folded[at])
 
 
 @lru_cache(maxsize=4096)
+def _join(before: str, folded_before: str, after: str, folded_after: str) -> bool:
+    if category(folded_after)[0] == "M":
+        return True
+    kind = _kind(after, folded_after)
+    return kind != "" and kind == _kind(before, folded_before)
+
+
 def _kind(original: str, folded: str) -> str:
     """What a character builds words with: letters, symbols that are letters (🅰, 🇦, €), or, without spaces, nothing."""
     if category(folded)[0] not in "LNM" or script(folded) in SPACELESS:
@@ -197,18 +275,12 @@ def _kind(original: str, folded: str) -> str:
     return "symbol" if category(original)[0] == "S" else "letter"
 
 
-def _look_like_capitals(text: str) -> bool:
-    """True for capitals, and for a mixture of scripts, in which nobody writes. Small Russian letters are Russian."""
-    return text.isupper() or len({script(character) for character in text if character.isalpha()}) > 1
-
-
 def _starred(text: str, matches: Sequence[_Match]) -> str:
-    stars = list(text)
+    hidden = bytearray(len(text))
     for _, start, end in matches:
-        for place in range(start, _end_of_marks(text, end)):
-            # A mark has nothing to stand on when it is folded alone.
-            stars[place] = "*" if fold(text[place]).text else ""
-    return "".join(stars)
+        hidden[start:end] = b"\1" * (end - start)
+    pairs = zip(text, hidden, strict=True)
+    return "".join(character if not hides else "*" if is_seen(character) else "" for character, hides in pairs)
 
 
 def _end_of_marks(text: str, end: int) -> int:

@@ -40,7 +40,9 @@ class ChatMessage(NamedTuple):
     @property
     def text(self) -> str:
         """The text elements, joined by newline."""
-        texts = (_text(element) for element in self.msg_body if element.get("MsgType") == "TIMTextElem")
+        elements: Sequence[Any] = self.msg_body  # policies' rewrites may hold anything
+        dicts = (element for element in elements if isinstance(element, dict))
+        texts = (_text(element) for element in dicts if element.get("MsgType") == "TIMTextElem")
         return "\n".join(text for text in texts if text)
 
     @property

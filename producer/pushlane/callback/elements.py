@@ -2,7 +2,8 @@
 
 Texts are all strings of all elements, of those that this module does not know too, and CloudCustomData. Left out are
 the addresses and identifiers of the elements in ``_MACHINE``, and the names of fields. Relayed messages are elements
-within an element. The chunks of a stream are read one by one and joined, as the receiver will see them.
+within an element. The chunks of a stream are read one by one and joined, as the receiver will see them, and so are the
+text elements, as they are relayed.
 
 Sources: Tencent Chat's message formats (269/2720) and stream elements (269/128596).
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from bidi import get_display
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +46,8 @@ _KNOWN: Final = frozenset([*_DISPLAYED, *_MACHINE, "TIMFaceElem"])
 _UNKNOWN: Final = "an unknown element"
 _CUSTOM_DATA: Final = "CloudCustomData"
 _ONLY_TEXT: Final = (0, "MsgContent", "Text")
-_RIGHT_TO_LEFT: Final = "\u202e"
+# Marks, embeddings, overrides and isolates.
+_DIRECTION: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # From the start of a run of backslashes only: from each of them, a run of n that leads nowhere would cost n * n.
 _ESCAPE: Final = re.compile(r'(?<!\\)\\++(?:u([0-9a-fA-F]{4})|([nrtbf"/]))')
 _SHORT: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", '"': '"', "/": "/"}
@@ -82,6 +86,8 @@ def texts(message: ChatMessage) -> Iterator[Text]:
     if message.custom_data == "" and (said := message.only_text):  # most messages
         yield Text(said, "TIMTextElem", _ONLY_TEXT, displayed=True)
         return
+    if len(message.msg_body) > 1 and (relayed := message.text):
+        yield Text(relayed, "TIMTextElem", (), displayed=False)
     # Not by recursion: how deep that may go depends on who calls.
     nodes: list[_Node] = [(message.custom_data, _CUSTOM_DATA, (), ""), (message.msg_body, "", (), "MsgBody")]
     while nodes:
@@ -103,7 +109,7 @@ def readings(value: str) -> Iterator[str]:
 
     Custom data is often JSON within JSON, where ``\u0063asino`` is ``casino``. The escapes are decoded in any string
     and however often they were escaped; parsing would miss what only a lenient parser reads, and the first of two
-    fields of one name. Behind a right-to-left override a text is shown backwards.
+    fields of one name. Characters that change the direction show letters, or words, in another order.
 
     Raises:
         TooDeep: Perhaps after some readings.
@@ -120,8 +126,9 @@ def readings(value: str) -> Iterator[str]:
         # A character beyond U+FFFF is escaped as two surrogates.
         decoded = decoded.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         yield decoded
-    if _RIGHT_TO_LEFT in decoded:
-        yield decoded[::-1]
+    if _DIRECTION.search(decoded):
+        shown = decoded.encode(errors="replace").decode()
+        yield from (get_display(shown, base_dir=side) for side in ("L", "R"))  # clients take either side as the first
 
 
 def replaced(msg_body: Sequence[dict[str, Any]], texts: Mapping[Place, str]) -> list[dict[str, Any]]:
