@@ -1,0 +1,96 @@
+"""A newcomer's way: the README's blocks as they stand, in their order, in one shell in a fresh folder."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from support.processes import environment
+from support.readme import README, blocks, script
+
+from pushlane.callback.settings import load_callback_settings
+from pushlane_worker.embedded import free_port
+from pushlane_worker.settings import load_settings
+
+INSTALLED = """
+make() { :; }
+pip() { :; }
+python3() { if [ "${1-}" = -m ]; then mkdir -p .venv/bin && touch .venv/bin/activate; else command python3 "$@"; fi; }
+"""
+"""In place of what sets up and takes long: the environment that runs the tests has it all."""
+PORTS = ("6379", "8400", "8080", "5555")
+CHECKOUT = ("pyproject.toml", "README.md", "Makefile", "constraints.txt", "producer", "worker")
+
+
+def run(folder: Path, env: Mapping[str, str], preamble: str, timeout_s: float) -> str:
+    """Runs the blocks, and gives what they printed."""
+    ports = {port: str(free_port()) for port in PORTS}
+    replaced = {
+        **{f":{port}": f":{free}" for port, free in ports.items()},
+        "--port 6379": f"--port {ports['6379']}",
+        "pushlane fake-api": f"pushlane fake-api --port {ports['8400']}",
+        "pushlane callback": f"pushlane callback --port {ports['8080']}",
+        "--address=127.0.0.1": f"--address=127.0.0.1 --port={ports['5555']}",
+    }
+    with subprocess.Popen(
+        ["bash"],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            printed, _ = process.communicate(script(replaced, preamble), timeout=timeout_s)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # what runs in the background
+    assert process.returncode == 0, printed
+    return printed
+
+
+@pytest.mark.timeout(240)
+def test_every_block_runs_in_its_place(tmp_path: Path) -> None:
+    """Each block ends well where it stands, and says what it promises; what sets up is left to the next test."""
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    check(run(tmp_path, environment(PATH=path), INSTALLED, 230))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_every_block_runs_on_a_fresh_machine(tmp_path: Path) -> None:
+    """The same with a virtual environment of its own, in a copy of the checkout: nothing is missing from an extra."""
+    for name in CHECKOUT:
+        source = README.parent / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    kept = {name: value for name, value in environment().items() if name != "VIRTUAL_ENV"}
+    scripts = sysconfig.get_path("scripts")
+    kept["PATH"] = os.pathsep.join(folder for folder in kept["PATH"].split(os.pathsep) if folder != scripts)
+    check(run(tmp_path, kept, "make() { :; }\n", 840))  # `make demo` has its own tests
+
+
+def check(printed: str) -> None:
+    """The outputs that the README promises in its comments."""
+    for promised in ("1 passed", '"ErrorCode":1', '{"code": 0}', "refund-8", "cancelled"):
+        assert promised in printed, printed
+
+
+def test_the_settings_that_it_shows_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block of settings alone is what a worker takes, once the files that it names are there."""
+    for name in [name for name in os.environ if name.startswith("PUSHLANE_")]:
+        monkeypatch.delenv(name)
+    shown = list(blocks("ini"))
+    assert shown
+    (tmp_path / "token").write_text("made-up")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PUSHLANE_REDIS_URL", "redis://localhost")
+    for block in shown:
+        for name, _, value in (line.partition("=") for line in block.text.splitlines()):
+            monkeypatch.setenv(name, str(tmp_path / "token") if name.endswith("_FILE") else value)
+    assert len(load_settings().channels) == len(shown)
+    load_callback_settings()
