@@ -32,3 +32,5 @@ __all__ = [
     "ThirdPartyMessage",
     "UnknownChannel",
 ]
+
+__version__ = "0.1.0"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
@@ -81,6 +81,10 @@ class FromEnvironment(BaseSettings):
         return init_settings, env_settings, _File(settings_cls, config_file())
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 class CommonSettings(FromEnvironment):
     """What the worker and the callback are both told."""
 
@@ -98,7 +102,9 @@ class CommonSettings(FromEnvironment):
         86_400, ge=1, le=MAX_KEPT_S, description="Seconds that a delivered message's status, or a decision, is kept."
     )
     log_format: Literal["text", "json"] = Field("text", description="`text` or `json`.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        "INFO", description="Least level that is logged."
+    )
 
 
 class _File(TomlConfigSettingsSource):

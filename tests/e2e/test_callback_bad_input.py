@@ -154,7 +154,7 @@ def test_a_missing_extra_is_one_line_and_exit_2(absent: str, tmp_path: Path) -> 
     env = environment(**started_with(tmp_path))
     words = [sys.executable, "-c", script]
     ended = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
-    expected = f"pushlane: callback: needs the extra: pip install 'pushlane[callback]' ({absent})\n"
+    expected = f"pushlane: {absent} is not installed: run `pip install 'pushlane[callback]'`\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", expected)
 
 

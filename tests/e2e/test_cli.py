@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from support.channels import push
-from support.command import pushlane
+from support.command import Ended, pushlane
 from support.processes import environment, installed, running
 from support.shell import send, show
 from support.stack import channel_settings, fake_api
 from support.waiting import wait_until
 
+from pushlane import __version__
 from pushlane.keys import channel_prefix
+from pushlane_worker.cli.commands import COMMANDS
 from pushlane_worker.embedded import free_port
 from pushlane_worker.fake_api.client import FakeApiClient
 
@@ -34,15 +36,59 @@ def test_help_and_send_load_nothing_heavy(command: tuple[str, ...]) -> None:
     assert not loaded & HEAVY
 
 
-def test_a_missing_extra_is_one_line(tmp_path: Path) -> None:
-    """A service that installed the library alone is told what to install, for the whole command line or a part."""
-    for absent, command in (("click", "--help"), ("rich", "status"), ("aiohttp", "fake-api")):
-        script = f"import sys; sys.modules['{absent}'] = None; sys.argv[1:] = ['{command}']\n"
-        script += "from pushlane_worker.cli import main; main()"
-        words = [sys.executable, "-c", script]
-        ended = subprocess.run(words, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False)
-        expected = f"pushlane: {absent} is not installed: run `pip install 'pushlane[worker]'`\n"
-        assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", expected)
+def without(absent: str, *arguments: str, **settings: str) -> Ended:
+    """The command where these modules are not installed."""
+    script = f"import sys; sys.modules |= dict.fromkeys({absent.split()!r}); sys.argv[1:] = {arguments!r}\n"
+    script += "from pushlane_worker.cli import main; main()"
+    words = [sys.executable, "-c", script]
+    return Ended(subprocess.run(words, env=environment(**settings), cwd="/", capture_output=True, check=False))
+
+
+@pytest.mark.parametrize(
+    ("absent", "command", "extra"),
+    [
+        ("click", "status", "worker"),
+        ("click", "callback", "callback"),
+        ("rich", "send", "worker"),
+        ("aiohttp", "fake-api", "worker"),
+        ("celery", "check", "worker"),
+        ("celery", "worker", "worker"),
+        ("rich", "demo", "demo"),
+    ],
+)
+def test_a_missing_extra_is_one_line(absent: str, command: str, extra: str, redis_url: str) -> None:
+    """A service that installed a part is told what else to install, before anything was printed or done."""
+    settings = channel_settings("https://api.example.com")
+    expected = f"pushlane: {absent} is not installed: run `pip install 'pushlane[{extra}]'`\n"
+    ended = without(f"{absent} kombu", command, PUSHLANE_REDIS_URL=redis_url, **settings)
+    assert (ended.code, ended.out, ended.err) == (2, "", expected)
+
+
+def test_help_and_version_need_no_extra() -> None:
+    """Who has the library alone sees what there is, and how to get it; with the extras the version is the same."""
+    told = without("click", "--help").ok()
+    assert not [name for name in COMMANDS if f"\n  {name} " not in told]
+    assert "pip install 'pushlane[worker]'" in told
+    assert without("click", "--version").ok() == pushlane("--version").ok() == f"pushlane, version {__version__}\n"
+
+
+def test_a_misspelt_command_suggests_the_right_one() -> None:
+    """As a group of commands does for its own."""
+    pushlane("statu").refused(2, "No such command 'statu'. Did you mean 'status'?")
+
+
+def test_every_command_has_a_short_help() -> None:
+    """Also the one whose arguments are Celery's."""
+    assert pushlane("worker", "-h").ok().startswith("Usage: pushlane worker")
+
+
+def test_a_message_is_sent_on_hold(redis: Redis, support: str) -> None:
+    """With its key and its longest wait; a decision releases it."""
+    held = send(support, "r", "hello", "--hold", "order/7", "60")
+    assert show(support, "message", "support", held["message_id"])["state"] == "held"
+    assert redis.exists(f"{channel_prefix('support')}hold:order/7")
+    ended = pushlane("send", "support", "--room", "r", "hello", "--hold", "order/7", "0", redis_url=support)
+    ended.refused(2, "hold.timeout", "7 days")
 
 
 def test_message_tells_where_a_message_is(support: str) -> None:

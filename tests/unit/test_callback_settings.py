@@ -157,7 +157,7 @@ WRONG = [
     ("REDIS_URL", "", "is missing: Where the queue is"),
     ("REDIS_URL", "http://localhost", "must be an address like redis://localhost:6379/0"),
     ("RETENTION_S", "0", "greater than or equal to 1"),
-    ("LOG_LEVEL", "info", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    ("LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ("MODERATION__SDK_APP_IDS", "", "is missing: The SDKAppIDs"),
     ("MODERATION__SDK_APP_IDS", ",", "at least 1 item"),
     ("MODERATION__SDK_APP_IDS", "my-app", "match pattern"),

@@ -1,5 +1,7 @@
 """What a service may import."""
 
+from importlib.metadata import version
+
 import pushlane
 
 
@@ -27,6 +29,11 @@ def test_every_public_name_is_there_and_explains_itself() -> None:
     """No name of the list is missing, and each has a docstring of its own."""
     for name in pushlane.__all__:
         assert vars(vars(pushlane)[name])["__doc__"], name
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """Said once, where the build takes it from."""
+    assert pushlane.__version__ == version("pushlane")
 
 
 def test_every_public_error_is_a_pushlane_error() -> None:

@@ -43,6 +43,12 @@ def test_the_least_that_a_worker_needs(tell: Tell) -> None:
     assert channel.read_token() == SECRET
 
 
+@pytest.mark.parametrize("level", ["debug", "Debug", "DEBUG"])
+def test_a_log_level_may_be_written_in_any_case(tell: Tell, level: str) -> None:
+    """As everywhere else."""
+    assert tell.all({**ROOT, **CHANNEL, "PUSHLANE_LOG_LEVEL": level}).log_level == "DEBUG"
+
+
 def test_every_setting_says_what_it_is() -> None:
     """The table of settings in the docs is made of these sentences."""
     for section in (Settings, ChannelSettings):
@@ -88,7 +94,7 @@ def test_an_empty_variable_is_an_absent_one(tell: Tell) -> None:
         ("IDEMPOTENCY_WINDOW_S", "-1", "greater than or equal to 1"),
         ("IDEMPOTENCY_WINDOW_S", "1e300", "less than or equal to 315360000"),
         ("LOG_FORMAT", "xml", "'text' or 'json'"),
-        ("LOG_LEVEL", "info", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("CHANNELS__SUPPORT__KIND", "slack", "'cinnox' or 'third_party'"),
         ("CHANNELS__SUPPORT__KIND", "", "is missing: The remote API"),
         ("CHANNELS__SUPPORT__BASE_URL", "", "is missing: For `cinnox`: the API's base address"),

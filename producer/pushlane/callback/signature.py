@@ -112,12 +112,13 @@ def _check_sign(parameters: dict[str, str], tokens: Sequence[str], now: float) -
         return Refused("request_time")
     given = parameters.get("Sign", "").encode().lower()
     # A list, so that every token is compared: the time taken does not tell which one matched.
-    matches = [compare_digest(_sign(token, request_time), given) for token in tokens if token]
+    matches = [compare_digest(sign(token, request_time).encode(), given) for token in tokens if token]
     if not any(matches):
         return Refused("sign")
     return None if abs(now - int(request_time)) <= WINDOW_S else Refused("stale")
 
 
 @lru_cache(maxsize=256)  # all requests of a second have the same
-def _sign(token: str, request_time: str) -> bytes:
-    return sha256((token + request_time).encode()).hexdigest().encode()
+def sign(token: str, request_time: str) -> str:
+    """The ``Sign`` of a request of this time, in seconds since 1970."""
+    return sha256((token + request_time).encode()).hexdigest()

@@ -1,14 +1,10 @@
 """A POST of JSON with a bearer token, of which only the body differs from push to push."""
 
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 
 import httpx
 
-try:
-    _VERSION = version("pushlane")
-except PackageNotFoundError:  # a checkout on the path that nobody installed
-    _VERSION = "0"
+from pushlane import __version__
 
 
 class JsonPost:
@@ -41,5 +37,5 @@ class JsonPost:
             (b"Content-Type", b"application/json"),
             (b"Accept", b"application/json"),
             (b"Accept-Encoding", b"identity"),
-            (b"User-Agent", b"pushlane/" + _VERSION.encode("ascii")),
+            (b"User-Agent", b"pushlane/" + __version__.encode("ascii")),
         )

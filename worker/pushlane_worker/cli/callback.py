@@ -2,20 +2,25 @@
 
 import click
 
-from pushlane.errors import SettingsError
+from pushlane_worker.cli.selection import UTF8
 
 
 @click.command("callback")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="The port.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that share it.")
-def command(host: str, port: int, workers: int) -> None:
-    """Answer moderation callbacks, and take decisions and messages over HTTP, until Ctrl-C."""
-    try:
-        from pushlane.callback.server import run  # noqa: PLC0415 # only this command needs the extra
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing in {"pushlane", "pushlane_worker"}:
-            raise
-        raise SettingsError("callback", f"needs the extra: pip install 'pushlane[callback]' ({missing})") from None
+@click.option("--try", "text", metavar="TEXT", type=UTF8, help="Ask the callback that runs at this address about TEXT.")
+def command(host: str, port: int, workers: int, text: str | None) -> None:
+    """Answer moderation callbacks, and take decisions and messages over HTTP, until Ctrl-C.
+
+    With --try, send one question to the callback that runs already, signed as the chat platform signs it, and print the
+    answer. Like any other, it is judged, recorded and relayed.
+    """
+    if text is not None:
+        from pushlane_worker.cli.trial import ask  # noqa: PLC0415 # neither of both needs the other's imports
+
+        click.echo(ask(host, port, text))
+        return
+    from pushlane.callback.server import run  # noqa: PLC0415 # the same
+
     run(host, port, workers)

@@ -3,6 +3,7 @@
 import http.client
 import ssl
 from collections.abc import Iterator
+from importlib import import_module
 from urllib.parse import SplitResult, urlsplit
 
 import click
@@ -26,8 +27,11 @@ def command(ctx: click.Context) -> None:
 
     Remote addresses are connected to, through their PROXY_URL if they have one, and nothing is sent to them.
     """
+    settings = load_settings()
+    # Celery takes a while to load, so wrong settings end before; and where it is not installed nothing is printed.
+    import_module("pushlane_worker.celery")
     failed = False
-    for verdict, what in _findings(load_settings()):
+    for verdict, what in _findings(settings):
         failed = failed or verdict == "failed"
         click.echo(f"{verdict:<8} {one_line(what)}")
     ctx.exit(1 if failed else 0)
@@ -59,7 +63,6 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 
 def _broker(settings: Settings) -> Finding:
-    # Celery takes a while to load, and wrong settings end before.
     from kombu.exceptions import OperationalError  # noqa: PLC0415
 
     from pushlane_worker.celery import app  # noqa: PLC0415

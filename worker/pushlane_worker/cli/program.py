@@ -1,31 +1,12 @@
 """The group of commands. Each lives in the module that bears its name, and is imported only when it is called."""
 
-from collections.abc import Mapping
 from importlib import import_module
-from types import MappingProxyType
 
 import click
 
+from pushlane import __version__
+from pushlane_worker.cli.commands import COMMANDS
 from pushlane_worker.cli.ending import explain
-
-COMMANDS: Mapping[str, str] = MappingProxyType(
-    {
-        "demo": "Show 2,000 messages go through a queue of its own.",
-        "worker": "Run a Celery worker that pushes; further arguments are Celery's.",
-        "callback": "Answer moderation callbacks and take messages over HTTP.",
-        "fake-api": "Run the stand-in for the chat API.",
-        "send": "Enqueue one text, or a file of messages.",
-        "status": "Show the channels.",
-        "message": "Show where one message is.",
-        "cancel": "Take one message out of the queue.",
-        "dead": "List, show, replay and purge dead letters.",
-        "blocked": "List conversations that can not move, and skip what blocks one.",
-        "decide": "Decide on messages that are held.",
-        "decisions": "Show what moderation has decided.",
-        "channel": "Register, list, pause, resume and remove channels.",
-        "check": "Check settings, Redis, the broker and the remote addresses.",
-    }
-)
 
 
 class LazyGroup(click.Group):
@@ -35,10 +16,10 @@ class LazyGroup(click.Group):
         """The names, in the order in which somebody new needs them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
-        """The command out of its module, where it is the object ``command``."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command out of its module, where it is the object ``command``. One that is none suggests its like."""
         if cmd_name not in COMMANDS:
-            return None
+            raise click.exceptions.NoSuchCommand(cmd_name, possibilities=COMMANDS, ctx=ctx)
         command: click.Command = import_module(f"pushlane_worker.cli.{cmd_name.replace('-', '_')}").command
         return command
 
@@ -49,7 +30,7 @@ class LazyGroup(click.Group):
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="pushlane", prog_name="pushlane")
+@click.version_option(__version__, prog_name="pushlane")
 def pushlane() -> None:
     """A queue between services and chat APIs.
 

@@ -11,13 +11,17 @@ from rich.progress import Progress, TaskID
 
 from pushlane.errors import PushlaneError
 from pushlane.fields import as_fields
+from pushlane.form import Form
+from pushlane.hold import Hold
 from pushlane.message import Limits, Message, Receipt, RoomMessage, ThirdPartyMessage
+from pushlane.options import Options
 from pushlane.outbox import Producer
 from pushlane_worker.cli import lines, queue
 from pushlane_worker.cli.ending import Failed, explain
 from pushlane_worker.cli.json_object import JSON_OBJECT
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.progress import progress_bar
+from pushlane_worker.cli.selection import UTF8
 from pushlane_worker.cli.when import WHEN
 
 
@@ -32,6 +36,7 @@ from pushlane_worker.cli.when import WHEN
 @click.option("--key", metavar="KEY", help="Idempotency key: the same one again is the same message.")
 @click.option("--not-before", metavar="T", type=WHEN, help="When it joins: RFC 3339, or seconds from now.")
 @click.option("--expires-in", metavar="S", type=float, help="Seconds after which it is too late to deliver it.")
+@click.option("--hold", metavar="KEY S", type=(UTF8, float), help="Hold it for a decision on KEY, S seconds at most.")
 @click.option("--file", type=click.File("rb"), metavar="F.jsonl", help="A JSON message a line; - is standard input.")
 @click.option("--receipts", is_flag=True, help="Print each receipt as a line of JSON.")
 def command(
@@ -46,6 +51,7 @@ def command(
     key: str | None,
     not_before: datetime | float | None,
     expires_in: float | None,
+    hold: tuple[str, float] | None,
     file: BinaryIO | None,
     receipts: bool,
 ) -> None:
@@ -58,14 +64,14 @@ def command(
     tally = Tally(as_json=receipts)
     to_room, to_user = (text, room, sender_eid, receiver_eid), (user, body)
     if file is not None:
-        if any(option is not None for option in (*to_room, *to_user, key, not_before, expires_in)):
-            raise click.UsageError("--file: its lines say room or user, message, key and times: give none here")
+        if any(option is not None for option in (*to_room, *to_user, key, not_before, expires_in, hold)):
+            raise click.UsageError("--file: its lines say room or user, message, key, times and hold: give none here")
         _send_file(channel, file, tally)
     else:
         message = _message(to_room, to_user)
+        options = Options.check(key, not_before, expires_in, Hold(*hold) if hold else None)
         with Producer(queue.redis_url()) as producer:
-            receipt = producer.send(channel, message, idempotency_key=key, not_before=not_before, expires_in=expires_in)
-            tally.add([receipt])
+            tally.add([producer.send_form(channel, Form(message, options))])
     tally.tell()
 
 

@@ -1,5 +1,6 @@
 """``pushlane worker``: checks the settings, then becomes Celery's own worker."""
 
+import importlib.util
 import os
 import re
 import sys
@@ -21,7 +22,7 @@ def command_line(log_level: str, arguments: tuple[str, ...]) -> list[str]:
     return [sys.executable, "-m", "celery", "-A", "pushlane_worker", "worker", *ours, *arguments]
 
 
-@click.command("worker", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.command("worker", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> None:
     """Run a Celery worker that pushes the channels of the settings.
@@ -29,6 +30,8 @@ def command(arguments: tuple[str, ...]) -> None:
     Further ARGUMENTS are Celery's own, such as -c 2, --autoscale=4,1 or -Q pushlane; see
     `celery -A pushlane_worker worker --help`.
     """
+    if importlib.util.find_spec("celery") is None:
+        raise ModuleNotFoundError(name="celery")
     settings = load_settings()
     if not settings.channels:
         raise SettingsError("PUSHLANE_CHANNELS__<NAME>__KIND", "no channel is set, so there is nothing to push")

@@ -6,11 +6,11 @@ A module for each group of routes gives its ``Part``; only parts whose routes ar
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from pushlane import __version__
 from pushlane.callback.openapi import decisions, health, messages, moderation, webhook
 from pushlane.callback.openapi.part import API_KEY
 from pushlane.callback.web import unauthorized
@@ -62,7 +62,7 @@ def document(served: list[Part]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Pushlane",
-            "version": version("pushlane"),
+            "version": __version__,
             "description": "A queue between services and chat APIs: enqueueing, moderation and decisions over HTTP.",
         },
         "paths": paths,

@@ -61,9 +61,10 @@ def stage(sabotage: str | None, tell: Tell, *, flower: bool) -> Iterator[Stage]:
     if flower and importlib.util.find_spec("flower") is None:
         raise Refused("--flower: Flower is not installed: run `pip install 'pushlane[demo]'`")
     with contextlib.ExitStack() as exits:
-        if "redis_url" in load_addresses().model_fields_set:
-            tell("PUSHLANE_REDIS_URL is not used: the demo has a server of its own")
+        given = load_addresses()
         server = exits.enter_context(EmbeddedServer())
+        if "redis_url" in given.model_fields_set:
+            tell("PUSHLANE_REDIS_URL is not used: the demo has a server of its own")
         tell(f"server of its own at {server.url}, pid {server.pid}")
         folder = exits.enter_context(_folder())
         api_url = exits.enter_context(_fake_api(folder, sabotage))

@@ -1,0 +1,41 @@
+"""The commands by name, and what ``pushlane`` says of itself where only the library is installed. Needs no extra."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from pushlane import __version__
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "demo": "Show 2,000 messages go through a queue of its own.",
+        "worker": "Run a Celery worker that pushes; further arguments are Celery's.",
+        "callback": "Answer moderation callbacks and take messages over HTTP.",
+        "fake-api": "Run the stand-in for the chat API.",
+        "send": "Enqueue one text, or a file of messages.",
+        "status": "Show the channels.",
+        "message": "Show where one message is.",
+        "cancel": "Take one message out of the queue.",
+        "dead": "List, show, replay and purge dead letters.",
+        "blocked": "List conversations that can not move, and skip what blocks one.",
+        "decide": "Decide on messages that are held.",
+        "decisions": "Show what moderation has decided.",
+        "channel": "Register, list, pause, resume and remove channels.",
+        "check": "Check settings, Redis, the broker and the remote addresses.",
+    }
+)
+
+EXTRAS: Mapping[str, str] = MappingProxyType({"callback": "callback", "demo": "demo"})
+"""What a command needs beside the library; the others need ``worker``."""
+
+
+def without_extras(arguments: Sequence[str]) -> str | None:
+    """What ``--version`` and ``--help`` say without click; None for everything else."""
+    if list(arguments) == ["--version"]:
+        return f"pushlane, version {__version__}"
+    if list(arguments) not in (["-h"], ["--help"]):
+        return None
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
+    head = "Usage: pushlane [OPTIONS] COMMAND [ARGS]...\n\n  A queue between services and chat APIs.\n\nCommands:"
+    tail = "Only the library is installed here: the commands need `pip install 'pushlane[worker]'`."
+    return "\n".join([head, *lines, "", tail])
