@@ -23,7 +23,7 @@ python3() { if [ "${1-}" = -m ]; then mkdir -p .venv/bin && touch .venv/bin/acti
 """
 """In place of what sets up and takes long: the environment that runs the tests has it all."""
 PORTS = ("6379", "8400", "8080", "5555")
-CHECKOUT = ("pyproject.toml", "README.md", "Makefile", "constraints.txt", "producer", "worker")
+CHECKOUT = ("pyproject.toml", "README.md", "LICENSE", "Makefile", "constraints.txt", "producer", "worker")
 
 
 def run(folder: Path, env: Mapping[str, str], preamble: str, timeout_s: float) -> str:
