@@ -330,7 +330,7 @@ def test_sigterm_lets_requests_end_and_is_exit_0(tmp_path: Path, redis_url: str,
 def test_a_policy_that_hangs_does_not_keep_the_process_from_its_end(
     tmp_path: Path, redis_url: str, workers: int
 ) -> None:
-    """Its thread is left behind."""
+    """It is ended with its process."""
     (tmp_path / "theirs.py").write_text(MODULE)
     settings = {**moderation(tmp_path, policies="theirs:Hangs"), "PYTHONPATH": python_path(tmp_path)}
     with callback(tmp_path, redis_url, settings, workers=workers) as running, ThreadPoolExecutor(1) as pool:

@@ -14,6 +14,7 @@ from support.callback import APP, c2c, callback, moderation, query
 from support.waiting import wait_until_async
 
 from pushlane.callback import ChatMessage, Verdict
+from pushlane.callback.chain import Elsewhere
 from pushlane.callback.feed import Feed
 from pushlane.callback.moderation import Moderation
 from pushlane.callback.settings import ModerationSettings
@@ -41,7 +42,7 @@ def test_a_callback_that_moderates_is_ready_without_redis(own_server: EmbeddedSe
         assert running.ask(client, c2c(1, "casino"))["ErrorCode"] == 1
 
 
-class Late:
+class Late(Elsewhere):
     """A policy that answers when it is told to."""
 
     name = "late"
@@ -49,7 +50,7 @@ class Late:
     def __init__(self) -> None:
         self.told = asyncio.Event()
 
-    async def judge(self, _message: ChatMessage) -> Verdict:
+    async def ask(self, _message: ChatMessage, _until: float) -> Verdict:
         """Forbids."""
         await self.told.wait()
         return Verdict.forbid(reason="late")

@@ -1,4 +1,4 @@
-"""A policy that hangs makes no answer late, and its verdict is not lost."""
+"""A policy that hangs makes no answer late, neither its own nor another; if it awaits something, its verdict comes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ pytestmark = [pytest.mark.alone, pytest.mark.long]
 AT_ONCE = 50
 BUDGET_S = 1.6
 HANGS_S = 2.0
+BESIDE = 20
 POLICIES = f"""
-import asyncio, time
+import asyncio, re, time
 from pushlane.callback import Verdict
 
 class Plain:
@@ -39,18 +40,39 @@ class Async(Plain):
     async def judge(self, message):
         await asyncio.sleep({HANGS_S})
         return Verdict.forbid(reason="late") if "casino" in message.text else None
+
+class Burns:
+    name = "burns"
+    def judge(self, message):
+        if re.match(r"(a+)+$", message.text): pass
+        return Verdict.forbid() if "casino" in message.text else None
+
+class Sleeps(Burns):
+    async def judge(self, message):
+        if message.text.startswith("a"): time.sleep(9)
+        return super().judge(message)
+
+class SleepsLater(Burns):
+    async def judge(self, message):
+        await asyncio.sleep(0.1)
+        if message.text.startswith("a"): time.sleep(9)
+        return super().judge(message)
+
+def route(message): time.sleep(9)
 """
+BURNS = "a" * 34 + "b"
+"""The regular expression takes minutes for it."""
 
 
-async def ask_at_once(url: str) -> list[tuple[int, float]]:
+async def ask_at_once(url: str, texts: Sequence[str]) -> list[tuple[int, float]]:
     """The codes of the answers, and how long each took; over bare connections, as httpx takes 0.6 s for 50 requests."""
     host, _, port = url.removeprefix("http://").partition(":")
-    streams = [await asyncio.open_connection(host, int(port)) for _ in range(AT_ONCE)]
+    streams = [await asyncio.open_connection(host, int(port)) for _ in texts]
     signed = query()
 
     async def ask(number: int) -> tuple[int, float]:
         reader, writer = streams[number]
-        body = json.dumps(c2c(number, "casino" if number % 2 else "hello"))
+        body = json.dumps(c2c(number, texts[number]))
         head = f"POST /tencent/callback?{signed} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
         started = time.monotonic()
         writer.write((head + body).encode())
@@ -60,7 +82,7 @@ async def ask_at_once(url: str) -> list[tuple[int, float]]:
         writer.close()
         return json.loads(answer.partition(b"\r\n\r\n")[2])["ErrorCode"], took
 
-    return await asyncio.gather(*map(ask, range(AT_ONCE)))
+    return await asyncio.gather(*map(ask, range(len(texts))))
 
 
 def recorded(redis: Redis) -> Sequence[dict[str, Any]]:
@@ -74,17 +96,19 @@ def recorded(redis: Redis) -> Sequence[dict[str, Any]]:
 def test_a_policy_that_hangs_makes_no_answer_late(
     redis: Redis, redis_url: str, tmp_path: Path, policy: str, on_error: str, code: int
 ) -> None:
-    """Of 50 questions at once each gets the configured answer in 1.6 s; the verdicts come later into the record."""
-    (tmp_path / "slow_policies.py").write_text(POLICIES, encoding="utf-8")
-    settings = moderation(tmp_path, policies=f"blocked_words,slow_policies:{policy}", on_error=on_error)
+    """Of 50 questions at once each gets the configured answer in 1.6 s; what awaits something is recorded as late."""
+    settings = own(tmp_path, policies=f"blocked_words,slow_policies:{policy}", on_error=on_error)
     # So that the built-in policy is in the chain and forbids none of them.
     (tmp_path / "words.txt").write_text("badword\n", encoding="utf-8")
-    path = os.pathsep.join([str(tmp_path), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
-    with callback(tmp_path, redis_url, {**settings, "PYTHONPATH": path}) as running:
-        answers = asyncio.run(ask_at_once(running.url))
+    come_late = AT_ONCE if policy == "Async" else 0
+    with callback(tmp_path, redis_url, settings) as running:
+        answers = asyncio.run(
+            ask_at_once(running.url, ["casino" if number % 2 else "hello" for number in range(AT_ONCE)])
+        )
         assert {given for given, _ in answers} == {code}
         assert max(took for _, took in answers) < BUDGET_S
-        wait_until(lambda: len(recorded(redis)) == 2 * AT_ONCE, "the late verdicts")
+        wait_until(lambda: len(recorded(redis)) == AT_ONCE + come_late, "the late verdicts")
+        wait_until(lambda: come_late or "policy.hung" in running.log.read_text(), "the line of what hung")
         stays_up = httpx.get(f"{running.url}/healthz")
         assert stays_up.status_code == 200
     decisions = recorded(redis)
@@ -92,8 +116,42 @@ def test_a_policy_that_hangs_makes_no_answer_late(
     answered = [one for one in decisions if not one["late"]]
     assert {(one["verdict"], one["policy"], one["command"]) for one in answered} == {(on_error, "chain", C2C)}
     assert len({one["message"] for one in answered}) == AT_ONCE
-    assert {one["message"] for one in late} == {one["message"] for one in answered}
-    assert {one["key"] for one in late} == {f"{one['key']}:late" for one in answered}
-    assert [one["verdict"] for one in late].count("forbid") == AT_ONCE // 2
+    if come_late:
+        assert {one["message"] for one in late} == {one["message"] for one in answered}
+        assert {one["key"] for one in late} == {f"{one['key']}:late" for one in answered}
+    assert [one["verdict"] for one in late].count("forbid") == come_late // 2
     counted: Any = redis.hgetall(f"{DECISIONS_PREFIX}verdicts")
-    assert counted == {on_error.encode(): b"50", b"late": b"50"}
+    assert counted == {on_error.encode(): b"50"} | ({b"late": b"50"} if come_late else {})
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("policy", ["Burns", "Sleeps", "SleepsLater"])
+def test_a_policy_that_holds_the_interpreter_stops_nobody(
+    redis_url: str, tmp_path: Path, policy: str, workers: int
+) -> None:
+    """Of the 20 questions beside it each is answered right within 1.6 s, and its own one as ON_ERROR says."""
+    settings = own(tmp_path, policies=f"slow_policies:{policy}", on_error="forbid")
+    texts = [BURNS, *(("hello", "casino") * (BESIDE // 2))]
+    with callback(tmp_path, redis_url, settings, workers=workers) as running:
+        answers = asyncio.run(ask_at_once(running.url, texts))
+    assert [given for given, _ in answers] == [1, *((0, 1) * (BESIDE // 2))]
+    assert max(took for _, took in answers) < BUDGET_S
+
+
+def test_a_routing_that_holds_the_interpreter_stops_nobody(redis: Redis, redis_url: str, tmp_path: Path) -> None:
+    """What was judged is answered in time, and the log tells that it goes nowhere."""
+    with callback(tmp_path, redis_url, own(tmp_path, routing="slow_policies:route", on_error="forbid")) as running:
+        answers = asyncio.run(ask_at_once(running.url, ["casino", *["hello"] * BESIDE]))
+        wait_until(
+            lambda: running.log.read_text().count("routing.failed") == BESIDE, "a line of each that was not routed"
+        )
+    assert [given for given, _ in answers] == [1, *[0] * BESIDE]
+    assert max(took for _, took in answers) < BUDGET_S
+    assert len(recorded(redis)) == BESIDE + 1
+
+
+def own(folder: Path, **settings: object) -> dict[str, str]:
+    """The environment of a callback that finds these policies."""
+    (folder / "slow_policies.py").write_text(POLICIES, encoding="utf-8")
+    path = os.pathsep.join([str(folder), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    return {**moderation(folder, **settings), "PYTHONPATH": path}

@@ -59,9 +59,6 @@ class Odd(Verdict):
 
 def fail(error): raise error
 def text(value): return [{"MsgType": "TIMTextElem", "MsgContent": {"Text": value}}]
-class Sulky(str):
-    def __eq__(self, other): raise RuntimeError("do not compare me")
-    __hash__ = str.__hash__
 
 raises = Saying(lambda: fail(RuntimeError("no")))
 raises_in_thread = InThread(lambda: fail(KeyError("no")))
@@ -69,7 +66,6 @@ exits_in_thread = InThread(lambda: fail(SystemExit(3)))
 cancelled = Saying(lambda: fail(asyncio.CancelledError()))
 times_out = Saying(lambda: fail(BaseException("gevent's Timeout is one")))
 times_out_in_thread = InThread(lambda: fail(BaseException("the same")))
-cancels_itself = Saying(lambda: asyncio.current_task().cancel() and None)
 no_verdict = Saying("forbid")
 true = Saying(True)
 a_class = Saying(lambda: Verdict)
@@ -89,7 +85,6 @@ no_text = Saying(Verdict.rewrite(msg_body=[{"MsgType": "TIMTextElem", "MsgConten
 huge = Saying(Verdict.rewrite(msg_body=text("x" * 3_000_000)))
 huge_custom_data = Saying(Verdict.rewrite(custom_data="x" * 3_000_000))
 many = Saying(Verdict.rewrite(msg_body=text("x") * 100_000))
-sulky = Saying(lambda: Verdict.rewrite(custom_data=Sulky("x")))
 in_thread = InThread(Verdict.rewrite(msg_body=[1]))
 hangs = InThread(lambda: asyncio.sleep(60))
 hangs_in_thread = InThread(lambda: time.sleep(5))
@@ -118,11 +113,10 @@ class CancelsAtOnce:
     inline = True
     def judge(self, message): asyncio.current_task().cancel()
 cancels_at_once = CancelsAtOnce()
-calls = []
 class Counts:
     name = "counts"
     async def judge(self, message):
-        calls.append(message)
+        with open("calls", "a") as calls: print(message.key, file=calls)
 counts = Counts()
 """
 
@@ -145,6 +139,7 @@ def ask(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PUSHLANE_REDIS_URL", redis_url)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pushlane.callback.app.PROCESSES", 1)  # it takes half a second to start one
     opened: list[Asker] = []
     # Nobody has configured them here, and then a traceback is a work of art that takes a second.
     quiet = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
@@ -239,8 +234,7 @@ def test_who_does_not_prove_to_be_the_platform_changes_nothing(
     app = ask(policies="odd_policies:counts")
     assert code(app.post(query())) == 0
     app.idle(0.1)
-    calls = __import__("odd_policies").calls
-    before, asked = everything(redis, tmp_path), len(calls)
+    before, asked = everything(redis, tmp_path), (tmp_path / "calls").read_text()
     assert before
     for name, request in REFUSED.items():
         asked_with, body = request()
@@ -248,7 +242,7 @@ def test_who_does_not_prove_to_be_the_platform_changes_nothing(
         assert (response.status_code, response.content) == (401, b""), name
     app.idle(0.1)
     assert everything(redis, tmp_path) == before
-    assert len(calls) == asked
+    assert (tmp_path / "calls").read_text() == asked
     assert code(app.post(query())) == 0, "the right request is still answered"
 
 
@@ -502,7 +496,6 @@ BROKEN = [
     "cancelled",
     "times_out",
     "times_out_in_thread",
-    "cancels_itself",
     "no_verdict",
     "true",
     "a_class",
@@ -521,7 +514,6 @@ BROKEN = [
     "huge",
     "huge_custom_data",
     "many",
-    "sulky",
     "in_thread",
     "hangs",
     "hangs_in_thread",
@@ -541,7 +533,7 @@ def test_a_broken_policy_gets_the_configured_answer(
     started = time.monotonic()
     assert code(app.post(query())) == {"allow": 0, "forbid": 1}[on_error]
     assert time.monotonic() - started < 1.5
-    (decision,) = decisions(redis)
+    (decision,) = [one for one in recorded_by(app, redis) if not one["late"]]
     assert decision["verdict"] == on_error
     assert decision["reason"]
     assert decision["policy"]
@@ -567,7 +559,7 @@ def test_no_broken_policy_brings_a_masked_word_back(
     assert code(response) == 0
     masked = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "the ******"}}]
     assert response.json()["MsgBody"] == masked
-    (decision,) = decisions(redis)
+    (decision,) = [one for one in recorded_by(app, redis) if not one["late"]]
     assert decision["verdict"] == "rewrite"
     assert 'the blocked word "casino"' in decision["reason"]
     assert [(effect["do"], effect["message"]["text"]) for effect in recorded[0].effects] == [
@@ -585,7 +577,7 @@ def test_a_verdict_with_odd_parts_keeps_its_meaning(
     """What a policy forbids is forbidden, also when its code, text or reason are no such thing; and it is recorded."""
     app = ask(policies=f"odd_policies:{policy}")
     assert code(app.post(query())) == expected
-    (decision,) = decisions(redis)
+    (decision,) = recorded_by(app, redis)
     assert decision["verdict"] == ("forbid" if expected == 1 else "discard")
     assert decision["code"] is None
     assert len(decision["reason"]) <= 512
@@ -631,19 +623,14 @@ def test_who_cancels_the_request_itself_changes_no_verdict(
     app = ask(on_error=on_error, **setting)
     assert code(app.post(query())) == 0
     assert code(app.post(query(), json.dumps(c2c(2, "casino")).encode())) == 1
-
-    def are_there() -> bool:
-        app.idle(0.02)
-        return len(decisions(redis)) == 2
-
-    wait_until(are_there, "both decisions")
-    assert {one["verdict"] for one in decisions(redis)} == {"allow", "forbid"}
+    assert {one["verdict"] for one in recorded_by(app, redis, 2)} == {"allow", "forbid"}
 
 
 def test_whatever_routing_raises_costs_nobody_the_answer(ask: Callable[..., Asker], redis: Redis) -> None:
     """The message passes, as the policies have said, and goes to no room."""
-    assert code(ask(on_error="forbid", routing="odd_policies:route_times_out").post(query())) == 0
-    (decision,) = decisions(redis)
+    app = ask(on_error="forbid", routing="odd_policies:route_times_out")
+    assert code(app.post(query())) == 0
+    (decision,) = recorded_by(app, redis)
     assert decision["verdict"] == "allow"
 
 
@@ -672,14 +659,19 @@ def test_nonsense_that_comes_late_is_recorded_as_late(ask: Callable[..., Asker],
     """And it stands in the way of no other decision."""
     app = ask(policies="odd_policies:naps", deadline_s=0.6, on_error="forbid")
     assert code(app.post(query())) == 1
-
-    def is_there() -> bool:
-        app.idle(0.05)
-        return len(decisions(redis)) > 1
-
-    wait_until(is_there, "the late verdict")
-    first, late = decisions(redis)
+    first, late = recorded_by(app, redis, 2)
     assert (first["late"], late["late"], late["verdict"]) == (False, True, "forbid")
+
+
+def recorded_by(app: Asker, redis: Redis, count: int = 1) -> list[dict[str, Any]]:
+    """All that was recorded, once it is so many: on a busy machine they take the way over the disk."""
+
+    def are_there() -> bool:
+        app.idle(0.02)
+        return len(decisions(redis)) >= count
+
+    wait_until(are_there, "the decisions")
+    return decisions(redis)
 
 
 def decisions(redis: Redis) -> list[dict[str, Any]]:

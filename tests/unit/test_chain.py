@@ -1,7 +1,6 @@
 """Whatever policies do, there is a judgement in time."""
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,11 +11,11 @@ from structlog.testing import capture_logs
 from support.waiting import wait_until_async
 
 from pushlane.callback import chain as chain_module
-from pushlane.callback.chain import CHAIN, MAX_TEXT_CHARS, Chain, Judgement
+from pushlane.callback.chain import CHAIN, Chain, Elsewhere, Judgement, Late
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.decision import Decision
 from pushlane.callback.recorder import _arguments
-from pushlane.callback.verdict import Policy, Verdict
+from pushlane.callback.verdict import MAX_TEXT_CHARS, Policy, Verdict
 
 DEADLINE_S = 0.2
 ON_ERROR, ALLOW = Verdict("forbid"), Verdict("allow")
@@ -36,11 +35,11 @@ Judge = Callable[[ChatMessage], Any]
 
 
 @dataclass
-class Plain:
-    """A policy that runs in a thread."""
+class Quick:
+    """A policy that runs at once, as the built-in ones do."""
 
     says: Judge
-    name: str = "plain"
+    name: str = "quick"
 
     def judge(self, message: ChatMessage) -> Any:  # noqa: ANN401 # policies say anything
         """What the test says."""
@@ -48,27 +47,19 @@ class Plain:
 
 
 @dataclass
-class Quick(Plain):
-    """A policy that runs at once, as the built-in ones do."""
-
-    name: str = "quick"
-    inline = True
-
-
-@dataclass
-class Async:
-    """An asynchronous policy."""
+class Async(Elsewhere):
+    """A policy that runs elsewhere."""
 
     says: Judge
     name: str = "async"
 
-    async def judge(self, message: ChatMessage) -> Any:  # noqa: ANN401 # the same
+    async def ask(self, message: ChatMessage, until: float) -> Any:  # noqa: ANN401, ARG002 # the same
         """What the test says, now or later."""
         said = self.says(message)
         return await said if isinstance(said, Awaitable) else said
 
 
-KINDS = pytest.mark.parametrize("kind", [Plain, Quick, Async])
+KINDS = pytest.mark.parametrize("kind", [Quick, Async])
 
 
 @dataclass
@@ -78,7 +69,9 @@ class Run:
     late: list[tuple[ChatMessage, Judgement]] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)
 
-    def __call__(self, *policies: Policy, deadline_s: float = DEADLINE_S, on_error: Verdict = ON_ERROR) -> Chain:
+    def __call__(
+        self, *policies: Policy | Elsewhere, deadline_s: float = DEADLINE_S, on_error: Verdict = ON_ERROR
+    ) -> Chain:
         """A chain of these policies."""
         chain = Chain(policies, deadline_s, on_error, lambda message, judged: self.late.append((message, judged)))
         self.chains.append(chain)
@@ -97,14 +90,6 @@ async def run() -> AsyncIterator[Run]:
 
 async def _alone() -> bool:
     return not [task for task in asyncio.all_tasks() if "_ask_all" in repr(task)]
-
-
-@pytest.fixture
-def gate() -> Any:  # noqa: ANN401 # a generator of one
-    """What hanging threads wait for; open at the end."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
 
 
 def text(new: str) -> list[dict[str, Any]]:
@@ -129,13 +114,13 @@ async def test_who_has_nothing_against_it_lets_it_pass(run: Run, kind: type, sai
 
 
 async def test_policies_are_asked_in_their_order(run: Run) -> None:
-    """Also when plain, asynchronous and quick ones alternate."""
+    """Also when those here and those elsewhere alternate."""
     asked: list[int] = []
 
     def note(number: int) -> Judge:
         return lambda _: asked.append(number)
 
-    await run(Async(note(0)), Plain(note(1)), Quick(note(2)), Plain(note(3)), Async(note(4))).judge(MESSAGE)
+    await run(Async(note(0)), Async(note(1)), Quick(note(2)), Quick(note(3)), Async(note(4))).judge(MESSAGE)
     assert asked == [0, 1, 2, 3, 4]
 
 
@@ -184,15 +169,6 @@ async def test_custom_data_can_be_cleared(run: Run) -> None:
     assert judged.verdict.custom_data == ""
     decision = Decision.of(MESSAGE, judged.verdict, at_ms=1, took_ms=1)
     assert Decision.read(decision.document()).verdict == judged.verdict
-
-
-async def test_a_plain_policy_may_answer_an_awaitable(run: Run) -> None:
-    """Such as one behind functools.partial."""
-
-    async def later() -> Verdict:
-        return Verdict.forbid()
-
-    assert (await run(Plain(lambda _: later())).judge(MESSAGE)).verdict.kind == "forbid"
 
 
 # Whoever raises, or answers nonsense
@@ -296,28 +272,23 @@ async def test_a_rewrite_may_be_any_sequence(run: Run) -> None:
 # The deadline
 
 
-def in_thread(gate: threading.Event) -> Plain:
-    """Hangs in a thread, then forbids."""
-    return Plain(lambda _: (gate.wait(10), Verdict.forbid(reason="late"))[1])
+@pytest.fixture
+def gate() -> asyncio.Event:
+    """What those wait for that hang."""
+    return asyncio.Event()
 
 
-def on_loop(gate: threading.Event) -> Async:
-    """Hangs on the loop, then forbids."""
+def hanging(gate: asyncio.Event) -> Async:
+    """Hangs, then forbids."""
 
     async def hang() -> Verdict:
-        await wait_until_async(lambda: asyncio.sleep(0, gate.is_set()), "the gate")
+        await gate.wait()
         return Verdict.forbid(reason="late")
 
     return Async(lambda _: hang())
 
 
-HANGING = pytest.mark.parametrize("hanging", [in_thread, on_loop])
-
-
-@HANGING
-async def test_whoever_is_late_gets_the_configured_verdict_and_is_told(
-    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
-) -> None:
+async def test_whoever_is_late_gets_the_configured_verdict_and_is_told(run: Run, gate: asyncio.Event) -> None:
     """The answer comes at the deadline; the verdict goes to the record when it comes."""
     started = time.monotonic()
     judged = await run(hanging(gate)).judge(MESSAGE)
@@ -337,9 +308,9 @@ async def test_the_deadline_is_for_all_together(run: Run) -> None:
     assert (await run(*slow).judge(MESSAGE)).verdict.policy == CHAIN
 
 
-async def test_less_time_may_be_left(run: Run, gate: threading.Event) -> None:
+async def test_less_time_may_be_left(run: Run, gate: asyncio.Event) -> None:
     """A caller who has lost time before says so; more than its own the chain never takes."""
-    chain = run(on_loop(gate))
+    chain = run(hanging(gate))
     for within_s, most_s in [(0.0, 0.15), (-1.0, 0.15), (9.0, DEADLINE_S + 0.5)]:
         started = time.monotonic()
         assert (await chain.judge(MESSAGE, within_s=within_s)).verdict.kind == "forbid"
@@ -391,7 +362,11 @@ async def test_a_policy_that_cancels_its_own_task_gets_the_configured_verdict(ru
         cancel()
         await asyncio.sleep(0)
 
-    for policies in ([cancelling(None)], [Async(lambda _: wait())], [cancelling(None), Plain(lambda _: None)]):
+    for policies in (
+        [cancelling(None)],
+        [Async(lambda _: wait())],
+        [cancelling(None), Async(lambda _: asyncio.sleep(0))],
+    ):
         judged = await run(*policies).judge(MESSAGE)
         assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
         check_masked(await run(MASKS, *policies, on_error=ALLOW).judge(MESSAGE))
@@ -432,10 +407,7 @@ async def test_what_is_allowed_after_an_error_is_what_was_rewritten_before(run: 
     check_masked(judged, custom_data="{}")
 
 
-@HANGING
-async def test_what_is_allowed_at_the_deadline_is_what_was_rewritten_before(
-    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
-) -> None:
+async def test_what_is_allowed_at_the_deadline_is_what_was_rewritten_before(run: Run, gate: asyncio.Event) -> None:
     """And the late verdict is told all the same."""
     judged = await run(MASKS, hanging(gate), on_error=ALLOW).judge(MESSAGE)
     check_masked(judged)
@@ -494,81 +466,41 @@ async def test_a_rewrite_whose_parts_raise_is_a_policy_that_raises(run: Run, kin
     check_masked(await run(MASKS, bad, on_error=ALLOW).judge(MESSAGE._replace(custom_data="")))
 
 
-# Threads
+@pytest.mark.parametrize("before", [0, DEADLINE_S + 0.1])
+async def test_who_is_ended_at_the_deadline_gets_the_configured_verdict(run: Run, before: float) -> None:
+    """As it is late, whichever clock rings first; and there is no late verdict."""
+
+    async def end() -> None:
+        await asyncio.sleep(before)
+        raise Late
+
+    with capture_logs() as lines:
+        judged = await run(MASKS, Async(lambda _: end()), on_error=ALLOW).judge(MESSAGE)
+        await wait_until_async(_alone, "its end")
+    check_masked(judged)
+    assert "the policies did not answer in time" in judged.verdict.reason
+    assert (run.late, lines) == ([], [])
 
 
-async def test_threads_are_bounded_and_come_back(
-    run: Run, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever gets none is answered at the deadline, and its policy is never asked; later all is well."""
-    monkeypatch.setattr(chain_module, "MAX_THREADS", 4)
-    counter, running, most = threading.Lock(), 0, 0
+async def test_a_policy_elsewhere_knows_how_long_it_has(run: Run) -> None:
+    """Until the chain's own deadline, or the caller's if that is earlier."""
+    told: list[float] = []
 
-    def hang(_: ChatMessage) -> Verdict:
-        nonlocal running, most
-        with counter:
-            running += 1
-            most = max(most, running)
-        gate.wait(10)
-        with counter:
-            running -= 1
-        return Verdict.allow()
+    class Notes(Async):
+        async def ask(self, _: ChatMessage, until: float) -> None:
+            told.append(until - time.monotonic())
 
-    chain = run(Plain(hang))
-    for _ in range(2):
-        judged = await asyncio.gather(*(chain.judge(MESSAGE) for _ in range(20)))
-        assert {one.verdict.kind for one in judged} == {"forbid"}
-    assert (running, most) == (4, 4)
-    await asyncio.sleep(0)
-    assert len(chain._asked) == 4, "those without a thread are forgotten"
-    gate.set()
-    await wait_until_async(lambda: asyncio.sleep(0, len(run.late) == 4), "the late ones")
-    assert (await chain.judge(MESSAGE)).verdict.kind == "allow"
-    assert most == 4
-
-
-async def test_a_cancelled_request_does_not_free_its_thread(
-    run: Run, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The thread runs on, and counts until it ends."""
-    monkeypatch.setattr(chain_module, "MAX_THREADS", 1)
-    entered: list[int] = []
-
-    def hang(_: ChatMessage) -> None:
-        entered.append(1)
-        gate.wait(10)
-
-    chain = run(Plain(hang))
-    request = asyncio.create_task(chain.judge(MESSAGE))
-    await wait_until_async(lambda: asyncio.sleep(0, entered), "the thread")
-    request.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await request
-    assert (await chain.judge(MESSAGE)).verdict.kind == "forbid"
-    assert entered == [1]
-    gate.set()
-    await wait_until_async(lambda: asyncio.sleep(0, not chain._threads.locked()), "the thread to end")
-    assert (await chain.judge(MESSAGE)).verdict.kind == "allow"
-
-
-async def test_a_thread_that_can_not_start_costs_no_place(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when the system has no more of them."""
-    monkeypatch.setattr(chain_module, "MAX_THREADS", 1)
-    chain = run(Plain(lambda _: None))
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", raising(RuntimeError("can't start new thread")))
-        for _ in range(3):
-            assert (await chain.judge(MESSAGE)).verdict.kind == "forbid"
-    assert (await chain.judge(MESSAGE)).verdict.kind == "allow"
+    chain = run(Notes(lambda _: None), deadline_s=50)
+    await chain.judge(MESSAGE)
+    await chain.judge(MESSAGE, within_s=9)
+    assert 40 < told[0] <= 50
+    assert 5 < told[1] <= 9
 
 
 # The end of a request, and of the chain
 
 
-@HANGING
-async def test_a_cancelled_request_leaves_nothing_and_disturbs_nobody(
-    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
-) -> None:
+async def test_a_cancelled_request_leaves_nothing_and_disturbs_nobody(run: Run, gate: asyncio.Event) -> None:
     """Its client is gone; the one beside it gets its answer."""
     chain = run(hanging(gate), deadline_s=5)
     gone, stays = (asyncio.create_task(chain.judge(MESSAGE)) for _ in range(2))
@@ -583,10 +515,7 @@ async def test_a_cancelled_request_leaves_nothing_and_disturbs_nobody(
     assert run.late == []
 
 
-@HANGING
-async def test_closing_answers_who_still_waits(
-    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
-) -> None:
+async def test_closing_answers_who_still_waits(run: Run, gate: asyncio.Event) -> None:
     """With the configured verdict, as at the deadline."""
     chain = run(MASKS, hanging(gate), deadline_s=5, on_error=ALLOW)
     waits = asyncio.create_task(chain.judge(MESSAGE))
@@ -614,11 +543,8 @@ async def test_whoever_is_given_up_may_clean_up_but_is_no_failure(run: Run) -> N
     assert (cleaned, lines) == ([1], [])
 
 
-@HANGING
-async def test_closing_gives_up_what_is_late(
-    run: Run, gate: threading.Event, hanging: Callable[[threading.Event], Policy]
-) -> None:
-    """And a thread that ends after it finds nobody."""
+async def test_closing_gives_up_what_is_late(run: Run, gate: asyncio.Event) -> None:
+    """Nobody is told of it."""
     chain = run(hanging(gate))
     await chain.judge(MESSAGE)
     chain.close()
@@ -626,18 +552,3 @@ async def test_closing_gives_up_what_is_late(
     gate.set()
     await asyncio.sleep(0.05)
     assert run.late == []
-
-
-def test_a_thread_that_ends_after_its_loop_says_nothing(gate: threading.Event) -> None:
-    """No traceback of a closed loop on a process's end."""
-    threads = set(threading.enumerate())
-
-    async def judge() -> None:
-        chain = Chain([in_thread(gate)], 0.05, ON_ERROR, lambda *_: None)
-        await chain.judge(MESSAGE)
-        chain.close()
-
-    asyncio.run(judge())
-    gate.set()
-    for thread in set(threading.enumerate()) - threads:
-        thread.join(5)

@@ -8,7 +8,8 @@ import pytest
 
 from pushlane.callback.blocked_words import BlockedWords
 from pushlane.callback.length import Length
-from pushlane.callback.policies import load_routing, make_policies
+from pushlane.callback.own import is_inline, load_policy, load_routing
+from pushlane.callback.policies import make_policies
 from pushlane.callback.settings import ModerationSettings
 from pushlane.errors import SettingsError
 
@@ -26,6 +27,8 @@ class Needs(Fine):
     def __init__(self, argument): pass
 class Raises(Fine):
     def __init__(self): raise RuntimeError("no\\nmodel")
+class Quick(Fine):
+    inline = True
 class Nameless:
     def judge(self, message): return None
 class Empty(Fine):
@@ -80,11 +83,23 @@ def test_words_alone_are_a_chain(tmp_path: Path) -> None:
 
 
 def test_the_chain_is_made_in_its_order(tmp_path: Path) -> None:
-    """Built-in ones, a class without arguments, an object."""
+    """Built-in ones; those of one's own are the paths that their processes load."""
     long = {"policy": "length", "max_chars": 3}
     made = make_policies(chain(long, "theirs:Fine", "blocked_words", "theirs:made", blocked_words_file=words(tmp_path)))
-    assert [type(policy).__name__ for policy in made] == ["Length", "Fine", "BlockedWords", "Fine"]
-    assert isinstance(made[0], Length)
+    assert [one if isinstance(one, str) else type(one) for one in made] == [
+        Length,
+        "theirs:Fine",
+        BlockedWords,
+        "theirs:made",
+    ]
+
+
+@pytest.mark.parametrize("path", ["theirs:Fine", "theirs:made"])
+def test_a_policy_of_ones_own_is_a_class_without_arguments_or_an_object(path: str) -> None:
+    """It may say that it is quick and safe."""
+    policy = load_policy(path)
+    assert (policy.name, is_inline(policy)) == ("fine", False)
+    assert is_inline(load_policy("theirs:Quick"))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +129,7 @@ def test_the_chain_is_made_in_its_order(tmp_path: Path) -> None:
 def test_a_policy_that_can_not_be_used_is_named(path: str, problem: str) -> None:
     """The line has the path and what is wrong with it."""
     with pytest.raises(SettingsError) as caught:
-        make_policies(chain(path))
+        load_policy(path)
     assert str(caught.value).startswith("PUSHLANE_MODERATION__POLICIES: ")
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -37,8 +37,8 @@ def done(
     route: Callable[[ChatMessage], Route | None] = TO_BOB,
 ) -> list[dict[str, Any]]:
     """The relay, to bob's room unless told otherwise, if there is one."""
-    relay = routing.relay(judged, verdict, "d" * 64, route)
-    return [relay] if relay else []
+    target = routing.target_of(route(judged)) if routing.is_relayed(judged, verdict) else None
+    return [routing.relay(target, "d" * 64)] if target else []
 
 
 def held(verdict: Verdict, judged: ChatMessage) -> dict[str, Any]:

@@ -167,7 +167,7 @@ PLACES = {
 def test_a_room_may_be_named_after_all_that_the_settings_promise(name: str) -> None:
     """What stands in the body, and the app, which only the query names."""
     routed = [by_template("support", f"r-{{{name}}}")(one) for one in (message(c2c()), message(group(TopicId="t")))]
-    assert tuple(route and route.message.conversation for route in routed) == tuple(f"r-{it}" for it in PLACES[name])
+    assert tuple(route.message.conversation for route in routed) == tuple(f"r-{it}" for it in PLACES[name])
 
 
 def test_the_app_is_the_one_that_was_checked() -> None:

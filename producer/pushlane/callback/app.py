@@ -21,8 +21,9 @@ from pushlane.callback.holds import Holds
 from pushlane.callback.messages import Messages
 from pushlane.callback.moderation import Moderation
 from pushlane.callback.openapi import Description
-from pushlane.callback.policies import load_routing, make_policies
-from pushlane.callback.settings import CallbackSettings, load_callback_settings
+from pushlane.callback.policies import make_policies
+from pushlane.callback.processes import PROCESSES, Processes
+from pushlane.callback.settings import BUILT_IN, CallbackSettings, load_callback_settings
 from pushlane.callback.spool import Spool
 from pushlane.callback.web import ApiKeys, json_response
 from pushlane.callback.webhook import Webhook
@@ -30,11 +31,12 @@ from pushlane.errors import SettingsError
 from pushlane.logs import configure, make_writer, request_log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from starlette.types import ASGIApp
 
     from pushlane.callback.chat_message import ChatMessage
+    from pushlane.callback.moderation import Router
     from pushlane.callback.settings import ModerationSettings
 
 
@@ -66,10 +68,9 @@ def create_app() -> ASGIApp:
 
 
 def make_app(settings: CallbackSettings) -> Starlette:
-    """The app with these settings. Raises SettingsError for a policy, words or a routing that can not be loaded."""
+    """The app with these settings. Raises SettingsError for words that can not be loaded."""
     moderation = settings.moderation
     policies = make_policies(moderation) if moderation else ()
-    route = _route(moderation) if moderation else None
     keys = ApiKeys(
         {name: service.read_key() for name, service in settings.api_keys.items()},
         {name: service.channels for name, service in settings.api_keys.items()},
@@ -86,11 +87,13 @@ def make_app(settings: CallbackSettings) -> Starlette:
             app.state.producer = producer
             app.state.webhook = Webhook(producer, settings.webhook, tokens)
             if moderation is not None:
+                own = await stack.enter_async_context(_own_code(moderation, PROCESSES))
                 feed = Feed(settings.redis_url, settings.retention_s, await _open_spool(moderation))
                 feed.start()
                 stack.push_async_callback(feed.aclose)
                 app.state.feed = feed
-                app.state.moderation = Moderation(moderation, moderation.read_tokens(), policies, feed, route)
+                chain, route = own.chain(policies), _route(moderation, own)
+                app.state.moderation = Moderation(moderation, moderation.read_tokens(), chain, feed, route)
                 stack.push_async_callback(app.state.moderation.aclose)
             yield
 
@@ -122,6 +125,8 @@ async def check_app(settings: CallbackSettings) -> None:
         problem = "must be an address like redis://localhost:6379/0"
         raise SettingsError("PUSHLANE_REDIS_URL", problem) from None
     if settings.moderation is not None:
+        async with _own_code(settings.moderation, 1) as own:
+            own.chain(make_policies(settings.moderation))
         spool = await _open_spool(settings.moderation)
         await spool.aclose()
 
@@ -133,12 +138,21 @@ async def _open_spool(settings: ModerationSettings) -> Spool:
         raise SettingsError("PUSHLANE_MODERATION__SPOOL_DIR", str(error)) from None
 
 
-def _route(settings: ModerationSettings) -> Callable[[ChatMessage], routing.Route | None] | None:
+def _own_code(settings: ModerationSettings, size: int) -> Processes:
+    return Processes([one.policy for one in settings.policies if one.policy not in BUILT_IN], settings.routing, size)
+
+
+def _route(settings: ModerationSettings, own: Processes) -> Router | None:
     if settings.routing is not None:
-        return load_routing(settings.routing)
-    if settings.relay_channel is not None and settings.relay_room is not None:
-        return routing.by_template(settings.relay_channel, settings.relay_room)
-    return None
+        return own.route
+    if settings.relay_channel is None or settings.relay_room is None:
+        return None
+    route = routing.by_template(settings.relay_channel, settings.relay_room)
+
+    async def by_template(message: ChatMessage, _until: float) -> routing.Target | None:
+        return routing.target_of(route(message))
+
+    return by_template
 
 
 async def _moderate(request: Request) -> Response:

@@ -3,20 +3,21 @@
 Policies are asked in turn, each about the message as the ones before it left it. The first that forbids or discards
 ends the chain. A policy that raises ends it with the ``on_error`` verdict, and so does the deadline; a verdict that
 comes after it is told to ``late``, for the record. What ``on_error`` allows is the message as it was left by then.
+
+The policies that are asked here are ours, or say themselves that they are quick and safe (``inline``). All others run
+elsewhere (``processes.py``): whatever they do, this event loop goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
-import threading
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pushlane.callback.answer import answer
 from pushlane.callback.failures import log_failure
-from pushlane.callback.verdict import Verdict
+from pushlane.callback.verdict import Verdict, read, shortened
 from pushlane.logs import logger
 
 if TYPE_CHECKING:
@@ -25,18 +26,29 @@ if TYPE_CHECKING:
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.verdict import Policy
 
-MAX_THREADS: Final = 64
-"""Plain policies that may run at once; those that hang hold theirs, and the others wait in vain for one."""
 LATE_S: Final = 60.0
 """So long a policy may be late; then nobody waits for its verdict any more."""
 MAX_LATE: Final = 1000
 """Questions that may be open in a process before the late ones are given up at once."""
-MAX_TEXT_CHARS: Final = 512
 CHAIN: Final = "chain"
 """Who decided when no policy did."""
 
-_MAX_CODE: Final = 2**31 - 1
 _PASSES: Final = Verdict("allow", policy=CHAIN)
+_TOO_LATE: Final = "the policies did not answer in time"
+
+
+class Late(Exception):
+    """A policy was not done in time, and its verdict does not come any more."""
+
+
+class Elsewhere:
+    """A policy that does not run here."""
+
+    name: str
+
+    async def ask(self, message: ChatMessage, until: float) -> object:
+        """What it says; on the monotonic clock, that is of use until then. Raises Late, or whatever it likes."""
+        raise NotImplementedError
 
 
 class Judgement(NamedTuple):
@@ -58,43 +70,42 @@ class Chain:
 
     def __init__(
         self,
-        policies: Sequence[Policy],
+        policies: Sequence[Policy | Elsewhere],
         deadline_s: float,
         on_error: Verdict,
         late: Callable[[ChatMessage, Judgement], None],
     ) -> None:
-        self._policies = [(policy, _runs_inline(policy)) for policy in policies]
-        self._all_inline = all(inline for _, inline in self._policies)
+        self._policies = policies
+        self._all_inline = not any(isinstance(policy, Elsewhere) for policy in policies)
         self._deadline_s = deadline_s
         self._on_error = on_error
         self._late = late
-        self._threads = asyncio.Semaphore(MAX_THREADS)
         self._asked: set[asyncio.Task[Judgement]] = set()
-        self._without_thread: set[asyncio.Task[object]] = set()
 
     async def judge(self, message: ChatMessage, *, within_s: float | None = None) -> Judgement:
         """The judgement of a message, within the deadline whatever the policies do.
 
-        ``within_s`` is what is left of it, if less. A judgement that is cancelled is given up; a policy in a thread
-        runs to its end all the same, and holds its thread.
+        ``within_s`` is what is left of it, if less. A judgement that is cancelled is given up.
         """
         if self._all_inline:
             return await self._ask_all(message)
+        deadline_s = self._deadline_s if within_s is None else max(min(self._deadline_s, within_s), 0)
         steps = [Judgement(_PASSES, message)]
-        asked = asyncio.create_task(self._ask_all(message, steps))
+        asked = asyncio.create_task(self._ask_all(message, steps, time.monotonic() + deadline_s))
         self._asked.add(asked)
         asked.add_done_callback(self._asked.discard)
         try:
-            deadline_s = self._deadline_s if within_s is None else max(min(self._deadline_s, within_s), 0)
             done, _ = await asyncio.wait([asked], timeout=deadline_s)
         except asyncio.CancelledError:
             self._give_up(asked)
             raise
         if not done:
             self._await_late(message, asked)
-            return self._failed(steps[-1], "the policies did not answer in time")
+            return self._failed(steps[-1], _TOO_LATE)
         if asked.cancelled():  # by a policy, also one that had its say, or by close()
             return steps[-1] if _is_final(steps[-1]) else self._failed(steps[-1], "the policies were cancelled")
+        if isinstance(asked.exception(), Late):
+            return self._failed(steps[-1], _TOO_LATE)
         return asked.result()
 
     def close(self) -> None:
@@ -102,22 +113,23 @@ class Chain:
         for asked in list(self._asked):
             self._give_up(asked)
 
-    async def _ask_all(self, message: ChatMessage, steps: list[Judgement] | None = None) -> Judgement:
+    async def _ask_all(self, message: ChatMessage, steps: list[Judgement] | None = None, until: float = 0) -> Judgement:
         """The judgement; it and what each rewrite on the way to it leaves is told to ``steps``."""
         left = Judgement(_PASSES, message)
-        for policy, inline in self._policies:
+        for policy in self._policies:
             try:
-                if inline:
-                    said = _read(policy.judge(left.message), policy.name)
+                if isinstance(policy, Elsewhere):
+                    given = await policy.ask(left.message, until)
                 else:
-                    said = await self._ask(policy, left.message)
+                    given = policy.judge(left.message)
+                said = read(given, policy.name)
                 if said is None or said.kind == "allow":
                     continue
                 left = self._after(said, left, message)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Late):
                 raise
             except BaseException as error:  # gevent's Timeout is no Exception
-                if isinstance(error, asyncio.CancelledError) and not inline and self._is_given_up():
+                if isinstance(error, asyncio.CancelledError) and self._is_given_up(policy):
                     raise
                 log_failure("policy.failed", error, policy=policy.name, key=message.key)
                 return self._failed(left, f"policy {policy.name} raised")
@@ -147,64 +159,15 @@ class Chain:
             return self._failed(left, "its rewrite is no message", said.policy)
         return Judgement(whole, current)
 
-    async def _ask(self, policy: Policy, message: ChatMessage) -> Verdict | None:
-        said: object
-        if inspect.iscoroutinefunction(policy.judge):
-            said = policy.judge(message)
-        else:
-            said = await self._in_thread(policy, message)
-        return _read(await said if inspect.isawaitable(said) else said, policy.name)
-
-    async def _in_thread(self, policy: Policy, message: ChatMessage) -> object:
-        """Runs a plain policy in a thread of its own, which a process that ends does not wait for."""
-        await self._thread()
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[tuple[object, BaseException | None]] = loop.create_future()
-
-        def settle(said: object, error: BaseException | None) -> None:
-            self._threads.release()  # the thread's end, and not that of whoever waits for it
-            if not ended.done():
-                ended.set_result((said, error))  # no future takes a StopIteration as its exception
-
-        def run() -> None:
-            said: object = None
-            error: BaseException | None = None
-            try:
-                said = policy.judge(message)
-            except BaseException as raised:  # noqa: BLE001 # it is raised again where it is awaited
-                error = raised
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, said, error)
-
-        try:
-            threading.Thread(target=run, name=f"pushlane-policy-{policy.name}", daemon=True).start()
-        except BaseException:
-            self._threads.release()
-            raise
-        said, error = await ended
-        if error is not None:
-            raise error
-        return said
-
-    async def _thread(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 # a coroutine runs in one
-        self._without_thread.add(task)
-        try:
-            await self._threads.acquire()
-        finally:
-            self._without_thread.discard(task)
-
     def _await_late(self, message: ChatMessage, asked: asyncio.Task[Judgement]) -> None:
-        # What has no thread by now would only delay those that are still in time.
-        if asked in self._without_thread or len(self._asked) > MAX_LATE:
+        if len(self._asked) > MAX_LATE:
             self._give_up(asked)
             return
         given_up = asyncio.get_running_loop().call_later(LATE_S, self._give_up, asked)
 
         def tell(task: asyncio.Task[Judgement]) -> None:
             given_up.cancel()
-            if not task.cancelled():
+            if not task.cancelled() and task.exception() is None:
                 self._late(message, task.result())
 
         asked.add_done_callback(tell)
@@ -213,49 +176,18 @@ class Chain:
         self._asked.discard(asked)
         asked.cancel()
 
-    def _is_given_up(self) -> bool:
+    def _is_given_up(self, policy: Policy | Elsewhere) -> bool:
         """Whether it is we who have cancelled this task: a policy may do so too, or raise another's cancellation."""
-        return asyncio.current_task() not in self._asked
+        return isinstance(policy, Elsewhere) and asyncio.current_task() not in self._asked
 
     def _failed(self, left: Judgement, reason: str, policy: str = CHAIN) -> Judgement:
         """The configured verdict. What it allows is what the policies have left so far: a masked word stays masked."""
         if self._on_error.kind == "allow" and left.verdict.kind == "rewrite":
             before = left.verdict
-            reason = _text(f"{reason}; {before.policy} had rewritten it: {before.reason}")
+            reason = shortened(f"{reason}; {before.policy} had rewritten it: {before.reason}")
             return left._replace(verdict=replace(before, reason=reason, policy=policy))
         return left._replace(verdict=replace(self._on_error, reason=reason, policy=policy))
 
 
-def _runs_inline(policy: Policy) -> bool:
-    """Whether it is quick enough for the event loop: the built-in ones say so."""
-    return getattr(policy, "inline", False)
-
-
 def _is_final(judgement: Judgement) -> bool:
     return judgement.verdict.kind in ("forbid", "discard")
-
-
-def _read(said: object, policy: str) -> Verdict | None:
-    """A policy's verdict without what no record could hold. Raises TypeError for what is none.
-
-    Policies are other people's code: what they forbid stays forbidden, whatever stands beside it.
-    """
-    if said is None:
-        return None
-    if not isinstance(said, Verdict):
-        raise TypeError(f"must answer a Verdict or None, not {type(said).__name__}")
-    given: Any = said  # for its annotations hold nobody
-    reason = _text(given.reason)
-    if given.kind == "rewrite":
-        body = None if given.msg_body is None else list(given.msg_body)
-        return Verdict("rewrite", msg_body=body, custom_data=given.custom_data, reason=reason, policy=policy)
-    if given.kind == "forbid":
-        code = given.code if type(given.code) is int and 0 <= given.code <= _MAX_CODE else None
-        return Verdict("forbid", code, _text(given.text), reason=reason, policy=policy)
-    if given.kind in ("allow", "discard"):
-        return Verdict(given.kind, reason=reason, policy=policy)
-    raise TypeError("must answer a Verdict of a known kind")
-
-
-def _text(given: object) -> str:
-    return given[:MAX_TEXT_CHARS].encode(errors="replace").decode() if isinstance(given, str) else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from traceback import walk_tb
-from typing import Final
+from typing import Final, Self
 
 from pushlane.logs import logger
 
@@ -15,8 +15,23 @@ MAX_FRAMES: Final = 20
 """An endless recursion has a thousand, and the innermost ones tell it all."""
 
 
+class Failure(Exception):
+    """An error of another process: its type, and the frames of its stack."""
+
+    def __init__(self, kind: str, frames: str) -> None:
+        self.kind = kind
+        self.frames = frames
+        super().__init__(kind)
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """All that may be told of an error: file, line and function, and never what it says."""
+        frames = deque(walk_tb(error.__traceback__), MAX_FRAMES)
+        lines = (f'  File "{one.f_code.co_filename}", line {line}, in {one.f_code.co_name}' for one, line in frames)
+        return cls(type(error).__qualname__, "\n".join(lines))
+
+
 def log_failure(event: str, error: BaseException, **facts: object) -> None:
-    """Logs an error by its type and the frames of its stack: file, line and function."""
-    frames = deque(walk_tb(error.__traceback__), MAX_FRAMES)
-    lines = (f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}' for frame, line in frames)
-    logger().error(event, error=type(error).__qualname__, exception="\n".join(lines), **facts)
+    """Logs an error by its type and the frames of its stack."""
+    failure = error if isinstance(error, Failure) else Failure.of(error)
+    logger().error(event, error=failure.kind, exception=failure.frames, **facts)

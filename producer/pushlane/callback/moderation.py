@@ -26,17 +26,20 @@ from pushlane.errors import InvalidMessage
 from pushlane.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from starlette.requests import Request
 
-    from pushlane.callback.chain import Judgement
+    from pushlane.callback.chain import Elsewhere, Judgement
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.feed import Feed
-    from pushlane.callback.routing import Route
+    from pushlane.callback.routing import Target
     from pushlane.callback.settings import ModerationSettings
     from pushlane.callback.verdict import Policy
     from pushlane.effects import Effect
+
+    Router = Callable[[ChatMessage, float], Awaitable[Target | None]]
+    """Where a message goes, answered until a time of the monotonic clock."""
 
 RESERVE_S: Final = RECORD_S + 0.1
 """What the policies leave of the deadline: for Redis, and if it is away for the disk."""
@@ -50,9 +53,9 @@ class Moderation:
         self,
         settings: ModerationSettings,
         tokens: Sequence[str],
-        policies: Sequence[Policy],
+        policies: Sequence[Policy | Elsewhere],
         feed: Feed,
-        route: Callable[[ChatMessage], Route | None] | None,
+        route: Router | None,
     ) -> None:
         # A pydantic model's fields take their time.
         self._deadline_s = settings.deadline_s
@@ -108,11 +111,12 @@ class Moderation:
             case Unreadable():
                 return self._unreadable(query, message.reason)
         # The chain's own deadline is a little earlier, unless the body took long to arrive.
-        left_s = self._deadline_s - RECORD_S - (time.monotonic() - started)
-        judgement = await self._chain.judge(message, within_s=left_s)
+        until = started + self._deadline_s - RECORD_S
+        judgement = await self._chain.judge(message, within_s=until - time.monotonic())
         verdict, decision = judgement.verdict, None
         try:
             decision = self._decide(message, judgement, started)
+            decision.effects = await self._effects(judgement, decision.key, until)
             verdict = await self._feed.record(decision, until=started + self._deadline_s)
         except KeyboardInterrupt:
             raise
@@ -161,17 +165,18 @@ class Moderation:
 
     def _decide(self, message: ChatMessage, judgement: Judgement, started: float) -> Decision:
         took_ms = round((time.monotonic() - started) * 1000)
-        decision = Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=took_ms)
-        decision.effects = self._effects(judgement.message, judgement.verdict, decision.key)
-        return decision
+        return Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=took_ms)
 
-    def _effects(self, message: ChatMessage, verdict: Verdict, key: str) -> Sequence[Effect]:
+    async def _effects(self, judgement: Judgement, key: str, until: float) -> Sequence[Effect]:
+        verdict, message = judgement
         todo: list[Effect] = []
         if (channel := self._relay_channel) is not None:
             todo.append(routing.decide(message, verdict, channel))
+        if self._route is None or not routing.is_relayed(message, verdict):
+            return todo
         try:
-            if self._route is not None and (relay := routing.relay(message, verdict, key, self._route)):
-                todo.append(relay)
+            if (target := await self._route(message, until)) is not None:
+                todo.append(routing.relay(target, key))
         except InvalidMessage as error:
             logger().error("relay.impossible", decision=key, problem=str(error))
         except KeyboardInterrupt:

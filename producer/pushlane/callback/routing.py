@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pushlane import effects
 from pushlane.callback import template as templates
@@ -11,7 +11,7 @@ from pushlane.form import fields_of
 from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.verdict import Verdict
@@ -27,34 +27,38 @@ class Route:
     message: Message
 
 
-def by_template(channel: str, template: str) -> Callable[[ChatMessage], Route | None]:
+def by_template(channel: str, template: str) -> Callable[[ChatMessage], Route]:
     """Routes each text to the room of this template, such as ``{To_Account}``; a field that is absent is empty."""
 
-    def route(message: ChatMessage) -> Route | None:
+    def route(message: ChatMessage) -> Route:
         room = templates.fill(template, lambda name: _written(message.fields.get(name)))
         return Route(channel, RoomMessage(room, message.text, sender_eid=None))
 
     return route
 
 
-def relay(
-    message: ChatMessage, verdict: Verdict, key: str, route: Callable[[ChatMessage], Route | None]
-) -> Effect | None:
-    """How this message, as the decision ``key`` left it, goes where it is routed; None when it goes nowhere.
+class Target(NamedTuple):
+    """A route that was checked: its message as the fields of its JSON form."""
 
-    Messages without text, and those that only reach who is online, are relayed nowhere.
+    channel: str
+    fields: Mapping[str, object]
 
-    Raises:
-        InvalidMessage: The route is no message of ours, such as a room with control characters. Anything else is what
-            the route raised.
-    """
-    if verdict.kind not in {"allow", "rewrite"} or message.online_only or not message.text:
+
+def target_of(route: Route | None) -> Target | None:
+    """The target of a route. Raises InvalidMessage for a channel that is none."""
+    if route is None:
         return None
-    target = route(message)
-    if target is None:
-        return None
-    check_channel_name(target.channel)
-    return effects.relay(target.channel, _fields(target.message), f"moderation/{key}")
+    return Target(check_channel_name(route.channel), _fields(route.message))
+
+
+def is_relayed(message: ChatMessage, verdict: Verdict) -> bool:
+    """Whether a message goes anywhere: those without text, and those that only reach who is online, do not."""
+    return verdict.kind in {"allow", "rewrite"} and not message.online_only and bool(message.text)
+
+
+def relay(target: Target, key: str) -> Effect:
+    """How the message that the decision ``key`` was made on goes to its target, once."""
+    return effects.relay(target.channel, target.fields, f"moderation/{key}")
 
 
 def decide(message: ChatMessage, verdict: Verdict, channel: str) -> Effect:

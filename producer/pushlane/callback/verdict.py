@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from pushlane.callback.chat_message import ChatMessage
+
+MAX_TEXT_CHARS: Final = 512
+_MAX_CODE: Final = 2**31 - 1
 
 Kind = Literal["allow", "rewrite", "forbid", "discard"]
 
@@ -60,9 +63,40 @@ class Verdict:
 
 
 class Policy(Protocol):
-    """One judge of the chain. A plain ``judge`` runs in a thread, an ``async`` one on the event loop."""
+    """One judge of the chain.
+
+    It runs in processes of its own, each with an instance of it: a plain ``judge`` one message at a time, an ``async``
+    one as many as wait for something. One with a true ``inline`` runs on the callback's event loop, which waits for it.
+    """
 
     name: str
 
     def judge(self, message: ChatMessage) -> Verdict | Awaitable[Verdict | None] | None:
         """The policy's verdict; None when it has nothing to say."""
+
+
+def read(said: object, policy: str) -> Verdict | None:
+    """A policy's verdict without what no record could hold. Raises TypeError for what is none.
+
+    Policies are other people's code: what they forbid stays forbidden, whatever stands beside it.
+    """
+    if said is None:
+        return None
+    if not isinstance(said, Verdict):
+        raise TypeError(f"must answer a Verdict or None, not {type(said).__name__}")
+    given: Any = said  # for its annotations hold nobody
+    reason = shortened(given.reason)
+    if given.kind == "rewrite":
+        body = None if given.msg_body is None else list(given.msg_body)
+        return Verdict("rewrite", msg_body=body, custom_data=given.custom_data, reason=reason, policy=policy)
+    if given.kind == "forbid":
+        code = given.code if type(given.code) is int and 0 <= given.code <= _MAX_CODE else None
+        return Verdict("forbid", code, shortened(given.text), reason=reason, policy=policy)
+    if given.kind in ("allow", "discard"):
+        return Verdict(given.kind, reason=reason, policy=policy)
+    raise TypeError("must answer a Verdict of a known kind")
+
+
+def shortened(given: object) -> str:
+    """A text that any record can hold; nothing for what is no text."""
+    return given[:MAX_TEXT_CHARS].encode(errors="replace").decode() if isinstance(given, str) else ""
