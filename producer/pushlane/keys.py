@@ -27,7 +27,7 @@ after the prefix       type    content                                          
 ``blocked_by``         hash    of each of these: why                                                         till empty
 ``replay:<run>``       zset    dead letters that are being replayed, by acceptance number                    an hour
 ``unreadable``         zset    conversations whose head is of an unknown layout, by ms of the next look      till empty
-``suspects``           set     conversations of single rejections in a row, none delivered between           a day
+``resting``            zset    conversations that must not be pushed before this ms                           till empty
 ``pending``            string  ms of a ring that no drain has answered yet                                   10 s
 ``listeners``          zset    drains with a free place, by the ms until which they count                    a minute
 ``turn:<drain>``       string  a drain's last turn, so that a repeated one changes nothing                   5 min
@@ -81,6 +81,7 @@ _PERMANENT_NAMES = frozenset(
         b"held",
         b"blocked_by",
         b"unreadable",
+        b"resting",
         b"gate",
         b"dead",
         b"unknown",

@@ -73,11 +73,19 @@ def test_a_lost_lease_blocks(redis: Redis) -> None:
 def test_not_now_blocks_nobody(redis: Redis) -> None:
     """It is the channel that is in trouble, or nobody."""
     queue = Queue(redis)
-    for name in "abc":
+    for name in "ab":
         queue.enqueue(name, f"{name}1")
-    one, two, three = queue.turn().claims
-    queue.turn(settle(one, Outcome.THROTTLED, wait_ms=10), settle(two, Outcome.MISCONFIGURED), unsent(three), free=-1)
+    one, two = queue.turn().claims
+    queue.turn(settle(one, Outcome.THROTTLED, wait_ms=10), unsent(two), free=-1)
     assert queue.blocked() == {}
+
+
+def test_a_refusal_blocks_with_the_apis_words(redis: Redis) -> None:
+    """It may be the channel's fault or its own: an operator sees whom it met."""
+    queue = Queue(redis)
+    queue.enqueue("a", "a1")
+    queue.turn(settle(queue.turn().claims[0], Outcome.MISCONFIGURED, detail="HTTP 404"), free=-1)
+    assert queue.blocked() == {"a": (queue.now, "misconfigured: HTTP 404")}
 
 
 def test_a_delivery_ends_it(redis: Redis) -> None:

@@ -249,17 +249,30 @@ def test_many_pushes_throttled_at_once_count_once(redis: Redis) -> None:
 
 
 def test_a_misconfigured_channel_breaks_at_once_and_kills_nothing(redis: Redis) -> None:
-    """A wrong token is nobody's fault in the queue: one probe each 30 s, no attempt, no dead letter."""
+    """A wrong token is nobody's fault in the queue: two others are asked, then one probe each 30 s; nothing dies."""
     queue = Queue(redis)
     _rooms(queue, 6)
-    queue.turn(settle(queue.turn(free=1).claims[0], Outcome.MISCONFIGURED, detail="401"), free=-1)
+    asked = _refuse(queue, 3)
     assert (queue.gate()["state"], queue.gate()["reason"]) == ("broken", "misconfigured: 401")
     for _ in range(5):
-        queue.turn(settle(_probe(queue, 30_000), Outcome.MISCONFIGURED, detail="401"), free=-1)
+        claim = _probe(queue, 30_000)
+        asked.append(room(claim))
+        queue.turn(settle(claim, Outcome.MISCONFIGURED, detail="401", dead="1", reason="a"), free=-1)
+    assert asked == ["r0", "r1", "r2", "r3", "r4", "r5", "r0", "r1"], "each before one is asked again"
     assert [queue.header(f"m{n}").attempts for n in range(6)] == [0] * 6
     assert queue.counters().get("dead", 0) == 0
     turn = queue.turn(settle(_probe(queue, 30_000)))
     assert (queue.gate()["state"], len(turn.claims)) == ("open", 4)
+
+
+def _refuse(queue: Queue, times: int) -> list[str]:
+    """So many refusals in a row, of the only push that is out; whose they were."""
+    asked = []
+    for _ in range(times):
+        (claim,) = queue.turn(free=1).claims
+        asked.append(room(claim))
+        queue.turn(settle(claim, Outcome.MISCONFIGURED, detail="401", dead="1", reason="a"), free=-1)
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -283,13 +296,11 @@ def test_a_clock_that_steps_back_keeps_no_gate_closed(redis: Redis, kind: str) -
     """An hour back: the wait is longer than its kind can be, so it is void."""
     queue = Queue(redis, breaker_after=1, retry_after_cap_ms=HOUR_MS)
     _rooms(queue, 4)
-    (claim,) = queue.turn(free=1).claims
-    outcome, wait = {
-        "throttled": (Outcome.THROTTLED, 10_000),
-        "failing": (Outcome.FAILED, 10_000),
-        "misconfigured": (Outcome.MISCONFIGURED, 0),
-    }[kind]
-    queue.turn(settle(claim, outcome, wait_ms=wait, dead="0"), free=-1)
+    if kind == "misconfigured":
+        _refuse(queue, 3)
+    else:
+        outcome = {"throttled": Outcome.THROTTLED, "failing": Outcome.FAILED}[kind]
+        queue.turn(settle(queue.turn(free=1).claims[0], outcome, wait_ms=10_000, dead="0"), free=-1)
     assert queue.turn().claims == ()
     queue.now -= HOUR_MS
     assert len(queue.turn().claims) == (4 if kind == "throttled" else 1)

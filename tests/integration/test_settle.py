@@ -128,13 +128,13 @@ def test_an_unsent_batch_is_given_back_as_it_was(redis: Redis) -> None:
     assert queue.turn(drain="next").batches == ["a1"]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.THROTTLED, Outcome.MISCONFIGURED])
-def test_not_now_is_no_attempt(redis: Redis, outcome: Outcome) -> None:
-    """The gate waits, not the conversation, and the message's budget is untouched."""
+@pytest.mark.parametrize(("outcome", "place"), [(Outcome.THROTTLED, "ready"), (Outcome.MISCONFIGURED, "delayed")])
+def test_not_now_is_no_attempt(redis: Redis, outcome: Outcome, place: str) -> None:
+    """The gate waits, and behind others whoever was refused; the message's budget is untouched."""
     queue = Queue(redis)
     queue.enqueue("a", "a1")
     queue.turn(settle(queue.turn().claims[0], outcome, wait_ms=-1))
-    assert (queue.header("a1").attempts, queue.places("a")) == (0, ["ready"])
+    assert (queue.header("a1").attempts, queue.places("a")) == (0, [place])
 
 
 def test_a_push_of_unknown_outcome_is_listed_with_its_messages(redis: Redis) -> None:

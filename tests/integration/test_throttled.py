@@ -123,9 +123,9 @@ def test_a_whole_fleet_waits_as_long_as_it_is_asked_and_other_channels_do_not(
 def test_what_waits_for_a_place_is_not_pushed_through_a_closed_gate(
     fleet: Callable[..., Stack], api: FakeApi, producer: Producer
 ) -> None:
-    """Two workers full of hanging pushes, one 429: of what they claimed ahead, nothing goes out for 7 s."""
+    """Two workers full of hanging pushes, the account's limit: of what they claimed ahead, nothing goes for 7 s."""
     stack = fleet(2, PUSHLANE_MAX_IN_FLIGHT="8")
-    api.control(latency_s=2, fail={"status": 429, "retry_after": str(ASKED_S), "times": 1})
+    api.control(latency_s=2, fail={"status": 429, "code": 6451010, "retry_after": str(ASKED_S), "times": 1})
     _send(producer, 1, "refused")
     wait_until(lambda: api.record().in_flight == 1, "the push that will be refused")
     api.control(latency_s=0, stall={"seconds": 4, "accept": True})

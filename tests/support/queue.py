@@ -44,6 +44,7 @@ class Turn:
     why: str
     settled: tuple[int, ...]
     claims: tuple[Claim, ...]
+    closed: bool
 
     @property
     def batches(self) -> list[str]:
@@ -72,9 +73,11 @@ def settle(
     reached: bool = True,
     lost: bool = False,
     split: int = 0,
+    lone: bool = False,
 ) -> Settlement:
     """A claim with what its push came to."""
-    return Settlement(claim, PushResult(outcome, detail, reached=reached), NextStep(wait_ms, dead, reason, split), lost)
+    result = PushResult(outcome, detail, reached=reached, lone=lone)
+    return Settlement(claim, result, NextStep(wait_ms, dead, reason, split), lost)
 
 
 def unsent(claim: Claim) -> Settlement:
@@ -163,10 +166,10 @@ class Queue:
 
     def send(self, arguments: Sequence[_Argument]) -> Turn:
         """A turn as it went over the wire."""
-        wait_ms, settled, claims, now, why, _ = self._call("turn", *arguments)
+        wait_ms, settled, claims, now, why, closed = self._call("turn", *arguments)
         assert now == self.now
         claimed = tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims)
-        return Turn(wait_ms, why.decode(), tuple(settled), claimed)
+        return Turn(wait_ms, why.decode(), tuple(settled), claimed, closed == 1)
 
     def sweep(self, sweeper: str = SWEEPER) -> Sweep:
         """One sweep, by this dispatcher."""

@@ -37,7 +37,7 @@ _STANDING = frozenset(
         "counters",
         "pending",
         "listeners",
-        "suspects",
+        "resting",
         "sweep",
     ]
 )

@@ -15,6 +15,7 @@ from support.queue_message import FINAL, WAITING, Flight, Message
 
 from pushlane.record import read_content, read_header
 from pushlane_worker.outcome import Outcome
+from pushlane_worker.store import Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,8 @@ MAX_ATTEMPTS = 4
 BATCH_LIMIT = 10
 ALONE_AFTER_LOSSES = 2
 MAX_LEASE_MS = 300_000
-_COUNTED = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.REJECTED)
+SUSPECT_AFTER = 20
+_COUNTED = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.REJECTED, Outcome.MISCONFIGURED)
 
 
 @dataclass
@@ -38,6 +40,8 @@ class Model:
     leases: dict[str, Flight] = field(default_factory=dict)
     blocked: dict[str, int] = field(default_factory=dict)
     """Since when a conversation's head is in trouble; some may have become empty meanwhile."""
+    refused: set[str] = field(default_factory=set)
+    """Those of them that were refused last: the next time it may be their own fault."""
     log: list[str] = field(default_factory=list)
     flights: list[Flight] = field(default_factory=list)
     pushes: Counter[Outcome] = field(default_factory=Counter)
@@ -154,8 +158,8 @@ class Model:
                 self._assert_order(name)
             self.log.append(name)
 
-    def settle(self, flight: Flight, settlement: Settlement, now: int) -> int:
-        """Settles a flight; the status that the queue must answer."""
+    def settle(self, flight: Flight, settlement: Settlement, now: int, status: int) -> int:
+        """Settles a flight, of which the queue answered this; the status that it must answer."""
         conversation, outcome = room(flight.claim), settlement.result.outcome
         if self.leases.get(conversation) is not flight:
             flight.doubtful = True
@@ -164,12 +168,14 @@ class Model:
         del self.leases[conversation]
         self.pushes[outcome] += 1
         flight.doubtful |= outcome is Outcome.UNKNOWN
-        if settlement.step.split:
+        spared = status == Settled.SPARED and self._may_blame_the_channel(settlement)
+        assert spared or outcome is not Outcome.MISCONFIGURED or conversation in self.refused, "the first is no attempt"
+        if settlement.step.split and not spared:
             self._split(flight.names, settlement.step.split)
-        else:
+        elif not spared:
             self._spend(flight, settlement)
-        self._block(conversation, settlement, now)
-        return 1
+        self._block(conversation, settlement, now, spared=spared)
+        return Settled.SPARED if spared else Settled.CURRENT
 
     def in_flight(self, name: str) -> bool:
         """Whether a lease holds the message."""
@@ -201,8 +207,9 @@ class Model:
         if conversation in self.leases:
             return ["in_flight"]
         del self.blocked[conversation]
-        heads = [name for name in self.live(conversation) if not self.messages[name].over(now)][:1]
-        if heads and not self.messages[heads[0]].attempts:
+        live = self.live(conversation)
+        heads = [name for name in live if not self.messages[name].over(now)][:1]
+        if heads != live[:1] and heads and not self.messages[heads[0]].attempts:
             return ["not_blocked"]
         for name in heads:
             self.die(name)
@@ -277,14 +284,31 @@ class Model:
             self.messages[name].part = self.parts + (1 if index < size else 2)
         self.parts += 2
 
-    def _block(self, conversation: str, settlement: Settlement, now: int) -> None:
+    def _may_blame_the_channel(self, settlement: Settlement) -> bool:
+        match settlement.result.outcome:
+            case Outcome.REJECTED:
+                return self.pushes[Outcome.REJECTED] >= SUSPECT_AFTER
+            case Outcome.THROTTLED:
+                return settlement.result.lone
+            case outcome:
+                return outcome is Outcome.MISCONFIGURED
+
+    def _block(self, conversation: str, settlement: Settlement, now: int, *, spared: bool) -> None:
         """In trouble is what failed and will be tried again, until something of it is delivered or all of it died."""
         outcome, dead = settlement.result.outcome, settlement.step.dead
         over = outcome in {Outcome.DELIVERED, Outcome.REJECTED} or (dead != "" and "0" not in dead)
+        troubled = {Outcome.FAILED, Outcome.UNKNOWN, Outcome.MISCONFIGURED}
+        if spared:
+            over, troubled = False, {Outcome.MISCONFIGURED, Outcome.REJECTED}
+        elif settlement.result.lone:
+            troubled.add(Outcome.THROTTLED)
         if over or all(self.messages[name].over(now) for name in self.live(conversation)):
             self.blocked.pop(conversation, None)
-        elif outcome in {Outcome.FAILED, Outcome.UNKNOWN}:
+        elif outcome in troubled:
             self.blocked.setdefault(conversation, now)
+            self.refused.discard(conversation)
+        if outcome is Outcome.MISCONFIGURED and conversation in self.blocked:
+            self.refused.add(conversation)
 
     def _assert_order(self, name: str) -> None:
         line = self.lines[self.messages[name].conversation]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONVERSATIONS = ("a", "b")
 BACKOFF_CAP_MS = 10_000
+LONGEST_WAIT_MS = 120_000
 POLICY = RetryPolicy(MAX_ATTEMPTS, 1e9, 1.0, BACKOFF_CAP_MS / 1000, 60.0, "retry")
 FIELDS = {
     "rate_limit": 30,
@@ -93,8 +94,9 @@ class Walker:
         self.sane = self.sane and step > 0
 
     def settlement(self, claim: Claim, outcome: Outcome, jitter: float) -> Settlement:
-        """What a push of this outcome makes of its claim."""
-        result = PushResult(outcome, "said so", reached=outcome is not Outcome.UNSENT)
+        """What a push of this outcome makes of its claim; half of those that are throttled are so perhaps alone."""
+        lone = outcome is Outcome.THROTTLED and jitter < 0.5
+        result = PushResult(outcome, "said so", reached=outcome is not Outcome.UNSENT, lone=lone)
         return Settlement(claim, result, next_step(result, claim.history(), POLICY, jitter, claim.early_ms))
 
     def turn(self, drain: str, settled: Sequence[tuple[Flight, Settlement]], free: int) -> Turn:
@@ -102,7 +104,8 @@ class Walker:
         busy = len(self.flying(drain)) - len(settled)
         turn = self.queue.turn(*(settlement for _, settlement in settled), drain=drain, free=free, busy=max(busy, 0))
         self.tailed = self.sane = True
-        assert turn.settled == tuple(self.model.settle(*pair, self.now) for pair in settled), (
+        answers = zip(settled, turn.settled, strict=True)
+        assert turn.settled == tuple(self.model.settle(*pair, self.now, status) for pair, status in answers), (
             "only a current token settles"
         )
         for flight, _ in settled:
@@ -118,14 +121,15 @@ class Walker:
     def _check_turn(self, turn: Turn, free: int, settled: Sequence[tuple[Flight, Settlement]]) -> None:
         after = self.snapshot()
         reached = sum(
-            settlement.result.reached and status for (_, settlement), status in zip(settled, turn.settled, strict=True)
+            settlement.result.reached and status > 0
+            for (_, settlement), status in zip(settled, turn.settled, strict=True)
         )
         assert list(after.rate).count(self.now + 1) >= reached, "a push that reached the API keeps its place"
         if after.claimable():
             assert len(turn.claims) == free, "I9: a free place and claimable work"
             assert turn.wait_ms == 0
-        horizon = self.now + BACKOFF_CAP_MS
-        assert all(due <= horizon for due in after.delayed.values()), "I5: no wait beyond the longest backoff"
+        horizon = self.now + LONGEST_WAIT_MS
+        assert all(due <= horizon for due in after.delayed.values()), "I5: no wait beyond the longest"
 
     def sweep(self, jitter: float) -> None:
         """A sweep, which settles the leases that ran out."""

@@ -38,10 +38,10 @@ def step(outcome: Outcome, *batch: History, policy: RetryPolicy = POLICY, after_
     return next_step(PushResult(outcome, retry_after_s=after_s), batch, policy, HALF)
 
 
-@pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.MISCONFIGURED, Outcome.UNSENT])
+@pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.UNSENT])
 @pytest.mark.parametrize("message", [FRESH, TIRED, OLD])
 def test_these_outcomes_cost_no_message_anything(outcome: Outcome, message: History) -> None:
-    """What was delivered, misconfigured or not sent waits for nothing here and kills nobody, however worn out."""
+    """What was delivered or not sent waits for nothing here and kills nobody, however worn out."""
     assert step(outcome, message, message) == NextStep(wait_ms=0, dead="", reason="-")
 
 
@@ -68,6 +68,37 @@ def test_a_throttled_push_obeys_retry_after_up_to_the_cap(after_s: float | None,
 def test_a_throttled_push_is_no_attempt() -> None:
     """Not now is not an attempt: no message dies of it, whatever it has behind it."""
     assert step(Outcome.THROTTLED, TIRED, OLD, after_s=7) == NextStep(wait_ms=7000, dead="")
+
+
+@pytest.mark.parametrize(
+    ("batch", "dead", "wait_ms"),
+    [
+        ([FRESH], "0", 30_000),
+        ([FRESH, History(1, 0)], "00", 60_000),
+        ([History(3, 0)], "0", 240_000),
+        ([History(4, 0)], "0", 300_000),
+        ([TIRED, FRESH], "10", 300_000),
+        ([OLD], "1", 30_000),
+    ],
+)
+def test_what_is_refused_alone_is_tried_again_slowly_until_its_budget_is_over(
+    batch: list[History], dead: str, wait_ms: int
+) -> None:
+    """From 30 s up, without jitter: others are delivered meanwhile, and what would mend it takes a person."""
+    assert step(Outcome.MISCONFIGURED, *batch) == NextStep(wait_ms=wait_ms, dead=dead, reason="a")
+
+
+def test_what_is_refused_alone_waits_thirty_seconds_also_under_a_lower_cap() -> None:
+    """BACKOFF_CAP_S is for failures that pass."""
+    hasty = dataclasses.replace(POLICY, backoff_cap_s=5)
+    assert step(Outcome.MISCONFIGURED, History(3, 0), policy=hasty).wait_ms == 30_000
+
+
+@pytest.mark.parametrize(("batch", "dead"), [((TIRED,), ""), ((OLD,), "1"), ((FRESH, OLD), "01")])
+def test_what_is_throttled_alone_dies_of_its_age_and_of_nothing_else(batch: tuple[History, ...], dead: str) -> None:
+    """A throttling is no attempt, but a room that is never let in must not fill the queue for ever."""
+    decided = next_step(PushResult(Outcome.THROTTLED, retry_after_s=7, lone=True), batch, POLICY, HALF)
+    assert decided == NextStep(wait_ms=7000, dead=dead, reason="a" if dead else "-")
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.THROTTLED])
@@ -178,7 +209,7 @@ def test_every_step_is_one_that_the_script_can_carry_out(
         assert decided.wait_ms == -1 or 0 < decided.wait_ms <= 3_600_000
     else:
         assert 0 <= decided.wait_ms <= 300_000
-    if decided.dead and "0" not in decided.dead:
+    if decided.dead and "0" not in decided.dead and outcome is not Outcome.MISCONFIGURED:
         assert decided.wait_ms == 0
 
 

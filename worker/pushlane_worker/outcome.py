@@ -46,6 +46,8 @@ class PushResult:
     """What a Retry-After header asked for, in seconds from now; None when there was none that could be read."""
     reached: bool = True
     """Whether the API may have counted the request against its rate limit."""
+    lone: bool = False
+    """A throttling that may be meant for its conversation alone: chat platforms limit each room, too."""
     whole: bool = False
     """A rejection that condemns the whole batch (its destination does not exist), so that splitting it is no use."""
     log: Mapping[str, str] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """What an outcome means for its batch: pure decisions, without a clock and without Redis."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,10 @@ class RetryPolicy:
     on_unknown: Literal["retry", "dead_letter"]
 
 
+REFUSED_S = 30.0
+"""First wait of a conversation that is refused while others are not. It doubles: what would mend it takes a person."""
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """What one message has behind it, without the push that is being judged."""
@@ -35,8 +40,9 @@ class NextStep:
 
     Attributes:
         wait_ms: How long its conversation waits, or for a throttled channel how long its gate stays closed; -1 when
-            the gate's own rule decides.
-        dead: One character a message: ``1`` for those to dead-letter; empty when the push was no attempt.
+            the scripts' own rule decides.
+        dead: One character a message: ``1`` for those to dead-letter; empty when the push was no attempt. Of what the
+            channel may be to blame for, ``lua/lib_blame.lua`` decides whether it holds.
         reason: The record's code of why they die.
         split: How many messages make the first part of a batch that is halved; 0 when it is not.
     """
@@ -62,20 +68,33 @@ def next_step(
     what, it waits on and has spent no attempt.
     """
     match result.outcome:
-        case Outcome.DELIVERED | Outcome.MISCONFIGURED | Outcome.UNSENT:
-            return NextStep()
+        case Outcome.MISCONFIGURED:
+            return _set_aside(batch, policy)
         case Outcome.THROTTLED:
-            # Less than a ms or a past date says nothing about when; asking again at once would be throttled again.
-            asked = max(result.retry_after_s or 0.0, 0.0)
-            return NextStep(wait_ms=round(1000 * min(asked, policy.retry_after_cap_s)) or -1)
+            return _wait(result, batch, policy)
         case Outcome.REJECTED:
             return _refuse(len(batch), whole=result.whole)
         case Outcome.UNKNOWN if policy.on_unknown == "dead_letter":
             return NextStep(dead="1" * len(batch), reason=REASON_CODES["unknown"])
-        case Outcome.FAILED | Outcome.UNKNOWN if early_ms:
-            return NextStep(wait_ms=early_ms)
         case Outcome.FAILED | Outcome.UNKNOWN:
-            return _try_again(batch, policy, jitter)
+            return NextStep(wait_ms=early_ms) if early_ms else _try_again(batch, policy, jitter)
+    return NextStep()
+
+
+def _set_aside(batch: Sequence[History], policy: RetryPolicy) -> NextStep:
+    """What a refusal costs if it turns out to be its conversation's own fault; ``lua/lib_blame.lua`` knows that."""
+    wait_s = min(REFUSED_S * 2.0 ** min(max(message.attempts for message in batch), 32), policy.backoff_cap_s)
+    return dataclasses.replace(_try_again(batch, policy, 0.0), wait_ms=round(1000 * max(wait_s, REFUSED_S)))
+
+
+def _wait(result: PushResult, batch: Sequence[History], policy: RetryPolicy) -> NextStep:
+    # Less than a ms or a past date says nothing about when; asking again at once would be throttled again.
+    asked = max(result.retry_after_s or 0.0, 0.0)
+    wait_ms = round(1000 * min(asked, policy.retry_after_cap_s)) or -1
+    too_old = "".join("01"[message.age_s >= policy.max_age_s] for message in batch)
+    if not result.lone or "1" not in too_old:
+        return NextStep(wait_ms)
+    return NextStep(wait_ms, too_old, REASON_CODES["exhausted"])
 
 
 def _refuse(size: int, *, whole: bool) -> NextStep:

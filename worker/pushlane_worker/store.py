@@ -102,6 +102,7 @@ class Settlement:
             int(self.result.reached),
             int(self.lost),
             self.step.split,
+            int(self.result.lone),
         )
 
 
@@ -112,7 +113,7 @@ class Settled(IntEnum):
     """Nothing: the lease was no longer its own."""
     CURRENT = 1
     SPARED = 2
-    """A rejection that was taken for a fault of the channel: its messages stay queued."""
+    """The channel was blamed for it: its messages stay queued and have spent nothing."""
 
 
 @dataclass(frozen=True, slots=True)

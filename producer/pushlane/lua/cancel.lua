@@ -6,7 +6,7 @@
 -- ARGV[2] id
 -- Returns 'cancelled', 'maybe_delivered' (cancelled, but an earlier push of it had an unknown outcome), 'in_flight',
 -- 'already_final' or 'not_found'.
---- use record channel place outcomes gate wake
+--- use record channel rest place outcomes gate wake
 local prefix, bell, now, id = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local key = prefix .. 'message:' .. id
 local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)

@@ -8,7 +8,7 @@
 -- ARGV[4] brief     1 keeps the decision for the channel's retention, 0 for as long as a message may be held
 -- Returns {decision, decided, left}: the one that stands, which is the first; how many messages it has met now, and how
 -- many are left for another call.
---- use record channel place hold outcomes gate wake
+--- use record channel rest place hold outcomes gate wake
 local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local key, decision, brief = ARGV[2], ARGV[3], ARGV[4]
 local channel = load_channel(prefix)

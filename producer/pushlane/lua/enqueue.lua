@@ -8,7 +8,7 @@
 --                    now, or ''), expires (ms from now, or ''), hold ('', or r or d for what its timeout does, ms, ':', key)
 -- Returns {0, sequence, state, duplicate (0 or 1), …} with three values a message, or {1} unknown channel,
 -- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full, {5} Redis is nearly so.
---- use record channel place hold outcomes gate wake
+--- use record channel rest place hold outcomes gate wake
 local prefix, bell = KEYS[1], KEYS[2]
 local now, kind = clock(ARGV[1]), ARGV[2]
 local FIRST, GROUP = 3, 8

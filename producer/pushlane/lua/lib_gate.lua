@@ -1,19 +1,30 @@
 -- The gate: a channel's one record of whether it may push. States: open, throttled (until), broken (one probe at a time,
--- the next one not before until). Over each of them an operator may have `paused` it, since so many ms. `epoch` counts its changes of state: an outcome whose push began in an older epoch
--- moves the gate no more, so 64 pushes that are throttled at once count once.
+-- the next one not before until). Over each of them an operator may have `paused` it, since so many ms. `epoch` counts its
+-- changes of state: an outcome whose push began in an older epoch moves the gate no more, so 64 pushes that are throttled
+-- at once count once. A gate that one refusal broke is in doubt at first: `doubts` counts the conversations that were
+-- refused in a row, `refused` is the last of them; those that were not are probes at once, one after the other. `limited`
+-- is the last conversation that was throttled alone, `relieved` whether anything was delivered since.
 local CAP_AT_START = 4 -- pushes in flight after a start or a break; each success adds one, so it doubles a round trip
 local PROBE_FIRST_MS = 1000
-local PROBE_MISCONFIGURED_MS = 30000
+local REFUSED_MS = 30000 -- what was refused is asked again after this: a conversation in doubt, or a channel
+local LONGEST_PUSH_MS = 120000 -- settings refuse a longer deadline
+local DOUBTS = 3 -- so many different conversations refused in a row are the channel's fault
+local SAME_LIMIT_MS = 1000 -- two conversations throttled within this have met a limit of the channel's
 local THROTTLE_FIRST_MS = 1000
 local THROTTLE_CAP_MS = 60000
 
-local GATE_NUMBERS = { 'until', 'cap', 'failures', 'epoch', 'since', 'throttles', 'release', 'rejections' }
+local TEXTS = 4 -- of these fields, the first; the others are numbers
+local GATE_FIELDS = {
+  'reason', 'probe', 'refused', 'limited', 'until', 'cap', 'failures', 'epoch', 'since', 'throttles', 'release',
+  'rejections', 'doubts', 'limited_at', 'relieved',
+}
 
 local function load_gate(prefix)
-  local values = redis.call('HMGET', prefix .. 'gate', 'state', 'reason', 'probe', 'paused', unpack(GATE_NUMBERS))
-  local gate = { state = values[1] or 'open', reason = values[2] or '', probe = values[3] or '', paused = values[4], dirty = false }
-  for i, name in ipairs(GATE_NUMBERS) do
-    gate[name] = tonumber(values[i + 4]) or 0
+  local values = redis.call('HMGET', prefix .. 'gate', 'state', 'paused', unpack(GATE_FIELDS))
+  local gate = { state = values[1] or 'open', paused = values[2], dirty = false }
+  for i, name in ipairs(GATE_FIELDS) do
+    local value = values[i + 2]
+    gate[name] = i <= TEXTS and (value or '') or tonumber(value) or 0
   end
   if gate.cap == 0 then
     gate.cap = CAP_AT_START
@@ -23,17 +34,25 @@ end
 
 local function save_gate(prefix, gate)
   if gate.dirty then
-    redis.call('HSET', prefix .. 'gate', 'state', gate.state, 'reason', gate.reason, 'probe', gate.probe,
-      'until', gate['until'], 'cap', gate.cap, 'failures', gate.failures, 'epoch', gate.epoch, 'since', gate.since,
-      'throttles', gate.throttles, 'release', gate.release, 'rejections', gate.rejections, 'changed', gate.changed or gate.since)
+    local fields = { 'state', gate.state, 'changed', gate.since }
+    for _, name in ipairs(GATE_FIELDS) do
+      fields[#fields + 1], fields[#fields + 2] = name, gate[name]
+    end
+    redis.call('HSET', prefix .. 'gate', unpack(fields))
   end
 end
 
 local function change_gate(gate, state, reason, now, due)
-  gate.state, gate.reason, gate['until'], gate.since, gate.changed = state, reason, due, now, now
+  gate.state, gate.reason, gate['until'], gate.since = state, reason, due, now
   gate.probe, gate.failures, gate.cap, gate.release = '', 0, CAP_AT_START, 0
+  gate.doubts, gate.refused, gate.limited = 0, '', ''
   gate.epoch = gate.epoch + 1
   gate.dirty = true
+end
+
+-- The longest wait that a conversation can have; a longer one comes from a clock that stepped back.
+local function longest_wait(channel)
+  return math.max(channel.backoff_cap_ms, channel.retry_after_cap_ms, LONGEST_PUSH_MS)
 end
 
 -- Milliseconds until the gate lets a push through: 0 now, -1 when only an outcome (a probe is out) or an operator can
@@ -50,7 +69,7 @@ local function gate_wait(gate, channel, now)
   end
   local wait = gate['until'] - now
   local longest = gate.state == 'throttled' and math.max(channel.retry_after_cap_ms, THROTTLE_CAP_MS)
-    or math.max(channel.breaker_cap_ms, PROBE_MISCONFIGURED_MS)
+    or math.max(channel.breaker_cap_ms, REFUSED_MS)
   if wait > longest then
     return 0
   end
@@ -69,60 +88,91 @@ end
 -- A throttle that is over leaves the gate open, with the slow start.
 local function open_when_due(gate, channel, now)
   if gate.state == 'throttled' and gate_wait(gate, channel, now) == 0 then
+    local release = gate.release
     change_gate(gate, 'open', '', now, 0)
+    gate.release = release
   end
 end
 
-local function throttle(gate, now, wait, detail)
+local function throttle(gate, now, wait, detail, delayed)
   if wait < 0 then
     wait = math.min(THROTTLE_FIRST_MS * 2 ^ gate.throttles, THROTTLE_CAP_MS)
   end
+  local release = gate.state == 'broken' and gate.doubts == 0 and delayed or gate.release
   change_gate(gate, 'throttled', detail, now, now + wait)
-  gate.throttles = math.min(gate.throttles + 1, 16)
+  gate.throttles, gate.release = math.min(gate.throttles + 1, 16), release
+end
+
+-- An answer that may be the channel's fault or its conversation's alone: the gate breaks at once, and whoever has not had
+-- it is asked.
+local function refuse(gate, conversation, now, reason)
+  if gate.state ~= 'broken' then
+    local cap, release = gate.cap, gate.release
+    change_gate(gate, 'broken', reason, now, now)
+    gate.cap, gate.release, gate.doubts, gate.refused = cap, release, 1, conversation
+    return
+  end
+  gate.reason, gate.probe, gate['until'], gate.dirty = reason, '', now, true
+  if gate.doubts > 0 and conversation ~= gate.refused then
+    gate.doubts, gate.refused = (gate.doubts + 1) % DOUBTS, conversation
+  end
+  if gate.doubts == 0 then
+    gate['until'] = now + REFUSED_MS
+  end
+end
+
+-- A delivery and a rejection show that the channel is in order. A gate that was in doubt opens as it was; after a real
+-- break it opens carefully, and with all that this has delayed.
+local function answered(gate, outcome, now, delayed)
+  if gate.state ~= 'open' then
+    local cap, release = CAP_AT_START, delayed
+    if gate.doubts > 0 then
+      cap, release = gate.cap, gate.release
+    end
+    change_gate(gate, 'open', '', now, 0)
+    gate.cap, gate.release = cap, release
+  end
+  if gate.failures > 0 or gate.throttles > 0 then
+    gate.failures, gate.throttles, gate.dirty = 0, 0, true
+  end
+  if outcome == DELIVERED and (gate.rejections > 0 or gate.limited ~= '' and gate.relieved == 0) then
+    gate.rejections, gate.relieved, gate.dirty = 0, 1, true
+  end
+  if gate.cap < 2 * gate.used then
+    gate.cap, gate.dirty = gate.cap + 1, true
+  end
 end
 
 -- While broken: the wait for the next probe is a fifth of the outage's age.
-local function probe_failed(gate, channel, now, detail)
-  local wait = math.max(PROBE_FIRST_MS, math.min((now - gate.since) / 5, channel.breaker_cap_ms))
-  gate.reason, gate.probe, gate['until'], gate.dirty = detail, '', math.floor(now + wait), true
+local function failed(gate, channel, now, detail)
+  if gate.state == 'broken' then
+    local wait = math.max(PROBE_FIRST_MS, math.min((now - gate.since) / 5, channel.breaker_cap_ms))
+    gate.reason, gate.probe, gate['until'], gate.dirty = detail, '', math.floor(now + wait), true
+    gate.doubts = 0
+    return
+  end
+  gate.failures, gate.dirty = gate.failures + 1, true
+  if gate.failures >= channel.breaker_after then
+    change_gate(gate, 'broken', 'failing: ' .. detail, now, now + PROBE_FIRST_MS)
+  end
 end
 
 -- wait: what a throttled answer asked for, ms, or -1. delayed: how many conversations are so. gate.used: how many pushes
 -- were in flight before this turn settled any.
-local function tell_gate(gate, channel, outcome, epoch, now, wait, detail, delayed)
+local function tell_gate(gate, channel, outcome, epoch, now, settled, delayed)
   if epoch ~= gate.epoch then
     return
   end
   if outcome == THROTTLED then
-    throttle(gate, now, wait, detail)
+    throttle(gate, now, settled.wait, settled.detail, delayed)
   elseif outcome == MISCONFIGURED then
-    change_gate(gate, 'broken', 'misconfigured: ' .. detail, now, now + PROBE_MISCONFIGURED_MS)
+    refuse(gate, settled.conversation, now, 'misconfigured: ' .. settled.detail)
   elseif outcome == SUSPECT then
-    if gate.state == 'broken' then
-      probe_failed(gate, channel, now, gate.reason)
-    else
-      change_gate(gate, 'broken', 'suspect: ' .. detail, now, now + PROBE_MISCONFIGURED_MS)
-    end
+    refuse(gate, settled.conversation, now, 'suspect: ' .. settled.detail)
   elseif outcome == DELIVERED or outcome == REJECTED then
-    if gate.state ~= 'open' then
-      change_gate(gate, 'open', '', now, 0)
-      gate.release = delayed
-    end
-    if gate.failures > 0 or gate.throttles > 0 then
-      gate.failures, gate.throttles, gate.dirty = 0, 0, true
-    end
-    if gate.cap < 2 * gate.used then
-      gate.cap, gate.dirty = gate.cap + 1, true
-    end
+    answered(gate, outcome, now, delayed)
   elseif outcome == FAILED or outcome == UNKNOWN then
-    if gate.state == 'broken' then
-      probe_failed(gate, channel, now, detail)
-    else
-      gate.failures, gate.dirty = gate.failures + 1, true
-      if gate.failures >= channel.breaker_after then
-        change_gate(gate, 'broken', 'failing: ' .. detail, now, now + PROBE_FIRST_MS)
-      end
-    end
+    failed(gate, channel, now, settled.detail)
   elseif outcome == UNSENT and gate.state == 'broken' then
     gate.probe, gate.dirty = '', true
   end

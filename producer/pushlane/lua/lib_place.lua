@@ -3,7 +3,12 @@
 local MAX_INSPECTED = 200
 local drops_left = MAX_INSPECTED -- messages that this call may still drop for being over
 
-local function set_ready(prefix, conversation)
+local function set_ready(prefix, conversation, now)
+  local due = rests_until(prefix, conversation)
+  if due > now then
+    redis.call('ZADD', prefix .. 'delayed', due, conversation)
+    return
+  end
   local turn = redis.call('HINCRBY', prefix .. 'counters', 'ready_turns', 1)
   redis.call('ZADD', prefix .. 'ready', turn, conversation)
 end
@@ -103,6 +108,6 @@ local function place(prefix, conversation, now, due)
     redis.call('ZADD', prefix .. 'delayed', due, conversation)
   elseif not redis.call('ZSCORE', prefix .. 'ready', conversation) then
     leave_places(prefix, conversation)
-    set_ready(prefix, conversation)
+    set_ready(prefix, conversation, now)
   end
 end

@@ -27,21 +27,28 @@ local function count_pushing(prefix, channel, now)
   return redis.call('ZCOUNT', prefix .. 'leases', '(' .. (now + channel.lease_rest_ms), '+inf')
 end
 
+-- The delayed conversation that is due first, when, and whether it may be a probe before that: an outage must not last
+-- longer for a few conversations that back off. A gate in doubt asks nobody early, as it was the last one's fault perhaps.
+local function first_delayed(prefix, gate, now)
+  local first = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')
+  if not first[1] then
+    return nil, math.huge, false
+  end
+  local early = gate.state == 'broken' and gate.doubts == 0 and rests_until(prefix, first[1]) <= now
+  return first[1], tonumber(first[2]), early
+end
+
 -- Milliseconds until there is a conversation to claim, -1 for never.
 local function work_wait(prefix, gate, now)
   if redis.call('ZCARD', prefix .. 'ready') > 0 then
     return 0
   end
-  local delayed = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')[2]
+  local delayed, due, early = first_delayed(prefix, gate, now)
   local scheduled = redis.call('ZRANGE', prefix .. 'scheduled', 0, 0, 'WITHSCORES')[2]
   if not delayed and not scheduled then
     return -1
   end
-  -- The probe of a broken gate may be one that is not due yet.
-  if delayed and gate.state == 'broken' then
-    return 0
-  end
-  return math.max(math.min(tonumber(delayed or scheduled), tonumber(scheduled or delayed)) - now, 0)
+  return early and 0 or math.max(math.min(due, tonumber(scheduled) or math.huge) - now, 0)
 end
 
 -- Milliseconds until something can be claimed: 0 now; -1 when nothing can before an outcome or an enqueue. And what it

@@ -7,7 +7,7 @@
 -- ARGV[1] now      ms, or '' for the server's time
 -- ARGV[2…] fields  name, value, …
 -- Returns 1 when the channel was not registered before, else 0.
---- use channel outcomes gate wake
+--- use channel rest outcomes gate wake
 local prefix, bell, channels, now = KEYS[1], KEYS[2], KEYS[3], clock(ARGV[1])
 local known = redis.call('EXISTS', prefix .. 'channel')
 redis.call('DEL', prefix .. 'channel')
@@ -15,7 +15,7 @@ redis.call('HSET', prefix .. 'channel', unpack(ARGV, 2))
 redis.call('SADD', channels, channel_name(prefix))
 local gate = load_gate(prefix)
 if gate.state == 'broken' and string.find(gate.reason, '^misconfigured') then
-  gate['until'], gate.dirty = now, true
+  gate['until'], gate.doubts, gate.dirty = now, 0, true
   save_gate(prefix, gate)
 end
 tail(prefix, bell, load_channel(prefix), gate, now, 0)

@@ -109,17 +109,19 @@ def read(answer: Answer, envelope: Envelope | None, codes: Codes, now: datetime)
     - A 2xx with an unlisted code other than 0 is failed: the API answered clearly that it did not take the push, and
       retrying loses nothing. It is not unknown, because a duplicate is not to be feared, and not rejected, because
       nothing is known against the messages.
+    - A 429 whose code does not say that it is the account's limit may be its conversation's own (``lone``).
     - An unlisted 4xx is failed for the same reason, a 3xx misconfigured; any other status is unknown.
     """
     if not answer.body and httpx.codes.is_success(answer.status):
         return PushResult(codes.empty, f"HTTP {answer.status}, no answer")
-    by_status = _by_status(answer)
-    outcome = _by_code(answer.status, envelope, codes) or by_status
+    by_status, by_code = _by_status(answer), _by_code(answer.status, envelope, codes)
+    outcome = by_code or by_status
     if outcome is Outcome.FAILED and by_status is Outcome.THROTTLED:
         outcome = by_status
     retry_after = retry_after_s(answer.headers.get("retry-after"), now) if outcome is Outcome.THROTTLED else None
+    lone = outcome is not by_code and answer.status == httpx.codes.TOO_MANY_REQUESTS
     whole = outcome is Outcome.REJECTED and envelope is not None and envelope.code in codes.whole
-    return PushResult(outcome, _detail(answer, envelope), retry_after_s=retry_after, whole=whole)
+    return PushResult(outcome, _detail(answer, envelope), retry_after_s=retry_after, lone=lone, whole=whole)
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:

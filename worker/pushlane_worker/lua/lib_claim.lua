@@ -63,15 +63,16 @@ local function claim_budget(prefix, channel, gate, now, free)
   return math.min(free, room, gate_cap(gate, channel) - count_pushing(prefix, channel, now))
 end
 
--- The conversation whose turn it is, and 0. With a broken gate and nothing ready, the one that is due first, and the ms
--- until then: an outage must not last longer for a few conversations that back off.
+-- The conversation whose turn it is, and 0; or for one that is a probe before its time the ms until that.
 local function next_conversation(prefix, gate, now)
   local ready = redis.call('ZRANGE', prefix .. 'ready', 0, 0)
   if ready[1] or gate.state ~= 'broken' then
     return ready[1], 0
   end
-  local first = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')
-  return first[1], first[1] and math.max(tonumber(first[2]) - now, 0)
+  local delayed, due, early = first_delayed(prefix, gate, now)
+  if early then
+    return delayed, math.max(due - now, 0)
+  end
 end
 
 -- Nothing of it can be claimed: nothing is left of it, its head is held, or of a layout that this worker does not know,

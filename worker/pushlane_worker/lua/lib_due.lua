@@ -30,7 +30,7 @@ local function join(prefix, member, now)
   local conversation = conversation_of(record)
   -- A list that was not empty has its place already.
   if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
-    set_ready(prefix, conversation)
+    set_ready(prefix, conversation, now)
   end
   return true
 end
@@ -46,11 +46,17 @@ local function join_due(prefix, now)
   return #due >= MAX_JOINED
 end
 
-local function make_ready(prefix, conversations)
+local function make_ready(prefix, conversations, now)
   for _, conversation in ipairs(conversations) do
     redis.call('ZREM', prefix .. 'delayed', conversation)
-    set_ready(prefix, conversation)
+    set_ready(prefix, conversation, now)
   end
+end
+
+-- Forgets what is over, and what comes from a clock that stepped back.
+local function end_rests(prefix, channel, now)
+  redis.call('ZREMRANGEBYSCORE', prefix .. 'resting', '-inf', now)
+  redis.call('ZREMRANGEBYSCORE', prefix .. 'resting', '(' .. (now + longest_wait(channel)), '+inf')
 end
 
 -- Readies at most MAX_MOVED conversations. After a break of the gate, `release` of them are ready whatever their time.
@@ -63,10 +69,12 @@ local function move_due(prefix, channel, gate, now)
     gate.release, gate.dirty = #released < MAX_MOVED and 0 or gate.release - #released, true
     due = #released > #due and released or due
   end
-  make_ready(prefix, due)
-  -- A wait longer than the longest backoff comes from a clock that stepped back.
-  local void = redis.call('ZRANGEBYSCORE', delayed, '(' .. (now + channel.backoff_cap_ms), '+inf', 'LIMIT', 0, 100)
-  make_ready(prefix, void)
+  make_ready(prefix, due, now)
+  local void = redis.call('ZRANGEBYSCORE', delayed, '(' .. (now + longest_wait(channel)), '+inf', 'LIMIT', 0, 100)
+  if #void > 0 then
+    end_rests(prefix, channel, now)
+    make_ready(prefix, void, now)
+  end
   return #due
 end
 
@@ -75,7 +83,7 @@ local function look_again(prefix, now)
   local due = redis.call('ZRANGEBYSCORE', prefix .. 'unreadable', '-inf', now, 'LIMIT', 0, 100)
   for _, conversation in ipairs(due) do
     redis.call('ZREM', prefix .. 'unreadable', conversation)
-    set_ready(prefix, conversation)
+    set_ready(prefix, conversation, now)
   end
 end
 

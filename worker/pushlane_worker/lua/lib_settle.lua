@@ -1,15 +1,14 @@
 -- Settling one lease: what its outcome does to the batch, to the rate window and to the gate.
-local SUSPECT_AFTER = 20
-local SUSPECTS_KEPT_MS = 86400000
 local LIST_UNKNOWN = 10000 -- pushes of unknown outcome that stay listed, about
 
--- Adds an attempt to the messages of a batch. `dead` says which of them have spent their budget: a '1' in its place.
--- A lease that ran out counts the losses in a row, any other outcome starts them anew.
-local function spend_attempt(prefix, conversation, ids, now, settled)
+-- What a push costs its messages: an attempt, unless it was throttled, and those of which `dead` says so by a '1' in their
+-- place have spent their budget. A lease that ran out counts the losses in a row, any other outcome starts them anew.
+local function spend(prefix, conversation, ids, now, settled)
+  local cost = settled.outcome == THROTTLED and 0 or 1
   for i, id in ipairs(ids) do
     local key = prefix .. 'message:' .. id
     local record = redis.call('GETRANGE', key, 0, 17)
-    local attempts = math.min(tonumber(string.sub(record, 5, 8)) + 1, 9999)
+    local attempts = math.min(tonumber(string.sub(record, 5, 8)) + cost, 9999)
     local losses = settled.lost and math.min(tonumber(string.sub(record, 9, 10)) + 1, 99) or 0
     local flags = settled.outcome == UNKNOWN and 'm' or string.sub(record, 4, 4)
     redis.call('SETRANGE', key, 3, flags .. string.format('%04d%02d', attempts, losses))
@@ -36,22 +35,6 @@ local function split_batch(prefix, ids, size)
     local part = (label - (i <= size and 1 or 0)) % 100000000
     redis.call('SETRANGE', prefix .. 'message:' .. id, 10, string.format('%08d', part))
   end
-end
-
--- Whether a rejection is taken for a fault of the channel: so many single messages of different conversations were
--- rejected in a row, and none delivered between, that the messages can hardly be to blame.
-local function is_suspect(prefix, gate, conversation, ids)
-  if #ids == 1 then
-    redis.call('SADD', prefix .. 'suspects', conversation)
-    redis.call('PEXPIRE', prefix .. 'suspects', SUSPECTS_KEPT_MS)
-    gate.rejections, gate.dirty = redis.call('SCARD', prefix .. 'suspects'), true
-  end
-  return gate.rejections >= SUSPECT_AFTER
-end
-
-local function list_unknown(prefix, conversation, ids, now, settled)
-  redis.call('XADD', prefix .. 'unknown', 'MAXLEN', '~', LIST_UNKNOWN, '*', 'at', now, 'conversation', conversation,
-    'message_ids', table.concat(ids, ','), 'detail', settled.detail, 'lost', settled.lost and 1 or 0)
 end
 
 -- The batch is the head of its list: nothing but a settle takes a leased message from there.
@@ -88,7 +71,72 @@ local function end_lease(prefix, conversation, token)
   return { ids = ids, epoch = tonumber(epoch), due = tonumber(due) }
 end
 
--- Returns 1; 0 for a stale token, which settles nothing; 2 for a rejection that killed nothing.
+-- Returns when a conversation is due whose push failed, was rejected, or has no known outcome.
+local function hit(prefix, conversation, ids, now, settled)
+  if settled.dead ~= '' then
+    spend(prefix, conversation, ids, now, settled)
+  elseif settled.outcome == UNKNOWN then
+    mark_maybe_delivered(prefix, ids, now)
+  end
+  if settled.outcome == UNKNOWN then
+    redis.call('XADD', prefix .. 'unknown', 'MAXLEN', '~', LIST_UNKNOWN, '*', 'at', now, 'conversation', conversation,
+      'message_ids', table.concat(ids, ','), 'detail', settled.detail, 'lost', settled.lost and 1 or 0)
+    if settled.reason == 'u' then
+      rest(prefix, conversation, now + settled.wait) -- what was given up may still take effect
+    end
+  end
+  return now + settled.wait
+end
+
+-- The same for one that is refused or throttled through its own fault.
+local function set_aside(prefix, conversation, ids, now, settled)
+  if settled.dead ~= '' then
+    spend(prefix, conversation, ids, now, settled)
+  end
+  if settled.outcome == MISCONFIGURED then
+    return now + settled.wait
+  end
+  local due = now + (settled.wait > 0 and settled.wait or lone_wait(prefix, conversation, now))
+  rest(prefix, conversation, due)
+  return due
+end
+
+-- What the reason begins with for which it is blocked.
+local BLOCKED_AS = {
+  [SUSPECT] = 'suspect: ', [MISCONFIGURED] = REFUSED, [THROTTLED] = LIMITED, [FAILED] = '', [UNKNOWN] = '',
+}
+
+-- Lists the conversation as in trouble, or takes it out.
+local function tell_operators(prefix, outcome, own_fault, now, settled)
+  local spent = own_fault or outcome == FAILED or outcome == UNKNOWN
+  local all_died = spent and settled.dead ~= '' and not string.find(settled.dead, '0')
+  if outcome == DELIVERED or outcome == REJECTED or all_died then
+    unblock(prefix, settled.conversation)
+  elseif BLOCKED_AS[outcome] and (own_fault or outcome ~= THROTTLED) then
+    block(prefix, settled.conversation, now, BLOCKED_AS[outcome] .. settled.detail)
+  end
+end
+
+-- Returns when the conversation is due again.
+local function carry_out(prefix, channel, gate, outcome, own_fault, now, settled, lease)
+  local conversation = settled.conversation
+  if outcome == DELIVERED then
+    deliver(prefix, channel, conversation, lease.ids, now)
+    return now
+  elseif outcome == REJECTED and settled.split > 0 then
+    split_batch(prefix, lease.ids, settled.split)
+    return now
+  elseif outcome == REJECTED or outcome == FAILED or outcome == UNKNOWN then
+    return hit(prefix, conversation, lease.ids, now, settled)
+  elseif own_fault then
+    return set_aside(prefix, conversation, lease.ids, now, settled)
+  elseif outcome == MISCONFIGURED or outcome == SUSPECT then
+    return refused_until(channel, gate, now)
+  end
+  return lease.due -- a probe that was claimed early and is given back waits on
+end
+
+-- Returns 1; 0 for a stale token, which settles nothing; 2 for what the channel is blamed for, so that nothing was spent.
 local function settle(prefix, channel, gate, now, settled)
   local conversation, outcome = settled.conversation, settled.outcome
   local lease = end_lease(prefix, conversation, settled.token)
@@ -102,36 +150,18 @@ local function settle(prefix, channel, gate, now, settled)
     redis.call('RPUSH', prefix .. 'rate', now + 1)
     redis.call('PEXPIRE', prefix .. 'rate', channel.rate_window_ms)
   end
-  local due = lease.due -- a probe that was claimed early and is given back waits on
-  if outcome == DELIVERED then
-    deliver(prefix, channel, conversation, lease.ids, now)
-    if gate.rejections > 0 then
-      redis.call('DEL', prefix .. 'suspects')
-      gate.rejections, gate.dirty = 0, true
-    end
-  elseif outcome == REJECTED and is_suspect(prefix, gate, conversation, lease.ids) then
+  if outcome == REJECTED and is_suspect(gate, settled, lease.ids) then
     outcome = SUSPECT
-  elseif settled.split > 0 then
-    split_batch(prefix, lease.ids, settled.split)
-  elseif outcome == FAILED or outcome == UNKNOWN or outcome == REJECTED then
-    due = now + settled.wait
-    if settled.dead ~= '' then
-      spend_attempt(prefix, conversation, lease.ids, now, settled)
-    elseif outcome == UNKNOWN then
-      mark_maybe_delivered(prefix, lease.ids, now)
-    end
-    if outcome == UNKNOWN then
-      list_unknown(prefix, conversation, lease.ids, now, settled)
-    end
   end
-  if outcome == DELIVERED or outcome == REJECTED or not string.find(settled.dead, '0') and settled.dead ~= '' then
-    unblock(prefix, conversation)
-  elseif outcome == FAILED or outcome == UNKNOWN then
-    block(prefix, conversation, now, settled.detail)
+  local own_fault = is_own_fault(prefix, gate, now, settled, lease.epoch)
+  if not own_fault then
+    -- A lease that ran out tells of a worker, not of the API: for the gate it is as if it had never been sent.
+    tell_gate(gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled,
+      redis.call('ZCARD', prefix .. 'delayed'))
   end
+  local due = carry_out(prefix, channel, gate, outcome, own_fault, now, settled, lease)
+  tell_operators(prefix, outcome, own_fault, now, settled)
   place(prefix, conversation, now, due)
-  -- A lease that ran out tells of a worker, not of the API: for the gate it is as if it had never been sent.
-  tell_gate(gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled.wait, settled.detail,
-    redis.call('ZCARD', prefix .. 'delayed'))
-  return outcome == SUSPECT and 2 or 1
+  local may_be_own = outcome == MISCONFIGURED or outcome == THROTTLED and settled.lone
+  return (outcome == SUSPECT or may_be_own and not own_fault) and 2 or 1
 end

@@ -5,7 +5,7 @@
 -- ARGV[1] now      ms, or '' for the server's time
 -- ARGV[2] paused   1 to pause, 0 to go on
 -- Returns 1, or 0 when it was so already; -2 when nobody has registered the channel.
---- use channel outcomes gate wake
+--- use channel rest outcomes gate wake
 local prefix, bell, now, paused = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local channel = load_channel(prefix)
 if not channel then

@@ -6,7 +6,7 @@
 -- ARGV[2] run      names the zset replay:<run>: ids by acceptance number
 -- Returns {replayed, left, full (0 or 1)}: how many went back now, how many the run still has, and whether the channel
 -- takes no more. {-2} when nobody has registered the channel.
---- use record channel place outcomes gate wake
+--- use record channel rest place outcomes gate wake
 local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local run = prefix .. 'replay:' .. ARGV[2]
 local MAX_WALKED, walked = 200000, 0 -- steps along lists, in which a message that stands in the middle is looked for

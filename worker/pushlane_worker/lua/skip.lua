@@ -5,7 +5,7 @@
 -- ARGV[1] now           ms, or '' for the server's time
 -- ARGV[2] conversation
 -- Returns {'skipped', id}, {'in_flight'}, {'unreadable'} (a newer worker's message) or {'not_blocked'}.
---- use record channel place outcomes gate wake
+--- use record channel rest place outcomes gate wake
 local prefix, bell, now, conversation = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local channel = load_channel(prefix)
 if not channel or not redis.call('ZSCORE', prefix .. 'blocked', conversation) then

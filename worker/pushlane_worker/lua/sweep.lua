@@ -8,7 +8,7 @@
 -- Returns {more (0 or 1), expired, now}: whether to call again at once; each expired lease
 -- {conversation, token, id, record, …}. {-1} when another dispatcher swept just now, {-2} when the channel is not
 -- registered.
---- use record channel place hold outcomes gate wake due
+--- use record channel rest place hold outcomes gate wake due
 local prefix, bell, now, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local SWEEP_EACH_MS = 900 -- one dispatcher of the fleet a channel
 local TAKE_OVER_MS = 100 -- so long the others leave what is left to the one that left it, which goes on at once
@@ -103,6 +103,7 @@ local gate = load_gate(prefix)
 open_when_due(gate, channel, now)
 trim_rate(prefix, channel, now)
 look_again(prefix, now)
+end_rests(prefix, channel, now)
 local unbroken = now - since >= UNBROKEN_MS
 local expired = unbroken and expired_leases() or {}
 local ended = unbroken and end_holds() or 0

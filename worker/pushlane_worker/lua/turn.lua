@@ -8,20 +8,21 @@
 -- ARGV[4] free      places that the drain can fill; 0 when it is full, -1 when it only settles
 -- ARGV[5] busy      its pushes still in flight; with none, and nothing to claim soon, it leaves with this turn
 -- ARGV[6] lease_ms
--- ARGV[7…] settled  groups of 10: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message; '' for no attempt), reason,
---                   detail, reached (0 or 1), lost (0 or 1), split (size of the first part, or 0)
+-- ARGV[7…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message; '' for no attempt), reason,
+--                   detail, reached (0 or 1), lost (0 or 1), split (size of the first part, or 0),
+--                   lone (0 or 1: a throttling that may be meant for its conversation alone)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
 -- Returns {wait, settled, claims, now, why, closed}: ms until something can be claimed (0 now, -1 not before an outcome or an
--- enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settled a 1, a 0 for a stale token, or a 2 for a
--- rejection that the channel is blamed for, which killed nothing; each claim
+-- enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settled a 1, a 0 for a stale token, or a 2 for what
+-- the channel is blamed for, so that it killed nothing and was no attempt; each claim
 -- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time; whether the
 -- gate is closed (0 or 1): what was claimed ahead, and is no probe, must not be pushed then.
 -- {-2} when nobody has registered the channel.
---- use record channel place outcomes gate wake settle due claim
+--- use record channel rest place outcomes gate wake blame settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
 local now, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3]
 local free, busy, lease_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local FIRST, GROUP = 7, 10
+local FIRST, GROUP = 7, 11
 local TURN_KEPT_MS = 300000
 
 local channel = load_channel(prefix)
@@ -57,7 +58,7 @@ local function settle_all()
     statuses[#statuses + 1] = settle(prefix, channel, gate, now, {
       conversation = ARGV[at], token = ARGV[at + 1], outcome = tonumber(ARGV[at + 2]), wait = tonumber(ARGV[at + 3]),
       dead = ARGV[at + 4], reason = ARGV[at + 5], detail = ARGV[at + 6], reached = ARGV[at + 7] == '1',
-      lost = ARGV[at + 8] == '1', split = tonumber(ARGV[at + 9]),
+      lost = ARGV[at + 8] == '1', split = tonumber(ARGV[at + 9]), lone = ARGV[at + 10] == '1',
     })
   end
   return statuses
@@ -108,4 +109,4 @@ local wait, why = claim_wait(prefix, channel, gate, now)
 listen(#claims, wait)
 -- One that claims no more rings also for what it would have stayed for.
 tail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)
-return { wait, statuses, claims, now, why, gate_wait(gate, channel, now) ~= 0 and 1 or 0 }
+return { wait, statuses, claims, now, why, (gate.paused or gate.state ~= 'open') and 1 or 0 }
