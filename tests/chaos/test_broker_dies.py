@@ -43,7 +43,7 @@ def test_a_busy_worker_outlives_a_redis_that_is_killed(
         worker = stack.worker(*pool).ready()
         with Producer(server.url) as producer:
             for part in range(5):
-                producer.send_many("support", [RoomMessage(f"{part} {n}", "hello") for n in range(ROOMS)])
+                producer.send_many("support", [RoomMessage(f"{part} {n}", "hello #1") for n in range(ROOMS)])
         for _ in range(KILLS):
             before = stack.record().accepted
             stack.wait_for(before + 100)

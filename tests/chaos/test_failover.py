@@ -54,7 +54,7 @@ class Sending(threading.Thread):
         """Sends."""
         with Producer(self.url) as producer:
             while not self.stopped.wait(PACE_S):
-                message = RoomMessage(f"r{self.accepted % 20}", f"text {self.accepted}")
+                message = RoomMessage(f"r{self.accepted % 20}", f"text #{self.accepted}")
                 try:
                     producer.send("support", message, idempotency_key=f"k{self.accepted}")
                 except QueueUnavailable:
@@ -73,7 +73,7 @@ def test_a_failover_under_load_loses_nothing_and_is_over_within_5_s(pair: Pair, 
         sending.start()
         asked = 0
         while stack.record().accepted < BEFORE:
-            running.ask(client, c2c(asked, f"relayed {asked}"))
+            running.ask(client, c2c(asked, f"relayed #{asked}"))
             asked += 1
         pair.fail_over()
         changed, at_change = time.monotonic(), stack.record().accepted
@@ -81,7 +81,7 @@ def test_a_failover_under_load_loses_nothing_and_is_over_within_5_s(pair: Pair, 
         took = time.monotonic() - changed
         until = sending.accepted + BEFORE
         while sending.accepted < until:
-            running.ask(client, c2c(asked, f"relayed {asked}"))
+            running.ask(client, c2c(asked, f"relayed #{asked}"))
             asked += 1
         sending.stopped.set()
         sending.join()

@@ -184,7 +184,7 @@ def test_a_queue_that_is_away_is_waited_for(redis_url: str, api: FakeApi, sender
             wait_until(lambda: "retry: Retry in" in worker.log.read_text(), "the task to wait")
             assert "QueueUnavailable" in worker.log.read_text()
             queue.resume()
-            assert stack.wait_for(1).duplicates == 0
+            assert stack.wait_for(1).accepted == 1
         finally:
             stack.close()
 

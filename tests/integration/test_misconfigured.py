@@ -55,7 +55,7 @@ def stack(
 
 
 def _send(producer: Producer, count: int, name: str) -> list[Receipt]:
-    return producer.send_many("support", [RoomMessage(f"{name} {n}", "hello") for n in range(count)])
+    return producer.send_many("support", [RoomMessage(f"{name} {n}", "hello #1") for n in range(count)])
 
 
 def _sweeps(redis: Redis, span_ms: int) -> None:

@@ -45,12 +45,12 @@ def test_an_outage_of_20_s_costs_few_pushes_and_attempts(
     wait_until(lambda: redis.exists("pushlane:1:{support}:channel"), "the channel to be registered")
     stack.api.control(latency_s=latency_s)
     if warm_up:
-        producer.send_many("support", [RoomMessage(f"warm {n}", "hello") for n in range(warm_up)])
+        producer.send_many("support", [RoomMessage(f"warm {n}", "hello #1") for n in range(warm_up)])
         stack.wait_for(warm_up // 2)
     # With a warm-up the API goes away in the middle of it, while pushes are in flight.
     stack.api.control(down=503)
     began = time.monotonic()
-    receipts = producer.send_many("support", [RoomMessage(f"r{n}", "hello") for n in range(ROOMS)])
+    receipts = producer.send_many("support", [RoomMessage(f"r{n}", "hello #1") for n in range(ROOMS)])
     wait_until(lambda: time.monotonic() - began >= OUTAGE_S, "the outage to be over", OUTAGE_S + 5)
     stack.api.control(down=None)
     back = time.monotonic()

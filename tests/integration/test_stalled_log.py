@@ -45,7 +45,7 @@ def test_a_worker_settles_its_pushes(
     with running(words, env=stack.environment, cwd=unread.parent, log=unread, patient=False):
         wait_until(lambda: redis.exists("pushlane:1:{support}:channel"), "the channel to be registered", 30)
         # Another sender each, so that each is a push of its own.
-        messages = [RoomMessage(f"r{n % 50}", f"hello {n}", sender_eid=f"s{n // 50}") for n in range(1000)]
+        messages = [RoomMessage(f"r{n % 50}", f"hello #{n}", sender_eid=f"s{n // 50}") for n in range(1000)]
         producer.send_many("support", messages)
         stack.wait_for(1000, timeout_s=30)
         wait_until(lambda: stack.depth() == 0, "all to be settled")

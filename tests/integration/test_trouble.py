@@ -39,7 +39,7 @@ def test_a_worker_whose_log_can_not_be_written_delivers_all_the_same(
     words += ["-c", "1", "--without-gossip", "--without-mingle", "-n", "full@test", "-l", "INFO"]
     with running(words, env=stack.environment, cwd=tmp_path, log=tmp_path / "log", patient=False):
         wait_until(lambda: redis.exists(f"{PREFIX}channel"), "the channel to be registered", 30)
-        producer.send_many("support", [RoomMessage(f"r{n}", "hello") for n in range(40)])
+        producer.send_many("support", [RoomMessage(f"r{n}", "hello #1") for n in range(40)])
         stack.wait_for(40, timeout_s=20)
         wait_until(lambda: _depth(redis) == 0, "all to be settled")
         summary = stack.record()

@@ -17,15 +17,17 @@ from pushlane.callback.settings import (
     WebhookSettings,
 )
 from pushlane_worker.channel_settings import ChannelSettings
+from pushlane_worker.cli.fake_api import command as fake_api
 from pushlane_worker.cli.program import pushlane
+from pushlane_worker.fake_api.control import Control, Cut, Fail, Garbage, PushFault, Stall
 from pushlane_worker.settings import Settings
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
-def table(first_cell: str) -> dict[str, list[str]]:
+def table(first_cell: str, document: str = README) -> dict[str, list[str]]:
     """The rows of the table whose head begins with this cell, by their own first cell."""
-    _, _, after = README.partition(f"\n| {first_cell} |")
+    _, _, after = document.partition(f"\n| {first_cell} |")
     assert after, f"no table {first_cell}"
     rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in after.partition("\n\n")[0].splitlines()[2:]]
     return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows}
@@ -92,3 +94,18 @@ def test_every_command_is_in_the_readme() -> None:
     told = {re.findall(r"`pushlane ([a-z-]+)", cell)[0] for cell in table("command")}
     assert isinstance(pushlane, click.Group)
     assert told == set(pushlane.list_commands(click.Context(pushlane)))
+
+
+def test_all_that_the_stand_in_can_be_told_is_written_down() -> None:
+    """Each field of its control document, and each of a fault, whether all of them have it or one."""
+    document = (Path(__file__).parents[2] / "docs" / "fake-api.md").read_text(encoding="utf-8")
+    told = table("`/_control`", document)
+    assert set(told) == {f"`{name}`" for name in Control.model_fields}
+    common = table("in a fault", document)
+    assert set(common) == {f"`{name}`" for name in PushFault.model_fields}
+    for fault in (Stall, Cut, Fail, Garbage):
+        own = set(fault.model_fields) - set(PushFault.model_fields)
+        assert not [name for name in own if f"`{name}`" not in told[f"`{fault.name}`"][1]], fault
+    options = {option for cells in told.values() for option in re.findall(r"--[a-z-]+", cells[0])}
+    known = {option for one in fake_api.params for option in one.opts}
+    assert options == known - {"--host", "--port"}

@@ -2,7 +2,8 @@
 
 Convention: a text may end with a marker, ``#`` and digits; an object of a third-party message, kept as compact JSON,
 with a string that does. Within a room the first arrivals of the markers must increase, otherwise the order is broken; a
-marker that comes again is a duplicate, whatever the text before it. Users share the table of rooms: a test that pushes
+marker that comes again is a duplicate, whatever the text before it. Of messages without one nothing is known but that
+they arrived: two that say the same may well be two. Users share the table of rooms: a test that pushes
 to both kinds gives them different ids.
 """
 
@@ -35,7 +36,7 @@ class _Room:
     senders: list[str | None] = field(default_factory=list)
     receivers: list[str | None] = field(default_factory=list)
     at_s: "array[float]" = field(default_factory=lambda: array("d"))
-    seen: set[int | str] = field(default_factory=set)
+    seen: set[int] = field(default_factory=set)
     highest: int = -1
 
 
@@ -108,13 +109,12 @@ class Record:
 
     def _look_at(self, room_id: str, room: _Room, text: str) -> None:
         marker = marker_of(text)
-        identity = text if marker is None else marker
-        if identity in room.seen:
-            self._duplicates += 1
-            return
-        room.seen.add(identity)
         if marker is None:
             return
+        if marker in room.seen:
+            self._duplicates += 1
+            return
+        room.seen.add(marker)
         if marker < room.highest:
             self._order_break_count += 1
             if len(self._order_breaks) < LISTED_ORDER_BREAKS:

@@ -66,7 +66,7 @@ class Summary(_Report):
     """Messages recorded, repeated ones included."""
     distinct: int
     duplicates: int
-    """Messages recorded again in the same room: the same marker, or without a marker the same text."""
+    """Messages recorded again in the same room, by marker; those without one are never duplicates."""
     order_breaks: int
     """Messages whose first arrival came after that of a later one of their room, by marker."""
     first_order_breaks: tuple[OrderBreak, ...]
