@@ -3,6 +3,7 @@
 It parses its arguments, calls one function and maps the result to a state that monitors understand.
 """
 
+import logging
 import signal
 import sys
 import threading
@@ -24,7 +25,7 @@ from pushlane_worker.inspection import Inspector
 from pushlane_worker.loop import LoopThread
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
 from pushlane_worker.settings import Settings, load_settings
-from pushlane_worker.telemetry import configure, logger
+from pushlane_worker.telemetry import JsonFormatter, configure, logger
 
 REFUSED_POOLS = ("gevent", "eventlet")
 
@@ -136,6 +137,15 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
     except SettingsError as error:
         sys.stderr.write(f"pushlane: {error}\n")
         raise SystemExit(2) from None
+
+
+@signals.after_setup_logger.connect  # type: ignore[untyped-decorator]
+@signals.after_setup_task_logger.connect  # type: ignore[untyped-decorator]
+def format_lines(logger: logging.Logger, **_: object) -> None:
+    """Celery's own lines are JSON when ours are."""
+    if load_settings().log_format == "json":
+        for handler in logger.handlers:
+            handler.setFormatter(JsonFormatter())
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]

@@ -1,11 +1,15 @@
 """What the worker tells of itself in its logs."""
 
+import json
+import logging
+from datetime import UTC, datetime
+
 from pushlane import logs
 from pushlane.log_writer import LogWriter
 from pushlane.logs import Logger, logger
 from pushlane_worker.settings import Settings
 
-__all__ = ["Logger", "configure", "logger"]
+__all__ = ["JsonFormatter", "Logger", "configure", "logger"]
 
 
 def configure(settings: Settings) -> LogWriter:
@@ -16,3 +20,19 @@ def configure(settings: Settings) -> LogWriter:
     writer = logs.make_writer(settings.log_format)
     logs.configure(settings.log_format, settings.log_level, writer)
     return writer
+
+
+class JsonFormatter(logging.Formatter):
+    """Gives Celery's lines the form that ours have with ``LOG_FORMAT=json``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of JSON, also for a traceback."""
+        line = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
