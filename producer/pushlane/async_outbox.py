@@ -160,14 +160,6 @@ class AsyncProducer:
         """The channel's kind, ``cinnox`` or ``third_party``. Raises UnknownChannel and QueueUnavailable."""
         return (await self._limits_of(channel)).kind
 
-    async def ping(self) -> bool:
-        """Whether Redis answers within the timeout."""
-        try:
-            async with self._asking(""):
-                return bool(await self._redis.ping())
-        except PushlaneError:
-            return False
-
     async def _limits_of(self, channel: str) -> Limits:
         if known := self._limits.get(channel):
             return known

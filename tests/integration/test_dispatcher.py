@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 from redis import ConnectionError as RedisConnectionError
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
+from structlog.testing import capture_logs
 from support.channels import register
 from support.stack import channel_settings
 from support.waiting import wait_until_async
@@ -55,6 +56,19 @@ def _refusing(error: Exception, refused: list[str]) -> OnQueue:
         raise OperationalError from error
 
     return publish
+
+
+async def test_a_server_that_is_unfit_is_reported(settings: Settings, redis: Redis) -> None:
+    """Also one that was away when the worker started, and so was not refused."""
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with capture_logs() as logs:
+            async with _dispatcher(settings, lambda *_: None, lambda *_: None):
+                await _until(lambda: "redis.unfit" in [one["event"] for one in logs], "the line")
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+    (problem,) = [one["problem"] for one in logs if (one["event"], one["log_level"]) == ("redis.unfit", "error")]
+    assert "allkeys-lru" in problem
 
 
 async def test_a_channel_that_can_not_be_registered_is_swept_all_the_same(

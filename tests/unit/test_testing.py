@@ -109,7 +109,6 @@ async def test_the_same_for_asyncio() -> None:
         with pytest.raises(IdempotencyConflict):
             await producer.send("support", BYE, idempotency_key="k")
         assert await producer.cancel("support", receipt.message_id) == "cancelled"
-        assert await producer.ping()
         assert_sent(producer, "support", BYE, BYE)
     assert sent(producer) == [BYE, BYE]
 

@@ -21,6 +21,7 @@ from redis.exceptions import OutOfMemoryError
 from pushlane import backlog
 from pushlane.async_outbox import AsyncProducer
 from pushlane.errors import PushlaneError
+from pushlane.health import Watch
 from pushlane_worker.drain import log_dead_letters
 from pushlane_worker.line import Line, channel_records, make_line
 from pushlane_worker.outcome import Outcome, PushResult
@@ -59,6 +60,7 @@ class Dispatcher:
         self._drain = drain
         self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._producer = AsyncProducer(settings.redis_url)
+        self._watch = Watch(self._store.redis)
         self._queues = {name: channel.queue for name, channel in settings.channels.items()}
         self._lines = {name: make_line(name, channel) for name, channel in settings.channels.items()}
 
@@ -68,6 +70,7 @@ class Dispatcher:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep("bell", self._answer_bell))
                 group.create_task(self._keep("decisions", self._refeed))
+                group.create_task(self._keep("health", self._watch.step))
                 for name in self._settings.channels:
                     group.create_task(self._keep_registered(name))
                     group.create_task(self._keep_swept(name))

@@ -16,11 +16,11 @@ from celery import Task, signals
 from celery.exceptions import Ignore
 
 from pushlane.errors import SettingsError
+from pushlane.health import is_replica, server_findings
 from pushlane_worker.celery import app
 from pushlane_worker.dispatcher import DRAIN, DispatcherStep
 from pushlane_worker.drain import Report
 from pushlane_worker.enqueue import enqueue, hush
-from pushlane_worker.health import server_findings
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.loop import LoopThread
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
@@ -111,18 +111,16 @@ def _checked(settings: Settings, pool: str) -> Settings:
 
 
 def _check_server(settings: Settings) -> None:
-    """One that does not answer yet is no reason to stop: the worker waits for it."""
+    """One that does not answer yet, or is a replica in mid-failover, is no reason to stop: the worker waits for it."""
     try:
         with Inspector(settings.redis_url) as inspector:
-            findings = list(server_findings(inspector.redis.info()))
+            info = inspector.redis.info()
     except redis.RedisError as error:
         logger().warning("redis.unavailable", problem=str(error) or type(error).__name__)
         return
-    for verdict, what in findings:
-        if verdict == "failed":
+    for verdict, what in server_findings(info):
+        if verdict == "failed" and not is_replica(info):
             raise SettingsError("PUSHLANE_REDIS_URL", what)
-        if verdict == "warning":
-            logger().warning("redis.unfit", problem=what)
 
 
 @signals.celeryd_init.connect  # type: ignore[untyped-decorator]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from pushlane.callback.moderation import Moderation
 from pushlane.callback.openapi import Description
 from pushlane.callback.policies import make_policies
 from pushlane.callback.processes import PROCESSES, Processes
+from pushlane.callback.readiness import Readiness
 from pushlane.callback.settings import BUILT_IN, CallbackSettings, load_callback_settings
 from pushlane.callback.spool import Spool
 from pushlane.callback.web import ApiKeys, json_response
@@ -84,7 +86,10 @@ def make_app(settings: CallbackSettings) -> Starlette:
             producer = await stack.enter_async_context(AsyncProducer(settings.redis_url))
             app.state.holds = Holds(producer, keys)
             app.state.messages = Messages(producer, keys)
-            app.state.producer = producer
+            app.state.readiness = readiness = Readiness(settings.redis_url)
+            stack.push_async_callback(readiness.aclose)
+            watching = asyncio.create_task(readiness.watch())
+            stack.callback(watching.cancel)
             app.state.webhook = Webhook(producer, settings.webhook, tokens)
             if moderation is not None:
                 own = await stack.enter_async_context(_own_code(moderation, PROCESSES))
@@ -119,11 +124,6 @@ def make_app(settings: CallbackSettings) -> Starlette:
 async def check_app(settings: CallbackSettings) -> None:
     """Raises SettingsError for what would keep the app from its start, and leaves nothing behind."""
     make_app(settings)
-    try:
-        await AsyncProducer(settings.redis_url).aclose()
-    except ValueError:
-        problem = "must be an address like redis://localhost:6379/0"
-        raise SettingsError("PUSHLANE_REDIS_URL", problem) from None
     if settings.moderation is not None:
         async with _own_code(settings.moderation, 1) as own:
             own.chain(make_policies(settings.moderation))
@@ -191,11 +191,11 @@ async def _healthz(_request: Request) -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    """Redis answers as well. Without it nothing can be enqueued.
+    """Redis answers as well, and takes writes. Without it nothing can be enqueued.
 
     But moderation goes on, and what a balancer takes out for 503 lets the platform deliver unjudged: it stays at 200.
     """
-    producer: AsyncProducer = request.app.state.producer
-    ready = await producer.ping()
+    readiness: Readiness = request.app.state.readiness
+    problem = await readiness.problem()
     moderates = getattr(request.app.state, "moderation", None) is not None
-    return json_response({"status": "ok" if ready else "redis is away"}, 200 if ready or moderates else 503)
+    return json_response({"status": problem or "ok"}, 200 if problem is None or moderates else 503)

@@ -9,10 +9,10 @@ from urllib.parse import SplitResult, urlsplit
 import click
 import redis
 
+from pushlane.health import Finding, server_findings
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.ending import one_line
 from pushlane_worker.cli.terminal import counted
-from pushlane_worker.health import Finding, server_findings
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.proxy import Proxy
 from pushlane_worker.settings import Settings, load_settings

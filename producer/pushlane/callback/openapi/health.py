@@ -10,21 +10,24 @@ def _probe(name: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
 
 
 _OK = {"description": "Yes.", "content": json_content(ref("Health"), ok={"status": "ok"})}
-_AWAY = {"description": "Redis is away.", "content": json_content(ref("Health"), away={"status": "redis is away"})}
+_AWAY = {
+    "description": "Redis is away, or cannot hold a queue.",
+    "content": json_content(ref("Health"), away={"status": "redis is away"}),
+}
 
 PART: Final = Part(
     paths={
         "/healthz": _probe("healthz", "Whether the process answers.", {"200": _OK}),
         "/readyz": _probe(
             "readyz",
-            "Whether Redis answers as well; where messages are moderated it is ready without.",
+            "Whether Redis answers as well and can hold a queue; where messages are moderated it is ready without.",
             {"200": _OK, "503": _AWAY},
         ),
     },
     schemas={
         "Health": {
             "type": "object",
-            "properties": {"status": {"enum": ["ok", "redis is away"]}},
+            "properties": {"status": {"type": "string", "description": "`ok`, or what is wrong."}},
             "required": ["status"],
             "additionalProperties": False,
         }

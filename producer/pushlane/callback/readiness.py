@@ -1,0 +1,42 @@
+"""Whether the callback's Redis is there and fit: ``/readyz`` asks, and the log tells once a minute."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import redis
+
+from pushlane.clients import connect_async
+from pushlane.health import WHERE_ASKED, Watch, misplaced
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+TIMEOUT_S: Final = 2.0
+
+
+class Readiness:
+    """Belongs to one event loop."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis = connect_async(redis_url, timeout=TIMEOUT_S, connect_timeout=TIMEOUT_S)
+        self._watch = Watch(self._redis)
+
+    async def problem(self) -> str | None:
+        """Why nothing can be enqueued now; None when something can. Takes ``TIMEOUT_S`` at most."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                found = misplaced(await self._redis.info(*WHERE_ASKED))
+        except (redis.RedisError, OSError, TimeoutError):
+            return "redis is away"
+        return None if found is None else f"redis {found}"
+
+    async def watch(self) -> NoReturn:
+        """Watches until it is cancelled."""
+        while True:
+            await self._watch.step()
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
+        await self._redis.aclose()

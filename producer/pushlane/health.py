@@ -1,0 +1,100 @@
+"""What a Redis must be to hold a queue, and who says so when it is not.
+
+A worker does not start on a server that is not fit. One that becomes unfit later, or was away at the start, is
+reported once a minute for as long as it is: stopping would save nothing, because what an evicting Redis drops is what
+waits in it, and a worker makes that less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from redis.exceptions import NoPermissionError, RedisError
+
+from pushlane.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import redis.asyncio
+
+LEAST_VERSION: Final = 7
+"""Scripts that declare their flags (``#!lua``) came with Redis 7."""
+LOOK_EACH_S: Final = 60.0
+STEP_S: Final = 1.0
+WHERE_ASKED: Final = ("server", "replication")
+"""The parts of ``INFO`` that ``misplaced`` reads; the server takes about 40 us for them."""
+
+
+class Finding(NamedTuple):
+    """One line of a report."""
+
+    verdict: Literal["ok", "warning", "failed"]
+    what: str
+
+
+def is_replica(info: Mapping[str, Any]) -> bool:
+    """Whether the server follows another one: for a while, if a failover is under way."""
+    return bool(info.get("role") == "slave")
+
+
+def misplaced(info: Mapping[str, Any]) -> str | None:
+    """Why no queue can be on this server at all; None when one can."""
+    mode = info.get("server_mode") or info.get("redis_mode")  # Valkey's name and Redis's
+    if mode not in {None, "standalone"}:
+        return f"runs as a {mode}, and this version needs a single server"
+    if is_replica(info):
+        return "is a read-only replica; the address must lead to its primary"
+    return None
+
+
+def server_findings(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """What a server's ``INFO`` says of its fitness."""
+    version = info.get("valkey_version") or info.get("redis_version", "0")
+    new_enough = int(str(version).partition(".")[0]) >= LEAST_VERSION
+    needed = "" if new_enough else f"; Pushlane needs {LEAST_VERSION} or newer"
+    yield Finding("ok" if new_enough else "failed", f"Redis: {info.get('server_name', 'redis')} {version}{needed}")
+    if (problem := misplaced(info)) is not None:
+        yield Finding("failed", f"Redis: it {problem}")
+    policy = info.get("maxmemory_policy")
+    if policy == "noeviction":
+        yield Finding("ok", "Redis: maxmemory-policy noeviction")
+    else:
+        yield Finding("failed", f"Redis: maxmemory-policy is {policy}, which drops messages; set it to noeviction")
+    if info.get("aof_enabled"):
+        yield Finding("ok", "Redis: append-only file on")
+    else:
+        yield Finding("warning", "Redis: no append-only file: messages are lost when it restarts; set appendonly yes")
+
+
+class Watch:
+    """Puts into the log what is wrong with a server: a failure at each look, a warning when it is new."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._redis = client
+        self._due = 0.0
+        self._warned: frozenset[str] = frozenset()
+
+    async def step(self) -> None:
+        """Looks if it is time to, and takes a second; while Redis is away, which others put into the log, in vain."""
+        if time.monotonic() >= self._due:
+            with contextlib.suppress(RedisError, OSError, RuntimeError):
+                await self.look()
+                self._due = time.monotonic() + LOOK_EACH_S
+        await asyncio.sleep(STEP_S)
+
+    async def look(self) -> None:
+        """One look. Raises redis.RedisError, OSError when the server does not answer."""
+        try:
+            findings = list(server_findings(await self._redis.info()))
+        except NoPermissionError as error:
+            findings = [Finding("warning", f"Redis: nobody sees whether it is fit: {error}")]
+        for verdict, what in findings:
+            if verdict == "failed":
+                logger().error("redis.unfit", problem=what)
+            elif verdict == "warning" and what not in self._warned:
+                logger().warning("redis.unfit", problem=what)
+        self._warned = frozenset(what for verdict, what in findings if verdict == "warning")

@@ -1,0 +1,113 @@
+"""A Redis that cannot hold a queue: who says so, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+from support.callback import callback, moderation
+from support.cluster import cluster
+from support.command import pushlane
+from support.failover import Pair, replicated
+from support.stack import channel_settings
+from support.waiting import wait_until
+from support.webhook import webhook
+
+from pushlane import health
+from pushlane.clients import connect_async
+from pushlane_worker.embedded import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from redis import Redis
+
+SETTINGS = channel_settings("http://127.0.0.1:9")
+EVICTING = "Redis: maxmemory-policy is allkeys-lru, which drops messages; set it to noeviction"
+REPLICA = "is a read-only replica; the address must lead to its primary"
+
+
+@pytest.fixture
+def evicting(redis: Redis) -> Iterator[Redis]:
+    """A server that evicts, for as long as nobody sets it right."""
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    yield redis
+    redis.config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """A primary and its replica, behind an address that leads to the primary."""
+    with replicated() as pair:
+        yield pair
+
+
+async def test_a_server_that_becomes_unfit_is_reported_at_each_look(evicting: Redis, redis_url: str) -> None:
+    """A warning is not: without an append-only file a server is a choice."""
+    client = connect_async(redis_url, timeout=2, connect_timeout=2)
+    watch = health.Watch(client)
+    with capture_logs() as logs:
+        await watch.look()
+        await watch.look()
+        evicting.config_set("maxmemory-policy", "noeviction")
+        await watch.look()
+    await client.aclose()
+    assert [one["problem"] for one in logs if one["log_level"] == "error"] == [EVICTING] * 2
+    assert len([one for one in logs if one["log_level"] == "warning"]) == 1
+
+
+async def test_a_server_that_was_away_is_looked_at_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not only a minute later."""
+    monkeypatch.setattr(health, "STEP_S", 0)
+    with EmbeddedServer() as server:
+        client = connect_async(server.url, timeout=2, connect_timeout=2)
+        watch = health.Watch(client)
+        server.kill()
+        with capture_logs() as logs:
+            await watch.step()
+            assert not logs
+            server.restart()
+            await watch.step()
+            await watch.step()
+        await client.aclose()
+    assert ["append-only file" in one["problem"] for one in logs] == [True]
+
+
+@pytest.mark.usefixtures("evicting")
+def test_a_callback_reports_a_server_that_is_unfit(redis_url: str, tmp_path: Path) -> None:
+    """It answers all the same: what it would not do the platform would do unjudged."""
+    with callback(tmp_path, redis_url, moderation(tmp_path)) as running:
+        wait_until(lambda: EVICTING in running.log.read_text(), "the line")
+
+
+def test_check_tells_a_replica(pair: Pair) -> None:
+    """Its address may lead there for a moment, in a failover, or for ever."""
+    pair.address.target = pair.new_port
+    ended = pushlane("check", redis_url=pair.url)
+    assert ended.code == 1
+    assert f"failed   Redis: it {REPLICA}" in ended.out.splitlines()
+
+
+def test_the_callback_is_not_ready_on_a_replica(pair: Pair, tmp_path: Path) -> None:
+    """And is again, without a restart, when the address leads to the new primary."""
+    with callback(tmp_path, pair.url, webhook()) as running, httpx.Client(base_url=running.url) as client:
+        assert client.get("/readyz").json() == {"status": "ok"}
+        pair.address.target = pair.new_port
+        pair.old.client_kill_filter(_type="normal", skipme=True)
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()) == (503, {"status": f"redis {REPLICA}"})
+        pair.new.replicaof("NO", "ONE")
+        assert client.get("/readyz").json() == {"status": "ok"}
+
+
+def test_a_cluster_is_told_from_a_server(tmp_path: Path) -> None:
+    """By ``check``, by a worker's start, and by each command that meets a redirection."""
+    with cluster(tmp_path) as (_, url):
+        checked = pushlane("check", redis_url=url).out.splitlines()
+        pushlane("worker", redis_url=url, settings=SETTINGS).refused(2, "PUSHLANE_REDIS_URL", "runs as a cluster")
+        # The channel's slot is the other node's.
+        pushlane("status", "support", redis_url=url).refused(1, "MOVED 5588 ", "this version needs a single server")
+    assert "failed   Redis: it runs as a cluster, and this version needs a single server" in checked
