@@ -253,7 +253,7 @@ def test_neither_texts_nor_keys_are_logged(serving: Callback, api: Api) -> None:
 
 # --- paths and methods -----------------------------------------------------------------------------------------------
 
-ODD = ["%00", "%0A", f"{NO_ID}%0A", "%2F", "%2e%2e", "..", "%FF", "%", "%zz", "x" * 60_000, "%F0%9F%98%80", "{}", "a b"]
+ODD = ["%00", "%0A", f"{NO_ID}%0A", "%2F", "%2e%2e", "..", "%FF", "%", "%zz", "x" * 12_000, "%F0%9F%98%80", "{}", "a b"]
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:20])

@@ -13,7 +13,7 @@ from support.http_api import BILLING, problem
 from pushlane.callback.app import make_app
 from pushlane.callback.problems import Busy, WrongMediaType, check_is_json, refusal
 from pushlane.callback.settings import ApiKeySettings, CallbackSettings
-from pushlane.callback.web import BodyTooLarge, BodyTooSlow
+from pushlane.callback.web import BodyEncoded, BodyRefused, BodyTooLarge, BodyTooSlow
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,
@@ -32,6 +32,7 @@ from pushlane.errors import (
         (Busy(), 503, {}),
         (BodyTooSlow("was not there within 5 s"), 408, {}),
         (BodyTooLarge("has more than 4194304 bytes"), 413, {}),
+        (BodyEncoded("is compressed"), 415, {}),
         (InvalidMessage("text", "is wrong"), 422, {"field": "text", "problem": "is wrong"}),
         (
             InvalidMessage("text", "is wrong", limit=5, index=0),
@@ -47,7 +48,7 @@ from pushlane.errors import (
     ids=repr,
 )
 def test_each_error_of_a_request_has_its_status_and_its_facts(
-    error: PushlaneError | BodyTooLarge | WrongMediaType | Busy, status: int, facts: dict[str, object]
+    error: PushlaneError | BodyRefused | WrongMediaType | Busy, status: int, facts: dict[str, object]
 ) -> None:
     """And nothing of what only operators should see."""
     answer = refusal(error, "again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
@@ -17,7 +17,7 @@ from starlette.routing import Route
 from pushlane.async_outbox import AsyncProducer
 from pushlane.callback import library_log, problems, routing
 from pushlane.callback.feed import Feed
-from pushlane.callback.front import CALLBACK_PATH, GONE, Front
+from pushlane.callback.front import Front
 from pushlane.callback.holds import Holds
 from pushlane.callback.messages import Messages
 from pushlane.callback.moderation import Moderation
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.moderation import Router
     from pushlane.callback.settings import ModerationSettings
+
+
+CALLBACK_PATH: Final = "/tencent/callback"
+GONE: Final = 400
+"""For a peer that has left in the middle of its request: only the log reads it."""
 
 
 class AnyText(Convertor[str]):
@@ -102,7 +107,9 @@ def make_app(settings: CallbackSettings) -> Starlette:
                 stack.push_async_callback(app.state.moderation.aclose)
             yield
 
-    routes = [
+    # Each request looks at them in this order, and moderation is asked most.
+    routes = [Route(CALLBACK_PATH, _moderate, methods=["POST"])] if moderation is not None else []
+    routes += [
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
         Route("/openapi.json", Description(settings, keys).respond),
@@ -112,8 +119,6 @@ def make_app(settings: CallbackSettings) -> Starlette:
     ]
     if settings.webhook:
         routes.append(Route("/cinnox/webhook", _take, methods=["POST"]))
-    if moderation is not None:
-        routes.append(Route(CALLBACK_PATH, _moderate, methods=["POST"]))
     handlers = {ClientDisconnect: _gone, HTTPException: problems.of_routing, Exception: problems.of_defect}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     # A redirect would repeat a signed address to whoever asks, and the chat platform follows none.

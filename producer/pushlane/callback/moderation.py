@@ -21,7 +21,7 @@ from pushlane.callback.recorder import RECORD_S
 from pushlane.callback.signature import Query, check_query
 from pushlane.callback.tencent import MODERATED, NothingToJudge, Unreadable, WrongCommand, parse
 from pushlane.callback.verdict import Verdict
-from pushlane.callback.web import CLOSE, RECEIVE_S, BodyTooLarge, BodyTooSlow, is_within, read_body, source_address
+from pushlane.callback.web import RECEIVE_S, BodyRefused, is_within, read_body, source_address
 from pushlane.errors import InvalidMessage
 from pushlane.logs import logger
 
@@ -97,8 +97,8 @@ class Moderation:
     async def _moderate(self, request: Request, query: Query, started: float) -> Response:
         try:
             body = await read_body(request, within_s=min(RECEIVE_S, self._deadline_s - RESERVE_S))
-        except BodyTooLarge as error:
-            return self._unreadable(query, str(error), CLOSE if isinstance(error, BodyTooSlow) else None)
+        except BodyRefused as error:
+            return self._unreadable(query, str(error), error.headers)
         message = parse(body, query)
         match message:
             case WrongCommand():

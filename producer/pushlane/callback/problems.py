@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
 
-from pushlane.callback.web import CLOSE, BodyTooLarge, BodyTooSlow, problem
+from pushlane.callback.web import BodyRefused, problem
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,
@@ -47,11 +47,11 @@ def check_is_json(request: Request) -> None:
         raise WrongMediaType
 
 
-REFUSED: Final = (PushlaneError, BodyTooLarge, WrongMediaType, Busy)
+REFUSED: Final = (PushlaneError, BodyRefused, WrongMediaType, Busy)
 """What ``refusal`` answers."""
 
 
-def refusal(error: PushlaneError | BodyTooLarge | WrongMediaType | Busy, again: str) -> Response:
+def refusal(error: PushlaneError | BodyRefused | WrongMediaType | Busy, again: str) -> Response:
     """The answer to a request that met this error. Raises it again when it is none of those that a caller can cause.
 
     Args:
@@ -66,10 +66,8 @@ def refusal(error: PushlaneError | BodyTooLarge | WrongMediaType | Busy, again: 
             return problem(
                 503, "Service Unavailable", "too many large bodies at once; nothing was done", headers=headers
             )
-        case BodyTooSlow():
-            return problem(408, "Request Timeout", f"the body {error}", headers=CLOSE)
-        case BodyTooLarge():
-            return problem(413, "Content Too Large", f"the body {error}", headers=CLOSE)
+        case BodyRefused():
+            return problem(error.status, error.title, f"the body {error}", headers=error.headers)
         case InvalidMessage():
             return _invalid(error)
     return _of_queue(error, again)

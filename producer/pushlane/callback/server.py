@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
+import resource
 import signal
 import socket
 import sys
@@ -15,6 +17,8 @@ from uvicorn.supervisors import Multiprocess
 
 from pushlane.callback import library_log
 from pushlane.callback.app import check_app
+from pushlane.callback.connection import KEEP_ALIVE_S, Connection
+from pushlane.callback.connection_limit import ConnectionLimit
 from pushlane.callback.settings import load_callback_settings
 from pushlane.errors import SettingsError
 from pushlane.logs import configure, logger
@@ -27,10 +31,11 @@ GRACE_S: Final = 9
 BACKLOG: Final = 2048
 """Connections that wait for the processes to take them."""
 MAX_CONNECTIONS: Final = 2000
-"""A process answers 503 beyond so many at once: it would only be late for all of them."""
-KEEP_ALIVE_S: Final = 75
-"""Longer than the 60 s for which nginx keeps an idle connection: whoever asks on one that closes just then gets no
-answer, and the platform delivers."""
+"""Of a process: it would only be late for more of them."""
+SEND_BYTES: Final = 64 * 1024
+"""Of answers that nobody reads, so much waits in the kernel, which would take megabytes of each connection."""
+OTHER_FILES: Final = 200
+"""Of a process: its connections to Redis, its log, its spool and what policies open."""
 
 
 def run(host: str, port: int, workers: int) -> None:
@@ -47,6 +52,8 @@ def run(host: str, port: int, workers: int) -> None:
     # uvicorn raises the signal again that ended it: a stop that was asked for is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     asyncio.run(check_app(settings))  # whatever is wrong ends the start here, and not in each worker
+    most = _connections()
+    proxies = settings.moderation.trusted_proxies if settings.moderation else ()
     config = uvicorn.Config(
         "pushlane.callback.app:create_app",
         factory=True,
@@ -54,13 +61,12 @@ def run(host: str, port: int, workers: int) -> None:
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=functools.partial(Connection, ConnectionLimit(most, most // 2, proxies)),  # type: ignore[arg-type] # it calls it
         ws="none",
         access_log=False,
         log_config=None,
         proxy_headers=False,  # only the proxies of the settings are believed
         server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
@@ -76,6 +82,15 @@ def run(host: str, port: int, workers: int) -> None:
                 sys.exit(1)
 
 
+def _connections() -> int:
+    """How many connections a process may hold: files are few where nobody has raised their limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < MAX_CONNECTIONS + OTHER_FILES:
+        soft = min(hard, MAX_CONNECTIONS + OTHER_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(2, min(MAX_CONNECTIONS, soft - OTHER_FILES))
+
+
 def _listening(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -83,6 +98,7 @@ def _listening(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)  # its connections have it from here
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:

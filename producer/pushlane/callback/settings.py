@@ -139,7 +139,9 @@ class ModerationSettings(SecretSettings):
     tokens_file: Path | None = Field(None, description="A file with the token, or with two, a line each.")
     unsigned: bool = Field(default=False, description="Take requests without a signature; needs `SOURCE_NETWORKS`.")
     source_networks: _Networks = Field((), description="Take requests from these networks alone.")
-    trusted_proxies: _Networks = Field((), description="Networks whose X-Forwarded-For is believed.")
+    trusted_proxies: _Networks = Field(
+        (), description="Networks whose X-Forwarded-For is believed; they may hold more connections."
+    )
     deadline_s: float = Field(
         1.5, ge=MIN_DEADLINE_S, le=MAX_DEADLINE_S, description="Seconds until a request is answered."
     )

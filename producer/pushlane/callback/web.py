@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import json
 import types
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from pushlane.callback.credentials import is_one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
 
@@ -24,53 +24,72 @@ MAX_PROXIES: Final = 20
 """Of X-Forwarded-For so many addresses are looked at, the nearest first."""
 MAX_BODY_BYTES: Final = 256 * 1024
 """Tencent's messages have at most 12 KB; what is larger goes by a key (its table of limits). Room for its envelope."""
-CLOSE: Final = {"Connection": "close"}
+CLOSE: Final = types.MappingProxyType({"Connection": "close"})
 """For answers to a body that is still on its way: whoever drips bytes holds no connection."""
 RECEIVE_S: Final = 1.0
 """So long a body may take to arrive."""
 
 
-_T = TypeVar("_T")
-_W = TypeVar("_W")
+_CODINGS: Final = {b"content-encoding": b"identity", b"transfer-encoding": b"chunked"}
 
 
-class BodyTooLarge(Exception):
-    """The body is over its limit."""
+class BodyRefused(Exception):
+    """The body is none that is read. Its message goes on where "the body" began.
+
+    Attributes:
+        status: What it is answered with.
+        title: What this status is called.
+        headers: Of the answer.
+    """
+
+    status: int
+    title: str
+    headers: Mapping[str, str]
 
 
-class BodyTooSlow(BodyTooLarge):
-    """The body was not there in time. Its connection is to be closed: nobody waits for the rest of it."""
+class BodyTooLarge(BodyRefused):
+    """It is over its limit."""
+
+    status, title, headers = 413, "Content Too Large", CLOSE
+
+
+class BodyTooSlow(BodyRefused):
+    """It was not there in time."""
+
+    status, title, headers = 408, "Request Timeout", CLOSE
+
+
+class BodyLost(BodyRefused):
+    """It is empty, and the head says that there is one: a server or a proxy has dropped what it asked."""
+
+    status, title, headers = 400, "Bad Request", types.MappingProxyType[str, str]({})
+
+
+class BodyEncoded(BodyRefused):
+    """It is compressed: nobody knows how much it is."""
+
+    status, title, headers = 415, "Unsupported Media Type", types.MappingProxyType({"Accept-Encoding": "identity"})
 
 
 async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: float = RECEIVE_S) -> bytes:
     """The whole body.
 
     Raises:
+        BodyEncoded: It is not sent as it is.
+        BodyLost: It is not there, and should be.
         BodyTooLarge: It has more bytes, counted while they arrive.
         BodyTooSlow: It is not there in time.
         starlette.requests.ClientDisconnect: The peer is gone.
     """
-    receiving = _receive(request, most)
-    try:
-        waits_for = receiving.send(None)
-    except StopIteration as done:  # mostly: it came with the head, and a timeout would cost as much as reading it
-        body: bytes = done.value
-        return body
+    _check_is_plain(request)
     try:
         async with asyncio.timeout(within_s):
-            return await _go_on(receiving, waits_for)
+            body = await _receive(request, most)
     except TimeoutError:
         raise BodyTooSlow(f"was not there within {within_s:g} s") from None
-    finally:
-        receiving.close()
-
-
-@types.coroutine
-def _go_on(begun: Coroutine[_W, None, _T], waits_for: _W) -> Generator[_W, None, _T]:
-    """Awaits a coroutine that has been begun by hand, and waits for this."""
-    yield waits_for
-    value: _T = yield from begun
-    return value
+    if not body and _declares_body(request):
+        raise BodyLost("is empty, and the head says that there is one")
+    return body
 
 
 async def _receive(request: Request, most: int) -> bytes:
@@ -85,6 +104,16 @@ async def _receive(request: Request, most: int) -> bytes:
         if not message.get("more_body", False):
             return bytes(body) + chunk if body else chunk
         body += chunk
+
+
+def _check_is_plain(request: Request) -> None:
+    for name, value in request.scope["headers"]:
+        if name in _CODINGS and value.strip().lower() != _CODINGS[name]:
+            raise BodyEncoded("is compressed or coded otherwise: send it as it is")
+
+
+def _declares_body(request: Request) -> bool:
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
 def source_address(request: Request, proxies: Sequence[Network]) -> str:

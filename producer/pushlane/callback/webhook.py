@@ -16,7 +16,7 @@ from pushlane.acceptance import message_id_of
 from pushlane.callback import template
 from pushlane.callback.cinnox import Challenge, parse
 from pushlane.callback.feed import UNANSWERED
-from pushlane.callback.web import CLOSE, BodyTooLarge, BodyTooSlow, caller, json_response, read_body
+from pushlane.callback.web import BodyRefused, caller, json_response, read_body
 from pushlane.errors import IdempotencyConflict, InvalidMessage, PushlaneError, QueueFull, UnknownChannel
 from pushlane.form import Form
 from pushlane.logs import logger
@@ -66,9 +66,9 @@ class Webhook:
                 return json_response({"code": 0, "result": {"challenge": asked.value}})
             async with asyncio.timeout(STORE_S):
                 await self._store(name, asked)
-        except (BodyTooLarge, PushlaneError, *UNANSWERED) as error:
+        except (BodyRefused, PushlaneError, *UNANSWERED) as error:
             # Only our own errors are sure not to quote what a message says.
-            told = str(error) if isinstance(error, BodyTooLarge | PushlaneError) else type(error).__name__
+            told = str(error) if isinstance(error, BodyRefused | PushlaneError) else type(error).__name__
             logger().warning("webhook.refused", webhook=name, problem=told)
             return _answer(error)
         return json_response({"code": 0})
@@ -110,10 +110,8 @@ def _digest(name: str, incoming: Incoming) -> str:
 def _answer(error: Exception) -> Response:
     """What is said outside: never an address or a channel of ours."""
     match error:
-        case BodyTooSlow():
-            return _refusal(408, f"the body {error}", headers=CLOSE)
-        case BodyTooLarge():
-            return _refusal(413, f"the body {error}")
+        case BodyRefused():
+            return _refusal(error.status, f"the body {error}", headers=error.headers)
         case InvalidMessage():
             return _refusal(400, str(error))
         case QueueFull():

@@ -7,7 +7,7 @@ import time
 from typing import Any
 from urllib.parse import urlencode
 
-from pushlane.callback.front import CALLBACK_PATH
+from pushlane.callback.app import CALLBACK_PATH
 from pushlane.callback.settings import ModerationSettings, load_callback_settings
 from pushlane.callback.signature import sign
 from pushlane.callback.tencent import C2C

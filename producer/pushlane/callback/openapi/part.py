@@ -56,7 +56,7 @@ _PROBLEMS: Final = {
     404: "There is no such message, or nobody has registered the channel.",
     408: "The body was not there in time.",
     413: "The body is too large.",
-    415: "The body is not `application/json`. Without a Content-Type it is taken for that.",
+    415: "The body is compressed, or not `application/json`. Without a Content-Type it is taken for that.",
     422: "The body, the key or the path breaks a rule: `field`, `problem`, and in a list `index`, say which.",
     429: "The channel or Redis is full; nothing was done.",
     503: "Redis did not answer in time.",

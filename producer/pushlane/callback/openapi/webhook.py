@@ -36,6 +36,7 @@ _TAKE: Final = {
         "401": _refusal("No webhook has this token."),
         "408": _refusal("The body was not there in time."),
         "413": _refusal("The body is too large."),
+        "415": _refusal("The body is compressed."),
         "503": _refusal("It was not stored, or only perhaps: to be sent again.") | {"headers": RETRY_AFTER},
     },
 }
