@@ -11,6 +11,7 @@ from chaos.storm.judge import judge
 from chaos.storm.lines import Line, Lines, read_lines
 from chaos.storm.logs import tracebacks
 from chaos.storm.nemesis import Nemesis
+from chaos.storm.report import figures, verdict
 from chaos.storm.sabotage import DEFECTS, copy_with
 
 FLOW: list[Line] = [
@@ -82,6 +83,17 @@ def test_the_files_become_evidence(folder: Path) -> None:
     assert found.ends == [End("worker0", 0, "terminate", ready=True)]
     assert (found.leftovers, found.tracebacks, found.finished) == (["x"], [], True)
     assert {"lost", "residue"} <= judge(found).keys(), "and its judges see that Redis has none of it"
+
+
+def test_a_report_has_figures_and_what_was_found(folder: Path) -> None:
+    """The first problems of each judge are printed, and how many more there are."""
+    evidence = gather(folder)
+    told = list(figures(evidence))
+    assert told[0] == "asked for      3 messages, 2 acknowledged, 0 accepted"
+    assert "at the API     2 arrivals of 2 messages in 2 pushes" in told
+    many = [f"key{number} is left over" for number in range(10)]
+    found = list(verdict({"residue": many}))
+    assert found == ["residue: 10 found", *(f"  {one}" for one in many[:8]), "  and 2 more"]
 
 
 def test_only_tracebacks_of_broken_connections_pass(tmp_path: Path) -> None:

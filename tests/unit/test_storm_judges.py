@@ -129,6 +129,11 @@ FOUND: dict[str, tuple[str, Evidence, dict[str, Any]]] = {
     "a late effect of nothing that was given up": ("order", room(2, 1, 3, changes=GIVEN_UP), {}),
     "a copy without an unknown push": ("duplicates", storm(arrivals=TWICE), {}),
     "more copies than unknown pushes": ("duplicates", storm(arrivals=(*TWICE, LATE), unknown=[DOUBT]), {}),
+    "a copy under dead_letter": (
+        "duplicates",
+        storm(arrivals=TWICE, unknown=[DOUBT], on_unknown="dead_letter"),
+        {},
+    ),
     "a copy with another message's unknown push": (
         "duplicates",
         storm(arrivals=TWICE, unknown=[dataclasses.replace(DOUBT, ids=["a2"])]),
@@ -242,6 +247,13 @@ RIGHT = {
     "a call that was never answered": storm(asked={"receipts": ()}, arrivals=(), records={}, counters={}),
     "a call that was never answered and was done": storm(asked={"receipts": ()}),
     "a copy of an unknown push": storm(arrivals=TWICE, unknown=[DOUBT]),
+    "a copy that an operator put back": storm(
+        record={"joined": START + 0.8},
+        arrivals=TWICE,
+        unknown=[DOUBT],
+        on_unknown="dead_letter",
+        replays=[Replay(START + 0.7, ["a1"])],
+    ),
     "an unknown push behind a stalled link": storm(
         unknown=[DOUBT], strikes=(), struck=[Struck(START, "stall", "worker1-api", begins=True)]
     ),

@@ -6,13 +6,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from chaos.storm.evidence import REWRITTEN
+from chaos.storm.options import PUSH_DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from chaos.storm.evidence import Evidence
 
-DEADLINE_S: Final = 2.5
 LATE_S: Final = 1.5
 """A push that came so long before it was listed had a slow answer: the machine is busy, or its worker was stopped."""
 SETTLES_S: Final = 1.5
@@ -32,7 +32,7 @@ def groundless(evidence: Evidence) -> Iterator[str]:
     troubles = list(_troubles(evidence))
     for listed in evidence.unknown:
         texts = frozenset(evidence.messages[one].text for one in listed.ids if one in evidence.messages)
-        since = listed.at - DEADLINE_S - SETTLES_S
+        since = listed.at - PUSH_DEADLINE_S - SETTLES_S
         if (
             listed.lost
             or any(since <= at <= listed.at for at in struck[texts])

@@ -78,13 +78,19 @@ def first_arrivals(evidence: Evidence) -> dict[str, Arrival]:
 
 
 def doubled(evidence: Evidence) -> Iterator[str]:
-    """Every copy but one is explained by a listed push of unknown outcome that contained it."""
+    """Every copy but one is explained by a listed push of unknown outcome that contained it.
+
+    Under ``dead_letter`` nothing is pushed again after such a push, unless an operator puts it back.
+    """
+    again = Counter(message_id for run in evidence.replays for message_id in run.ids)
     copies = Counter(arrival.text.removesuffix(REWRITTEN) for arrival in evidence.arrivals)
     doubts = Counter(message_id for push in evidence.unknown for message_id in push.ids)
     for one in evidence.messages.values():
         record = evidence.records.get(one.id)
         settled = record is not None and record.state == "delivered"
         allowed = settled + doubts[one.id]
+        if evidence.on_unknown == "dead_letter":
+            allowed = min(allowed, 1 + again[one.id])
         if copies[one.text] > allowed:
             state = record.state if record else "unknown to Redis"
             yield f"{one.text}, {state}, arrived {copies[one.text]} times, {allowed} are explained"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from chaos.storm import operating
+from chaos.storm.options import PUSH_DEADLINE_S
 from chaos.storm.plan import LINKS
-from chaos.storm.stage import PUSH_DEADLINE_S, broker
+from chaos.storm.stage import broker
 from redis import Redis, RedisError
 
 if TYPE_CHECKING:

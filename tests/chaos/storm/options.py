@@ -1,7 +1,11 @@
 """What a storm is asked to be."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+PUSH_DEADLINE_S: Final = 2.5
+LEASE_S: Final = 5.0
+"""Both short, so that a storm of a minute sees many leases run out."""
 
 
 @dataclass(frozen=True, slots=True)

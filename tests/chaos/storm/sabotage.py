@@ -27,6 +27,11 @@ DEFECTS: Final = {
         "    deliver(prefix, channel, conversation, lease.ids, now)\n",
         "    if now % 50 > 0 then deliver(prefix, channel, conversation, lease.ids, now) end\n",
     ),
+    "order": Defect(
+        "lib_claim.lua",
+        "  batch.records[#batch.records + 1], batch.ids[#batch.ids + 1] = record, id\n",
+        "  table.insert(batch.records, 1, record)\n  table.insert(batch.ids, 1, id)\n",
+    ),
     "rate": Defect("lib_settle.lua", "    redis.call('RPUSH', prefix .. 'rate', now + 1)\n", ""),
 }
 

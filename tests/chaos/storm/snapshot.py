@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from redis import Redis
 
 PAGE: Final = 500
-_EMPTY: Final = ("ready", "delayed", "leases", "claims", "scheduled", "held", "blocked", "blocked_by", "unreadable")
+_EMPTY: Final = (
+    "ready",
+    "delayed",
+    "leases",
+    "claims",
+    "scheduled",
+    "held",
+    "blocked",
+    "blocked_by",
+    "unreadable",
+    "resting",
+)
 """What is gone when everything is final: an empty zset, hash or list has no key."""
 _GROUPS: Final = ("conversation:", "hold:", "replay:")
 
@@ -26,8 +37,13 @@ def take(client: Redis, channels: tuple[str, ...]) -> dict[str, Any]:
     redis: Any = client
     return {
         "channels": {channel: _channel(redis, channel) for channel in channels},
-        "leftovers": [key.decode() for key in (*_leftovers(redis, channels), *everlasting_keys(client))],
+        "leftovers": leftovers(client, channels),
     }
+
+
+def leftovers(client: Redis, channels: tuple[str, ...]) -> list[str]:
+    """Keys that should be gone when everything is final, and keys that would stay for ever."""
+    return [key.decode() for key in (*_leftovers(client, channels), *everlasting_keys(client))]
 
 
 def depth(client: Redis, channel: str) -> int:

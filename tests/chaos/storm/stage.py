@@ -1,6 +1,6 @@
 """What a storm runs on: a Redis, the chat API, three workers and their producers, each behind a link of its own.
 
-Short deadlines, so that a storm of a minute sees many leases run out; the rate limit is one that the load reaches.
+The rate limit is one that the load reaches.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from chaos.storm.fleet import Worker
 from chaos.storm.lines import Lines
+from chaos.storm.options import LEASE_S, PUSH_DEADLINE_S
 from chaos.storm.plan import CHANNELS, WORKERS
 from chaos.storm.proxy import HOST, Links
 from chaos.storm.server import Server
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
     from chaos.storm.options import Options
 
-PUSH_DEADLINE_S: Final = 2.5
-LEASE_S: Final = 5.0
 RATE: Final = 40
 WINDOW_S: Final = 2.0
 API_WAY_S: Final = 0.1

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 PRODUCERS_S: Final = 120.0
 """How long the producers may take for the repeats that must be answered."""
 EMPTY_S: Final = 300.0
-"""How long the queue may take to become empty, at least so long without any progress."""
+"""After this long without any progress the storm no longer waits for the queue to become empty."""
+
+CLEAN_S: Final = 20.0
+"""What is left over after this is residue."""
 
 
 def run(options: Options, folder: Path) -> tuple[Evidence, dict[str, Sequence[str]]]:
@@ -39,6 +42,7 @@ def run(options: Options, folder: Path) -> tuple[Evidence, dict[str, Sequence[st
         Nemesis(running).rage(faults, options.seconds)
         _wait_for_producers(running)
         _wait_until_empty(running)
+        _wait_until_clean(running)
         _end_workers(running)
         with Redis.from_url(running.server.url) as client:
             (folder / "redis.json").write_text(json.dumps(snapshot.take(client, plan.CHANNELS)))
@@ -71,6 +75,15 @@ def _wait_until_empty(running: Stage) -> None:
                 return
             if left != seen:
                 seen, since = left, time.monotonic()
+            time.sleep(TICK_S)
+
+
+def _wait_until_clean(running: Stage) -> None:
+    """Gives the sweeps of an empty queue the time to take away what only waits for its time."""
+    deadline = time.monotonic() + CLEAN_S
+    with Redis.from_url(running.server.url) as client:
+        while snapshot.leftovers(client, plan.CHANNELS) and time.monotonic() < deadline:
+            running.supervise()
             time.sleep(TICK_S)
 
 
