@@ -227,7 +227,7 @@ class MessageStatus:
         state: scheduled, held, queued, in_flight, delivered, cancelled or dead.
         reason: Why it is dead: rejected, expired, exhausted, unknown or forbidden.
         detail: The reason in words, such as the API's own.
-        attempts: Pushes that counted against its retry budget.
+        attempts: Pushes that counted against its retry budget, and the one that delivered it.
         maybe_delivered: A push of it had an unknown outcome, so that the API may have it already.
         due_at: When a scheduled message joins its conversation, or a held one's hold ends.
         final_at: When it was delivered, cancelled or dead-lettered.

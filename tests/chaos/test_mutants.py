@@ -210,7 +210,34 @@ MUTANTS = (
         "+ 1, 99) or tonumber(string.sub(record, 9, 10))",
         test_settle.test_losses_count_only_in_a_row,
     ),
-    Mutant("attempts are not counted", "tonumber(string.sub(record, 5, 8)) + 1", "tonumber(string.sub(record, 5, 8))"),
+    Mutant(
+        "attempts are not counted", "tonumber(string.sub(record, 5, 8)) + cost", "tonumber(string.sub(record, 5, 8))"
+    ),
+    Mutant("the push that delivers is no attempt", "(pushed and 1 or 0), 9999)", "0, 9999)"),
+    Mutant(
+        "followers of a push that was given up go at once",
+        "    if settled.reason == 'u' then\n",
+        "    if false then\n",
+        test_own_fault.test_what_comes_after_a_push_that_was_given_up_waits_as_well,
+    ),
+    Mutant(
+        "a probe cuts a rest short",
+        " and rests_until(prefix, first[1]) <= now\n",
+        "\n",
+        test_own_fault.test_a_probe_does_not_cut_a_rest_short,
+    ),
+    Mutant(
+        "rests are never over",
+        "  redis.call('ZREMRANGEBYSCORE', prefix .. 'resting', '-inf', now)\n",
+        "",
+        test_own_fault.test_a_rest_that_is_over_leaves_nothing,
+    ),
+    Mutant(
+        "no guard on a rest's clock",
+        "    end_rests(prefix, channel, now)\n    make_ready",
+        "    make_ready",
+        test_own_fault.test_a_clock_that_steps_back_makes_nobody_rest_for_longer,
+    ),
     Mutant("followers die too", "if string.sub(settled.dead, i, i) == '1' then", "if settled.dead ~= '' then"),
     Mutant(
         "the dead count as waiting",

@@ -689,7 +689,7 @@ def test_a_worker_pushes_what_the_decision_left(
     if verdict in {"forbid", "discard"}:
         assert (status.state, status.reason, status.detail) == ("dead", "forbidden", "why not")
     else:
-        assert (status.state, status.attempts) == ("delivered", 0)
+        assert (status.state, status.attempts) == ("delivered", 1)
 
 
 def test_a_worker_ends_holds(stack: Stack, producer: Producer) -> None:

@@ -122,7 +122,7 @@ OFFENDERS = [
 ]
 VICTIMS = [(6, 8), (8, 6), (1, 3), (5, 0), (9, 4)]
 """Of the ten: the one to be cancelled, and the one that expires. Some are offenders."""
-POLICY = RetryPolicy(40, 86_400, 1, 300, 3600, "retry")
+POLICY = RetryPolicy(40, 86_400, 1, 300, 3600, "retry", 10)
 EXPIRES_MS = 60_000
 TEN = [f"m{place}" for place in range(BATCH)]
 NEW = ["n0", "n1"]
@@ -159,7 +159,7 @@ class Split:
         for name, fate in fates.items():
             usual = "rejected" if name in self.offenders else "delivered"
             assert fate in {usual, "cancelled" if name == cancelled else usual, "expired" if name == expired else usual}
-            assert self.queue.header(name).attempts == (fate == "rejected")
+            assert self.queue.header(name).attempts == (fate in {"rejected", "delivered"})
             assert fate != "rejected" or self.queue.detail(name) == REFUSED
         assert self.arrived == [name for name, fate in fates.items() if fate == "delivered"]
         late = {name for push in self.pushes[before:] for name in push}
@@ -233,7 +233,7 @@ def test_a_worker_splits_on_while_messages_come_and_go(redis_url: str, redis: Re
             assert sum(name == room for name, _ in pushes) - 1 <= MOST[len(offenders)]
             ends = [producer.status("support", receipt.message_id) for receipt in receipts[room]]
             told = [(end.reason or end.state, end.attempts) for end in ends if end]
-            rejected = [("rejected", 1) if place in offenders else ("delivered", 0) for place in range(BATCH)]
+            rejected = [("rejected", 1) if place in offenders else ("delivered", 1) for place in range(BATCH)]
             assert told == [*rejected[:7], ("cancelled", 0), rejected[8], ("expired", 0)]
             assert {end.detail for end in ends if end and end.reason == "rejected"} == {REFUSED}
 

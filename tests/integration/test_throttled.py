@@ -162,7 +162,7 @@ def test_64_refusals_at_once_are_one_reason_to_wait(
     assert 1 <= pause.after_s[0] <= 1 + WAKE_S, f"the next push came {pause.after_s[0]:.2f} s after the first 429"
 
 
-POLICY = RetryPolicy(40, 86_400, 1, 300, 3600, "retry")
+POLICY = RetryPolicy(40, 86_400, 1, 300, 3600, "retry", 10)
 SCHEDULE_MS = [1000, 2000, 4000]
 KIND = Cinnox(base_url="https://api.example.com", app_id="app", token="token")
 

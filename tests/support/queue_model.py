@@ -269,6 +269,7 @@ class Model:
             message.maybe |= outcome is Outcome.UNKNOWN
             if outcome is Outcome.DELIVERED:
                 message.state = "delivered"
+                message.attempts += 1
                 self.counters["delivered"] += 1
             elif outcome in _COUNTED and dies != " ":
                 message.attempts += 1

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONVERSATIONS = ("a", "b")
 BACKOFF_CAP_MS = 10_000
 LONGEST_WAIT_MS = 120_000
-POLICY = RetryPolicy(MAX_ATTEMPTS, 1e9, 1.0, BACKOFF_CAP_MS / 1000, 60.0, "retry")
+POLICY = RetryPolicy(MAX_ATTEMPTS, 1e9, 1.0, BACKOFF_CAP_MS / 1000, 60.0, "retry", 10.0)
 FIELDS = {
     "rate_limit": 30,
     "rate_window_ms": 20_000,

@@ -14,7 +14,7 @@ def line(file: Path) -> Line:
     settings = ChannelSettings(
         kind="cinnox", base_url="https://api.example.com", app_id="app", token=None, token_file=file
     )
-    return make_line("support", settings)
+    return make_line("support", settings, 10)
 
 
 def sent(of: Line) -> str:

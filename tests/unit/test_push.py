@@ -99,7 +99,7 @@ async def pushers(api: Api) -> AsyncIterator[Pushers]:
         kind="cinnox", base_url="https://api.example.com", app_id="app", token=SecretStr("t"), token_file=None
     )
     client = PushClient(httpx.MockTransport(api), deadline_s=DEADLINE_S)
-    pushers = Pushers(make_line("support", settings), client, DEADLINE_S, count=1)
+    pushers = Pushers(make_line("support", settings, DEADLINE_S), client, DEADLINE_S, count=1)
     yield pushers
     await pushers.close()
 

@@ -62,7 +62,9 @@ class Dispatcher:
         self._producer = AsyncProducer(settings.redis_url)
         self._watch = Watch(self._store.redis)
         self._queues = {name: channel.queue for name, channel in settings.channels.items()}
-        self._lines = {name: make_line(name, channel) for name, channel in settings.channels.items()}
+        self._lines = {
+            name: make_line(name, channel, settings.push_deadline_s) for name, channel in settings.channels.items()
+        }
 
     async def run(self) -> None:
         """Runs until cancelled."""

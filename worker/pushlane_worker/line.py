@@ -52,7 +52,7 @@ class _Token:
         return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def make_line(name: str, channel: ChannelSettings) -> Line:
+def make_line(name: str, channel: ChannelSettings, push_deadline_s: float) -> Line:
     """What a process needs of a channel. Raises SettingsError when its token can not be read."""
     token = _Token(channel)
     policy = RetryPolicy(
@@ -62,6 +62,7 @@ def make_line(name: str, channel: ChannelSettings) -> Line:
         backoff_cap_s=channel.backoff_cap_s,
         retry_after_cap_s=channel.retry_after_cap_s,
         on_unknown=channel.on_unknown,
+        push_deadline_s=push_deadline_s,
     )
     kind = KINDS[channel.kind].make(channel, token)
     return Line(name, kind, policy, token.renewed)

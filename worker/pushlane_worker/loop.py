@@ -143,7 +143,7 @@ class LoopThread:
         if channel not in self._pushers:
             own, deadline_s = self.settings.channels[channel], self.settings.push_deadline_s
             self._pushers[channel] = Pushers(
-                line=make_line(channel, own),
+                line=make_line(channel, own, deadline_s),
                 client=PushClient(self._transport, deadline_s=deadline_s, proxy=own.proxy_url),
                 deadline_s=deadline_s,
                 count=self._places.alone,

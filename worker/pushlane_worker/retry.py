@@ -20,6 +20,8 @@ class RetryPolicy:
     backoff_cap_s: float
     retry_after_cap_s: float
     on_unknown: Literal["retry", "dead_letter"]
+    push_deadline_s: float
+    """For so long a push that was given up may still take effect: its conversation waits."""
 
 
 REFUSED_S = 30.0
@@ -75,7 +77,8 @@ def next_step(
         case Outcome.REJECTED:
             return _refuse(len(batch), whole=result.whole)
         case Outcome.UNKNOWN if policy.on_unknown == "dead_letter":
-            return NextStep(dead="1" * len(batch), reason=REASON_CODES["unknown"])
+            wait_ms = round(1000 * policy.push_deadline_s)
+            return NextStep(wait_ms, "1" * len(batch), REASON_CODES["unknown"])
         case Outcome.FAILED | Outcome.UNKNOWN:
             return NextStep(wait_ms=early_ms) if early_ms else _try_again(batch, policy, jitter)
     return NextStep()

@@ -77,13 +77,15 @@ local function released_record(record, now, body)
     .. string.format('%06d', #body) .. string.sub(record, HEADER_BYTES + 1, last) .. body
 end
 
--- A final record without address and body, kept for `status` and for idempotency.
+-- A final record without address and body, kept for `status` and for idempotency. The push that delivers a message is one
+-- of its attempts.
 local function entomb(channel, key, state, now, pushed)
   local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
+  local attempts = math.min(tonumber(string.sub(record, 5, 8)) + (pushed and 1 or 0), 9999)
   local accepted = tonumber(string.sub(record, 33, 45))
   local keep = math.max(channel.retention_ms, accepted + channel.idempotency_ms - now, 1)
-  redis.call('SET', key, '1' .. state .. string.sub(record, 3, 84) .. ms(now)
-    .. (pushed and ms(now) or string.sub(record, 98, 110)) .. string.sub(record, 111, 137) .. '0000000000'
+  redis.call('SET', key, '1' .. state .. string.sub(record, 3, 4) .. string.format('%04d', attempts)
+    .. string.sub(record, 9, 84) .. ms(now) .. (pushed and ms(now) or string.sub(record, 98, 110)) .. string.sub(record, 111, 137) .. '0000000000'
     .. conversation_of(record), 'PX', keep)
 end
 
