@@ -190,9 +190,8 @@ class BlockedWords:
     def _matches(self, text: str, work: Work) -> Iterator[_Match]:
         for folded in foldings(text):
             work.add(max(len(text), len(folded.text)))
-            places: Sequence[int] = ()
             for words, start, end in self._occurrences(folded.text):
-                places = places or folded.places()
+                places = folded.places(end + 1)
                 work.add(OCCURRENCE)
                 if _stands_alone(text, folded.text, places, start, end):
                     match = _Match("", places[start], _end_of_marks(text, places[end - 1] + 1))
@@ -248,7 +247,7 @@ def _problem(word: str) -> str:
 def _stands_alone(text: str, folded: str, places: Sequence[int], start: int, end: int) -> bool:
     if start and _are_joined(text, folded, places, start):
         return False
-    if end == len(places) or not _are_joined(text, folded, places, end):
+    if end == len(folded) or not _are_joined(text, folded, places, end):
         return True
     # Korean particles are written onto their word.
     whole = places[end - 1] != places[end]

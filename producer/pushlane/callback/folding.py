@@ -66,6 +66,7 @@ _LATIN: Final = re.compile(
 _ALSO_ALIKE: Final = dict(zip("пŋᎦᗩᑕᗴᕮᘜᒎᑎᗝᑫᔕᗯᘔ₳฿₵€₣₲₤₦₱₴𐌀𐌍𐌏𐌔", "nnsaceegjnoqswzabcefglnpsanos", strict=True))
 WORD_SCRIPTS: Final = frozenset(["CYRILLIC", "GREEK", "ARMENIAN"])
 """The scripts in which whole words look like Latin ones."""
+_PLACED_AT_ONCE: Final = 4096
 _LATIN_LETTER: Final = re.compile("[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]")
 _BLOCKS: Final = (range(0x20000), range(0x2F800, 0x2FA20), range(0xE0000, 0xE1000))
 """Where characters are that a folding changes; beyond lie Han characters, and nothing."""
@@ -82,30 +83,38 @@ class Folded:
         self._source = source
         self._table = table
         self._settled: list[str] | None = None
+        self._places: list[int] = []
+        self._placed = 0
         self._is_plain = source.isascii() and source.isprintable() and "  " not in source
         if self._is_plain:  # most texts: each character is its small letter
             self.text = source.lower()
             return
         self.text = source.translate(table)  # a twentieth of the time that the pieces take
         if "  " in self.text or not _tables().marks.isdisjoint(self.text):
-            self._settled = self._pieces()
+            self._settled = self._pieces(0, len(source))
             _settle(self._settled)
             self.text = "".join(self._settled)
 
     @property
     def pieces(self) -> Sequence[str]:
         """What has become of each character of the text: mostly one character, or none, or several."""
-        return self._pieces() if self._settled is None else self._settled
+        return self._pieces(0, len(self._source))
 
-    def _pieces(self) -> list[str]:
-        piece = self._table.get
-        return [piece(ord(character), character) for character in self._source]
-
-    def places(self) -> Sequence[int]:
-        """For each character of the folded text its place in the original one; never falling."""
+    def places(self, least: int | None = None) -> Sequence[int]:
+        """For each character of the folded text, or so many at least, its place in the original one; never falling."""
         if self._is_plain:
             return range(len(self.text))
-        return [place for place, piece in enumerate(self.pieces) for _ in piece]
+        while self._placed < len(self._source) and (least is None or len(self._places) < least):
+            pieces = self._pieces(self._placed, self._placed + _PLACED_AT_ONCE)
+            self._places += [place for place, piece in enumerate(pieces, self._placed) for _ in piece]
+            self._placed += len(pieces)
+        return self._places
+
+    def _pieces(self, start: int, end: int) -> list[str]:
+        if self._settled is not None:
+            return self._settled[start:end]
+        piece = self._table.get
+        return [piece(ord(character), character) for character in self._source[start:end]]
 
 
 class _Table(NamedTuple):

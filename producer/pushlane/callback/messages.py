@@ -37,11 +37,12 @@ MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 RECEIVE_S: Final = 4.0
 """So long a body may take to arrive: 4 MiB over 9 Mbit/s."""
 LARGE_BYTES: Final = 64 * 1024
-"""What is larger needs a place: of such bodies a process holds only a few."""
+"""A larger body needs a place while it arrives, and one by one they are read and stored."""
 LARGE_AT_ONCE: Final = 4
-"""Places. Parsed, the worst of 4 MiB take 12 MB."""
-WAIT_S: Final = 1.0
-"""So long another one waits before it is told to come again."""
+"""Places, of 4 MiB each. Read and stored, the worst body takes 45 MB more: four bytes for each character."""
+PLACE_S: Final = 0.25
+TURN_S: Final = 0.75
+"""How long another one waits for either before it is told to come again: together a second of the server's grace."""
 SLICE_S: Final = 0.002
 """After so much time with one body others have their turn; a single message of it takes 10 ms at worst."""
 MESSAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -70,7 +71,8 @@ class Messages:
     def __init__(self, producer: AsyncProducer, keys: ApiKeys) -> None:
         self._producer = producer
         self._keys = keys
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._places = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._turn = asyncio.Semaphore(1)
 
     async def enqueue(self, request: Request) -> Response:
         """202 with the receipt, or with ``{"receipts": […]}`` for a list."""
@@ -80,9 +82,11 @@ class Messages:
         try:
             check_is_json(request)
             key = _idempotency_key(request)
-            async with self._room() if _may_be_large(request) else contextlib.nullcontext():
-                order = await _read(request, key)
-                receipts = await self._send(channel, order)
+            async with _waiting_for(self._places, PLACE_S) if _may_be_large(request) else contextlib.nullcontext():
+                body = await read_body(request, MAX_BODY_BYTES, within_s=RECEIVE_S)
+                async with _waiting_for(self._turn, TURN_S) if len(body) > LARGE_BYTES else contextlib.nullcontext():
+                    order = await _read(request, body, key)
+                    receipts = await self._send(channel, order)
         except REFUSED as error:
             return refusal(error, _AGAIN)
         return json_response({"receipts": receipts} if order.is_list else receipts[0], 202)
@@ -97,19 +101,6 @@ class Messages:
         if request.method == "DELETE":
             return await self._cancel(channel, message_id)
         return await self._status(channel, message_id)
-
-    @contextlib.asynccontextmanager
-    async def _room(self) -> AsyncIterator[None]:
-        """A place among the large bodies. Raises Busy."""
-        try:
-            async with asyncio.timeout(WAIT_S):
-                await self._large.acquire()
-        except TimeoutError:
-            raise Busy from None
-        try:
-            yield
-        finally:
-            self._large.release()
 
     async def _send(self, channel: str, order: _Order) -> list[dict[str, Any]]:
         try:
@@ -136,6 +127,20 @@ class Messages:
         return json_response({"message_id": message_id, "result": result})
 
 
+@contextlib.asynccontextmanager
+async def _waiting_for(place: asyncio.Semaphore, within_s: float) -> AsyncIterator[None]:
+    """With a place, or Busy."""
+    try:
+        async with asyncio.timeout(within_s):
+            await place.acquire()
+    except TimeoutError:
+        raise Busy from None
+    try:
+        yield
+    finally:
+        place.release()
+
+
 def _not_found() -> Response:
     return problem(404, "Not Found", "no message has this id: it was never accepted, or its retention is over")
 
@@ -145,8 +150,7 @@ def _may_be_large(request: Request) -> bool:
     return length is None or int(length) > LARGE_BYTES
 
 
-async def _read(request: Request, key: str | None) -> _Order:
-    body = await read_body(request, MAX_BODY_BYTES, within_s=RECEIVE_S)
+async def _read(request: Request, body: bytes, key: str | None) -> _Order:
     if not is_list(body):
         return _Order([_keyed(build(load(body, "message")), key)], is_list=False)
     return _Order(await _read_list(request, body, key), is_list=True)

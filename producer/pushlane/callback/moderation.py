@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 RESERVE_S: Final = RECORD_S + 0.1
 """What the policies leave of the deadline: for Redis, and if it is away for the disk."""
 CLOSE_S: Final = 2.0
+LARGE_BYTES: Final = 32 * 1024
+"""Messages have 12 KB: a larger body is a stream's, or somebody's who wants to keep us busy for 30 ms."""
 
 
 class Moderation:
@@ -69,6 +71,7 @@ class Moderation:
         self._on_error = Verdict(settings.on_error)
         self._chain = Chain(policies, max(settings.deadline_s - RESERVE_S, 0.05), self._on_error, self._note_late)
         self._apart: set[asyncio.Task[Verdict]] = set()
+        self._large = asyncio.Lock()
 
     async def aclose(self) -> None:
         """Gives up on policies that have not answered; what came late is still recorded."""
@@ -99,6 +102,9 @@ class Moderation:
             body = await read_body(request, within_s=min(RECEIVE_S, self._deadline_s - RESERVE_S))
         except BodyRefused as error:
             return self._unreadable(query, str(error), error.headers)
+        if len(body) > LARGE_BYTES:
+            async with self._large:  # between two of these, others are answered
+                await asyncio.sleep(0)
         message = parse(body, query)
         match message:
             case WrongCommand():
