@@ -15,7 +15,7 @@ local AT_ONCE = 200
 local SERVED_MS = 3000 -- workers sweep once a second
 local NAMES = {
   'channel', 'ready', 'delayed', 'leases', 'claims', 'rate', 'gate', 'dead', 'unknown', 'counters', 'scheduled', 'held',
-  'blocked', 'blocked_by', 'unreadable', 'suspects', 'pending', 'listeners', 'full', 'sweep',
+  'blocked', 'blocked_by', 'resting', 'unreadable', 'pending', 'listeners', 'full', 'sweep',
 }
 local keys = {}
 for i, name in ipairs(NAMES) do
