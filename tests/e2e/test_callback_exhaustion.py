@@ -99,14 +99,23 @@ def addresses(count: int) -> Iterator[str]:
 @pytest.mark.parametrize("sources", [1, 50])
 @pytest.mark.parametrize("head", [b"", b"POST / HTTP/1.1\r\nX: " + b"y" * (HEAD_BYTES - 100)], ids=["silent", "half"])
 def test_connections_that_only_wait_are_no_harm(serving: Callback, head: bytes, sources: int) -> None:
-    """2,500 and more than there are places for, from one address or from many; none outlives its time."""
+    """2,500, more than there are places for, from one address or from many; none outlives its time.
+
+    A connection on which the platform has asked before them is still there.
+    """
     with contextlib.ExitStack() as stack, unharmed(serving):
+        known = stack.enter_context(Peer(serving.url))
+        asked = request(f"/tencent/callback?{query()}", json.dumps(c2c(1, "casino")).encode())
+        known.send(asked)
+        first = known.answer()
         peers = []
         for _, source in zip(range(MAX_CONNECTIONS + 500), addresses(sources), strict=False):
             peers.append(stack.enter_context(Peer(serving.url, source=source)))
             with contextlib.suppress(ConnectionError):  # those that were ended for a newcomer
                 peers[-1].send(head)
         wait_until(lambda: not any(peer.is_open() for peer in peers), "the end of all", HEAD_S + SLACK_S)
+        known.send(asked)
+        assert known.answer().body == first.body
 
 
 @pytest.mark.long

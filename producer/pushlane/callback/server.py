@@ -84,11 +84,13 @@ def run(host: str, port: int, workers: int) -> None:
 
 def _connections() -> int:
     """How many connections a process may hold: files are few where nobody has raised their limit."""
+    needed = MAX_CONNECTIONS + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < MAX_CONNECTIONS + OTHER_FILES:
-        soft = min(hard, MAX_CONNECTIONS + OTHER_FILES)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(2, min(MAX_CONNECTIONS, soft - OTHER_FILES))
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return MAX_CONNECTIONS
+    allowed = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(2, allowed - OTHER_FILES)
 
 
 def _listening(host: str, port: int) -> socket.socket:
