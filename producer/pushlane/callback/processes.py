@@ -47,6 +47,8 @@ PROCESSES: Final = 4
 FIRST: Final = 2
 """So many have to be there before the first question: one may hang at once."""
 WATCH_S: Final = 0.05
+REST_S: Final = 0.4
+"""Before another one is started: what was late with the last one is being answered just now, and needs the cores."""
 AGAIN_S: Final = 1.0
 """Between two starts in one place: what ends as soon as it has begun must not take a core."""
 
@@ -124,7 +126,7 @@ class Processes:
                     loaded.set_exception(error)
                     return
                 logger().error("policy.process_failed", problem=str(error))
-            await asyncio.sleep(max(begun + AGAIN_S - time.monotonic(), 0))
+            await asyncio.sleep(max(begun + AGAIN_S - time.monotonic(), REST_S))
 
     async def _run(self, loaded: _Loaded | None) -> None:
         process = await Process.start()
