@@ -127,6 +127,18 @@ FOUND: dict[str, tuple[str, Evidence, dict[str, Any]]] = {
         {},
     ),
     "a late effect of nothing that was given up": ("order", room(2, 1, 3, changes=GIVEN_UP), {}),
+    "followers did not wait for a late effect": (
+        "order",
+        room(
+            2,
+            3,
+            1,
+            changes=GIVEN_UP,
+            on_unknown="dead_letter",
+            unknown=[Unknown("support", START + 11, ["a1"], lost=False)],
+        ),
+        {},
+    ),
     "a copy without an unknown push": ("duplicates", storm(arrivals=TWICE), {}),
     "more copies than unknown pushes": ("duplicates", storm(arrivals=(*TWICE, LATE), unknown=[DOUBT]), {}),
     "a copy under dead_letter": (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chaos.storm.fate import first_arrivals, listed_by_message
+from chaos.storm.options import PUSH_DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,12 +44,14 @@ def disorder(evidence: Evidence) -> Iterator[str]:
 
 def _entry(evidence: Evidence, asked: Asked, record: Record, arrival: Arrival, listed: list[float]) -> _Entry | None:
     runs = [run.asked_at for run in evidence.replays if asked.id in run.ids]
+    doubts = [at for at in listed if at <= arrival.at]
     if runs and arrival.at >= min(runs):
-        # Put back more than once, nobody knows any more when it entered before it arrived.
-        again = len(runs) == 1 and arrival.at >= record.joined
-        return _Entry(asked.text, record.joined, "replayed", (record.sequence, 0)) if again else None
-    if (record.state != "delivered" or runs) and any(arrival.at >= at for at in listed):
-        return None  # a late effect of a push that had been given up
+        # Put back more than once, or perhaps a late effect of a push before that: nobody knows its place any more.
+        known = len(runs) == 1 and arrival.at >= record.joined and not doubts
+        return _Entry(asked.text, record.joined, "replayed", (record.sequence, 0)) if known else None
+    rests_s = PUSH_DEADLINE_S if evidence.on_unknown == "dead_letter" else 0.0
+    if (record.state != "delivered" or runs) and any(arrival.at >= at + rests_s for at in doubts):
+        return None  # a late effect of a push that had been given up, later than its followers wait for it
     if asked.due is None or asked.due <= record.accepted:
         return _Entry(asked.text, record.accepted, "plain", (record.sequence, 0))
     if runs:
