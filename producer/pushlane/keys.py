@@ -14,7 +14,7 @@ after the prefix       type    content                                          
 ``delayed``            zset    conversations that back off, by due ms                                        till empty
 ``leases``             zset    leased conversations, by deadline ms                                          till empty
 ``claims``             hash    of each lease: token, epoch of the gate, own due ms, message ids              till empty
-``rate``               list    ms at which pushes ended, inside the rate window                              rate window
+``rate``               list    ms of its own clock at which pushes ended, inside the rate window             till empty
 ``gate``               hash    state, paused, until, cap on pushes in flight, reason, epoch                  for ever
 ``dead``               zset    dead-lettered message ids, by ms                                              till empty
 ``unknown``            stream  pushes of unknown outcome, about the last 10,000                              for ever
@@ -82,6 +82,7 @@ _PERMANENT_NAMES = frozenset(
         b"blocked_by",
         b"unreadable",
         b"resting",
+        b"rate",
         b"gate",
         b"dead",
         b"unknown",

@@ -88,6 +88,10 @@ def _one_bad_room(redis: Redis) -> None:
     test_own_fault.test_a_channel_that_rejects_everything_kills_at_most_twenty(redis, 1)
 
 
+def _step_ahead(redis: Redis) -> None:
+    test_rate.test_a_clock_that_steps_ahead_frees_no_place(redis, 86_400_000, "a turn", back=False)
+
+
 def _nearly_full(redis: Redis) -> None:
     queue = Queue(redis)
     queue.enqueue("a", "a1")
@@ -277,7 +281,7 @@ MUTANTS = (
         "",
         test_turn.test_a_backoff_longer_than_the_longest_is_void,
     ),
-    Mutant("no guard on the rate window's clock", "  mend_rate(rate, channel, now)\n", "", _rate_clock),
+    Mutant("no guard on the rate window's clock", "  mend_rate(rate, now)\n", "", _rate_clock),
     Mutant(
         "a clock that steps back empties the window",
         "    redis.call('RPUSH', rate, math.min(tonumber(ended), now + 1))\n",
@@ -354,12 +358,24 @@ MUTANTS = (
         "local cap, release = CAP_AT_START, 0",
         test_gate.test_a_delivered_probe_opens_the_gate_and_releases_what_it_delayed,
     ),
-    Mutant("a push leaves no trace in the window", "    redis.call('RPUSH', prefix .. 'rate', now + 1)\n", ""),
+    Mutant(
+        "a push leaves no trace in the window",
+        "    redis.call('RPUSH', prefix .. 'rate', rate_clock(gate, now) + 1)\n",
+        "",
+    ),
     Mutant(
         "pushes in flight need no place",
         "redis.call('LLEN', prefix .. 'rate') + leased",
         "redis.call('LLEN', prefix .. 'rate')",
         test_rate.test_a_push_holds_its_place_until_a_window_after_its_end,
+    ),
+    Mutant("a step ahead is not taken out", "take_out_step(gate, channel, now, latest)\ntrim", "trim", _step_ahead),
+    Mutant("a step ahead is forgotten", "  return now - gate.stepped\n", "  return now\n", _step_ahead),
+    Mutant(
+        "what a step ahead frees is trimmed",
+        "trim_rate(prefix, channel, rate_clock(gate, now))",
+        "trim_rate(prefix, channel, now)",
+        _step_ahead,
     ),
     # Whose fault it is.
     Mutant(
@@ -423,8 +439,8 @@ MUTANTS = (
     ),
     Mutant(
         "what was claimed ahead goes out through a gate in doubt",
-        "(gate.paused or gate.state ~= 'open') and 1 or 0 }",
-        "gate_wait(gate, channel, now) ~= 0 and 1 or 0 }",
+        "(gate.paused or gate.state ~= 'open') and 1 or 0,",
+        "gate_wait(gate, channel, now) ~= 0 and 1 or 0,",
         test_own_fault.test_a_gate_in_doubt_is_closed_for_what_was_claimed_ahead,
     ),
     Mutant(

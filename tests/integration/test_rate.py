@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+import redis.asyncio as redis_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.queue import Queue, settle, unsent
 
 from pushlane_worker.outcome import Outcome
+from pushlane_worker.store import Settlement, Store, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,6 +166,93 @@ def test_a_clock_that_steps_back_is_met_once(redis: Redis) -> None:
     assert len(queue.turn(free=LIMIT).claims) == 2
     queue.now += 10_000
     assert len(queue.turn(free=LIMIT).claims) == 1
+
+
+DAY_MS = 86_400_000
+
+
+def _spent(redis: Redis) -> Queue:
+    """The whole budget is used, the last of it just now; and a process knows how late it can be at most."""
+    queue = _limited(redis)
+    queue.turn(*(settle(claim) for claim in queue.turn().claims), free=-1)
+    queue.latest = queue.rate_clock + 1
+    return queue
+
+
+@pytest.mark.parametrize("ahead_ms", [2000, DAY_MS], ids=["two seconds", "a day"])
+@pytest.mark.parametrize("met_by", ["a turn", "a sweep"])
+@pytest.mark.parametrize("back", [False, True], ids=["for good", "and back"])
+def test_a_clock_that_steps_ahead_frees_no_place(redis: Redis, ahead_ms: int, met_by: str, back: bool) -> None:  # noqa: FBT001 # pytest's table
+    """Whoever knows by its own clock that less time has passed takes the step out, for all others, too."""
+    queue = _spent(redis)
+    queue.now += ahead_ms
+    if met_by == "a sweep":
+        queue.sweep()
+    assert queue.turn().claims == ()
+    queue.now -= back * ahead_ms
+    queue.latest = ""  # a process that has just started
+    assert queue.turn(drain="new").claims == ()
+    queue.now += HELD_MS
+    assert len(queue.turn(drain="new").claims) == LIMIT
+
+
+def test_a_step_ahead_is_taken_out_once_though_many_processes_meet_it(redis: Redis) -> None:
+    """The window is closed for no longer than without it."""
+    queue = _spent(redis)
+    queue.now += 5000
+    for name in ("one", "two", "three"):
+        assert queue.turn(drain=name).claims == ()
+    passed = HELD_MS - (queue.rate_clock - (queue.now - 5000))
+    queue.now += passed
+    queue.latest = int(queue.latest) + passed
+    assert len(queue.turn().claims) == LIMIT
+
+
+def test_a_channel_without_a_limit_keeps_no_clock_of_its_own(redis: Redis) -> None:
+    """Nothing is written for it."""
+    queue = Queue(redis)
+    queue.enqueue("a", "a1")
+    queue.latest, queue.now = queue.now, queue.now + 5000
+    assert len(queue.turn().claims) == 1
+    assert queue.rate_clock == queue.now
+
+
+STEPS = ((0.4, 2000), (0.8, -2000), (1.2, 3_600_000))
+"""After so many seconds Redis's clock steps by so many ms."""
+
+
+async def _push_as_fast_as_allowed(url: str, seconds: float) -> list[float]:
+    """A drain of its own against a server whose clock steps; when each push was made, by a clock that does not."""
+    client = redis_asyncio.Redis.from_url(url)
+    store = Store(client, {})
+    began, turn_script = time.monotonic(), store._scripts.turn  # the server's clock is there
+    pushes: list[float] = []
+
+    async def stepping(keys: Sequence[str], args: Sequence[object]) -> object:
+        passed = time.monotonic() - began
+        server_ms = round(time.time() * 1000) + sum(step for after, step in STEPS if passed >= after)
+        return await turn_script(keys=keys, args=[server_ms, *args[1:]])
+
+    store._scripts.turn = stepping  # as above
+    turns = Turns(store, "support", 30.0)
+    done: list[Settlement] = []
+    while time.monotonic() - began < seconds:
+        turn = await turns.take(64, 0, done)
+        pushes += [time.monotonic()] * len(turn.claims)
+        done = [settle(claim) for claim in turn.claims]
+    await client.aclose()
+    return pushes
+
+
+def test_never_more_than_the_limit_whatever_the_servers_clock_does(redis_url: str, redis: Redis) -> None:
+    """Two seconds ahead and back, and an hour ahead: the API counts no more than the limit in any window."""
+    queue = Queue(redis, rate_limit=20, rate_window_ms=2000, batch_limit=1)
+    redis.hset(queue.prefix + "gate", mapping={"state": "open", "cap": 64})
+    queue.now = round(time.time() * 1000)
+    for n in range(200):
+        queue.enqueue(f"r{n}", f"m{n}")
+    pushes = asyncio.run(_push_as_fast_as_allowed(redis_url, 1.9))
+    assert len(pushes) == 20, f"{len(pushes)} pushes in 1.9 s"
 
 
 def test_a_spent_budget_is_used_to_the_full(redis: Redis) -> None:

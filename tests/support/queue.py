@@ -90,13 +90,16 @@ class Queue:
 
     Attributes:
         now: The clock of all calls in ms; nothing but the test moves it.
+        rate_clock: What the last turn or sweep said of the rate window's.
+        latest: What the next ones say that it can show at most.
         messages: Conversation, address and body of every id that was ever enqueued.
     """
 
     def __init__(self, redis: Redis, channel: str = "support", **fields: str | int) -> None:
         self.redis: Any = redis  # its own annotations are unions of every protocol's replies
         self.channel = channel
-        self.now = EPOCH_MS
+        self.now = self.rate_clock = EPOCH_MS
+        self.latest: int | str = ""
         self.messages: dict[str, tuple[str, bytes, bytes]] = {}
         self._options: dict[str, tuple[str, str, str]] = {}
         self.prefix = channel_prefix(channel)
@@ -149,7 +152,7 @@ class Queue:
         self, *settlements: Settlement, drain: str = "d", free: int = 64, busy: int = 0, lease_ms: int = LEASE_MS
     ) -> Turn:
         """The drain's next turn; each drain counts its own, from 0."""
-        arguments: list[_Argument] = [drain, self._turns[drain], free, busy, lease_ms]
+        arguments: list[_Argument] = [self.latest, drain, self._turns[drain], free, busy, lease_ms]
         for settlement in settlements:
             arguments += settlement.arguments()
         self._turns[drain] += 1
@@ -166,18 +169,18 @@ class Queue:
 
     def send(self, arguments: Sequence[_Argument]) -> Turn:
         """A turn as it went over the wire."""
-        wait_ms, settled, claims, now, why, closed = self._call("turn", *arguments)
+        wait_ms, settled, claims, now, why, closed, self.rate_clock = self._call("turn", *arguments)
         assert now == self.now
         claimed = tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims)
         return Turn(wait_ms, why.decode(), tuple(settled), claimed, closed == 1)
 
     def sweep(self, sweeper: str = SWEEPER) -> Sweep:
         """One sweep, by this dispatcher."""
-        reply = self._call("sweep", sweeper)
+        reply = self._call("sweep", self.latest, sweeper)
         if reply[0] < 0:
             assert reply == [-1]
             return Sweep(ran=False)
-        more, expired, now = reply
+        more, expired, now, self.rate_clock = reply
         assert now == self.now
         return Sweep(True, bool(more), tuple(self._claim(lease[:2], 0, lease[2:]) for lease in expired))  # noqa: FBT003 # the first says it ran
 

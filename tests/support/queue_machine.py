@@ -130,7 +130,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def clock(self, draw: _Draw) -> None:
         """Time passes, or the server's clock steps."""
-        self.walker.move_clock(draw(_steps))
+        self.walker.move_clock(draw(_steps), noticed=draw(st.booleans()))
 
     def sweep(self, draw: _Draw) -> None:
         """A dispatcher sweeps."""

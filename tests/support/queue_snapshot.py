@@ -84,7 +84,7 @@ class Snapshot:
 
     def _rate_room(self) -> int:
         window, ended = self._number("rate_window_ms"), list(self.rate)
-        while ended and ended[0] <= self.now - window:
+        while ended and ended[0] <= self.now - int(self.gate.get("stepped", 0)) - window:
             ended.pop(0)
         return self._number("rate_limit") - len(ended) - len(self.leases)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -14,7 +16,7 @@ from pushlane_worker.store import UNREGISTERED, WORKER, Store, Turns
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-REPLY: list[Any] = [0, [], [[b"room", b"d:3:0", 0, b"m", b"1q"]], 1_700_000_000_000, b"empty", 0]
+REPLY: list[Any] = [0, [], [[b"room", b"d:3:0", 0, b"m", b"1q"]], 1_700_000_000_000, b"empty", 0, 1_700_000_000_000]
 DRAIN, NUMBER, FREE, BUSY = "d", 3, 5, 2
 RECORD: dict[str, str | int] = {"kind": "cinnox", "queue": "pushlane"}
 
@@ -83,7 +85,7 @@ async def test_a_turn_without_an_answer_is_sent_again_with_its_number(error: Exc
     client = Client(*[error] * 30, REPLY)
     turns = client.turns()
     turn = await turns.take(FREE, BUSY, [])
-    assert client.named("turn") == [["", DRAIN, NUMBER, FREE, BUSY, 30_000]] * 31
+    assert client.named("turn") == [["", "", DRAIN, NUMBER, FREE, BUSY, 30_000]] * 31
     assert [claim.conversation for claim in turn.claims] == [b"room"]
     assert turns.number == NUMBER + 1
 
@@ -112,6 +114,18 @@ async def test_a_fault_of_our_own_is_not_repeated(error: Exception) -> None:
     assert len(client.named("turn")) == 1
 
 
+async def test_each_try_says_anew_how_late_it_can_be_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turn that waits for Redis for a minute must not pass for a clock that stepped."""
+    monkeypatch.setattr("pushlane_worker.store.time", SimpleNamespace(monotonic=count(1.0).__next__))
+    client = Client(REPLY, redis.ConnectionError("reset"), REPLY)
+    turns = client.turns()
+    await turns.take(FREE, BUSY, [])
+    await turns.take(FREE, BUSY, [])
+    first, before, after = [args[1] for args in client.named("turn")]
+    assert first == ""
+    assert 1000 <= int(str(after)) - int(str(before)) <= 1001
+
+
 async def test_a_turn_of_a_channel_that_redis_forgot_registers_it_and_goes_on() -> None:
     """After a FLUSHALL the next turn of any drain makes the channel known again, under the same number."""
     client = Client([UNREGISTERED], REPLY)
@@ -120,6 +134,6 @@ async def test_a_turn_of_a_channel_that_redis_forgot_registers_it_and_goes_on() 
     assert [name for name, _, _ in client.calls] == ["turn", "register", "turn"]
     keys = [channel_prefix("support"), BELL]
     assert [given for _, given, _ in client.calls] == [keys, [*keys, CHANNELS], keys]
-    assert client.named("turn") == [["", DRAIN, NUMBER, FREE, BUSY, 30_000]] * 2
+    assert client.named("turn") == [["", "", DRAIN, NUMBER, FREE, BUSY, 30_000]] * 2
     assert client.named("register") == [["", "kind", "cinnox", "queue", "pushlane"]]
     assert ([claim.conversation for claim in turn.claims], turns.number) == ([b"room"], NUMBER + 1)

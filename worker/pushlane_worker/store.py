@@ -8,6 +8,7 @@ monotonic clock, counted from before the turn was first sent: the deadline is ne
 import asyncio
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -20,6 +21,7 @@ from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.record import HEADER_BYTES, Header, first_expiry, read_header
 from pushlane.scripts import source
 from pushlane_worker.outcome import MAX_DETAIL_CHARS, PushResult
+from pushlane_worker.rate_clock import RateClock
 from pushlane_worker.retry import History, NextStep
 from pushlane_worker.telemetry import logger
 
@@ -148,6 +150,7 @@ class Store:
     records: Mapping[str, Mapping[str, str | int]]
     _scripts: _Scripts = field(init=False)
     _sweeper: str = field(init=False, default_factory=lambda: secrets.token_hex(8))
+    _clocks: defaultdict[str, RateClock] = field(init=False, default_factory=lambda: defaultdict(RateClock))
 
     def __post_init__(self) -> None:
         names = ("turn", "sweep", "register")
@@ -183,7 +186,7 @@ class Store:
 
     async def sweep(self, channel: str) -> tuple[bool, list[Claim]]:
         """Sweeps once: whether to go on at once, and the leases that ran out, as claims with headers for records."""
-        reply = await self._scripts.sweep(keys=[channel_prefix(channel), BELL], args=["", self._sweeper])
+        reply = await self._timed(self._scripts.sweep, channel, [self._sweeper])
         if reply[0] == UNREGISTERED:
             await self.register(channel)
         if reply[0] < 0:
@@ -192,12 +195,20 @@ class Store:
 
     async def turn(self, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists
         """One call of ``lua/turn.lua``, of two if the channel had to be registered again."""
-        keys, args = [channel_prefix(channel), BELL], ["", *arguments]
-        reply = await self._scripts.turn(keys=keys, args=args)
+        reply = await self._timed(self._scripts.turn, channel, arguments)
         if reply[0] != UNREGISTERED:
             return reply
         await self.register(channel)
-        return await self._scripts.turn(keys=keys, args=args)
+        return await self._timed(self._scripts.turn, channel, arguments)
+
+    async def _timed(self, script: Any, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # as above
+        """A call that says, and hears in the end of its reply, what the channel's rate window takes for the time."""
+        clock, sent = self._clocks[channel], time.monotonic()
+        args = ["", clock.latest(sent), *arguments]
+        reply = await script(keys=[channel_prefix(channel), BELL], args=args)
+        if len(reply) > 1:
+            clock.saw(reply[-1], sent, time.monotonic())
+        return reply
 
 
 def _fails_of_itself(error: Exception) -> bool:
@@ -248,7 +259,7 @@ class Turns:
             arguments += settlement.arguments()
         reply = await self._insist(arguments)
         self.number += 1
-        wait, settled, claims, now, why, closed = reply
+        wait, settled, claims, now, why, closed, _ = reply
         return Turn(
             wait,
             why.decode(),

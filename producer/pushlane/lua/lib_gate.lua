@@ -16,7 +16,7 @@ local THROTTLE_CAP_MS = 60000
 local TEXTS = 4 -- of these fields, the first; the others are numbers
 local GATE_FIELDS = {
   'reason', 'probe', 'refused', 'limited', 'until', 'cap', 'failures', 'epoch', 'since', 'throttles', 'release',
-  'rejections', 'doubts', 'limited_at', 'relieved',
+  'rejections', 'doubts', 'limited_at', 'relieved', 'stepped',
 }
 
 local function load_gate(prefix)
@@ -48,6 +48,19 @@ local function change_gate(gate, state, reason, now, due)
   gate.doubts, gate.refused, gate.limited = 0, '', ''
   gate.epoch = gate.epoch + 1
   gate.dirty = true
+end
+
+-- The clock of the rate window: the server's without its steps ahead, so that none of them frees a place.
+local function rate_clock(gate, now)
+  return now - gate.stepped
+end
+
+-- latest: what the rate window's clock can show at most by the caller's own, or '' if it does not know.
+local function take_out_step(gate, channel, now, latest)
+  local ahead = rate_clock(gate, now) - (tonumber(latest) or math.huge)
+  if channel.rate_limit > 0 and ahead > 0 then
+    gate.stepped, gate.dirty = gate.stepped + ahead, true
+  end
 end
 
 -- The longest wait that a conversation can have; a longer one comes from a clock that stepped back.

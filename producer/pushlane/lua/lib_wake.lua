@@ -62,7 +62,7 @@ local function claim_wait(prefix, channel, gate, now)
   if at_gate < 0 or gate.state == 'open' and count_pushing(prefix, channel, now) >= gate_cap(gate, channel) then
     return -1, 'gate'
   end
-  local _, at_rate = rate_room(prefix, channel, now, redis.call('ZCARD', prefix .. 'leases'))
+  local _, at_rate = rate_room(prefix, channel, rate_clock(gate, now), redis.call('ZCARD', prefix .. 'leases'))
   if at_rate < 0 then
     return -1, 'rate'
   end

@@ -56,7 +56,7 @@ local function claim_budget(prefix, channel, gate, now, free)
     return 0
   end
   local leased = redis.call('ZCARD', prefix .. 'leases')
-  local room = rate_room(prefix, channel, now, leased)
+  local room = rate_room(prefix, channel, rate_clock(gate, now), leased)
   if gate.state == 'broken' then
     return math.min(free, room, 1)
   end

@@ -89,7 +89,7 @@ end
 
 -- Ends in the future come from a clock that stepped back. Those pushes were counted by the API before now: they keep their
 -- places, from now on at the latest. Once a step, since what ends after it comes behind them.
-local function mend_rate(rate, channel, now)
+local function mend_rate(rate, now)
   local newest = tonumber(redis.call('LINDEX', rate, -1) or '')
   if not newest or newest <= now + 1 then
     return
@@ -99,12 +99,12 @@ local function mend_rate(rate, channel, now)
   for _, ended in ipairs(ends) do
     redis.call('RPUSH', rate, math.min(tonumber(ended), now + 1))
   end
-  redis.call('PEXPIRE', rate, channel.rate_window_ms)
 end
 
+-- now: the rate window's own.
 local function trim_rate(prefix, channel, now)
   local rate = prefix .. 'rate'
-  mend_rate(rate, channel, now)
+  mend_rate(rate, now)
   for _ = 1, MAX_MOVED do
     local ended = tonumber(redis.call('LINDEX', rate, 0) or '')
     if not ended or now - ended < channel.rate_window_ms then

@@ -147,8 +147,7 @@ local function settle(prefix, channel, gate, now, settled)
   count(OUTCOME_COUNTERS[outcome], 1)
   if settled.reached and channel.rate_limit > 0 then
     -- The next ms: the clock is cut to whole ms, and a place must not be free a part of one too early.
-    redis.call('RPUSH', prefix .. 'rate', now + 1)
-    redis.call('PEXPIRE', prefix .. 'rate', channel.rate_window_ms)
+    redis.call('RPUSH', prefix .. 'rate', rate_clock(gate, now) + 1)
   end
   if outcome == REJECTED and is_suspect(gate, settled, lease.ids) then
     outcome = SUSPECT

@@ -4,12 +4,13 @@
 -- KEYS[1] prefix    the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now       ms, or '' for the server's time
--- ARGV[2] sweeper   the dispatcher's random id
--- Returns {more (0 or 1), expired, now}: whether to call again at once; each expired lease
+-- ARGV[2] latest    ms that the rate window's clock can show at most, or ''
+-- ARGV[3] sweeper   the dispatcher's random id
+-- Returns {more (0 or 1), expired, now, clock}: whether to call again at once; each expired lease
 -- {conversation, token, id, record, …}. {-1} when another dispatcher swept just now, {-2} when the channel is not
 -- registered.
 --- use record channel rest place hold outcomes gate wake due
-local prefix, bell, now, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
+local prefix, bell, now, latest, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2], ARGV[3]
 local SWEEP_EACH_MS = 900 -- one dispatcher of the fleet a channel
 local TAKE_OVER_MS = 100 -- so long the others leave what is left to the one that left it, which goes on at once
 local UNBROKEN_MS = 5000 -- sweeps must have run this long
@@ -101,7 +102,8 @@ end
 mark_full()
 local gate = load_gate(prefix)
 open_when_due(gate, channel, now)
-trim_rate(prefix, channel, now)
+take_out_step(gate, channel, now, latest)
+trim_rate(prefix, channel, rate_clock(gate, now))
 look_again(prefix, now)
 end_rests(prefix, channel, now)
 local unbroken = now - since >= UNBROKEN_MS
@@ -115,4 +117,4 @@ redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more an
 save_gate(prefix, gate)
 write_counters(prefix)
 tail(prefix, bell, channel, gate, now, SOON_MS)
-return { more and 1 or 0, expired, now }
+return { more and 1 or 0, expired, now, rate_clock(gate, now) }

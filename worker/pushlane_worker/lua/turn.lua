@@ -3,26 +3,28 @@
 -- KEYS[1] prefix    the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now       ms, or '' for the server's time
--- ARGV[2] drain     the drain's random id, the first part of its tokens
--- ARGV[3] turn      its number, from 0; repeating the last one returns the same claims and settles nothing twice
--- ARGV[4] free      places that the drain can fill; 0 when it is full, -1 when it only settles
--- ARGV[5] busy      its pushes still in flight; with none, and nothing to claim soon, it leaves with this turn
--- ARGV[6] lease_ms
--- ARGV[7…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message; '' for no attempt), reason,
+-- ARGV[2] latest    ms that the rate window's clock can show at most, or ''
+-- ARGV[3] drain     the drain's random id, the first part of its tokens
+-- ARGV[4] turn      its number, from 0; repeating the last one returns the same claims and settles nothing twice
+-- ARGV[5] free      places that the drain can fill; 0 when it is full, -1 when it only settles
+-- ARGV[6] busy      its pushes still in flight; with none, and nothing to claim soon, it leaves with this turn
+-- ARGV[7] lease_ms
+-- ARGV[8…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message; '' for no attempt), reason,
 --                   detail, reached (0 or 1), lost (0 or 1), split (size of the first part, or 0),
 --                   lone (0 or 1: a throttling that may be meant for its conversation alone)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
--- Returns {wait, settled, claims, now, why, closed}: ms until something can be claimed (0 now, -1 not before an outcome or an
+-- Returns {wait, settled, claims, now, why, closed, clock}: ms until something can be claimed (0 now, -1 not before an outcome or an
 -- enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settled a 1, a 0 for a stale token, or a 2 for what
 -- the channel is blamed for, so that it killed nothing and was no attempt; each claim
 -- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time; whether the
--- gate is closed (0 or 1): what was claimed ahead, and is no probe, must not be pushed then.
+-- gate is closed (0 or 1): what was claimed ahead, and is no probe, must not be pushed then; and the ms that the rate
+-- window's clock shows.
 -- {-2} when nobody has registered the channel.
 --- use record channel rest place outcomes gate wake blame settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
-local now, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3]
-local free, busy, lease_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local FIRST, GROUP = 7, 11
+local now, latest, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local free, busy, lease_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local FIRST, GROUP = 8, 11
 local TURN_KEPT_MS = 300000
 
 local channel = load_channel(prefix)
@@ -37,7 +39,7 @@ local function repeated()
   local number, settled, listed = string.match(last or '', '^(%d+)\n(%d*)\n(.*)$')
   -- An older turn was held up on the way, and repeated since on another connection: its claims would be nobody's.
   if number and tonumber(number) > tonumber(turn) then
-    return { 0, {}, {}, now, 'empty', 0 }
+    return { 0, {}, {}, now, 'empty', 0, rate_clock(gate, now) }
   end
   if number ~= turn then
     return nil
@@ -49,7 +51,8 @@ local function repeated()
   for status in string.gmatch(settled, '%d') do
     statuses[#statuses + 1] = tonumber(status)
   end
-  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations, now), now, 'empty', 0 }
+  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations, now), now, 'empty', 0,
+    rate_clock(gate, now) }
 end
 
 local function settle_all()
@@ -96,7 +99,8 @@ if turn == '0' then
   redis.call('DEL', prefix .. 'pending')
 end
 open_when_due(gate, channel, now)
-trim_rate(prefix, channel, now)
+take_out_step(gate, channel, now, latest)
+trim_rate(prefix, channel, rate_clock(gate, now))
 gate.used = count_pushing(prefix, channel, now)
 local statuses = settle_all()
 join_due(prefix, now)
@@ -109,4 +113,4 @@ local wait, why = claim_wait(prefix, channel, gate, now)
 listen(#claims, wait)
 -- One that claims no more rings also for what it would have stayed for.
 tail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)
-return { wait, statuses, claims, now, why, (gate.paused or gate.state ~= 'open') and 1 or 0 }
+return { wait, statuses, claims, now, why, (gate.paused or gate.state ~= 'open') and 1 or 0, rate_clock(gate, now) }
