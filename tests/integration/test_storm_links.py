@@ -4,8 +4,10 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from chaos.storm.lines import Lines, read_lines
 from chaos.storm.proxy import HOST, Links
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -21,15 +23,15 @@ ONCE = Retry(NoBackoff(), 0)
 
 
 @pytest.fixture
-def truncated() -> list[str]:
-    """The links that have passed on half of an answer."""
-    return []
+def told(tmp_path: Path) -> Path:
+    """What the links write down."""
+    return tmp_path / "storm.jsonl"
 
 
 @pytest.fixture
-def links(truncated: list[str]) -> Iterator[Links]:
+def links(told: Path) -> Iterator[Links]:
     """No link yet."""
-    with Links(truncated.append) as links:
+    with Links(Lines(told)) as links:
         yield links
 
 
@@ -82,11 +84,11 @@ def test_a_delayed_link_keeps_the_order_when_the_delay_ends(links: Links, client
         assert raw.makefile("rb").read(14) == b"$1\r\na\r\n$1\r\nb\r\n"
 
 
-def test_a_truncated_answer_ends_its_connection(links: Links, client: Redis, truncated: list[str]) -> None:
+def test_a_truncated_answer_ends_its_connection(links: Links, client: Redis, told: Path) -> None:
     """One answer comes to half; the next connection is whole."""
     client.set("long", "x" * 1000)
     links.truncate("way", 1)
     with pytest.raises(Broken):
         client.get("long")
     assert client.get("long") == b"x" * 1000
-    assert truncated == ["way"]
+    assert [line["link"] for line in read_lines(told) if line["kind"] == "truncated"] == ["way"]

@@ -38,6 +38,7 @@ API: list[Line] = [
     {"kind": "answered", "at": 1.6, "push": 0, "took_s": 0.1, "status": 200},
     {"kind": "came", "at": 2.5, "push": 1, "came": 2.5, "room": "u1", "texts": ['{"text":"p0a.2.0"}']},
     {"kind": "struck", "at": 2.5, "fault": "stall", "room": "u1", "texts": ['{"text":"p0a.2.0"}']},
+    {"kind": "stood_still", "at": 2.6, "late_s": 0.5},
     {"kind": "effect", "at": 2.6, "room": "u1", "texts": ['{"text":"p0a.2.0"}']},
     {"kind": "answered", "at": 6.5, "push": 1, "took_s": 4.0, "status": 200},
 ]
@@ -76,6 +77,7 @@ def test_the_files_become_evidence(folder: Path) -> None:
     assert found.arrivals == [Arrival("support", "r1", "p0a.1.0", 1.5), Arrival("partner", "u1", "p0a.2.0", 2.6)]
     # Whose client may have given up counts at its arrival alone.
     assert found.pushes == [Push("support", 1.5, 1.6, ["p0a.1.0"]), Push("partner", 2.5, 2.5, ["p0a.2.0"])]
+    assert found.standstills == [(2.1, 2.6)]
     assert found.strikes == [Strike(2.5, ["p0a.2.0"])]
     assert found.truncations == [(1.2, "worker0-api")]
     assert (found.skipped, found.replays) == ([("support", "r1")], [Replay(1.1, ["b"])])

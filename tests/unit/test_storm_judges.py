@@ -275,6 +275,9 @@ RIGHT = {
     "an unknown push on a busy machine": storm(
         unknown=[DOUBT], strikes=(), pushes=[Push("support", START - 2, START - 2, ["p0a.1.0"])]
     ),
+    "an unknown push while the API stood still": storm(
+        unknown=[DOUBT], strikes=(), standstills=[(START - 2, START + 0.5)]
+    ),
     "a rewrite": storm({"hold": HELD}, arrivals=(REWRITTEN,), decisions=REWRITE),
     "a released hold": storm({"hold": RELEASED}, {"final": START + 3}, arrivals=(LATE,)),
     "a hold that timed out": storm({"hold": HELD}, {**DEAD, "reason": "expired"}, arrivals=()),

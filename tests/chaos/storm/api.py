@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.storm.lines import Lines
+from chaos.storm.pulse import watch
 
 from pushlane_worker.fake_api.control import Control
 from pushlane_worker.fake_api.record import Record
@@ -62,11 +63,14 @@ async def _serve(record: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     api = FakeApi(Control(latency_s=LATENCY_S, reject_text=POISON))
-    api._chat.record = FiledRecord(Lines(record))
-    async with api:
+    lines = Lines(record)
+    api._chat.record = FiledRecord(lines)
+    async with api, asyncio.TaskGroup() as group:
+        pulse = group.create_task(watch(lines))
         sys.stdout.write(f"{api.url}\n")
         sys.stdout.flush()
         await stop.wait()
+        pulse.cancel()
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def _names(texts: Sequence[str]) -> frozenset[str]:
 
 
 def _troubles(evidence: Evidence) -> Iterator[tuple[float, float]]:
-    """From when to when a link to the API, or Redis, was in trouble."""
+    """From when to when a link to the API, or Redis, was in trouble, or the storm itself."""
+    yield from evidence.standstills
     yield from ((at, at) for at, link in evidence.truncations if link.endswith("-api"))
     open_: dict[tuple[str, str], float] = {}
     for one in evidence.struck:

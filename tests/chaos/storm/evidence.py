@@ -163,6 +163,8 @@ class Evidence:
     strikes: Sequence[Strike] = ()
     truncations: Sequence[tuple[float, str]] = ()
     """When a link passed on half of an answer, and its name."""
+    standstills: Sequence[tuple[float, float]] = ()
+    """From when to when the API or the links did nothing, for want of processor or disk."""
     records: Mapping[str, Record] = field(default_factory=dict)
     unknown: Sequence[Unknown] = ()
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

@@ -53,6 +53,9 @@ def gather(folder: Path) -> Evidence:
         pushes=list(_pushes(api)),
         strikes=[Strike(line["at"], _texts(line)) for line in api if line["kind"] == "struck"],
         truncations=[(line["at"], line["link"]) for line in storm if line["kind"] == "truncated"],
+        standstills=[
+            (line["at"] - line["late_s"], line["at"]) for line in (*storm, *api) if line["kind"] == "stood_still"
+        ],
         records={name: Record(channel, **one) for channel in channels for name, one in _records(channels, channel)},
         unknown=[
             Unknown(channel, one["at"], one["ids"], one["lost"])

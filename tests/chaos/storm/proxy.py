@@ -10,8 +10,12 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, Self, cast
 
+from chaos.storm.pulse import watch
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from chaos.storm.lines import Lines
 
 HOST: Final = "127.0.0.1"
 HEALS_S: Final = 0.005
@@ -124,11 +128,11 @@ class _Link:
 class Links:
     """All links of a storm, on an event loop in a thread of their own; a context manager.
 
-    ``truncated`` is called with the name of a link when it has passed on half of an answer.
+    When one has passed on half of an answer, it writes that down.
     """
 
-    def __init__(self, truncated: Callable[[str], None]) -> None:
-        self._truncated = truncated
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="links", daemon=True)
         self._links: dict[str, _Link] = {}
@@ -136,9 +140,11 @@ class Links:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._pulse = asyncio.run_coroutine_threadsafe(watch(self._lines), self._loop)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._pulse.cancel()
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -146,7 +152,7 @@ class Links:
 
     def lay(self, name: str, target: int, usual_s: float = 0.0) -> int:
         """A new link to a port of this machine; its own port. ``usual_s`` is what each way takes without a fault."""
-        link = self._links[name] = _Link(self._loop, target, usual_s, lambda: self._truncated(name))
+        link = self._links[name] = _Link(self._loop, target, usual_s, lambda: self._lines.write("truncated", link=name))
 
         async def listen() -> int:
             server = await self._loop.create_server(link.accept, HOST, 0, backlog=200)

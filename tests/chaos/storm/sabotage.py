@@ -32,7 +32,7 @@ DEFECTS: Final = {
         "  batch.records[#batch.records + 1], batch.ids[#batch.ids + 1] = record, id\n",
         "  table.insert(batch.records, 1, record)\n  table.insert(batch.ids, 1, id)\n",
     ),
-    "rate": Defect("lib_settle.lua", "    redis.call('RPUSH', prefix .. 'rate', now + 1)\n", ""),
+    "rate": Defect("lib_settle.lua", "    redis.call('RPUSH', prefix .. 'rate', rate_clock(gate, now) + 1)\n", ""),
 }
 
 

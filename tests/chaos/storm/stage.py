@@ -94,7 +94,7 @@ def stage(options: Options, folder: Path, source: Sequence[Path]) -> Iterator[St
     server = Server(options.server, folder)
     with contextlib.ExitStack() as exits:
         lines = Lines(folder / "storm.jsonl")
-        links = exits.enter_context(Links(lambda name: lines.write("truncated", link=name)))
+        links = exits.enter_context(Links(lines))
         exits.callback(server.kill)
         exits.callback(server.thaw)
         server.start()
