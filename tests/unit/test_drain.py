@@ -11,6 +11,7 @@ import pytest
 from support.waiting import wait_until_async
 
 from pushlane_worker.drain import Drain, Ended, Report
+from pushlane_worker.monitoring import read_trouble
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.places import Places
 from pushlane_worker.push import FRESH_S, Pushers
@@ -234,6 +235,16 @@ async def test_only_what_died_is_counted_as_dead_lettered(settles: Settled, dead
 
 
 @pytest.mark.alone
+def test_a_drain_tells_why_messages_died_and_not_how_others_arrived() -> None:
+    """What a monitor shows as the reason is the answer of the push that they died of."""
+    report = Report(CHANNEL)
+    report.add(Settlement(claim(b"r1"), PushResult(Outcome.DELIVERED, "HTTP 200, code 0"), NextStep()), Settled.CURRENT)
+    unknown = PushResult(Outcome.UNKNOWN, "no complete answer within 10 s")
+    report.add(Settlement(claim(b"r2"), unknown, NextStep(dead="1")), Settled.CURRENT)
+    trouble = str(read_trouble(report))
+    assert trouble == "support: 1 of 2 messages were dead-lettered: no complete answer within 10 s"
+
+
 async def test_what_waits_for_word_of_the_gate_gets_it_after_its_drain_has_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -47,6 +47,8 @@ class Report:
     ended: Ended = "empty"
     delivered: int = 0
     dead_lettered: int = 0
+    death: str = ""
+    """Why the last of these died."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     details: dict[Outcome, str] = field(default_factory=dict)
     next_ms: int = -1
@@ -66,7 +68,9 @@ class Report:
             self.details[outcome] = settlement.result.detail
         if settled is Settled.CURRENT:
             self.delivered += len(settlement.claim.message_ids) if outcome is Outcome.DELIVERED else 0
-            self.dead_lettered += len(settlement.dead_ids())
+            if dead := settlement.dead_ids():
+                self.dead_lettered += len(dead)
+                self.death = settlement.result.detail
 
     def as_result(self) -> dict[str, str | int | float]:
         """What monitors list as the task's result: the counts that are not 0, the most telling first."""

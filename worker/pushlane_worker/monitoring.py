@@ -59,9 +59,8 @@ def read_trouble(report: Report) -> DrainError | None:
     if report.fault:
         return DrainError(f"{report.channel}: {report.fault}")
     if report.dead_lettered:
-        reason = report.details.get(Outcome.REJECTED) or next(iter(report.details.values()), "")
         total = report.delivered + report.dead_lettered
-        return MessagesDeadLettered(report.channel, report.dead_lettered, total, reason)
+        return MessagesDeadLettered(report.channel, report.dead_lettered, total, report.death)
     if report.delivered or not _postponed(report):
         return None
     counts = [(outcome, report.outcomes[outcome]) for outcome in POSTPONED if report.outcomes[outcome]]
