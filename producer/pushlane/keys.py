@@ -68,6 +68,9 @@ BELL = f"{PREFIX}bell"
 CHANNELS = f"{PREFIX}channels"
 """set: the names of the registered channels, for operators; for ever."""
 
+CONSUMERS = f"{PREFIX}consumers"
+"""zset: the Celery queues that some worker consumes, by the ms until which that counts; 15 s."""
+
 _PERMANENT = (b"conversation:", b"message:", b"effects:", b"lane:")
 _PERMANENT_NAMES = frozenset(
     [
@@ -99,6 +102,11 @@ _PERMANENT_NAMES = frozenset(
 def channel_prefix(channel: str) -> str:
     """What every key of the channel begins with."""
     return f"{PREFIX}{{{channel}}}:"
+
+
+def looked_key(group: str) -> str:
+    """A string that stands while nobody needs to look at this group of channels; 0.9 s."""
+    return f"{PREFIX}looked:{group}"
 
 
 def is_permanent(key: bytes) -> bool:

@@ -9,11 +9,11 @@ from support.channels import claim, push, register
 from support.command import pushlane, pushlane_in_terminal
 from support.queue import Queue, settle
 from support.shell import send, show
-from support.stack import channel_settings
+from support.stack import channel_settings, fake_api
 
 from pushlane.backlog import UNFED
 from pushlane.effects import POSTPONED
-from pushlane.keys import DECISIONS_PREFIX, channel_prefix
+from pushlane.keys import CONSUMERS, DECISIONS_PREFIX, channel_prefix
 from pushlane_worker.outcome import Outcome
 
 
@@ -47,6 +47,25 @@ def test_status_tells_of_decisions_that_are_not_done(redis: Redis, support: str)
     assert show(support, "status", "support")["unfed_decisions"] == 3
     out = pushlane("status", redis_url=support).ok()
     assert out.endswith("\nmoderation: 3 decisions are not done in the channels yet\n")
+
+
+def test_status_and_check_tell_of_a_queue_that_nobody_consumes(redis: Redis, support: str) -> None:
+    """A warning of `check` before messages wait for it, a failure after."""
+    redis.zadd(CONSUMERS, {"other": 1})
+    redis.expire(CONSUMERS, 60)
+    missing = "no worker consumes its queue pushlane"
+    with fake_api() as api:
+        settings = channel_settings(api.url)
+        assert f"warning  channel support: {missing}\n" in pushlane("check", redis_url=support, settings=settings).ok()
+        send(support, "r")
+        assert missing in pushlane("status", redis_url=support).ok()
+        ended = pushlane("check", redis_url=support, settings=settings)
+        assert ended.code == 1
+        assert f"failed   channel support: {missing}, for which 1 message waits\n" in ended.out
+        redis.zadd(CONSUMERS, {"pushlane": 1, "pushlane.enqueue": 1})
+        assert missing not in pushlane("status", redis_url=support).ok()
+        assert "no worker consumes" not in pushlane("check", redis_url=support, settings=settings).ok()
+    assert show(support, "status", "support")["channels"][0]["consumed"] is True
 
 
 def test_status_shows_a_closed_gate_with_its_reason(support: str) -> None:

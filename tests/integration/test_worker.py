@@ -90,21 +90,43 @@ def test_an_idle_queue_is_quick(stack: Stack, producer: Producer) -> None:
     assert statistics.median(taken) < 100, sorted(taken)
 
 
-def test_a_channel_with_its_own_queue_is_served_by_its_own_workers_alone(
-    redis_url: str, redis: Redis, api: FakeApi, producer: Producer, tmp_path: Path
+@pytest.fixture
+def vip(redis_url: str, api: FakeApi, tmp_path: Path) -> Iterator[Stack]:
+    """The channel `support`, and `vip` with a queue of its own."""
+    stack = Stack(redis_url, api, tmp_path, channel_settings(api.url) | channel_settings(api.url, "vip", queue="vip"))
+    yield stack
+    stack.close()
+
+
+def test_a_worker_consumes_the_queues_of_all_its_channels(vip: Stack, producer: Producer) -> None:
+    """Unless it is told which."""
+    vip.worker("-c", "1").ready()
+    producer.send("vip", RoomMessage("r", "for the few"))
+    producer.send("support", RoomMessage("r", "for all"))
+    vip.wait_for(2)
+
+
+def test_a_queue_that_nobody_consumes_holds_one_task_and_is_reported(
+    vip: Stack, redis: Redis, producer: Producer
 ) -> None:
-    """A channel's drains go to its `QUEUE`, which a worker without that `-Q` never takes."""
-    settings = channel_settings(api.url) | channel_settings(api.url, "vip", queue="vip")
-    stack = Stack(redis_url, api, tmp_path, settings)
-    try:
-        stack.worker("-c", "1").ready()
-        wait_until(lambda: redis.exists("pushlane:1:{vip}:channel"), "the channel to be registered")
-        producer.send("vip", RoomMessage("r", "for the few"))
-        producer.send("support", RoomMessage("r", "for all"))
-        stack.wait_for(1)
-        wait_until(lambda: redis.llen("vip") > 0, "the drain to wait in its queue")
-        assert stack.api.texts("r") == ["for all"]
-        stack.worker("-c", "1", "-Q", "vip").ready()
-        stack.wait_for(2)
-    finally:
-        stack.close()
+    """Its drain waits for a worker with that `-Q`, however often its ring lapses; the log has one error."""
+    worker = vip.worker("-c", "1", "-Q", "pushlane").ready()
+    producer.send("vip", RoomMessage("r", "for the few"))
+    producer.send("support", RoomMessage("r", "for all"))
+    vip.wait_for(1)
+    lapsed = 0
+
+    def rings_lapse() -> bool:
+        nonlocal lapsed
+        lapsed += redis.delete("pushlane:1:{vip}:pending")
+        return lapsed > 3
+
+    wait_until(rings_lapse, "the drain's ring to be repeated", 20)
+    assert redis.llen("vip") == 1
+    assert vip.api.texts("r") == ["for all"]
+    lines = [line for line in worker.log.read_text().splitlines() if "queue.not_consumed" in line]
+    assert len([line for line in lines if "[error" in line and "channel=vip" in line]) == 1
+    assert len([line for line in lines if "[warning" in line and "queue=pushlane.enqueue" in line]) == 1
+    vip.worker("-c", "1", "-Q", "vip,pushlane.enqueue").ready()
+    vip.wait_for(2)
+    wait_until(lambda: "queue.consumed_again" in worker.log.read_text(), "the end of the trouble to be logged")

@@ -5,15 +5,16 @@ settings when it starts. Each transport setting answers a failure that was seen;
 """
 
 import sys
+from collections.abc import Iterable
 
 from celery import Celery
 from kombu.entity import Queue
 
 from pushlane.address import Address, parse
+from pushlane_worker.consumers import ENQUEUE_QUEUE
 from pushlane_worker.settings import Addresses
 
 DRAIN_QUEUE = "pushlane"
-ENQUEUE_QUEUE = "pushlane.enqueue"
 
 
 def _broker() -> Address:
@@ -73,3 +74,10 @@ app.conf.update(
         "max_connections": 20,
     },
 )
+
+
+def consume_also(queues: Iterable[str]) -> None:
+    """Lets this worker consume these besides our own two; of one with ``-Q`` Celery selects the named ones later."""
+    for queue in queues:
+        app.amqp.queues.add(Queue(queue))
+    app.amqp.queues.select(list(app.amqp.queues))

@@ -1,47 +1,34 @@
-"""The dispatcher: in every worker, turns doorbells into drain tasks and sweeps each channel about once a second.
+"""The dispatcher: in every worker, turns doorbells into drain tasks and keeps the sweeps going.
 
-A Celery bootstep with a thread, an asyncio loop and a Redis client of its own, started after the pool. Of a fleet's
-dispatchers any one takes a ring, and any one sweeps a channel (``lua/sweep.lua`` sees to that): there is no beat and no
-single point of failure. A ring whose task could not be published is not repeated here; it lapses, and a sweep rings
-again. But when the broker is out of memory the dispatcher has its own process drain: what frees the memory must not
-wait for a wake-up that needs some.
+Of a fleet's dispatchers any one takes a ring, and any one sweeps a channel (``sweeper.py``): there is no beat and no
+single point of failure. A ring whose task cannot be published, because the broker is away or out of memory, makes the
+dispatcher drain in its own process: what is delivered frees the memory, and an outage of the broker alone stops no
+delivery. What it may not drain itself lapses, and a sweep rings again.
 """
 
 import asyncio
-import contextlib
-import random
-import secrets
-import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
-
-from celery import bootsteps
-from redis.exceptions import OutOfMemoryError
+from collections.abc import Callable, Collection
+from functools import partial
 
 from pushlane import backlog
 from pushlane.async_outbox import AsyncProducer
-from pushlane.errors import PushlaneError
 from pushlane.health import Watch
-from pushlane_worker.drain import log_dead_letters
-from pushlane_worker.line import Line, channel_records, make_line
-from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.retry import next_step
-from pushlane_worker.settings import Settings, load_settings
-from pushlane_worker.store import ONLY_SETTLE, UNANSWERED, Claim, Settled, Settlement, Store, Turns
+from pushlane_worker.consumers import ANNOUNCED_EACH_S, Announcer
+from pushlane_worker.keeper import Keeper
+from pushlane_worker.line import channel_records, make_line
+from pushlane_worker.settings import Settings
+from pushlane_worker.store import Store
+from pushlane_worker.sweeper import Sweeper
 from pushlane_worker.telemetry import logger
 
-SWEEP_EACH_S = 0.95
-SWEEP_JITTER_S = 0.1
 TOKEN_EACH_S = 1.0
 BELL_TIMEOUT_S = 1.0
+PUBLISH_S = 1.0
+"""A broker that hangs for longer counts as away."""
 REFEED_EACH_S = 2.0
-PAUSE_AFTER_ERROR_S = 0.5
-JOIN_S = 5.0
-DRAIN = "pushlane.drain"
+REGISTERED_AT_ONCE = 8
 
 OnQueue = Callable[[str, str], None]
-
-LOST = PushResult(Outcome.UNKNOWN, "its lease ran out: the worker died, froze, or lost Redis for too long")
 
 
 class Dispatcher:
@@ -49,15 +36,23 @@ class Dispatcher:
 
     Args:
         settings: The worker's settings; it sweeps and registers their channels.
-        publish: Publishes a drain of a channel to a Celery queue; may raise.
-        drain: Drains a channel in this process, if it consumes that queue; returns after a slice at the latest.
+        publish: Publishes a drain of a channel to a Celery queue; may raise, and may hang.
+        drain: Drains a channel in this process; returns after a slice at the latest.
+        consumed: The Celery queues that this worker consumes.
     """
 
-    def __init__(self, settings: Settings, publish: OnQueue, drain: OnQueue) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        publish: OnQueue,
+        drain: Callable[[str], None],
+        consumed: Callable[[], Collection[str]],
+    ) -> None:
         self._settings = settings
-        self._ends = False
         self._publish = publish
         self._drain = drain
+        self._consumed = consumed
+        self._keeper = Keeper()
         self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._producer = AsyncProducer(settings.redis_url)
         self._watch = Watch(self._store.redis)
@@ -65,59 +60,59 @@ class Dispatcher:
         self._lines = {
             name: make_line(name, channel, settings.push_deadline_s) for name, channel in settings.channels.items()
         }
+        self._sweeper = Sweeper(self._store, self._lines, self._queues, settings.lease_s)
+        self._announcer = Announcer(self._store.redis, consumed)
+        self._publishing: asyncio.Task[None] | None = None
+        self._broker_away = False
 
     async def run(self) -> None:
         """Runs until cancelled."""
+        keep = self._keeper.keep
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._keep("bell", self._answer_bell))
-                group.create_task(self._keep("decisions", self._refeed))
-                group.create_task(self._keep("health", self._watch.step))
-                for name in self._settings.channels:
-                    group.create_task(self._keep_registered(name))
-                    group.create_task(self._keep_swept(name))
+                group.create_task(keep("bell", self._answer_bell))
+                group.create_task(keep("decisions", self._refeed))
+                group.create_task(keep("health", self._watch.step))
+                group.create_task(self._register_all())
+                group.create_task(self._announce_and_sweep())
+                if token_files := [name for name, one in self._settings.channels.items() if one.token_file is not None]:
+                    group.create_task(keep("token", partial(self._look_at_tokens, token_files)))
                 try:
                     await asyncio.Event().wait()
                 finally:
-                    # redis-py's sending is in asyncio.wait_for, which in Python 3.11 swallows a cancellation that comes
-                    # as it ends: such a task must find its end by itself.
-                    self._ends = True
+                    self._keeper.ended = True
         finally:
             await self._producer.aclose()
             await self._store.aclose()
 
-    async def _keep_registered(self, channel: str) -> None:
+    async def _register_all(self) -> None:
         """Beside the sweeps, which must not wait for it: they bring what makes room again."""
-        await self._register(channel)
-        await self._keep("token", lambda: self._look_at_token(channel))
+        places = asyncio.Semaphore(REGISTERED_AT_ONCE)
 
-    async def _keep_swept(self, channel: str) -> None:
-        turns = Turns(self._store, channel, self._settings.lease_s, number=1)  # turn 0 would answer a ring
-        await self._keep("sweep", lambda: self._sweep(channel, turns))
+        async def register(channel: str) -> None:
+            async with places:
+                await self._register(channel)
 
-    async def _keep(self, what: str, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        while not self._ends:
-            await self._once(what, step)
-
-    async def _once(self, what: str, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """One step that ends well, however often Redis fails meanwhile."""
-        while not self._ends:
-            try:
-                await step()
-            except (*UNANSWERED, PushlaneError) as error:
-                logger().warning(f"dispatcher.{what}_failed", problem=str(error) or type(error).__name__)
-            except Exception:  # noqa: BLE001 # without its dispatcher a worker looks well and does nothing
-                logger().exception(f"dispatcher.{what}_broken")
-            else:
-                return
-            await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+        async with asyncio.TaskGroup() as group:
+            for channel in self._settings.channels:
+                group.create_task(register(channel))
 
     async def _register(self, channel: str) -> None:
-        await self._once("register", lambda: self._store.register(channel))
+        await self._keeper.once("register", partial(self._store.register, channel))
 
-    async def _look_at_token(self, channel: str) -> None:
+    async def _announce_and_sweep(self) -> None:
+        await self._keeper.once("announce", self._announcer.announce)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keeper.keep("announce", self._announce))
+            group.create_task(self._sweeper.run(self._keeper))
+
+    async def _announce(self) -> None:
+        await asyncio.sleep(ANNOUNCED_EACH_S)
+        await self._announcer.announce()
+
+    async def _look_at_tokens(self, channels: list[str]) -> None:
         await asyncio.sleep(TOKEN_EACH_S)
-        if await asyncio.to_thread(self._lines[channel].renewed):
+        for channel in await asyncio.to_thread(lambda: [name for name in channels if self._lines[name].renewed()]):
             await self._register(channel)  # a gate that broke for the old token probes at once
 
     async def _refeed(self) -> None:
@@ -130,75 +125,27 @@ class Dispatcher:
         if channel is None:
             return
         queue = self._queues.get(channel) or await self._store.queue_of(channel)
-        if queue is None:
+        if queue is None or await self._is_published(channel, queue):
             return
-        try:
-            await asyncio.to_thread(self._publish, channel, queue)
-        except Exception as error:  # noqa: BLE001 # whatever the broker's library raises: the ring lapses
-            logger().warning("dispatcher.publish_failed", channel=channel, problem=str(error) or type(error).__name__)
-            if isinstance(error.__cause__, OutOfMemoryError) and channel in self._queues:
-                await asyncio.to_thread(self._drain, channel, queue)
+        if channel in self._queues and queue in self._consumed():
+            await asyncio.to_thread(self._drain, channel)
 
-    async def _sweep(self, channel: str, turns: Turns) -> None:
-        more, expired = await self._store.sweep(channel)
-        if expired:
-            lost = [self._lose(claim, self._lines[channel]) for claim in expired]
-            turn = await turns.take(ONLY_SETTLE, 0, lost)
-            for settlement, settled in zip(lost, turn.settled, strict=True):
-                if settled is Settled.CURRENT:
-                    log_dead_letters(channel, settlement)
-            logger().warning("lease.expired", channel=channel, conversations=len(expired))
-        if not more:
-            # Spread over the fleet; nothing secret depends on it.
-            await asyncio.sleep(SWEEP_EACH_S + SWEEP_JITTER_S * random.random())  # noqa: S311
+    async def _is_published(self, channel: str, queue: str) -> bool:
+        """Whether the broker has the drain. While one hangs there, no other is tried."""
+        if self._publishing is None or self._publishing.done():
+            self._publishing = asyncio.create_task(asyncio.to_thread(self._publish, channel, queue))
+            await asyncio.wait({self._publishing}, timeout=PUBLISH_S)
+        problem = self._problem(self._publishing)
+        if problem and not self._broker_away:
+            logger().warning("broker.away", channel=channel, problem=problem)
+        elif self._broker_away and not problem:
+            logger().info("broker.back")
+        self._broker_away = bool(problem)
+        return not problem
 
     @staticmethod
-    def _lose(claim: Claim, line: Line) -> Settlement:
-        # The jitter only spreads retries.
-        return Settlement(claim, LOST, next_step(LOST, claim.history(), line.policy, random.random()), lost=True)  # noqa: S311
-
-
-class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery has no types
-    """Starts the dispatcher in a worker once its pool stands, and stops it first."""
-
-    requires = ("celery.worker.components:Pool",)
-
-    def __init__(self, worker: Any, **_: object) -> None:  # noqa: ANN401 # celery has no types
-        super().__init__(worker)
-        self._loop = asyncio.new_event_loop()
-        self._running: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=self._run, name="pushlane-dispatcher", daemon=True)
-
-    def start(self, worker: Any) -> None:  # noqa: ANN401 # celery's signature
-        """Starts the thread."""
-
-        def publish(channel: str, queue: str) -> None:
-            task_id = f"{channel}-{secrets.token_hex(6)}"  # monitors list it: so the channel is seen at a glance
-            worker.app.send_task(DRAIN, args=(channel,), queue=queue, task_id=task_id)
-
-        def drain(channel: str, queue: str) -> None:
-            if queue in worker.app.amqp.queues.consume_from:
-                worker.app.tasks[DRAIN].run_drain(channel, done=lambda _: None)
-
-        # Made here, so that a wrong setting ends the start and not a thread.
-        self._dispatcher = Dispatcher(load_settings(), publish, drain)
-        self._thread.start()
-
-    def stop(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature
-        """Stops the thread, also when it never started."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._cancel)
-            self._thread.join(JOIN_S)
-
-    terminate = stop
-
-    def _cancel(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._running = self._loop.create_task(self._dispatcher.run())
-        with contextlib.suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._running)
-        self._loop.close()
+    def _problem(publishing: asyncio.Task[None]) -> str:
+        if not publishing.done():
+            return "it does not answer"
+        error = publishing.exception()  # whatever the broker's library raises
+        return "" if error is None else str(error) or type(error).__name__

@@ -13,7 +13,7 @@ from pushlane.backlog import UNFED
 from pushlane.clients import connect
 from pushlane.effects import POSTPONED
 from pushlane.errors import UnknownChannel
-from pushlane.keys import CHANNELS, DECISIONS_PREFIX, channel_prefix
+from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, channel_prefix
 from pushlane.message import Limits, check_channel_name
 from pushlane.record import from_ms
 from pushlane_worker.blocked import Blocked, read_blocked
@@ -24,7 +24,7 @@ TIMEOUT_S = 2.0
 LAST_UNKNOWN = 5
 """How many of the pushes of unknown outcome an overview names."""
 _GATE = ("state", "until", "cap", "reason", "changed", "paused")
-_CHANNEL = ("kind", "max_queued", "rate_limit", "rate_window_ms")
+_CHANNEL = ("kind", "queue", "max_queued", "rate_limit", "rate_window_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,9 @@ class Overview:
 
     channel: str
     kind: str
+    queue: str
+    consumed: bool
+    """Whether some worker consumes its Celery queue."""
     depth: int
     max_queued: int
     scheduled: int
@@ -130,11 +133,11 @@ class Inspector:
             batch.hmget(f"{prefix}channel", _CHANNEL).hmget(f"{prefix}gate", _GATE).hgetall(f"{prefix}counters")
             for name in ("scheduled", "ready", "delayed", "leases", "held", "blocked", "dead"):
                 batch.zcard(f"{prefix}{name}")
-            batch.llen(f"{prefix}rate").xrevrange(f"{prefix}unknown", count=LAST_UNKNOWN)
-            record, gate, counters, scheduled, ready, delayed, leased, held, blocked, dead, rate, unknown = (
+            batch.llen(f"{prefix}rate").xrevrange(f"{prefix}unknown", count=LAST_UNKNOWN).zrange(CONSUMERS, 0, -1)
+            record, gate, counters, scheduled, ready, delayed, leased, held, blocked, dead, rate, unknown, consumed = (
                 batch.execute()
             )
-        kind, *numbers = record
+        kind, queue, *numbers = record
         if kind is None:
             return None
         max_queued, rate_limit, window_ms = map(int, numbers)
@@ -142,6 +145,8 @@ class Inspector:
         return Overview(
             channel=channel,
             kind=kind.decode(),
+            queue=queue.decode(),
+            consumed=queue in consumed,
             depth=counts.get("depth", 0),
             max_queued=max_queued,
             scheduled=scheduled,
@@ -159,6 +164,10 @@ class Inspector:
             unknown_pushes=counts.get("pushes_unknown", 0),
             last_unknown=tuple(_unknown(fields) for _, fields in unknown),
         )
+
+    def consumed_queues(self) -> set[str]:
+        """The Celery queues that some worker consumes."""
+        return {queue.decode() for queue in self.redis.zrange(CONSUMERS, 0, -1)}
 
     def count_unfed(self) -> int:
         """How many of moderation's decisions are not done; one counts once for each lane in which it waits."""

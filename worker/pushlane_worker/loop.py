@@ -22,7 +22,7 @@ from pushlane_worker.places import Places
 from pushlane_worker.push import Pushers
 from pushlane_worker.relay import Relay
 from pushlane_worker.settings import Settings
-from pushlane_worker.store import Store, Turns
+from pushlane_worker.store import UNANSWERED, Store, Turns
 from pushlane_worker.telemetry import logger
 
 SETTLE_S = 5.0
@@ -104,6 +104,10 @@ class LoopThread:
         await self._store.aclose()
 
     async def _drain(self, report: Report, done: Done) -> None:
+        if not await self._is_wanted(report.channel):
+            report.ended = "busy"
+            await self._loop.run_in_executor(None, done, report)
+            return
         drain = Drain(
             turns=Turns(self._store, report.channel, self.settings.lease_s),
             pushers=self._pushers_of(report.channel),
@@ -117,6 +121,13 @@ class LoopThread:
         self._loop.create_task(self._finish(drain, claiming, done))
         while not claiming.done() and not drain.rests:
             await asyncio.wait({claiming}, timeout=RESTS_S / 2)
+
+    async def _is_wanted(self, channel: str) -> bool:
+        """Whether this drain's ring is still out: of several tasks of one channel that waited, the first answers it."""
+        try:
+            return await self._store.is_rung(channel)
+        except UNANSWERED:
+            return True  # its turn waits for Redis
 
     async def _finish(self, drain: Drain, claiming: asyncio.Task[None], done: Done) -> None:
         await self._await("drain.broken", drain, claiming)

@@ -13,7 +13,7 @@ from typing import Any
 from celery import Celery
 from celery.app import trace
 
-from pushlane_worker.dispatcher import DRAIN
+from pushlane_worker.dispatcher_step import DRAIN
 from pushlane_worker.drain import Report
 from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed
 from pushlane_worker.outcome import Outcome

@@ -179,6 +179,10 @@ class Store:
         queue = await self.redis.hget(f"{channel_prefix(channel)}channel", "queue")
         return _text(queue) if queue is not None else None
 
+    async def is_rung(self, channel: str) -> bool:
+        """Whether a ring for the channel is out that no drain has answered yet."""
+        return bool(await self.redis.exists(f"{channel_prefix(channel)}pending"))
+
     async def bell(self, timeout_s: float) -> str | None:
         """The next channel that needs a drain, or None after the timeout."""
         rung = await self.redis.bzpopmin(BELL, timeout=timeout_s)

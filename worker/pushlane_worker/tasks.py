@@ -17,8 +17,8 @@ from celery.exceptions import Ignore
 
 from pushlane.errors import SettingsError
 from pushlane.health import is_replica, server_findings
-from pushlane_worker.celery import app
-from pushlane_worker.dispatcher import DRAIN, DispatcherStep
+from pushlane_worker.celery import app, consume_also
+from pushlane_worker.dispatcher_step import DRAIN, DispatcherStep
 from pushlane_worker.drain import Report
 from pushlane_worker.enqueue import enqueue, hush
 from pushlane_worker.inspection import Inspector
@@ -132,6 +132,7 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
         hush()
         drop_ignored_lines()
         _check_server(settings)
+        consume_also(channel.queue for channel in settings.channels.values())
     except SettingsError as error:
         sys.stderr.write(f"pushlane: {error}\n")
         raise SystemExit(2) from None

@@ -13,6 +13,7 @@ local known = redis.call('EXISTS', prefix .. 'channel')
 redis.call('DEL', prefix .. 'channel')
 redis.call('HSET', prefix .. 'channel', unpack(ARGV, 2))
 redis.call('SADD', channels, channel_name(prefix))
+redis.call('HSETNX', prefix .. 'counters', 'depth', 0) -- of a channel without any, Redis has lost what it knew
 local gate = load_gate(prefix)
 if gate.state == 'broken' and string.find(gate.reason, '^misconfigured') then
   gate['until'], gate.doubts, gate.dirty = now, 0, true

@@ -13,6 +13,7 @@ from pushlane.health import Finding, server_findings
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.ending import one_line
 from pushlane_worker.cli.terminal import counted
+from pushlane_worker.consumers import ENQUEUE_QUEUE
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.proxy import Proxy
 from pushlane_worker.settings import Settings, load_settings
@@ -58,8 +59,29 @@ def _redis(settings: Settings) -> Iterator[Finding]:
                         "warning",
                         f"channel {name}: not registered yet; a worker does it, or `pushlane channel register {name}`",
                     )
+            yield from _consumers(inspector, settings)
     except (redis.RedisError, OSError) as error:
         yield Finding("failed", f"PUSHLANE_REDIS_URL: {str(error) or type(error).__name__}")
+
+
+def _consumers(inspector: Inspector, settings: Settings) -> Iterator[Finding]:
+    """A queue that no worker consumes delivers nothing: a failure when messages wait for it."""
+    consumed = inspector.consumed_queues()
+    for name, channel in settings.channels.items():
+        if channel.queue not in consumed:
+            overview = inspector.overview(name)
+            waiting = overview.depth if overview else 0
+            waits = (
+                f", for which {counted(waiting, 'message')} {'waits' if waiting == 1 else 'wait'}" if waiting else ""
+            )
+            yield Finding(
+                "failed" if waiting else "warning",
+                f"channel {name}: no worker consumes its queue {channel.queue}{waits}",
+            )
+    if ENQUEUE_QUEUE not in consumed:
+        yield Finding(
+            "warning", f"queue {ENQUEUE_QUEUE}: no worker consumes it: messages of Celery services wait there"
+        )
 
 
 def _broker(settings: Settings) -> Finding:

@@ -104,4 +104,5 @@ def _details(overview: Overview) -> str:
     pushes = ", ".join(f"{count} {name}" for name, count in overview.pushes.items() if count) or "none"
     rate = overview.rate
     rated = "no limit" if rate.limit is None else f"{rate.used} of {rate.limit} in {rate.window_s} s"
-    return f"{overview.channel}: gate {gate_words(gate)}{cap}; rate {rated}; pushes: {pushes}"
+    consumed = "" if overview.consumed else f"; no worker consumes its queue {overview.queue}"
+    return f"{overview.channel}: gate {gate_words(gate)}{cap}; rate {rated}; pushes: {pushes}{consumed}"

@@ -6,13 +6,13 @@
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] force     1 to forget queued messages and dead letters, too
 -- Returns {left, depth, dead, served}: 1 when there is more for another call, 0 when all is gone, -1 when it was refused,
--- for the messages or the dead letters that it has; how many these are; 1 when a worker has just swept it, which registers
+-- for the messages or the dead letters that it has; how many these are; 1 when a worker has swept it of late, which registers
 -- it again. {-2} when there is no such channel.
 --- use channel outcomes gate wake
 local prefix, bell, channels = KEYS[1], KEYS[2], KEYS[3]
 local now, force = clock(ARGV[1]), ARGV[2]
 local AT_ONCE = 200
-local SERVED_MS = 3000 -- workers sweep once a second
+local SERVED_MS = 45000 -- workers sweep an idle channel each 20 to 40 s
 local NAMES = {
   'channel', 'ready', 'delayed', 'leases', 'claims', 'rate', 'gate', 'dead', 'unknown', 'counters', 'scheduled', 'held',
   'blocked', 'blocked_by', 'resting', 'unreadable', 'pending', 'listeners', 'full', 'sweep',

@@ -11,7 +11,7 @@
 -- registered.
 --- use record channel rest place hold outcomes gate wake due
 local prefix, bell, now, latest, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2], ARGV[3]
-local SWEEP_EACH_MS = 900 -- one dispatcher of the fleet a channel
+local SWEEP_EACH_MS = 700 -- one dispatcher of the fleet a channel; less than a look each 900 ms, which is seldom punctual
 local TAKE_OVER_MS = 100 -- so long the others leave what is left to the one that left it, which goes on at once
 local UNBROKEN_MS = 5000 -- sweeps must have run this long
 local GAP_MS = 2500 -- this long without a sweep is a break

@@ -1,0 +1,112 @@
+"""Which channels are swept: those that have something, by one dispatcher of the fleet; the idle ones hardly ever."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from support.stack import channel_settings
+from support.waiting import wait_until_async
+
+from pushlane import Producer, RoomMessage
+from pushlane.keys import CHANNELS
+from pushlane_worker.dispatcher import Dispatcher
+from pushlane_worker.settings import Settings, load_settings
+from pushlane_worker.store import Claim, Store
+
+CHANNELS_SET = 450
+"""Three groups, the last one not full."""
+
+
+@pytest.fixture
+def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A worker's with many channels."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PUSHLANE_REDIS_URL", redis_url)
+    for number in range(CHANNELS_SET):
+        for name, value in channel_settings("http://127.0.0.1:1", f"c{number}").items():
+            monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+@pytest.fixture
+def swept(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each channel was swept, by whatever dispatcher."""
+    counted: Counter[str] = Counter()
+    sweep = Store.sweep
+
+    async def count(store: Store, channel: str) -> tuple[bool, list[Claim]]:
+        counted[channel] += 1
+        return await sweep(store, channel)
+
+    monkeypatch.setattr(Store, "sweep", count)
+    return counted
+
+
+@contextlib.asynccontextmanager
+async def _fleet(settings: Settings, size: int) -> AsyncIterator[None]:
+    """Dispatchers that publish nothing, with all channels registered."""
+
+    def ignore(*_: str) -> None:
+        pass
+
+    dispatchers = [Dispatcher(settings, ignore, ignore, lambda: ("pushlane",)) for _ in range(size)]
+    running = [asyncio.create_task(dispatcher.run()) for dispatcher in dispatchers]
+    yield
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _until(redis: Redis, channels: int) -> None:
+    async def registered() -> bool:
+        return redis.scard(CHANNELS) == channels
+
+    await wait_until_async(registered, "all channels to be registered", 30)
+
+
+async def test_one_of_a_fleet_sweeps_what_has_messages_and_leaves_idle_channels_alone(
+    settings: Settings, redis: Redis, producer: Producer, swept: Counter[str]
+) -> None:
+    """Each second one sweep of a busy channel, of an idle one hardly ever."""
+    async with _fleet(settings, 1):
+        await _until(redis, CHANNELS_SET)
+    for number in range(CHANNELS_SET):  # as after a sweep
+        redis.hset(f"pushlane:1:{{c{number}}}:sweep", "at", int(redis.time()[0]) * 1000)
+    producer.send("c7", RoomMessage("r", "hello"))
+    producer.send("c449", RoomMessage("r", "hello"), not_before=3600)
+    swept.clear()
+
+    async def often() -> bool:
+        return min(swept["c7"], swept["c449"]) >= 4
+
+    async with _fleet(settings, 3):
+        began = asyncio.get_running_loop().time()
+        await wait_until_async(often, "busy channels to be swept", 30)
+        seconds = asyncio.get_running_loop().time() - began
+    assert max(swept["c7"], swept["c449"]) <= seconds / 0.9 + 2, "each of the fleet swept it"
+    idle = swept.total() - swept["c7"] - swept["c449"]
+    assert idle <= 5, f"{idle} sweeps of idle channels in {seconds:.0f} s"
+
+
+async def test_what_redis_has_lost_is_registered_again(settings: Settings, redis: Redis) -> None:
+    """Also of idle channels, within a second or two: producers wait for it."""
+    async with _fleet(settings, 2):
+        await _until(redis, CHANNELS_SET)
+        redis.flushall()
+        await _until(redis, CHANNELS_SET)
+
+
+async def test_a_channel_that_was_long_idle_is_swept(settings: Settings, redis: Redis, swept: Counter[str]) -> None:
+    """Its gate opens in its record when it is time, though nobody sends anything."""
+    async with _fleet(settings, 1):
+        await _until(redis, CHANNELS_SET)
+        redis.hset("pushlane:1:{c3}:sweep", "at", 1)
+
+        async def once() -> bool:
+            return swept["c3"] > 0
+
+        await wait_until_async(once, "the idle channel's sweep")

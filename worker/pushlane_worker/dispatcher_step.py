@@ -1,0 +1,82 @@
+"""The dispatcher's place in a Celery worker: a bootstep with a thread and an asyncio loop of its own."""
+
+import asyncio
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from celery import Celery, bootsteps
+
+from pushlane_worker.dispatcher import Dispatcher
+from pushlane_worker.settings import load_settings
+
+JOIN_S = 5.0
+LOOKED_AT = 1000
+"""How many tasks of a queue are looked at; where more of them wait, another one does not help."""
+DRAIN = "pushlane.drain"
+
+
+def make_publish(app: Celery) -> Callable[[str, str], None]:
+    """Publishes drains, unless the channel's last one still waits in its queue.
+
+    A ring lapses after a second, though its task may only wait for a process, and a sweep rings again. Another task
+    would wake nobody sooner; in a queue that nobody consumes they would pile up without end.
+    """
+
+    def publish(channel: str, queue: str) -> None:
+        with app.connection_or_acquire() as connection:
+            connection.ensure_connection(max_retries=1)
+            with connection.default_channel.conn_or_acquire() as client:
+                waiting = client.lrange(queue, 0, LOOKED_AT - 1)
+            shown = f"('{channel}',)"  # as monitors are shown its arguments
+            if len(waiting) == LOOKED_AT or any(shown.encode() in task for task in waiting):
+                return
+            task_id = f"{channel}-{secrets.token_hex(6)}"  # monitors list it: so the channel is seen at a glance
+            options = {"queue": queue, "task_id": task_id, "argsrepr": shown, "connection": connection}
+            app.send_task(DRAIN, args=(channel,), **options)
+
+    return publish
+
+
+class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery has no types
+    """Starts the dispatcher in a worker once its pool stands, and stops it first."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **_: object) -> None:  # noqa: ANN401 # celery has no types
+        super().__init__(worker)
+        self._loop = asyncio.new_event_loop()
+        self._running: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._run, name="pushlane-dispatcher", daemon=True)
+
+    def start(self, worker: Any) -> None:  # noqa: ANN401 # celery's signature
+        """Starts the thread."""
+        app, settings = worker.app, load_settings()
+
+        def drain(channel: str) -> None:
+            app.tasks[DRAIN].run_drain(channel, done=lambda _: None)
+
+        # Made here, so that a wrong setting ends the start and not a thread.
+        self._dispatcher = Dispatcher(settings, make_publish(app), drain, lambda: app.amqp.queues.consume_from)
+        self._thread.start()
+
+    def stop(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature
+        """Stops the thread, also when it never started."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._cancel)
+            self._thread.join(JOIN_S)
+
+    terminate = stop
+
+    def _cancel(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._running = self._loop.create_task(self._dispatcher.run())
+        with contextlib.suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._running)
+        self._loop.close()

@@ -1,0 +1,47 @@
+"""Steps that go on whatever Redis does: without its dispatcher a worker looks well and does nothing."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pushlane.errors import PushlaneError
+from pushlane_worker.store import UNANSWERED
+from pushlane_worker.telemetry import logger
+
+PAUSE_AFTER_ERROR_S = 0.5
+
+Step = Callable[[], Coroutine[Any, Any, object]]
+
+
+class Keeper:
+    """Runs steps until ``ended`` is set.
+
+    A task that is cancelled needs that, too: redis-py's sending is in asyncio.wait_for, which in Python 3.11 swallows a
+    cancellation that comes as it ends.
+    """
+
+    ended = False
+
+    async def keep(self, what: str, step: Step) -> None:
+        """One step after the other."""
+        while not self.ended:
+            await self.once(what, step)
+
+    async def once(self, what: str, step: Step) -> None:
+        """One step that ends well, however often it has to be tried."""
+        while not self.ended:
+            if await self.tried(what, step):
+                return
+            await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+
+    async def tried(self, what: str, step: Step) -> bool:
+        """Whether one step ended well; what it raised is logged."""
+        try:
+            await step()
+        except (*UNANSWERED, PushlaneError) as error:
+            logger().warning(f"dispatcher.{what}_failed", problem=str(error) or type(error).__name__)
+        except Exception:  # noqa: BLE001 # a defect of ours, which the next try may not meet
+            logger().exception(f"dispatcher.{what}_broken")
+        else:
+            return True
+        return False

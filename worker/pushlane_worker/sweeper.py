@@ -1,0 +1,128 @@
+"""Sweeps the channels that have something, about once a second each.
+
+::
+
+    of each group of channels one dispatcher of the fleet looks ──messages──▶ sweep ──more──▶ sweep again at once
+                                                                ──none──▶ nothing, but a sweep each half minute
+
+So an idle channel costs two reads a second, however many workers there are. What a sweep does for one (its gate opens
+in its record when it is time) can wait that long; what Redis has lost has no depth, and is registered again at once.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from pushlane.keys import CONSUMERS, channel_prefix, looked_key
+from pushlane.scripts import source
+from pushlane_worker.consumers import Unread
+from pushlane_worker.drain import log_dead_letters
+from pushlane_worker.keeper import Keeper
+from pushlane_worker.line import Line
+from pushlane_worker.outcome import Outcome, PushResult
+from pushlane_worker.retry import next_step
+from pushlane_worker.store import ONLY_SETTLE, WORKER, Claim, Settled, Settlement, Store, Turns
+from pushlane_worker.telemetry import logger
+
+LOOK_EACH_S = 0.95
+JITTER_S = 0.1
+RESTS_MS = 900
+"""How long the others leave a group alone; a look and its sweeps repair what was lost a second ago."""
+GROUP = 200
+"""How many channels one call looks at: it holds Redis for about a millisecond."""
+IDLE_MS = 30_000
+"""How long an idle channel is not swept, with a jitter of a third."""
+AT_ONCE = 8
+
+LOST = PushResult(Outcome.UNKNOWN, "its lease ran out: the worker died, froze, or lost Redis for too long")
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Channels that are looked at in one call. Its key is that of all dispatchers with the same ones."""
+
+    names: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def _groups(names: list[str]) -> Iterator[_Group]:
+    for first in range(0, len(names), GROUP):
+        part = tuple(names[first : first + GROUP])
+        looked = looked_key(sha256(" ".join(part).encode()).hexdigest()[:16])
+        prefixes = map(channel_prefix, part)
+        channels = (f"{prefix}{key}" for prefix in prefixes for key in ("counters", "sweep"))
+        yield _Group(part, (looked, CONSUMERS, *channels))
+
+
+class Sweeper:
+    """A dispatcher's share of the sweeps.
+
+    Args:
+        store: Belongs to the loop that sweeps.
+        lines: The channels that it knows.
+        queues: Their Celery queues.
+        lease_s: How long a claim lasts.
+    """
+
+    def __init__(self, store: Store, lines: Mapping[str, Line], queues: Mapping[str, str], lease_s: float) -> None:
+        self._store = store
+        self._lines = lines
+        self._queues = queues
+        self._lease_s = lease_s
+        self._look_script: Any = store.redis.register_script(source("look", WORKER))
+        self._sweeping: set[str] = set()
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._unread = Unread()
+
+    async def run(self, keeper: Keeper) -> None:
+        """Looks and sweeps until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for group in _groups(sorted(self._lines)):
+                tasks.create_task(keeper.keep("look", partial(self._look, group, keeper, tasks)))
+
+    async def _look(self, group: _Group, keeper: Keeper, tasks: asyncio.TaskGroup) -> None:
+        reply = await self._look_script(keys=group.keys, args=["", RESTS_MS])
+        if reply:
+            consumed = {queue.decode() for queue in reply[0]}
+            self._unread.look_at_enqueue(consumed)
+            for name, depth, rested_ms in zip(group.names, reply[1::2], reply[2::2], strict=True):
+                self._unread.look(name, self._queues[name], int(depth or 0), consumed)
+                # No secret: it spreads what began at the same time, as the jitter of the looks spreads the fleet.
+                due = abs(rested_ms) > IDLE_MS * (2 + 2 * random.random()) / 3  # noqa: S311
+                if (depth != b"0" or due) and name not in self._sweeping:
+                    self._sweeping.add(name)
+                    tasks.create_task(self._sweep_all(name, keeper))
+        await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random())  # noqa: S311
+
+    async def _sweep_all(self, channel: str, keeper: Keeper) -> None:
+        """What fails, the next look begins anew."""
+        try:
+            await keeper.tried("sweep", partial(self._sweep, channel, keeper))
+        finally:
+            self._sweeping.discard(channel)
+
+    async def _sweep(self, channel: str, keeper: Keeper) -> None:
+        more = True
+        while more and not keeper.ended:
+            async with self._places:
+                more, expired = await self._store.sweep(channel)
+                if expired:
+                    await self._lose(channel, expired)
+
+    async def _lose(self, channel: str, expired: list[Claim]) -> None:
+        turns = Turns(self._store, channel, self._lease_s, number=1)  # turn 0 would answer a ring
+        lost = [_lost(claim, self._lines[channel]) for claim in expired]
+        turn = await turns.take(ONLY_SETTLE, 0, lost)
+        for settlement, settled in zip(lost, turn.settled, strict=True):
+            if settled is Settled.CURRENT:
+                log_dead_letters(channel, settlement)
+        logger().warning("lease.expired", channel=channel, conversations=len(expired))
+
+
+def _lost(claim: Claim, line: Line) -> Settlement:
+    # The jitter only spreads retries.
+    return Settlement(claim, LOST, next_step(LOST, claim.history(), line.policy, random.random()), lost=True)  # noqa: S311
