@@ -21,7 +21,8 @@ def _take(connection: Connection, taken: list[Message]) -> None:
     """Publishes a message, takes it without a word to the broker about it, and waits for more on two channels."""
     work, other = Queue("work"), Queue("other")
     channel = connection.default_channel
-    connection.Producer(channel).publish("a task", routing_key="work", declare=[work])
+    headers = {"task": "pushlane.drain", "id": "a-task"}
+    connection.Producer(channel).publish([["support"], {}, {}], headers=headers, routing_key="work", declare=[work])
     Consumer(channel, [work], on_message=taken.append).consume()
     Consumer(connection.channel(), [other], on_message=taken.append).consume()
     connection.drain_events(timeout=5)
@@ -48,4 +49,4 @@ def test_what_was_taken_goes_back_when_a_live_connection_is_closed(broker: Embed
     with Connection(broker.url) as connection:
         _take(connection, taken)
     with Connection(broker.url) as connection:
-        assert connection.SimpleQueue("work").get(timeout=5).payload == "a task"
+        assert connection.SimpleQueue("work").get(timeout=5).headers["id"] == "a-task"

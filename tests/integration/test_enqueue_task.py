@@ -189,28 +189,50 @@ def test_a_queue_that_is_away_is_waited_for(redis_url: str, api: FakeApi, sender
             stack.close()
 
 
+_BODIES = ["[]", "3", "{}", "null", f'"{CANARY}"', "[1,2]", "[[], 3, {}]", "[[], {}, 5]", "[" * 99_999]
+_HEADERS: list[dict[str, object]] = [
+    {"id": None},
+    {"task": ["a"]},
+    {"task": CANARY},
+    {"eta": []},
+    {"eta": CANARY},
+    {"expires": {}},
+    {"retries": "x"},
+    {"root_id": CANARY + "\x1b[2J"},
+]
+_ITEMS: list[str | bytes] = [
+    "",
+    "[",
+    "3",
+    "[]",
+    f'{{"{CANARY}": 1}}',
+    '{"body": 5, "headers": {}, "properties": {}}',
+    b"\xff\x00",
+]
+
+
 def test_a_malformed_task_is_thrown_away_and_the_worker_goes_on(stack: Stack, sender: Sender, redis: Redis) -> None:
-    """It ends Celery's own worker, and goes back to its queue to end the next one."""
+    """It ends Celery's own worker, and goes back to its queue to end the next one. One line tells of each."""
     worker = stack.worker("-c", "1").ready()
-    bodies = [
-        "[]",
-        "3",
-        "{}",
-        "null",
-        f'"{CANARY}"',
-        "[[], 3, {}]",
-        f'["{CANARY}", {{}}, {{}}]',
-        "[[], {}, 5]",
-        "[" * 99_999,
-    ]
-    for body in bodies:
-        redis.lpush(QUEUE, _raw(body))
-    redis.lpush(QUEUE, _raw("[[], {}, {}]", id=None), _raw("[[], {}, {}]", eta=CANARY))
+    for task in ("pushlane.enqueue", "pushlane.drain"):
+        redis.lpush(QUEUE, *(_raw(body, task=task) for body in _BODIES))
+        redis.lpush(QUEUE, *(_raw("[[], {}, {}]", **{"task": task} | headers) for headers in _HEADERS))
+    redis.lpush(QUEUE, *_ITEMS)
+    strange = {"timelimit": "x", "stamped_headers": 5, "stamps": 5, "shadow": [], "group": 5, "argsrepr": "\x1b[2J"}
+    redis.lpush(QUEUE, _raw('[["support", {"room_id": "r", "text": "strange"}], {}, {}]', **strange))
+    redis.lpush("pushlane", _raw('[["support"], {}, {}]', **strange | {"task": "pushlane.drain", "id": "\x1b[2J"}))
+    redis.publish("/0.celery.pidbox", '{"body": 5}')
+    redis.publish("/0.celery.pidbox", "3")
     ended(worker, sender.send(HELLO))
-    assert worker.log.read_text().count("A message was thrown away: it can not be read") == len(bodies) + 2
-    assert "Traceback" not in worker.log.read_text()
-    assert CANARY not in worker.log.read_text()
-    assert accepted(redis) == 1
+    stack.wait_for(2)
+    thrown = 2 * (len(_BODIES) + len(_HEADERS)) + len(_ITEMS) + 1
+    wait_until(lambda: worker.log.read_text().count("broker.message_thrown_away") >= thrown, "a line for each")
+    log = worker.log.read_text()
+    assert "Traceback" not in log
+    assert CANARY not in log
+    assert "\x1b[2J" not in log
+    assert accepted(redis) == 2
+    wait_until(lambda: redis.hlen("unacked") == 0, "nothing to be left that would come again")
 
 
 # --- what nobody may see -----------------------------------------------------------------------------------------
@@ -264,7 +286,7 @@ def test_nobody_is_shown_a_text(stack: Stack, sender: Sender, redis: Redis) -> N
         sender.send(secret, serializer="pickle")
         sender.send({"__type__": CANARY, "__value__": CANARY})
         redis.lpush(QUEUE, _raw(f'[[], {{"message": "{CANARY}"'))
-        wait_until(lambda: worker.log.read_text().count("A message was thrown away") == 4, "what can not be read", 20)
+        wait_until(lambda: worker.log.read_text().count("broker.message_thrown_away") == 4, "what cannot be read", 20)
         wait_until(lambda: {"task-received", "task-succeeded", "task-failed", "task-retried"} <= _types(seen), "events")
     received = [event for event in seen if event["type"] == "task-received" and event["name"] == "pushlane.enqueue"]
     assert "{'channel': 'support', 'message': '…'}" in [event["kwargs"] for event in received]

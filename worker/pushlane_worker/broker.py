@@ -5,9 +5,11 @@
   came late. Here the first is a lost connection like any other, and the second does nothing: what is not acknowledged
   comes again after the broker's visibility timeout, and every task of ours may run twice.
 - Its connections follow the primary, as the queue's do.
+- What comes over it is a task of ours in a known form (``task_message.py``), or is thrown away with a line in the log.
 - Between two tries to connect kombu waits 2, 4, 6 … 30 s. Here it is one second.
 """
 
+import re
 from typing import Any, Final, Self
 
 import kombu
@@ -16,8 +18,13 @@ from kombu.transport import redis
 from redis.exceptions import ConnectionError as ConnectionLost
 
 from pushlane.clients import to_primary
+from pushlane_worker.task_message import NotATask, read
+from pushlane_worker.telemetry import logger
 
 RETRY_EACH_S: Final = 1
+_NOT_FOR_TASKS: Final = re.compile(r"\.celery\.pidbox$|^celeryev\.")
+"""The queues of Celery's remote control and of its events."""
+_MALFORMED: Final = (AttributeError, TypeError, ValueError, LookupError, RecursionError)
 
 
 class _QoS(redis.QoS):  # type: ignore[misc] # kombu has no types
@@ -43,9 +50,33 @@ class _Channel(redis.Channel):  # type: ignore[misc] # the same
         params = super()._connparams(*args, **options)
         return params | {"connection_class": to_primary(params["connection_class"])}
 
+    def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 # the same
+        try:
+            return super()._brpop_read(**options)
+        except (ValueError, RecursionError) as error:
+            _throw_away("", f"it cannot be read ({type(error).__name__})")
+            return True
+
 
 class _Transport(redis.Transport):  # type: ignore[misc] # the same
     Channel = _Channel
+
+    def _deliver(self, message: object, queue: str) -> None:
+        try:
+            if _NOT_FOR_TASKS.search(queue):
+                super()._deliver(message, queue)
+                return
+            task = read(message)
+        except NotATask as refused:
+            _throw_away(queue, str(refused))
+        except _MALFORMED as error:
+            _throw_away(queue, f"it cannot be read ({type(error).__name__})")
+        else:
+            super()._deliver(task, queue)
+
+
+def _throw_away(queue: str, problem: str) -> None:
+    logger().warning("broker.message_thrown_away", queue=queue, problem=problem)
 
 
 class Connection(kombu.Connection):  # type: ignore[misc] # the same

@@ -11,11 +11,11 @@ from celery import Celery, bootsteps
 
 from pushlane_worker.dispatcher import Dispatcher
 from pushlane_worker.settings import load_settings
+from pushlane_worker.task_message import DRAIN
 
 JOIN_S = 5.0
 LOOKED_AT = 1000
 """How many tasks of a queue are looked at; where more of them wait, another one does not help."""
-DRAIN = "pushlane.drain"
 
 
 def make_publish(app: Celery) -> Callable[[str, str], None]:

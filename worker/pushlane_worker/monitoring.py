@@ -13,10 +13,10 @@ from typing import Any
 from celery import Celery
 from celery.app import trace
 
-from pushlane_worker.dispatcher_step import DRAIN
 from pushlane_worker.drain import Report
 from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed
 from pushlane_worker.outcome import Outcome
+from pushlane_worker.task_message import DRAIN
 from pushlane_worker.telemetry import logger
 
 POSTPONED = (Outcome.FAILED, Outcome.THROTTLED, Outcome.MISCONFIGURED, Outcome.UNKNOWN)

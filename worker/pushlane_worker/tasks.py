@@ -18,13 +18,14 @@ from celery.exceptions import Ignore
 from pushlane.errors import SettingsError
 from pushlane.health import is_replica, server_findings
 from pushlane_worker.celery import app, consume_also
-from pushlane_worker.dispatcher_step import DRAIN, DispatcherStep
+from pushlane_worker.dispatcher_step import DispatcherStep
 from pushlane_worker.drain import Report
 from pushlane_worker.enqueue import enqueue, hush
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.loop import LoopThread
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
 from pushlane_worker.settings import Settings, load_settings
+from pushlane_worker.task_message import DRAIN
 from pushlane_worker.telemetry import JsonFormatter, configure, logger
 
 REFUSED_POOLS = ("gevent", "eventlet")
