@@ -42,10 +42,10 @@ def test_a_gate_of_today_is_told_with_its_reason(support: str) -> None:
     """Times of today need no date, so that the reason has its place."""
     send(support, "r")
     push(support, Outcome.MISCONFIGURED)
-    (line, rest) = pushlane("blocked", "support", redis_url=support).ok().splitlines()
+    line, blocked, *_ = pushlane("blocked", "support", redis_url=support).ok().splitlines()
     told = r"support: all wait: broken since \S+ UTC \(misconfigured: said so\).*"
     assert re.fullmatch(told, line)
-    assert rest == "no conversation is blocked by a message of its own"
+    assert blocked == "support  r", "whoever was refused"
 
 
 def listed(url: str, *words: str) -> Any:  # noqa: ANN401 - any JSON

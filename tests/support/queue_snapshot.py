@@ -71,7 +71,8 @@ class Snapshot:
         wait = int(self.gate.get("until", 0)) - self.now
         if self.gate.get("state") == "broken":
             void = wait > max(self._number("breaker_cap_ms"), LONGEST_PROBE_MS)
-            return int(self.gate["probe"] == "" and (wait <= 0 or void))
+            in_doubt = int(self.gate.get("doubts", 0)) > 0
+            return int(self.gate["probe"] == "" and (wait <= 0 or void or in_doubt))
         cap = int(self.gate.get("cap", CAP_AT_START))
         if self.gate.get("state") == "throttled":
             if 0 < wait <= max(self._number("retry_after_cap_ms"), LONGEST_THROTTLE_MS):

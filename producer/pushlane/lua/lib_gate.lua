@@ -80,6 +80,9 @@ local function gate_wait(gate, channel, now)
   if gate.probe ~= '' then
     return -1
   end
+  if gate.doubts > 0 then
+    return 0 -- for whoever was not refused; the others wait themselves
+  end
   local wait = gate['until'] - now
   local longest = gate.state == 'throttled' and math.max(channel.retry_after_cap_ms, THROTTLE_CAP_MS)
     or math.max(channel.breaker_cap_ms, REFUSED_MS)
@@ -121,16 +124,13 @@ end
 local function refuse(gate, conversation, now, reason)
   if gate.state ~= 'broken' then
     local cap, release = gate.cap, gate.release
-    change_gate(gate, 'broken', reason, now, now)
+    change_gate(gate, 'broken', reason, now, now + REFUSED_MS)
     gate.cap, gate.release, gate.doubts, gate.refused = cap, release, 1, conversation
     return
   end
-  gate.reason, gate.probe, gate['until'], gate.dirty = reason, '', now, true
+  gate.reason, gate.probe, gate['until'], gate.dirty = reason, '', now + REFUSED_MS, true
   if gate.doubts > 0 and conversation ~= gate.refused then
     gate.doubts, gate.refused = (gate.doubts + 1) % DOUBTS, conversation
-  end
-  if gate.doubts == 0 then
-    gate['until'] = now + REFUSED_MS
   end
 end
 
