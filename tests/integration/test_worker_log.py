@@ -10,6 +10,7 @@ from support.stack import FakeApi, Stack, channel_settings
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
+from pushlane_worker.embedded import EmbeddedServer
 
 
 @pytest.fixture
@@ -48,3 +49,37 @@ def test_all_lines_are_json_and_tell_what_became_of_each_message(
     assert sum(drain["delivered"] for drain in drains) == 1
     assert all("ignored" not in line["event"] for line in _lines(worker.log))
     assert "celery.worker.strategy" in {line.get("logger") for line in _lines(worker.log)}
+
+
+def test_a_gate_that_breaks_and_opens_is_a_line_each(stack: Stack, api: FakeApi, producer: Producer) -> None:
+    """Why and until when, once for the fleet."""
+    worker = stack.worker("-c", "1").ready()
+    api.control(down=401)
+    producer.send("support", RoomMessage("r1", "hello"))
+    (broken,) = wait_until(lambda: _events(worker.log, "gate.broken"), "the line")
+    assert (broken["level"], broken["channel"]) == ("warning", "support")
+    assert "HTTP 401" in broken["reason"]
+    api.control(down=None)
+    producer.send("support", RoomMessage("r2", "hello"))
+    wait_until(lambda: _events(worker.log, "gate.open"), "the line of its end")
+    stack.wait_for(1)
+    assert len(_events(worker.log, "gate.broken")) == 1
+
+
+def test_an_outage_of_redis_is_two_lines_of_the_dispatcher(api: FakeApi, tmp_path: Path) -> None:
+    """When it goes and when it is back, however many of its steps fail meanwhile."""
+    with EmbeddedServer(append_only=True) as server, EmbeddedServer() as broker:
+        settings = {**channel_settings(api.url), "PUSHLANE_LOG_FORMAT": "json", "PUSHLANE_BROKER_URL": broker.url}
+        stack = Stack(server.url, api, tmp_path, settings)
+        try:
+            worker = stack.worker("-c", "1").ready()
+            server.kill()
+            wait_until(lambda: _events(worker.log, "redis.away"), "the line of its end")
+            server.start()
+            wait_until(lambda: _events(worker.log, "redis.back"), "the line of its return")
+            with Producer(server.url) as producer:
+                producer.send("support", RoomMessage("r1", "hello"))
+            stack.wait_for(1)
+        finally:
+            stack.close()
+    assert (len(_events(worker.log, "redis.away")), len(_events(worker.log, "redis.back"))) == (1, 1)

@@ -169,7 +169,7 @@ class Queue:
 
     def send(self, arguments: Sequence[_Argument]) -> Turn:
         """A turn as it went over the wire."""
-        wait_ms, settled, claims, now, why, closed, self.rate_clock = self._call("turn", *arguments)
+        wait_ms, settled, claims, now, why, closed, _, self.rate_clock = self._call("turn", *arguments)
         assert now == self.now
         claimed = tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims)
         return Turn(wait_ms, why.decode(), tuple(settled), claimed, closed == 1)
@@ -180,7 +180,7 @@ class Queue:
         if reply[0] < 0:
             assert reply == [-1]
             return Sweep(ran=False)
-        more, expired, now, self.rate_clock = reply
+        more, expired, now, _, self.rate_clock = reply
         assert now == self.now
         return Sweep(True, bool(more), tuple(self._claim(lease[:2], 0, lease[2:]) for lease in expired))  # noqa: FBT003 # the first says it ran
 

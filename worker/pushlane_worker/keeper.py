@@ -22,6 +22,9 @@ class Keeper:
 
     ended = False
 
+    def __init__(self) -> None:
+        self._failing: set[str] = set()
+
     async def keep(self, what: str, step: Step) -> None:
         """One step after the other."""
         while not self.ended:
@@ -35,13 +38,22 @@ class Keeper:
             await asyncio.sleep(PAUSE_AFTER_ERROR_S)
 
     async def tried(self, what: str, step: Step) -> bool:
-        """Whether one step ended well; what it raised is logged."""
+        """Whether one step ended well; what it raised is logged.
+
+        Of an outage, in which every step fails again and again, the first failure is logged and the end.
+        """
         try:
             await step()
         except (*UNANSWERED, PushlaneError) as error:
-            logger().warning(f"dispatcher.{what}_failed", problem=str(error) or type(error).__name__)
+            if not self._failing:
+                logger().warning("redis.away", step=what, problem=str(error) or type(error).__name__)
+            self._failing.add(what)
         except Exception:  # noqa: BLE001 # a defect of ours, which the next try may not meet
             logger().exception(f"dispatcher.{what}_broken")
         else:
+            if what in self._failing:
+                self._failing.discard(what)
+                if not self._failing:
+                    logger().info("redis.back")
             return True
         return False

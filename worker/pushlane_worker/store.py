@@ -195,6 +195,7 @@ class Store:
             await self.register(channel)
         if reply[0] < 0:
             return False, []
+        _log_gate(channel, reply[3])
         return bool(reply[0]), [_claim(lease[0], lease[1], lease[2:], reply[2]) for lease in reply[1]]
 
     async def turn(self, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists
@@ -213,6 +214,16 @@ class Store:
         if len(reply) > 1:
             clock.saw(reply[-1], sent, time.monotonic())
         return reply
+
+
+def _log_gate(channel: str, change: Sequence[Any]) -> None:
+    """A line for a change of the gate's state, by the process whose call made it."""
+    if change:
+        state, wait_ms, reason = change
+        if state == b"open":
+            logger().info("gate.open", channel=channel)
+        else:
+            logger().warning(f"gate.{state.decode()}", channel=channel, reason=_text(reason), next_s=wait_ms / 1000)
 
 
 def _fails_of_itself(error: Exception) -> bool:
@@ -263,7 +274,8 @@ class Turns:
             arguments += settlement.arguments()
         reply = await self._insist(arguments)
         self.number += 1
-        wait, settled, claims, now, why, closed, _ = reply
+        wait, settled, claims, now, why, closed, change, _ = reply
+        _log_gate(self.channel, change)
         return Turn(
             wait,
             why.decode(),

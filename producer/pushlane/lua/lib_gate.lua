@@ -48,6 +48,7 @@ local function change_gate(gate, state, reason, now, due)
   gate.doubts, gate.refused, gate.limited = 0, '', ''
   gate.epoch = gate.epoch + 1
   gate.dirty = true
+  gate.change = { state, math.max(due - now, 0), reason } -- for the log of whoever made the call
 end
 
 -- The clock of the rate window: the server's without its steps ahead, so that none of them frees a place.

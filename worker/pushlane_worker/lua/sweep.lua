@@ -6,8 +6,8 @@
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] latest    ms that the rate window's clock can show at most, or ''
 -- ARGV[3] sweeper   the dispatcher's random id
--- Returns {more (0 or 1), expired, now, clock}: whether to call again at once; each expired lease
--- {conversation, token, id, record, …}. {-1} when another dispatcher swept just now, {-2} when the channel is not
+-- Returns {more (0 or 1), expired, now, change, clock}: whether to call again at once; each expired lease
+-- {conversation, token, id, record, …}; change and clock as turn.lua has them. {-1} when another dispatcher swept just now, {-2} when the channel is not
 -- registered.
 --- use record channel rest place hold outcomes gate wake due
 local prefix, bell, now, latest, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2], ARGV[3]
@@ -117,4 +117,4 @@ redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more an
 save_gate(prefix, gate)
 write_counters(prefix)
 tail(prefix, bell, channel, gate, now, SOON_MS)
-return { more and 1 or 0, expired, now, rate_clock(gate, now) }
+return { more and 1 or 0, expired, now, gate.change or {}, rate_clock(gate, now) }

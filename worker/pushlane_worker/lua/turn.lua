@@ -13,12 +13,13 @@
 --                   detail, reached (0 or 1), lost (0 or 1), split (size of the first part, or 0),
 --                   lone (0 or 1: a throttling that may be meant for its conversation alone)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
--- Returns {wait, settled, claims, now, why, closed, clock}: ms until something can be claimed (0 now, -1 not before an outcome or an
+-- Returns {wait, settled, claims, now, why, closed, change, clock}: ms until something can be claimed (0 now, -1 not before an outcome or an
 -- enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settled a 1, a 0 for a stale token, or a 2 for what
 -- the channel is blamed for, so that it killed nothing and was no attempt; each claim
 -- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time; whether the
--- gate is closed (0 or 1): what was claimed ahead, and is no probe, must not be pushed then; and the ms that the rate
--- window's clock shows.
+-- gate is closed (0 or 1): what was claimed ahead, and is no probe, must not be pushed then; {state, ms until
+-- it ends or the next probe, reason} if this turn changed the gate's state, else {}; and the ms that the rate window's clock
+-- shows.
 -- {-2} when nobody has registered the channel.
 --- use record channel rest place outcomes gate wake blame settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
@@ -39,7 +40,7 @@ local function repeated()
   local number, settled, listed = string.match(last or '', '^(%d+)\n(%d*)\n(.*)$')
   -- An older turn was held up on the way, and repeated since on another connection: its claims would be nobody's.
   if number and tonumber(number) > tonumber(turn) then
-    return { 0, {}, {}, now, 'empty', 0, rate_clock(gate, now) }
+    return { 0, {}, {}, now, 'empty', 0, {}, rate_clock(gate, now) }
   end
   if number ~= turn then
     return nil
@@ -52,7 +53,7 @@ local function repeated()
     statuses[#statuses + 1] = tonumber(status)
   end
   return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations, now), now, 'empty', 0,
-    rate_clock(gate, now) }
+    {}, rate_clock(gate, now) }
 end
 
 local function settle_all()
@@ -113,4 +114,5 @@ local wait, why = claim_wait(prefix, channel, gate, now)
 listen(#claims, wait)
 -- One that claims no more rings also for what it would have stayed for.
 tail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)
-return { wait, statuses, claims, now, why, (gate.paused or gate.state ~= 'open') and 1 or 0, rate_clock(gate, now) }
+return { wait, statuses, claims, now, why, (gate.paused or gate.state ~= 'open') and 1 or 0, gate.change or {},
+  rate_clock(gate, now) }
