@@ -198,6 +198,8 @@ def test_the_worker_becomes_celerys_own(worker: tuple[int, Path], redis: Redis) 
         "--without-mingle",
         "--loglevel",
         "INFO",
+        "--hostname",
+        f"worker-{pid}@%h",
     ]
     assert words[1:-1] == [*ours, "-c", "1", "--pool", "solo", "--loglevel=WARNING"]
     wait_until(lambda: redis.exists(f"{channel_prefix('support')}sweep"), "its first sweep", timeout_s=30)

@@ -568,8 +568,9 @@ def test_a_decision_behind_a_closed_gate_waits_for_it(redis: Redis, gate: str) -
     if gate == "paused":
         queue.pause()
     else:
-        queue.enqueue("b", "b1")
-        queue.turn(settle(queue.turn().claims[0], Outcome.MISCONFIGURED), free=-1)
+        for refused in ("b", "c", "d"):
+            queue.enqueue(refused, f"{refused}1")
+            queue.turn(settle(queue.turn(free=1).claims[0], Outcome.MISCONFIGURED), free=-1)
     queue.rung()
     queue.now += 2000
     queue.decide("k", "a")

@@ -28,7 +28,8 @@ def kill(queue: Queue, *ids: str) -> dict[str, int]:
     """Makes dead letters of one conversation; their ids with their acceptance numbers."""
     queue.enqueue("room", *ids)
     (taken,) = queue.turn().claims
-    queue.turn(settle(taken, Outcome.REJECTED, dead="1" * len(ids), reason="r"))
+    # Their budget is spent; so many rejections at once would be taken for the channel's fault.
+    queue.turn(settle(taken, Outcome.FAILED, dead="1" * len(ids), reason="r"))
     return {one: queue.header(one).sequence for one in ids}
 
 
