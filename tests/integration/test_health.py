@@ -108,6 +108,6 @@ def test_a_cluster_is_told_from_a_server(tmp_path: Path) -> None:
     with cluster(tmp_path) as (_, url):
         checked = pushlane("check", redis_url=url).out.splitlines()
         pushlane("worker", redis_url=url, settings=SETTINGS).refused(2, "PUSHLANE_REDIS_URL", "runs as a cluster")
-        # The channel's slot is the other node's.
-        pushlane("status", "support", redis_url=url).refused(1, "MOVED 5588 ", "this version needs a single server")
+        # Some of its keys are the other node's.
+        pushlane("status", "support", redis_url=url).refused(1, "MOVED ", "this version needs a single server")
     assert "failed   Redis: it runs as a cluster, and this version needs a single server" in checked

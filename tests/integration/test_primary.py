@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from celery import Celery
 from redis.exceptions import ReadOnlyError
 from support.channels import register
 from support.failover import Pair, replicated
@@ -16,6 +17,7 @@ from pushlane.address import parse
 from pushlane.clients import connect, connect_async
 from pushlane_worker.broker import Connection
 from pushlane_worker.operation import Operator
+from pushlane_worker.task_message import DRAIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -83,10 +85,15 @@ async def test_a_pipeline_that_collects_errors_goes_on_the_next_time(pair: Pair,
 
 def test_the_broker_goes_on_with_the_new_primary(pair: Pair) -> None:
     """What Celery publishes after the failover comes out of the queue of the new primary."""
-    made = Connection(parse(pair.url).for_celery())
+    app, made = Celery(set_as_current=False), Connection(parse(pair.url).for_celery())
     with made as connection, connection.SimpleQueue("tasks") as queue:
-        queue.put({"n": 1})
-        queue.get(timeout=5).ack()
+
+        def publish() -> None:
+            how = {"queue": "tasks", "connection": connection, "retry": True, "retry_policy": {"max_retries": 1}}
+            app.send_task(DRAIN, ("support",), **how)
+
+        publish()
+        queue.get(timeout=30).ack()
         pair.fail_over()
-        queue.producer.publish({"n": 2}, routing_key="tasks", retry=True, retry_policy={"max_retries": 1})
+        publish()
         assert pair.new.llen("tasks") == 1

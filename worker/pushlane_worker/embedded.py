@@ -182,7 +182,8 @@ class EmbeddedServer:
     def _spawn(self, binary: Path, port: int) -> subprocess.Popen[bytes]:
         directory = self._directory()
         words = [str(binary), "--port", str(port), "--bind", HOST, "--protected-mode", "yes", "--dir", str(directory)]
-        words += ["--save", "", "--appendonly", "yes" if self._append_only else "no", "--appendfsync", "everysec"]
+        # Always: while an fsync is slow, everysec keeps writes in the server's memory, and a kill loses them.
+        words += ["--save", "", "--appendonly", "yes" if self._append_only else "no", "--appendfsync", "always"]
         words += ["--maxmemory-policy", "noeviction", "--loglevel", "warning", "--daemonize", "no"]
         with (directory / "server.log").open("wb") as log:
             # A group of its own: Ctrl-C at the demo must not end the server before the demo has put its table together.
