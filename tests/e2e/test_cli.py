@@ -186,22 +186,11 @@ def test_the_worker_becomes_celerys_own(worker: tuple[int, Path], redis: Redis) 
     """Same process, our defaults first, the user's arguments after them: a supervisor's signals reach Celery."""
     pid, log = worker
     command_line = Path(f"/proc/{pid}/cmdline")
-    wait_until(lambda: b"\0celery\0" in command_line.read_bytes(), "the exec of Celery")
+    wait_until(lambda: b"\0worker\0--" in command_line.read_bytes(), "the exec of Celery")
     words = command_line.read_text().split("\0")
-    ours = [
-        "-m",
-        "celery",
-        "-A",
-        "pushlane_worker",
-        "worker",
-        "--without-gossip",
-        "--without-mingle",
-        "--loglevel",
-        "INFO",
-        "--hostname",
-        f"worker-{pid}@%h",
-    ]
-    assert words[1:-1] == [*ours, "-c", "1", "--pool", "solo", "--loglevel=WARNING"]
+    celery = ["-P", "-m", "pushlane_worker", "-A", "pushlane_worker", "worker"]
+    ours = ["--without-gossip", "--without-mingle", "--loglevel", "INFO", "--hostname", f"worker-{pid}@%h"]
+    assert words[1:-1] == [*celery, *ours, "-c", "1", "--pool", "solo", "--loglevel=WARNING"]
     wait_until(lambda: redis.exists(f"{channel_prefix('support')}sweep"), "its first sweep", timeout_s=30)
     assert "ready." not in log.read_text(), "the user's log level did not win"
 

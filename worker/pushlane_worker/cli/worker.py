@@ -13,13 +13,16 @@ from pushlane_worker.settings import load_settings
 # Celery patches the process for them before anybody can object, and fails where they are not installed.
 _REFUSED_POOL = re.compile(r"(?:^| )(?:-P ?|--pool[ =])(?:gevent|eventlet)(?: |$)")
 
+CELERY = (sys.executable, "-P", "-m", "pushlane_worker", "-A", "pushlane_worker")
+"""Celery's command line with our app; see ``__main__.py``."""
+
 
 def command_line(log_level: str, arguments: tuple[str, ...]) -> list[str]:
     """Celery's worker with our defaults; of an option that is given twice Celery takes the last one, the user's."""
     # Gossip and mingle let workers talk to each other, which ours need not: it only slows their start. Monitors tell
     # workers apart by their names; this process becomes the worker and keeps its pid.
     ours = ["--without-gossip", "--without-mingle", "--loglevel", log_level, "--hostname", f"worker-{os.getpid()}@%h"]
-    return [sys.executable, "-m", "celery", "-A", "pushlane_worker", "worker", *ours, *arguments]
+    return [*CELERY, "worker", *ours, *arguments]
 
 
 @click.command("worker", context_settings={"ignore_unknown_options": True})

@@ -119,7 +119,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _fake_api(folder: Path, sabotage: str | None) -> Iterator[str]:
-    words = [sys.executable, "-m", "pushlane_worker.cli", "fake-api", "--port", "0", "--fail", FAILURES]
+    words = [sys.executable, "-P", "-m", "pushlane_worker.cli", "fake-api", "--port", "0", "--fail", FAILURES]
     words += ["--latency", LATENCY_S, *([f"--{sabotage}", "1"] if sabotage else [])]
     with children.child(words, env=os.environ, log=folder / "fake-api.log", stdout=subprocess.PIPE) as process:
         url = process.stdout.readline().decode().strip() if process.stdout else ""
@@ -138,7 +138,7 @@ def _worker(env: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[b
 @contextlib.contextmanager
 def _flower(env: Mapping[str, str], folder: Path) -> Iterator[str]:
     port = FLOWER_PORT if _is_free(FLOWER_PORT) else free_port()
-    words = [sys.executable, "-m", "celery", "-A", "pushlane_worker", "flower", "--address=127.0.0.1"]
+    words = [*worker.CELERY, "flower", "--address=127.0.0.1"]
     words.append(f"--tasks_columns={FLOWER_COLUMNS}")
     with children.child([*words, f"--port={port}"], env=env, log=folder / "flower.log") as process:
         _wait(lambda: process.poll() is not None or not _is_free(port), "Flower to start")
