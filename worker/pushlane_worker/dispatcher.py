@@ -62,7 +62,7 @@ class Dispatcher:
         }
         self._sweeper = Sweeper(self._store, self._lines, self._queues, settings.lease_s)
         self._announcer = Announcer(self._store.redis, consumed)
-        self._publishing: asyncio.Task[None] | None = None
+        self._publishing: asyncio.Task[str] | None = None
         self._broker_away = False
 
     async def run(self) -> None:
@@ -133,9 +133,9 @@ class Dispatcher:
     async def _is_published(self, channel: str, queue: str) -> bool:
         """Whether the broker has the drain. While one hangs there, no other is tried."""
         if self._publishing is None or self._publishing.done():
-            self._publishing = asyncio.create_task(asyncio.to_thread(self._publish, channel, queue))
+            self._publishing = asyncio.create_task(self._try_to_publish(channel, queue))
             await asyncio.wait({self._publishing}, timeout=PUBLISH_S)
-        problem = self._problem(self._publishing)
+        problem = self._publishing.result() if self._publishing.done() else "it does not answer"
         if problem and not self._broker_away:
             logger().warning("broker.away", channel=channel, problem=problem)
         elif self._broker_away and not problem:
@@ -143,9 +143,10 @@ class Dispatcher:
         self._broker_away = bool(problem)
         return not problem
 
-    @staticmethod
-    def _problem(publishing: asyncio.Task[None]) -> str:
-        if not publishing.done():
-            return "it does not answer"
-        error = publishing.exception()  # whatever the broker's library raises
-        return "" if error is None else str(error) or type(error).__name__
+    async def _try_to_publish(self, channel: str, queue: str) -> str:
+        """Why it failed; empty if it did not."""
+        try:
+            await asyncio.to_thread(self._publish, channel, queue)
+        except Exception as error:  # noqa: BLE001 # whatever the broker's library raises
+            return str(error) or type(error).__name__
+        return ""
