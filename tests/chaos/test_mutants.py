@@ -232,9 +232,15 @@ MUTANTS = (
     ),
     Mutant(
         "rests are never over",
-        "  redis.call('ZREMRANGEBYSCORE', prefix .. 'resting', '-inf', now)\n",
+        "  redis.call('ZPOPMIN', resting, math.min(over, MAX_MOVED))\n",
         "",
         test_own_fault.test_a_rest_that_is_over_leaves_nothing,
+    ),
+    Mutant(
+        "one call forgets all rests",
+        "math.min(over, MAX_MOVED)",
+        "over",
+        test_own_fault.test_a_sweep_forgets_no_more_rests_than_it_has_time_for,
     ),
     Mutant(
         "no guard on a rest's clock",

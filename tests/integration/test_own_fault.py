@@ -369,6 +369,18 @@ def test_a_rest_that_is_over_leaves_nothing(redis: Redis) -> None:
     assert redis.exists(queue.prefix + "resting") == 0
 
 
+def test_a_sweep_forgets_no_more_rests_than_it_has_time_for(redis: Redis) -> None:
+    """No worker ran for a while: 50,000 rests that are over would hold Redis for 30 ms."""
+    queue = _rooms(redis, 0)
+    redis.zadd(queue.prefix + "resting", {f"r{n}": queue.now for n in range(2500)})
+    left = []
+    for _ in range(3):
+        queue.now += 1000
+        queue.sweep()
+        left.append(redis.zcard(queue.prefix + "resting"))
+    assert left == [1500, 500, 0]
+
+
 def test_a_clock_that_steps_back_makes_nobody_rest_for_longer(redis: Redis) -> None:
     """A day, for instance."""
     queue = _rooms(redis, 1)

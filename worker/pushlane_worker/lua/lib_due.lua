@@ -53,10 +53,13 @@ local function make_ready(prefix, conversations, now)
   end
 end
 
--- Forgets what is over, and what comes from a clock that stepped back.
+-- Forgets what is over, and what comes from a clock that stepped back: at most MAX_MOVED of each.
 local function end_rests(prefix, channel, now)
-  redis.call('ZREMRANGEBYSCORE', prefix .. 'resting', '-inf', now)
-  redis.call('ZREMRANGEBYSCORE', prefix .. 'resting', '(' .. (now + longest_wait(channel)), '+inf')
+  local resting = prefix .. 'resting'
+  local over = redis.call('ZCOUNT', resting, '-inf', now)
+  local void = redis.call('ZCOUNT', resting, '(' .. (now + longest_wait(channel)), '+inf')
+  redis.call('ZPOPMIN', resting, math.min(over, MAX_MOVED))
+  redis.call('ZPOPMAX', resting, math.min(void, MAX_MOVED))
 end
 
 -- Readies at most MAX_MOVED conversations. After a break of the gate, `release` of them are ready whatever their time.
