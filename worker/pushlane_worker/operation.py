@@ -41,7 +41,7 @@ class Skipped:
 class Removal:
     """What came of a removal: how many messages and dead letters the channel had, or has if it was refused for them.
 
-    ``served``: a worker that runs has the channel in its settings, and registers it again.
+    ``served``: a worker had it in its settings less than a minute ago; one that still runs registers it again.
     """
 
     removed: bool

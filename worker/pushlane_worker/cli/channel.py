@@ -83,7 +83,7 @@ def remove(name: str, force: bool) -> None:  # noqa: FBT001 - a flag of the comm
         raise Failed(f"channel {name!r} has {had}: --force removes it with them")
     click.echo(f"{name}: removed, with {had}")
     if removal.served:
-        click.echo(f"{name}: a worker that runs has it in its settings, and registers it again")
+        click.echo(f"{name}: a worker had it less than a minute ago; one that still runs registers it again")
 
 
 def _row(name: str, limits: Limits | None, settings: ChannelSettings | None) -> dict[str, object]:

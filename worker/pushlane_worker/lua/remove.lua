@@ -7,7 +7,7 @@
 -- ARGV[2] force     1 to forget queued messages and dead letters, too
 -- Returns {left, depth, dead, served}: 1 when there is more for another call, 0 when all is gone, -1 when it was refused,
 -- for the messages or the dead letters that it has; how many these are; 1 when a worker has swept it of late, which registers
--- it again. {-2} when there is no such channel.
+-- it again if it still runs. {-2} when there is no such channel.
 --- use channel outcomes gate wake
 local prefix, bell, channels = KEYS[1], KEYS[2], KEYS[3]
 local now, force = clock(ARGV[1]), ARGV[2]
