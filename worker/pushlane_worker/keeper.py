@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pushlane.errors import PushlaneError
-from pushlane_worker.store import UNANSWERED
+from pushlane_worker.store import UNANSWERED, fails_of_itself
 from pushlane_worker.telemetry import logger
 
 PAUSE_AFTER_ERROR_S = 0.5
@@ -45,8 +45,12 @@ class Keeper:
         try:
             await step()
         except (*UNANSWERED, PushlaneError) as error:
+            problem = str(error) or type(error).__name__
+            if fails_of_itself(error):
+                logger().warning(f"dispatcher.{what}_failed", problem=problem)
+                return False
             if not self._failing:
-                logger().warning("redis.away", step=what, problem=str(error) or type(error).__name__)
+                logger().warning("redis.away", step=what, problem=problem)
             self._failing.add(what)
         except Exception:  # noqa: BLE001 # a defect of ours, which the next try may not meet
             logger().exception(f"dispatcher.{what}_broken")

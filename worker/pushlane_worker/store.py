@@ -226,10 +226,10 @@ def _log_gate(channel: str, change: Sequence[Any]) -> None:
             logger().warning(f"gate.{state.decode()}", channel=channel, reason=_text(reason), next_s=wait_ms / 1000)
 
 
-def _fails_of_itself(error: Exception) -> bool:
+def fails_of_itself(error: Exception) -> bool:
     """Whether it is the script's own fault, which does not pass. A server that refuses it does so for a while."""
-    told = str(error)
-    return type(error) is redis.ResponseError and "user_script" in told and not told.startswith(_REFUSALS)
+    words = str(error)
+    return type(error) is redis.ResponseError and "user_script" in words and not words.startswith(_REFUSALS)
 
 
 def _text(value: object) -> str:
@@ -293,7 +293,7 @@ class Turns:
             try:
                 return await self.store.turn(self.channel, arguments)
             except UNANSWERED as error:
-                refused += _fails_of_itself(error)
+                refused += fails_of_itself(error)
                 if refused > _MAX_REFUSED:
                     raise
                 logger().warning("turn.unanswered", channel=self.channel, turn=self.number, problem=str(error))
