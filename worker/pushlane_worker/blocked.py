@@ -22,7 +22,7 @@ _READABLE = b"1"
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A conversation that can not move. ``message_id`` is its head's; ``behind`` counts the messages after it.
+    """A conversation that cannot move. ``message_id`` is its head's; ``behind`` counts the messages after it.
 
     ``attempts`` is None for a head that is unreadable, ``next_try`` when no time brings it.
     """

@@ -140,14 +140,14 @@ class ChannelSettings(BaseModel):
         """The token, from its file if it is in one.
 
         Raises:
-            SettingsError: The file can not be read, or holds no token.
+            SettingsError: The file cannot be read, or holds no token.
         """
         if self.token is not None:
             return self.token.get_secret_value()
         try:
             token = Path(str(self.token_file)).read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
-            raise SettingsError("TOKEN_FILE", f"can not be read: {error}") from None
+            raise SettingsError("TOKEN_FILE", f"cannot be read: {error}") from None
         if not _TOKEN.fullmatch(token):
             raise SettingsError("TOKEN_FILE", "must hold one token of printable ASCII without spaces")
         return token

@@ -72,7 +72,7 @@ class DeadLetters:
     """Those of one channel, on somebody else's client.
 
     Raises:
-        InvalidMessage: The name can not be a channel's.
+        InvalidMessage: The name cannot be a channel's.
     """
 
     def __init__(self, client: Any, channel: str) -> None:  # noqa: ANN401 - see Inspector

@@ -4,7 +4,7 @@ import zlib
 
 _GZIP = (zlib.MAX_WBITS | 16,)
 _WINDOWS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
-"""How zlib is told to read each coding. Servers call two formats deflate: in zlib's frame, as they should, or bare."""
+"""zlib's window bits for each coding. Servers call two formats deflate: in zlib's frame, as they should, or bare."""
 
 
 def decoded(body: bytes, coding: str, limit: int) -> bytes:

@@ -33,7 +33,7 @@ LINGER_S = 0.25
 process for a whole slice, and a usual answer takes less."""
 
 RESTS_S = 0.1
-"""A drain that has claimed and settled nothing for so long needs no task: its process is free for another channel's."""
+"""A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
 
 Ended = Literal["empty", "slice", "rate", "gate", "shutdown", "busy"]
 """``slice`` also when the next drain took its place; ``busy`` when it never claimed, as another did (``relay.py``)."""

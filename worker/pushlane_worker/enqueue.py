@@ -34,9 +34,9 @@ class Discreet(Request):  # type: ignore[misc] # celery has no types
     """A request whose arguments nobody is shown but for what its message says of them (``task_message.py``)."""
 
     def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 # celery's signature
-        """What ``celery inspect`` and Flower's pages of workers are told."""
-        told: dict[str, Any] = super().info(safe=True)
-        return told
+        """What ``celery inspect`` and Flower's pages of workers show."""
+        shown: dict[str, Any] = super().info(safe=True)
+        return shown
 
 
 class _Bodiless(logging.Filter):

@@ -187,11 +187,11 @@ class Inspector:
         return DeadLetters(self.redis, channel)
 
     def blocked(self, channel: str, limit: int) -> Iterator[Blocked]:
-        """At most ``limit`` conversations that can not move, the longest blocked first."""
+        """At most ``limit`` conversations that cannot move, the longest blocked first."""
         return read_blocked(self.redis, channel, limit)
 
     def count_blocked(self, channel: str) -> int:
-        """How many conversations can not move."""
+        """How many conversations cannot move."""
         return int(self.redis.zcard(_key(channel, "blocked")))
 
 

@@ -53,7 +53,7 @@ class _Token:
 
 
 def make_line(name: str, channel: ChannelSettings, push_deadline_s: float) -> Line:
-    """What a process needs of a channel. Raises SettingsError when its token can not be read."""
+    """What a process needs of a channel. Raises SettingsError when its token cannot be read."""
     token = _Token(channel)
     policy = RetryPolicy(
         max_attempts=channel.max_attempts,

@@ -21,7 +21,7 @@ from pushlane_worker.store import Claim, Settlement
 from pushlane_worker.telemetry import logger
 
 FRESH_S = 0.05
-"""So long what a turn said of the gate is taken for true. A push that ends brings the next turn within a few ms."""
+"""How long what a turn said of the gate is taken for true. A push that ends brings the next turn within a few ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Pushers:
         """What a turn that was asked at this monotonic time said of the gate, before its claims are submitted."""
         if closed:
             self._give_back("the gate has closed", lambda job: not job.claim.probe)
-        # One that was on its way already can not know of a push that failed since; another turn follows.
+        # One that was on its way already cannot know of a push that failed since; another turn follows.
         self._told_at = time.monotonic() if asked > self._trouble_at else 0.0
         self._told.set()
 
@@ -104,7 +104,7 @@ class Pushers:
             result = await self._push(job.claim, started)
             if result.outcome not in {Outcome.DELIVERED, Outcome.REJECTED, Outcome.UNSENT}:
                 self._told_at, self._trouble_at = 0.0, time.monotonic()
-            # Settled before it is logged: a log that can not be written must not cost a delivery.
+            # Settled before it is logged: a log that cannot be written must not cost a delivery.
             job.done(self._settlement(job.claim, result))
             with contextlib.suppress(Exception):
                 self._log(job.claim, result, time.monotonic() - started)

@@ -21,7 +21,7 @@ class RetryPolicy:
     retry_after_cap_s: float
     on_unknown: Literal["retry", "dead_letter"]
     push_deadline_s: float
-    """For so long a push that was given up may still take effect: its conversation waits."""
+    """How long a push that was given up may still take effect: its conversation waits."""
 
 
 REFUSED_S = 30.0

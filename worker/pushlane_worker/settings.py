@@ -35,7 +35,7 @@ class _Broker:
 
 
 class Settings(_Broker, CommonSettings):
-    """Everything a worker is told."""
+    """All settings of a worker."""
 
     broker_url: RedisUrl | None = Field(None, description="Where Celery's own queues are; by default the same Redis.")
     max_in_flight: int = Field(64, ge=1, le=4096, description="Pushes in flight a pool process, over all channels.")

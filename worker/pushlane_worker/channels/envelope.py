@@ -125,7 +125,7 @@ def read(answer: Answer, envelope: Envelope | None, codes: Codes, now: datetime)
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """Seconds from ``now`` (aware) that a Retry-After header asks for, uncapped; None when it can not be read.
+    """Seconds from ``now`` (aware) that a Retry-After header asks for, uncapped; None when it cannot be read.
 
     Takes seconds, also fractional, and every date form of HTTP. A date without a zone is UTC, a past one is 0.
     """

@@ -1,4 +1,4 @@
-"""``pushlane blocked``: conversations that can not move, and the way past what blocks one."""
+"""``pushlane blocked``: conversations that cannot move, and the way past what blocks one."""
 
 import heapq
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class ListByDefault(click.Group):
 
 @click.group("blocked", cls=ListByDefault)
 def command() -> None:
-    """List conversations that can not move, and skip what blocks one.
+    """List conversations that cannot move, and skip what blocks one.
 
     `pushlane blocked [CHANNEL]... [--limit N] [--json]` is `pushlane blocked list …`: for a channel that is called like
     a command, write `list`.

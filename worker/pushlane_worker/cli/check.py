@@ -105,7 +105,7 @@ def _remote(name: str, channel: ChannelSettings) -> Finding:
         how = _connect(urlsplit(url), proxy)
     except (OSError, ValueError, http.client.HTTPException) as error:
         what = str(error) or type(error).__name__
-        return Finding("failed", f"channel {name}: {variable}: {url} can not be reached{through}: {what}")
+        return Finding("failed", f"channel {name}: {variable}: {url} cannot be reached{through}: {what}")
     return Finding("ok", f"channel {name}: {url} can be reached{through}, {how}")
 
 

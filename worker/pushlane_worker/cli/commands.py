@@ -16,7 +16,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "message": "Show where one message is.",
         "cancel": "Take one message out of the queue.",
         "dead": "List, show, replay and purge dead letters.",
-        "blocked": "List conversations that can not move, and skip what blocks one.",
+        "blocked": "List conversations that cannot move, and skip what blocks one.",
         "decide": "Decide on messages that are held.",
         "decisions": "Show what moderation has decided.",
         "channel": "Register, list, pause, resume and remove channels.",

@@ -25,7 +25,7 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
 
     Depth counts messages that wait, the scheduled ones among them; ready, delayed, leased and blocked count
     conversations; unknown counts pushes that perhaps arrived. In a terminal, numbers from a million on end with k, M or
-    G, rounded down. What moderation has decided and nobody has done yet is told below.
+    G, rounded down. What moderation has decided and nobody has done yet is said below.
     """
     channels = queue.configured(names)
     with queue.inspector() as inspector:

@@ -43,8 +43,8 @@ local function is_own_fault(prefix, gate, now, settled, epoch)
     and is_throttled_alone(prefix, gate, settled.conversation, epoch, now)
 end
 
--- How long a conversation waits that is throttled alone, if it was not told: 1, 2, 4 … 60 s, which is as long again as it
--- has been so.
+-- How long a conversation waits that is throttled alone, if the answer did not say: 1, 2, 4 … 60 s, which is as long again
+-- as it has been so.
 local function lone_wait(prefix, conversation, now)
   local since = tonumber(redis.call('ZSCORE', prefix .. 'blocked', conversation) or now)
   return math.max(THROTTLE_FIRST_MS, math.min(now - since + THROTTLE_FIRST_MS, THROTTLE_CAP_MS))

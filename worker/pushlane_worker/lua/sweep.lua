@@ -6,13 +6,13 @@
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] latest    ms that the rate window's clock can show at most, or ''
 -- ARGV[3] sweeper   the dispatcher's random id
--- Returns {more (0 or 1), expired, now, change, clock}: whether to call again at once; each expired lease
--- {conversation, token, id, record, …}; change and clock as turn.lua has them. {-1} when another dispatcher swept just now, {-2} when the channel is not
--- registered.
+-- Returns {more (0 or 1), expired, now, change, clock}: whether to call again at once; each expired lease {conversation,
+-- token, id, record, …}; change and clock as turn.lua has them. {-1} when another dispatcher swept just now, {-2} when the
+-- channel is not registered.
 --- use record channel rest place hold outcomes gate wake due
 local prefix, bell, now, latest, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2], ARGV[3]
 local SWEEP_EACH_MS = 700 -- one dispatcher of the fleet a channel; less than a look each 900 ms, which is seldom punctual
-local TAKE_OVER_MS = 100 -- so long the others leave what is left to the one that left it, which goes on at once
+local TAKE_OVER_MS = 100 -- how long the others leave what is left to the one that left it, which goes on at once
 local UNBROKEN_MS = 5000 -- sweeps must have run this long
 local GAP_MS = 2500 -- this long without a sweep is a break
 local MAX_LEASE_MS = 300000 -- longer ones come from a clock that stepped back (settings refuse more)

@@ -13,13 +13,12 @@
 --                   detail, reached (0 or 1), lost (0 or 1), split (size of the first part, or 0),
 --                   lone (0 or 1: a throttling that may be meant for its conversation alone)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
--- Returns {wait, settled, claims, now, why, closed, change, clock}: ms until something can be claimed (0 now, -1 not before an outcome or an
--- enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settled a 1, a 0 for a stale token, or a 2 for what
--- the channel is blamed for, so that it killed nothing and was no attempt; each claim
--- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time; whether the
--- gate is closed (0 or 1): what was claimed ahead, and is no probe, must not be pushed then; {state, ms until
--- it ends or the next probe, reason} if this turn changed the gate's state, else {}; and the ms that the rate window's clock
--- shows.
+-- Returns {wait, settled, claims, now, why, closed, change, clock}: ms until something can be claimed (0 now, -1 not before
+-- an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settled a 1, a 0 for a stale token,
+-- or a 2 for what the channel is blamed for, so that it killed nothing and was no attempt; each claim {conversation, token,
+-- probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time; whether the gate is closed (0 or
+-- 1): what was claimed ahead, and is no probe, must not be pushed then; {state, ms until it ends or the next probe, reason}
+-- if this turn changed the gate's state, else {}; and the ms that the rate window's clock shows.
 -- {-2} when nobody has registered the channel.
 --- use record channel rest place outcomes gate wake blame settle due claim
 local prefix, bell = KEYS[1], KEYS[2]

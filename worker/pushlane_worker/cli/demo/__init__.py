@@ -24,7 +24,7 @@ from pushlane_worker.cli.ending import Failed
 from pushlane_worker.inspection import Inspector
 
 STALLED_S = 30.0
-"""Without any progress for so long the demo gives up."""
+"""How long the demo goes on without any progress."""
 
 
 @click.command("demo")
