@@ -1,16 +1,18 @@
 """The way out against servers that misbehave: what is an answer, and whose."""
 
+import asyncio
 import gzip
 import tracemalloc
 import zlib
 from contextlib import suppress
 
 import pytest
+import uvloop
 from hostile import OK, Peer, answering, serving, wait_until
 from support.pushing import exchange, push, pushing
 
 from pushlane_worker.channels.cinnox import Cinnox
-from pushlane_worker.errors import PushUnanswered
+from pushlane_worker.errors import PushNotSent, PushUnanswered
 from pushlane_worker.http import AiohttpTransport
 from pushlane_worker.outcome import Outcome
 
@@ -87,6 +89,23 @@ async def test_a_stray_answer_is_not_taken_for_the_next_ones() -> None:
         answer = await client.exchange(push(server.url(), b"second"))
     assert answer.body == b'{"code":6451000}'
     assert server.connections == 2
+
+
+def test_a_server_that_speaks_first_is_met_once_a_push() -> None:
+    """It is no HTTP server: nothing was sent. In the loop of workers that shows as soon as the connection stands."""
+
+    async def greet(peer: Peer) -> None:
+        await peer.send(b"220 mail.example.com ESMTP\r\n")
+        await peer.reader.read()
+
+    async def try_to_push() -> int:
+        async with serving(greet) as server, pushing() as client:
+            with pytest.raises(PushNotSent):
+                await client.exchange(push(server.url()))
+        return server.connections
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(try_to_push()) == 1
 
 
 async def test_a_connection_is_used_again() -> None:

@@ -46,13 +46,25 @@ class Connector(aiohttp.TCPConnector):
     ) -> "Connection":
         """A connection on which nothing of this request was written yet."""
         try:
-            connection = await super().connect(req, traces, timeout)
-            while connection.protocol is not None and self._is_worn(connection.protocol):
-                connection.close()
-                connection = await super().connect(req, traces, timeout)
+            return await self._connect_fit(req, traces, timeout)
         except (Exception, asyncio.CancelledError) as error:
             raise NoConnectionError(error) from error
-        return connection
+
+    async def _connect_fit(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: "list[Trace]",
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 -- the same
+    ) -> "Connection":
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            is_new = protocol not in self._born
+            if protocol is None or not self._is_worn(protocol):
+                return connection
+            connection.close()
+            if is_new:  # the next one would be no better
+                raise aiohttp.ClientConnectionError("the server wrote or hung up before it was asked")
 
     def _is_worn(self, protocol: "ResponseHandler") -> bool:
         now = time.monotonic()

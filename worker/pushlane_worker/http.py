@@ -140,9 +140,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 class PushClient:
     """Exchanges one request for one complete answer, within a total deadline and a size.
 
-    It talks to the transport directly, so nothing follows a redirect or takes a cookie from anywhere; nor a proxy from
-    the environment.
-    Through ``httpx.AsyncClient`` the same exchange takes twice the time.
+    It talks to the transport directly, so nothing follows a redirect, or takes a cookie from anywhere or a proxy from
+    the environment. Through ``httpx.AsyncClient`` the same exchange takes twice the time.
 
     Args:
         deadline_s: Seconds from the call to the last byte of the answer, connecting included.
