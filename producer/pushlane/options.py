@@ -73,7 +73,7 @@ def _due(not_before: object) -> str:
     if not_before is None:
         return ""
     if not isinstance(not_before, datetime):
-        return f"+{max(_milliseconds('not_before', not_before, 'an aware datetime, a timedelta or seconds'), 0)}"
+        return f"+{_milliseconds('not_before', not_before, 'an aware datetime, a timedelta or seconds')}"
     if not_before.tzinfo is None:
         raise InvalidMessage("not_before", "has no time zone: give an aware datetime, such as datetime.now(UTC)")
     if not_before - datetime.now(UTC) > timedelta(days=MAX_AHEAD_DAYS):
@@ -85,7 +85,7 @@ def _expires(name: str, value: object) -> str:
     if value is None:
         return ""
     milliseconds = _milliseconds(name, value, "seconds or a timedelta" if name == "expires_in" else "a number")
-    if milliseconds <= 0:
+    if milliseconds == 0:
         raise InvalidMessage(name, "must be more than 0")
     return str(milliseconds)
 
@@ -121,7 +121,7 @@ def _milliseconds(name: str, value: object, kinds: str) -> int:
         raise InvalidMessage(name, "must be a finite number")
     if value > MAX_AHEAD_DAYS * 86400:
         raise InvalidMessage(name, _TOO_FAR, limit=MAX_AHEAD_DAYS)
-    return math.ceil(value * 1000)
+    return math.ceil(max(value, 0) * 1000)  # the lowest numbers would be -inf in ms
 
 
 def _parse_time(name: str, value: object) -> datetime:

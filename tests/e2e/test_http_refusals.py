@@ -63,6 +63,7 @@ NO_FORM: list[tuple[bytes, str, str]] = [
     (b'{"room_id": "r", "text": "s3cret", "expires_in_s": NaN}', "message", "NaN"),
     (b'{"room_id": "r", "text": "s3cret", "expires_in_s": -Infinity}', "message", "Infinity"),
     (b'{"room_id": "r", "text": "s3cret", "expires_in_s": 1e999}', "message", "finite"),
+    (b'{"room_id": "r", "text": "s3cret", "expires_in_s": -1.797e308}', "expires_in_s", "more than 0"),
     (b'{"room_id": "r", "text": "s3cret", "expires_in_s": ' + b"9" * 5000 + b"}", "message", "too long"),
     (b'{"room_id": "r", "text": "s3cret", "expires_in_s": ' + b"9" * 4000 + b"}", "expires_in_s", "ahead"),
     (b'{"room_id": "r", "text": "s3cret", "not_before": "2026-11-22"}', "not_before", "RFC 3339"),

@@ -25,6 +25,7 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
         (datetime(2026, 11, 22, 14, tzinfo=timezone(timedelta(hours=2))), "1795348800000"),
         (NOON, "1795348800124"),
         (datetime(1, 1, 1, tzinfo=UTC), "0"),
+        (-1.797e308, "+0"),
     ],
     ids=repr,
 )
@@ -68,6 +69,8 @@ def test_a_span_counts_in_milliseconds(expires_in: timedelta | float | None, exp
     [
         (0, "more than 0"),
         (timedelta(seconds=-1), "more than 0"),
+        (-1.797e308, "more than 0"),
+        (-(10**400), "more than 0"),
         (math.nan, "finite"),
         (False, "not bool"),
         ("5", "seconds or a timedelta"),
@@ -108,7 +111,7 @@ def test_json_takes_no_other_times(value: object) -> None:
     assert caught.value.field == "not_before"
 
 
-@pytest.mark.parametrize("value", [0, -1, "5", True, math.nan, []])
+@pytest.mark.parametrize("value", [0, -1, -1.797e308, 1.797e308, 10**4000, "5", True, math.nan, []])
 def test_json_takes_no_other_spans(value: object) -> None:
     """The error names the field as JSON has it."""
     with pytest.raises(InvalidMessage) as caught:
