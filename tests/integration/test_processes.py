@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.waiting import wait_until, wait_until_async
 
-from pushlane.callback.chain import Elsewhere, Late
+from pushlane.callback.chain import Chain, Elsewhere, Late
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.failures import Failure
 from pushlane.callback.processes import Processes
@@ -76,6 +77,10 @@ def endless(message, own):
     body = []
     body.append({"MsgType": "x", "MsgContent": {"a": body}})
     return Verdict.rewrite(msg_body=body)
+def deep(message, own):
+    body = []
+    for _ in range(950): body = [body]
+    return Verdict.rewrite(msg_body=[{"MsgType": "x", "MsgContent": {"a": body}}])
 def huge(message, own): return Verdict.rewrite(msg_body=said("x" * 300_000))
 
 def burns(message, own): re.match(r"(a+)+$", "a" * 40 + "b")
@@ -87,6 +92,16 @@ def ends(message, own): os._exit(3)
 async def ends_later(message, own):
     await asyncio.sleep(0)
     os._exit(3)
+def forks(message, own):
+    if os.fork() == 0:
+        time.sleep(30)
+        os._exit(0)
+    os._exit(3)
+async def hangs_apart(message, own):
+    async def hangs():
+        await asyncio.sleep(0.05)
+        time.sleep(60)
+    await asyncio.gather(hangs())
 def is_stopped(message, own):
     for number in (signal.SIGTERM, signal.SIGINT): os.kill(os.getpid(), number)
     return Verdict.forbid()
@@ -272,6 +287,44 @@ async def test_a_process_that_ends_costs_its_own_question_alone(kind: str, text:
             await ask(text)
         assert [(await one).kind for one in others] == ["forbid"] * len(others)
         assert (await ask("forbids")).kind == "forbid"
+
+
+async def test_a_process_that_ends_may_leave_children_behind() -> None:
+    """They hold its end of the connection open, and another process takes its place all the same."""
+    async with running("Does") as processes:
+        ask = asker(processes)
+        with pytest.raises(Failure, match="ProcessEnded"):
+            await asyncio.wait_for(ask("forks"), 10)
+        assert (await asyncio.wait_for(ask("forbids"), 10)).kind == "forbid"
+
+
+async def test_what_a_process_writes_and_nobody_can_read_costs_that_process_alone() -> None:
+    """Python 3.11 writes JSON nested deeper than it reads where more functions have called each other."""
+    async with running("Does") as processes:
+        ask = asker(processes)
+        with contextlib.suppress(Failure):
+            assert (await ask("deep")).kind == "rewrite"
+        assert (await asyncio.wait_for(ask("forbids"), 10)).kind == "forbid"
+
+
+async def test_a_task_of_a_policy_that_hangs_makes_no_answer_late() -> None:
+    """Nobody knows whose task it is. Its question is asked again, once, and others are answered again soon."""
+    async with running("DoesLater", size=2) as processes:
+        policies = [one for one in processes.chain(["own_code:DoesLater"]) if isinstance(one, Elsewhere)]
+        chain = Chain(policies, 0.6, Verdict("forbid"), lambda _message, _judgement: None)
+
+        async def judged(text: str) -> str:
+            return (await chain.judge(asking(text))).verdict.kind
+
+        assert await judged("allows") == "allow"
+        since = time.monotonic()
+        assert await judged("hangs_apart") == "forbid"
+        assert time.monotonic() - since < 2
+
+        async def is_allowed() -> bool:
+            return await judged("allows") == "allow"
+
+        await wait_until_async(is_allowed, "processes in place of those that hang")
 
 
 async def test_a_signal_to_all_stops_no_answer() -> None:

@@ -69,6 +69,7 @@ class Process:
         self._reader = reader
         self._writer = writer
         self._pinged: float | None = None
+        self._ended = asyncio.create_task(self._end())
 
     @classmethod
     async def start(cls) -> Self:
@@ -156,8 +157,13 @@ class Process:
     async def aclose(self) -> int:
         """Kills it and waits until it is gone; its exit code."""
         self.kill()
-        self._writer.close()
-        return await self._process.wait()
+        return await self._ended
+
+    async def _end(self) -> int:
+        """Ends the lines with the process: children that its code forked may hold the other end for ever."""
+        code = await self._process.wait()
+        self._writer.transport.abort()
+        return code
 
     def _write(self, line: object) -> None:
         self._writer.write(json.dumps(line).encode() + b"\n")

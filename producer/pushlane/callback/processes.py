@@ -30,7 +30,7 @@ from pushlane.callback.own_process import ROUTING
 from pushlane.callback.process import Process, Question
 from pushlane.callback.routing import Target
 from pushlane.callback.verdict import Verdict
-from pushlane.errors import InvalidMessage, SettingsError
+from pushlane.errors import InvalidMessage
 from pushlane.logs import logger
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Processes:
             begun = time.monotonic()
             try:
                 await self._run(loaded)
-            except (SettingsError, OSError, ValueError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001 # whatever it is, the place must not stay empty
                 if loaded is not None and not loaded.done():
                     loaded.set_exception(error)
                     return
