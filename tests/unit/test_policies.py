@@ -8,9 +8,9 @@ import pytest
 
 from pushlane.callback.blocked_words import BlockedWords
 from pushlane.callback.length import Length
-from pushlane.callback.own import is_inline, load_policy, load_routing
 from pushlane.callback.policies import make_policies
 from pushlane.callback.settings import ModerationSettings
+from pushlane.callback.user_code import is_inline, load_policy, load_routing
 from pushlane.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from pushlane.callback.messages import Messages
 from pushlane.callback.moderation import Moderation
 from pushlane.callback.openapi import Description
 from pushlane.callback.policies import make_policies
-from pushlane.callback.processes import PROCESSES, Processes
+from pushlane.callback.policy_pool import PROCESSES, PolicyPool
 from pushlane.callback.readiness import Readiness
 from pushlane.callback.settings import BUILT_IN, CallbackSettings, load_callback_settings
 from pushlane.callback.spool import Spool
@@ -97,12 +97,12 @@ def make_app(settings: CallbackSettings) -> Starlette:
             stack.callback(watching.cancel)
             app.state.webhook = Webhook(producer, settings.webhook, tokens)
             if moderation is not None:
-                own = await stack.enter_async_context(_own_code(moderation, PROCESSES))
+                pool = await stack.enter_async_context(_pool(moderation, PROCESSES))
                 feed = Feed(settings.redis_url, settings.retention_s, await _open_spool(moderation))
                 feed.start()
                 stack.push_async_callback(feed.aclose)
                 app.state.feed = feed
-                chain, route = own.chain(policies), _route(moderation, own)
+                chain, route = pool.chain(policies), _route(moderation, pool)
                 app.state.moderation = Moderation(moderation, moderation.read_tokens(), chain, feed, route)
                 stack.push_async_callback(app.state.moderation.aclose)
             yield
@@ -130,8 +130,8 @@ async def check_app(settings: CallbackSettings) -> None:
     """Raises SettingsError for what would keep the app from its start, and leaves nothing behind."""
     make_app(settings)
     if settings.moderation is not None:
-        async with _own_code(settings.moderation, 1) as own:
-            own.chain(make_policies(settings.moderation))
+        async with _pool(settings.moderation, 1) as pool:
+            pool.chain(make_policies(settings.moderation))
         spool = await _open_spool(settings.moderation)
         await spool.aclose()
 
@@ -143,13 +143,13 @@ async def _open_spool(settings: ModerationSettings) -> Spool:
         raise SettingsError("PUSHLANE_MODERATION__SPOOL_DIR", str(error)) from None
 
 
-def _own_code(settings: ModerationSettings, size: int) -> Processes:
-    return Processes([one.policy for one in settings.policies if one.policy not in BUILT_IN], settings.routing, size)
+def _pool(settings: ModerationSettings, size: int) -> PolicyPool:
+    return PolicyPool([one.policy for one in settings.policies if one.policy not in BUILT_IN], settings.routing, size)
 
 
-def _route(settings: ModerationSettings, own: Processes) -> Router | None:
+def _route(settings: ModerationSettings, pool: PolicyPool) -> Router | None:
     if settings.routing is not None:
-        return own.route
+        return pool.route
     if settings.relay_channel is None or settings.relay_room is None:
         return None
     route = routing.by_template(settings.relay_channel, settings.relay_room)

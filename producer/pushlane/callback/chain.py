@@ -5,7 +5,7 @@ ends the chain. A policy that raises ends it with the ``on_error`` verdict, and 
 comes after it is told to ``late``, for the record. What ``on_error`` allows is the message as it was left by then.
 
 The policies that are asked here are ours, or say themselves that they are quick and safe (``inline``). All others run
-elsewhere (``processes.py``): whatever they do, this event loop goes on.
+elsewhere (``policy_pool.py``): whatever they do, this event loop goes on.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Other people's code by its Python path: policies and a routing of one's own.
 
-Only what runs in a process for it imports it (``own_process.py``), but for policies that say that they are ``inline``.
+``policy_program.py`` loads it, in processes of its own; only a policy that says it is ``inline`` is loaded elsewhere.
 """
 
 from __future__ import annotations

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from pushlane.callback.chain import Elsewhere, Late
 from pushlane.callback.failures import Failure
-from pushlane.callback.own import load_policy
-from pushlane.callback.own_process import ROUTING
-from pushlane.callback.process import Process, Question
+from pushlane.callback.policy_process import PolicyProcess, Question
+from pushlane.callback.policy_program import ROUTING
 from pushlane.callback.routing import Target
+from pushlane.callback.user_code import load_policy
 from pushlane.callback.verdict import Verdict
 from pushlane.errors import InvalidMessage
 from pushlane.logs import logger
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     _Loaded = asyncio.Future[_Told]
 
 PROCESSES: Final = 4
-"""So many messages can hang at once; each process has about 30 MB and what its policies need."""
+"""How many messages can hang at once; each process has about 30 MB and what its policies need."""
 FIRST: Final = 2
-"""So many have to be there before the first question: one may hang at once."""
+"""How many have to be there before the first question: one may hang at once."""
 WATCH_S: Final = 0.05
 REST_S: Final = 0.4
 """Before another one is started: what was late with the last one is being answered just now, and needs the cores."""
@@ -53,11 +53,11 @@ AGAIN_S: Final = 1.0
 """Between two starts in one place: what ends as soon as it has begun must not take a core."""
 
 
-class Processes:
+class PolicyPool:
     """Runs policies and a routing, given by their Python paths. Belongs to one event loop; an asynchronous context.
 
     Raises:
-        SettingsError: On entering, for what can not be loaded.
+        SettingsError: On entering, for what cannot be loaded.
     """
 
     def __init__(self, policies: Sequence[str], routing: str | None, size: int) -> None:
@@ -66,7 +66,7 @@ class Processes:
         self._policies: _Told = ()
         self._numbers = count()
         self._waiting: deque[Question] = deque()
-        self._processes: list[Process] = []
+        self._processes: list[PolicyProcess] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._watching: asyncio.TimerHandle | None = None
 
@@ -113,10 +113,10 @@ class Processes:
 
     def _policy(self, path: str, which: int, told: tuple[str, bool]) -> Policy | Elsewhere:
         name, inline = told
-        return load_policy(path) if inline else _OwnPolicy(self, which, name)
+        return load_policy(path) if inline else _PooledPolicy(self, which, name)
 
     async def _keep(self, loaded: _Loaded | None) -> None:
-        """Keeps one process alive. What can not be loaded is tried again, unless somebody waits to know of it."""
+        """Keeps one process alive. What cannot be loaded is tried again, unless somebody waits to know of it."""
         while True:
             begun = time.monotonic()
             try:
@@ -129,7 +129,7 @@ class Processes:
             await asyncio.sleep(max(begun + AGAIN_S - time.monotonic(), REST_S))
 
     async def _run(self, loaded: _Loaded | None) -> None:
-        process = await Process.start()
+        process = await PolicyProcess.start()
         try:
             told = await process.load(self._setup)
             if loaded is not None and not loaded.done():
@@ -143,7 +143,7 @@ class Processes:
                 self._processes.remove(process)
             self._ended(process, await process.aclose())
 
-    def _hear(self, process: Process, number: int = -1, kind: str = "", *told: Any) -> None:  # noqa: ANN401 # any JSON
+    def _hear(self, process: PolicyProcess, number: int = -1, kind: str = "", *told: Any) -> None:  # noqa: ANN401 # any JSON
         if kind and (question := process.hear(number, kind)):
             _settle(question, kind, *told)
         self._dispatch()
@@ -180,7 +180,7 @@ class Processes:
         if self._waiting or any(process.held for process in self._processes):
             self._watch_on()
 
-    def _kill(self, process: Process) -> None:
+    def _kill(self, process: PolicyProcess) -> None:
         names = sorted({self._name(question.which) for question in process.held.values()})
         logger().error("policy.hung", policies=", ".join(names))
         self._processes.remove(process)
@@ -196,7 +196,7 @@ class Processes:
         self._waiting.appendleft(question)
         return True
 
-    def _ended(self, process: Process, code: int) -> None:
+    def _ended(self, process: PolicyProcess, code: int) -> None:
         """Asks again what it held, but for what it was running."""
         now = time.monotonic()
         for question in process.held.values():
@@ -207,17 +207,17 @@ class Processes:
         self._dispatch()
 
 
-class _OwnPolicy(Elsewhere):
+class _PooledPolicy(Elsewhere):
     """A policy of somebody's own."""
 
-    def __init__(self, processes: Processes, which: int, name: str) -> None:
+    def __init__(self, pool: PolicyPool, which: int, name: str) -> None:
         self.name = name
-        self._processes = processes
+        self._pool = pool
         self._which = which
 
     async def ask(self, message: ChatMessage, until: float) -> Verdict | None:
         """Its verdict."""
-        said = await self._processes.ask(self._which, message, until)
+        said = await self._pool.ask(self._which, message, until)
         return None if said is None else Verdict(**said)
 
 

@@ -1,6 +1,6 @@
 """The program of a process for other people's code: what that does to its interpreter, it does to itself alone.
 
-``process.py`` starts it with one end of a socket pair. Each side writes lines of JSON::
+``policy_process.py`` starts it with one end of a socket pair. Each side writes lines of JSON::
 
     {"path": […], "policies": […], "routing": …}            ▶   what to load, and where it is looked for
     {"policies": [[name, inline], …]}                        ◀   it is loaded
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.failures import Failure
-from pushlane.callback.own import is_inline, load_policy, load_routing
+from pushlane.callback.user_code import is_inline, load_policy, load_routing
 from pushlane.callback.verdict import Verdict, read
 from pushlane.errors import InvalidMessage, SettingsError
 
@@ -44,7 +44,7 @@ MAX_ANSWER_BYTES: Final = 256 * 1024
 _PR_SET_PDEATHSIG: Final = 1
 
 
-class _Own:
+class _UserCode:
     """What was loaded, and the questions that await something."""
 
     def __init__(self, paths: Sequence[str], routing: str | None, send: Callable[[bytes], None]) -> None:
@@ -158,14 +158,14 @@ async def _serve(end: socket.socket) -> None:
     setup: Mapping[str, Any] = json.loads(await reader.readline())
     sys.path[:] = setup["path"]
     try:
-        own = _Own(setup["policies"], setup["routing"], writer.write)
+        code = _UserCode(setup["policies"], setup["routing"], writer.write)
     except SettingsError as error:
         writer.write(json.dumps({"setting": error.name, "problem": error.problem}).encode() + b"\n")
         return
-    writer.write(json.dumps(own.described()).encode() + b"\n")
+    writer.write(json.dumps(code.described()).encode() + b"\n")
     loop = asyncio.get_running_loop()
     while line := await reader.readline():
-        loop.call_soon(own.take, json.loads(line))  # not in this task, which other people's code might cancel
+        loop.call_soon(code.take, json.loads(line))  # not in this task, which other people's code might cancel
 
 
 def main(fileno: int) -> None:

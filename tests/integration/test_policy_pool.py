@@ -19,7 +19,7 @@ from support.waiting import wait_until, wait_until_async
 from pushlane.callback.chain import Chain, Elsewhere, Late
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.failures import Failure
-from pushlane.callback.processes import Processes
+from pushlane.callback.policy_pool import PolicyPool
 from pushlane.callback.routing import Target
 from pushlane.callback.verdict import Verdict
 from pushlane.errors import InvalidMessage, SettingsError
@@ -153,9 +153,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-def running(*names: str, size: int = 1, routing: str | None = None) -> Processes:
-    """Processes for these policies of the module."""
-    return Processes([f"own_code:{name}" for name in names], routing, size)
+def running(*names: str, size: int = 1, routing: str | None = None) -> PolicyPool:
+    """A pool for these policies of the module."""
+    return PolicyPool([f"own_code:{name}" for name in names], routing, size)
 
 
 def in_s(seconds: float) -> float:
@@ -163,7 +163,7 @@ def in_s(seconds: float) -> float:
     return time.monotonic() + seconds
 
 
-def asker(processes: Processes, *names: str) -> Callable[..., Any]:
+def asker(processes: PolicyPool, *names: str) -> Callable[..., Any]:
     """Asks the one policy of a message; in plenty of time unless told otherwise."""
     (policy,) = processes.chain(list(names or ["own_code:Does"]))
     assert isinstance(policy, Elsewhere)
@@ -376,14 +376,14 @@ class _Length:
 async def test_what_can_not_be_loaded_ends_the_start(policies: list[str], routing: str | None, problem: str) -> None:
     """With the setting's name, and no process left behind."""
     with pytest.raises(SettingsError, match=problem):
-        async with Processes(policies, routing, 2):
+        async with PolicyPool(policies, routing, 2):
             pass
     assert _children(os.getpid()) == []
 
 
 async def test_without_code_of_ones_own_there_is_no_process() -> None:
     """Most need none."""
-    async with Processes([], None, 4):
+    async with PolicyPool([], None, 4):
         assert _children(os.getpid()) == []
 
 
@@ -420,11 +420,11 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path, text: str)
 STARTS = """
 import asyncio, json, sys, time
 sys.path[:] = json.loads(sys.argv[1])
-from test_processes import asking
-from pushlane.callback.processes import Processes
+from test_policy_pool import asking
+from pushlane.callback.policy_pool import PolicyPool
 
 async def main():
-    async with Processes(["own_code:Does"], None, 2) as processes:
+    async with PolicyPool(["own_code:Does"], None, 2) as processes:
         (policy,) = processes.chain([""])
         asked = [asyncio.create_task(policy.ask(asking(sys.argv[2]), time.monotonic() + 60)) for _ in range(2)]
         await asyncio.wait(asked, timeout=0.2)
@@ -441,7 +441,7 @@ def _children(pid: int) -> Sequence[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"own_process" in (stat.parent / "cmdline").read_bytes():
+            if parent == pid and b"policy_program" in (stat.parent / "cmdline").read_bytes():
                 found.append(int(stat.parent.name))
         except (OSError, IndexError):
             continue

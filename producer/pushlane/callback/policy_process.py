@@ -1,4 +1,4 @@
-"""One process for other people's code, seen from the process that has started it; see ``own_process.py``."""
+"""One process for other people's code, seen from the process that has started it; see ``policy_program.py``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from pushlane.callback.own import POLICIES
-from pushlane.callback.own_process import MAX_ANSWER_BYTES
+from pushlane.callback.policy_program import MAX_ANSWER_BYTES
+from pushlane.callback.user_code import POLICIES
 from pushlane.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LOAD_S: Final = 120.0
 """Models are large."""
 HUNG_S: Final = 0.25
-"""A process that has not answered a ping for so long runs other people's code without a pause."""
-_PROGRAM: Final = "from pushlane.callback.own_process import main; main({})"
+"""A process that has not answered a ping for this long runs other people's code without a pause."""
+_PROGRAM: Final = "from pushlane.callback.policy_program import main; main({})"
 
 
 @dataclass(eq=False, slots=True)
@@ -50,7 +50,7 @@ class Question:
         return self.until > now and not self.said.done()
 
 
-class Process:
+class PolicyProcess:
     """A running process.
 
     Attributes:
@@ -88,7 +88,7 @@ class Process:
         return cls(process, *await asyncio.open_connection(sock=ours, limit=MAX_ANSWER_BYTES + 1))
 
     async def load(self, setup: Mapping[str, object]) -> Sequence[tuple[str, bool]]:
-        """Name and ``inline`` of each policy. Raises SettingsError for what can not be loaded."""
+        """Name and ``inline`` of each policy. Raises SettingsError for what cannot be loaded."""
         self._write(setup)
         try:
             async with asyncio.timeout(LOAD_S):
@@ -132,7 +132,7 @@ class Process:
         return None
 
     def forget(self, question: Question) -> None:
-        """Nobody waits for this answer any more. What may be running now can not be stopped, and stays held."""
+        """Nobody waits for this answer any more. What may be running now cannot be stopped, and stays held."""
         if question not in {self.asked, self.runs} and question.number in self.held:
             del self.held[question.number]
             self._write([question.number])
