@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from support.callback import C2C, c2c, callback, moderation, query
+from support.callback import C2C, Callback, c2c, callback, moderation, query
 from support.waiting import wait_until
 
 from pushlane.keys import DECISIONS_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from redis import Redis
 
 pytestmark = [pytest.mark.alone, pytest.mark.long]
 AT_ONCE = 50
-BUDGET_S = 1.6
+POLICIES_S = 1.15
+"""What policies have of the default deadline; the rest is for the record."""
 HANGS_S = 2.0
 BESIDE = 20
 POLICIES = f"""
@@ -85,6 +86,28 @@ async def ask_at_once(url: str, texts: Sequence[str]) -> list[tuple[int, float]]
     return await asyncio.gather(*map(ask, range(len(texts))))
 
 
+async def ask_at_deadline(running: Callback, beside: Callback, texts: Sequence[str]) -> list[int]:
+    """The codes, each of an answer in time: 0.45 s after the policies' deadline on an idle machine.
+
+    On a busy one, later by no more than twice what as many answers take ``beside`` at that time, where nothing hangs.
+    """
+    asked = asyncio.create_task(ask_at_once(running.url, texts))
+    await asyncio.wait([asked], timeout=POLICIES_S)
+    quick = await ask_at_once(beside.url, ["hello"] * len(texts))
+    answers = await asked
+    assert max(took for _, took in answers) < POLICIES_S + 0.45 + 2 * max(took for _, took in quick)
+    return [code for code, _ in answers]
+
+
+@pytest.fixture
+def beside(redis_url: str, tmp_path: Path) -> Iterator[Callback]:
+    """A callback whose policy is quick, and whose records are in another database."""
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    with callback(folder, f"{redis_url.removesuffix('/0')}/1", moderation(folder)) as running:
+        yield running
+
+
 def recorded(redis: Redis) -> Sequence[dict[str, Any]]:
     """The decisions in the stream."""
     found: Any = redis.xrange(f"{DECISIONS_PREFIX}stream")
@@ -94,19 +117,16 @@ def recorded(redis: Redis) -> Sequence[dict[str, Any]]:
 @pytest.mark.parametrize(("on_error", "code"), [("allow", 0), ("forbid", 1)])
 @pytest.mark.parametrize("policy", ["Plain", "Async"])
 def test_a_policy_that_hangs_makes_no_answer_late(
-    redis: Redis, redis_url: str, tmp_path: Path, policy: str, on_error: str, code: int
+    redis: Redis, redis_url: str, tmp_path: Path, beside: Callback, policy: str, on_error: str, code: int
 ) -> None:
-    """Of 50 questions at once each gets the configured answer in 1.6 s; what awaits something is recorded as late."""
+    """Of 50 questions at once each gets the configured answer in time; what awaits something is recorded as late."""
     settings = own(tmp_path, policies=f"blocked_words,slow_policies:{policy}", on_error=on_error)
     # So that the built-in policy is in the chain and forbids none of them.
     (tmp_path / "words.txt").write_text("badword\n", encoding="utf-8")
     come_late = AT_ONCE if policy == "Async" else 0
     with callback(tmp_path, redis_url, settings) as running:
-        answers = asyncio.run(
-            ask_at_once(running.url, ["casino" if number % 2 else "hello" for number in range(AT_ONCE)])
-        )
-        assert {given for given, _ in answers} == {code}
-        assert max(took for _, took in answers) < BUDGET_S
+        texts = ["casino" if number % 2 else "hello" for number in range(AT_ONCE)]
+        assert set(asyncio.run(ask_at_deadline(running, beside, texts))) == {code}
         wait_until(lambda: len(recorded(redis)) == AT_ONCE + come_late, "the late verdicts")
         wait_until(lambda: come_late or "policy.hung" in running.log.read_text(), "the line of what hung")
         stays_up = httpx.get(f"{running.url}/healthz")
@@ -127,26 +147,26 @@ def test_a_policy_that_hangs_makes_no_answer_late(
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("policy", ["Burns", "Sleeps", "SleepsLater"])
 def test_a_policy_that_holds_the_interpreter_stops_nobody(
-    redis_url: str, tmp_path: Path, policy: str, workers: int
+    redis_url: str, tmp_path: Path, beside: Callback, policy: str, workers: int
 ) -> None:
-    """Of the 20 questions beside it each is answered right within 1.6 s, and its own one as ON_ERROR says."""
+    """Of the 20 questions with it each is answered right and in time, and its own one as ON_ERROR says."""
     settings = own(tmp_path, policies=f"slow_policies:{policy}", on_error="forbid")
     texts = [BURNS, *(("hello", "casino") * (BESIDE // 2))]
     with callback(tmp_path, redis_url, settings, workers=workers) as running:
-        answers = asyncio.run(ask_at_once(running.url, texts))
-    assert [given for given, _ in answers] == [1, *((0, 1) * (BESIDE // 2))]
-    assert max(took for _, took in answers) < BUDGET_S
+        codes = asyncio.run(ask_at_deadline(running, beside, texts))
+    assert codes == [1, *((0, 1) * (BESIDE // 2))]
 
 
-def test_a_routing_that_holds_the_interpreter_stops_nobody(redis: Redis, redis_url: str, tmp_path: Path) -> None:
+def test_a_routing_that_holds_the_interpreter_stops_nobody(
+    redis: Redis, redis_url: str, tmp_path: Path, beside: Callback
+) -> None:
     """What was judged is answered in time, and the log tells that it goes nowhere."""
     with callback(tmp_path, redis_url, own(tmp_path, routing="slow_policies:route", on_error="forbid")) as running:
-        answers = asyncio.run(ask_at_once(running.url, ["casino", *["hello"] * BESIDE]))
+        codes = asyncio.run(ask_at_deadline(running, beside, ["casino", *["hello"] * BESIDE]))
         wait_until(
             lambda: running.log.read_text().count("routing.failed") == BESIDE, "a line of each that was not routed"
         )
-    assert [given for given, _ in answers] == [1, *[0] * BESIDE]
-    assert max(took for _, took in answers) < BUDGET_S
+    assert codes == [1, *[0] * BESIDE]
     assert len(recorded(redis)) == BESIDE + 1
 
 
