@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from kombu import Consumer, Queue
+from kombu.exceptions import OperationalError
 from kombu.message import Message
 
 from pushlane_worker.broker import Connection
-from pushlane_worker.embedded import EmbeddedServer
+from pushlane_worker.embedded import EmbeddedServer, free_port
 
 
 @pytest.fixture
@@ -50,3 +51,14 @@ def test_what_was_taken_goes_back_when_a_live_connection_is_closed(broker: Embed
         _take(connection, taken)
     with Connection(broker.url) as connection:
         assert connection.SimpleQueue("work").get(timeout=5).headers["id"] == "a-task"
+
+
+def test_an_outage_is_reported_once() -> None:
+    """Celery would log an error for each try, one a second, for as long as the broker is away."""
+    waits: list[float] = []
+    connection = Connection(f"redis://127.0.0.1:{free_port()}/0")
+    with pytest.raises(OperationalError):
+        connection.ensure_connection(lambda _, wait_s: waits.append(wait_s), max_retries=1)
+    with pytest.raises(OperationalError):
+        connection.ensure_connection(lambda _, wait_s: waits.append(wait_s), 5, interval_start=0, interval_max=0)
+    assert waits == [1, 0]

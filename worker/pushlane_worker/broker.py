@@ -6,10 +6,12 @@
   comes again after the broker's visibility timeout, and every task of ours may run twice.
 - Its connections follow the primary, as the queue's do.
 - What comes over it is a task of ours in a known form (``task_message.py``), or is thrown away with a line in the log.
-- Between two tries to connect kombu waits 2, 4, 6 … 30 s. Here it is one second.
+- Between two tries to connect kombu waits 2, 4, 6 … 30 s. Here it is one second, and Celery logs the first alone.
 """
 
+import itertools
 import re
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 import kombu
@@ -20,6 +22,8 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from pushlane.clients import to_primary
 from pushlane_worker.task_message import NotATask, read
 from pushlane_worker.telemetry import logger
+
+Errback = Callable[[Exception, float], object]
 
 RETRY_EACH_S: Final = 1
 _NOT_FOR_TASKS: Final = re.compile(r"\.celery\.pidbox$|^celeryev\.")
@@ -86,10 +90,16 @@ class Connection(kombu.Connection):  # type: ignore[misc] # the same
         """Ours, whatever the address says: settings take no other broker than Redis."""
         return _Transport
 
-    def ensure_connection(self, *args: Any, **options: Any) -> Self:  # noqa: ANN401 # the same
-        """Tries again and again, as often as kombu's own does, but each second."""
+    def ensure_connection(self, errback: Errback | None = None, *args: Any, **options: Any) -> Self:  # noqa: ANN401 # same
+        """Tries as often as kombu's own does, but each second; of the failures ``errback`` gets the first alone."""
+        failures = itertools.count()
+
+        def first(error: Exception, wait_s: float) -> None:
+            if next(failures) == 0 and errback is not None:
+                errback(error, wait_s)
+
         intervals = {"interval_start": RETRY_EACH_S, "interval_step": 0, "interval_max": RETRY_EACH_S}
-        super().ensure_connection(*args, **{**intervals, **options})
+        super().ensure_connection(first, *args, **{**intervals, **options})
         return self
 
 
