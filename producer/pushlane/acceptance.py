@@ -223,7 +223,7 @@ class LimitsCache:
         self._known: dict[str, tuple[float, Limits]] = {}
 
     def get(self, channel: str) -> Limits | None:
-        """The limits, if they were read lately. Raises InvalidMessage for what can not be a channel's name."""
+        """The limits, if they were read lately. Raises InvalidMessage for what cannot be a channel's name."""
         known = self._known.get(check_channel_name(channel))
         return known[1] if known and time.monotonic() - known[0] < LIMITS_KEPT_S else None
 

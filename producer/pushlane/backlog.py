@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pushlane.effects import Effect
 
 REFEED_AFTER_MS: Final = 5000
-"""So long a callback has time to do it by itself; a worker looks at what is older."""
+"""How long a callback has time to do it by itself; a worker looks at what is older."""
 POSTPONED_MS: Final = 5000
 """Until a lane is tried again."""
 AT_ONCE: Final = 50

@@ -244,7 +244,7 @@ async def _decide(producer: AsyncProducer, step: _Step) -> None:
 
 
 def _forbidding(decision: str, effect: Effect, error: InvalidMessage) -> Effect:
-    """In place of a rewrite that can not be made: a hold that ends would send the text that was not to be seen."""
+    """In place of a rewrite that cannot be made: a hold that ends would send the text that was not to be seen."""
     logger().warning("effect.forbids", decision=decision, channel=effect["channel"], problem=str(error))
     reason = f"its rewrite does not fit the channel: {error}"
     return {**effect, "verdict": "forbid", "message": None, "reason": reason}

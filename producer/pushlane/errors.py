@@ -29,7 +29,7 @@ class PushlaneError(Exception):
     receipts: tuple[Receipt, ...] = ()
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Pickled by its facts: an exception that composes its message can not be made again from it, and one that can
+        # Pickled by its facts: an exception that composes its message cannot be made again from it, and one that can
         # not be pickled reaches Celery's parent process as its base class.
         return _restore, (type(self), self.args, self.__dict__)
 
@@ -111,7 +111,7 @@ class QueueUnavailable(PushlaneError):
     """Redis did not answer within the producer's ``timeout``.
 
     The message was perhaps accepted. Repeating the call with the same idempotency key, or the same message object
-    passed to the same failed call, can not make it two.
+    passed to the same failed call, cannot make it two.
 
     Attributes:
         message_id: The id that the message has if it was accepted; None when no message was involved.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
 MAX_NAME_CHARS: Final = 40
-"""So much of an unknown field's name is looked at, and repeated in the error."""
+"""How much of an unknown field's name is looked at, and repeated in the error."""
 
 _OPTIONS: Final = ("idempotency_key", "not_before", "expires_in_s", "hold")
 _ROOM: Final = ("room_id", "text", "sender_eid", "receiver_eid", *_OPTIONS)

@@ -1,7 +1,7 @@
 """Every Redis key of the project, with its type, content and lifetime.
 
 All keys of a channel carry the hash tag ``{channel}``, so that one channel is one slot of a Redis Cluster. A channel's
-name holds no brace (see ``message.CHANNEL_NAME``), and what comes after the tag can not change it. Scripts get the
+name holds no brace (see ``message.CHANNEL_NAME``), and what comes after the tag cannot change it. Scripts get the
 channel's prefix as ``KEYS[1]`` and derive the rest from it.
 
 =====================  ======  ============================================================================  ===========

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 GATHER_S: Final = 0.02
-"""The lines of so long are written together: a write for each line would be a tenth of a callback's time."""
+"""How long lines are gathered: a write for each of them would be a tenth of a callback's time."""
 MAX_WAITING: Final = 10_000
 """Lines that wait for the reader, one or two MB; further ones are left out."""
 WRITE_BYTES: Final = 4096
-"""So much a pipe takes in one piece (PIPE_BUF of Linux): no other process's line comes in between."""
+"""How much a pipe takes in one piece (PIPE_BUF of Linux): no other process's line comes in between."""
 CLOSE_S: Final = 1.0
 
 

@@ -14,7 +14,7 @@ import structlog
 from pushlane.log_writer import LogWriter
 
 MAX_FACT_CHARS = 500
-"""So much of a fact is logged: a request's path, or a command's name, is a stranger's choice."""
+"""How much of a fact is logged: a request's path, or a command's name, is a stranger's choice."""
 MAX_EXCEPTION_CHARS = 20_000
 _QUOTED = frozenset(" =\"'")
 Logger = structlog.typing.FilteringBoundLogger

@@ -1,6 +1,6 @@
 """JSON from outside: read strictly, and in a time and a memory that no document can exceed.
 
-Strict is what two readers can not read as two different documents: UTF-8, no name given twice, only finite numbers.
+Strict is what two readers cannot read as two different documents: UTF-8, no name given twice, only finite numbers.
 Bounded is how much of it becomes Python objects: what holds too many values is refused before they are made, as 4 MiB
 of ``{}`` would become 100 MB and hold the interpreter for half a second.
 """

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["assert_sent", "fake_async_producer", "fake_producer", "sent"]
 
 MAX_TOLD: Final = 20
-"""So many messages are listed when an assertion fails."""
+"""How many messages are listed when an assertion fails."""
 
 _KINDS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {

@@ -367,7 +367,7 @@ class _Length:
 @pytest.mark.parametrize(
     ("policies", "routing", "problem"),
     [
-        (["own_code:Does", "own_code:Nobody"], None, "POLICIES: own_code:Nobody can not be imported: AttributeError"),
+        (["own_code:Does", "own_code:Nobody"], None, "POLICIES: own_code:Nobody cannot be imported: AttributeError"),
         (["own_code:nothing"], None, "POLICIES: own_code:nothing must have a name"),
         ([], "own_code:Does", "ROUTING: own_code:Does must be a function"),
         (["leaves:Policy"], None, "POLICIES: the process that loads them has ended"),

@@ -337,12 +337,12 @@ def test_a_tokens_file_holds_one_token_or_two(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (None, "missing can not be read: No such file or directory"),
+        (None, "missing cannot be read: No such file or directory"),
         (b"", ONE_OR_TWO),
         (b"\n \n", ONE_OR_TWO),
         (b"a\nb\nc", ONE_OR_TWO),
         (b"two words", ONE_OR_TWO),
-        (SECRET.encode() + b"\xff", "can not be read: it is not UTF-8"),
+        (SECRET.encode() + b"\xff", "cannot be read: it is not UTF-8"),
         (b"\0", ONE_OR_TWO),
     ],
 )
@@ -369,7 +369,7 @@ def test_key_files_are_read_too(told: Told, tmp_path: Path) -> None:
         path.write_text(content)
         assert told.error(**by_file).startswith("PUSHLANE_API_KEYS__ORDERS__KEY_FILE: must hold one secret of")
     path.unlink()
-    assert "can not be read" in told.error(**by_file)
+    assert "cannot be read" in told.error(**by_file)
 
 
 def test_two_services_have_two_keys(told: Told) -> None:
@@ -391,7 +391,7 @@ def test_a_webhook_has_a_token_or_two_and_goes_to_its_user(told: Told, tmp_path:
         path.write_text(content)
         assert told.error(**by_file).startswith(f"PUSHLANE_WEBHOOK__SHOP__TOKEN_FILE: {ONE_OR_TWO}")
     path.unlink()
-    assert "can not be read" in told.error(**by_file)
+    assert "cannot be read" in told.error(**by_file)
 
 
 @pytest.mark.parametrize("template", ["{userId}", "im-{userId}-{message.to.room}", "{message.a_b.0}", "lobby"])

@@ -1,4 +1,4 @@
-"""The chain that the settings name, and what of it can not be used."""
+"""The chain that the settings name, and what of it cannot be used."""
 
 from __future__ import annotations
 
@@ -109,15 +109,15 @@ def test_a_policy_of_ones_own_is_a_class_without_arguments_or_an_object(path: st
         ("theirs", "'theirs' must be blocked_words, length, or a Python path"),
         ("theirs:", "must be"),
         (":Fine", "must be"),
-        ("nowhere.at_all:Fine", "can not be imported: ModuleNotFoundError: No module named 'nowhere'"),
-        ("theirs:Absent", "can not be imported: AttributeError"),
-        ("theirs:Fine.judge", "can not be imported: AttributeError"),
-        (".theirs:Fine", "can not be imported: TypeError"),
-        ("raising:Fine", "can not be imported: RuntimeError: two lines"),
-        ("broken:Fine", "can not be imported: SyntaxError"),
-        ("leaving:Fine", "can not be imported: SystemExit: bye"),
-        ("theirs:Needs", "can not be made: TypeError"),
-        ("theirs:Raises", "can not be made: RuntimeError: no model"),
+        ("nowhere.at_all:Fine", "cannot be imported: ModuleNotFoundError: No module named 'nowhere'"),
+        ("theirs:Absent", "cannot be imported: AttributeError"),
+        ("theirs:Fine.judge", "cannot be imported: AttributeError"),
+        (".theirs:Fine", "cannot be imported: TypeError"),
+        ("raising:Fine", "cannot be imported: RuntimeError: two lines"),
+        ("broken:Fine", "cannot be imported: SyntaxError"),
+        ("leaving:Fine", "cannot be imported: SystemExit: bye"),
+        ("theirs:Needs", "cannot be made: TypeError"),
+        ("theirs:Raises", "cannot be made: RuntimeError: no model"),
         ("theirs:Nameless", "must have a name and a method judge"),
         ("theirs:Empty", "must have a name and a method judge"),
         ("theirs:Number", "must have a name and a method judge"),

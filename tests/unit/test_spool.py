@@ -733,9 +733,9 @@ async def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
 async def test_a_directory_that_can_not_be_used_is_told_at_the_start(tmp_path: Path) -> None:
     """The message names it and says why."""
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError, match=rf"the spool directory {tmp_path}/file can not be used: Not a dir"):
+    with pytest.raises(NotADirectoryError, match=rf"the spool directory {tmp_path}/file cannot be used: Not a dir"):
         await Spool.open(tmp_path / "file")
-    with pytest.raises(OSError, match=r"the spool directory /proc/spool can not be used: No such file"):
+    with pytest.raises(OSError, match=r"the spool directory /proc/spool cannot be used: No such file"):
         await Spool.open(Path("/proc/spool"))
 
 
@@ -744,7 +744,7 @@ async def test_a_file_system_without_locks_is_told_at_the_start(
 ) -> None:
     """Without flock two processes would take one file; the refused start leaves none behind."""
     monkeypatch.setattr(fcntl, "flock", failing(fcntl.flock, errno.ENOLCK))
-    with pytest.raises(OSError, match=r"can not be used: no lock \(flock\): No locks available"):
+    with pytest.raises(OSError, match=r"cannot be used: no lock \(flock\): No locks available"):
         await Spool.open(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

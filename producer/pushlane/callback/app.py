@@ -75,7 +75,7 @@ def create_app() -> ASGIApp:
 
 
 def make_app(settings: CallbackSettings) -> Starlette:
-    """The app with these settings. Raises SettingsError for words that can not be loaded."""
+    """The app with these settings. Raises SettingsError for words that cannot be loaded."""
     moderation = settings.moderation
     policies = make_policies(moderation) if moderation else ()
     keys = ApiKeys(

@@ -90,7 +90,7 @@ def load_words(path: Path) -> list[str]:
     """The words of a UTF-8 file: a word or phrase a line, lines that begin with ``#`` and blank ones ignored.
 
     Raises:
-        ValueError: The file can not be read, holds no word, or a line of it is none; its number is named.
+        ValueError: The file cannot be read, holds no word, or a line of it is none; its number is named.
     """
     try:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
@@ -115,7 +115,7 @@ class BlockedWords:
     """Forbids a message that holds a blocked word, or masks the word by asterisks.
 
     Masked is what clients show as it is: text, titles, file names and the like, in relayed messages too. A word that
-    is found elsewhere (custom data, unknown elements, behind escapes, across the chunks of a stream) can not be masked
+    is found elsewhere (custom data, unknown elements, behind escapes, across the chunks of a stream) cannot be masked
     without breaking what a program reads: then the message is forbidden, as is one that is nested too deep to be read
     or takes too much work, and one that the platform takes from senders but not from us, such as with two custom
     elements.

@@ -2,7 +2,7 @@
 
 Policies are asked in turn, each about the message as the ones before it left it. The first that forbids or discards
 ends the chain. A policy that raises ends it with the ``on_error`` verdict, and so does the deadline; a verdict that
-comes after it is told to ``late``, for the record. What ``on_error`` allows is the message as it was left by then.
+comes after it goes to ``late``, for the record. What ``on_error`` allows is the message as it was left by then.
 
 The policies that are asked here are ours, or say themselves that they are quick and safe (``inline``). All others run
 elsewhere (``policy_pool.py``): whatever they do, this event loop goes on.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pushlane.callback.verdict import Policy
 
 LATE_S: Final = 60.0
-"""So long a policy may be late; then nobody waits for its verdict any more."""
+"""How long a policy may be late; then nobody waits for its verdict any more."""
 MAX_LATE: Final = 1000
 """Questions that may be open in a process before the late ones are given up at once."""
 CHAIN: Final = "chain"
@@ -65,7 +65,7 @@ class Chain:
         policies: Asked in this order.
         deadline_s: Seconds for all of them together.
         on_error: The verdict when one of them raises or the time is over: allow or forbid.
-        late: Told of a judgement that came after its answer.
+        late: Called with a judgement that came after its answer.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Chain:
             self._give_up(asked)
 
     async def _ask_all(self, message: ChatMessage, steps: list[Judgement] | None = None, until: float = 0) -> Judgement:
-        """The judgement; it and what each rewrite on the way to it leaves is told to ``steps``."""
+        """The judgement; it and what each rewrite on the way to it leaves go into ``steps``."""
         left = Judgement(_PASSES, message)
         for policy in self._policies:
             try:
@@ -140,7 +140,7 @@ class Chain:
         return left
 
     def _after(self, said: Verdict, left: Judgement, message: ChatMessage) -> Judgement:
-        """What a verdict makes of what was left of the message; a rewrite that can not be sent fails its policy.
+        """What a verdict makes of what was left of the message; a rewrite that cannot be sent fails its policy.
 
         That does not end the chain, as far as it is allowed: a policy behind it may forbid the message.
         """

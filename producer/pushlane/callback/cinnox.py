@@ -67,7 +67,7 @@ class Incoming:
         """The message for a channel of this kind; None without a text for one that takes texts alone.
 
         Raises:
-            InvalidMessage: It can not be sent there, such as to a room with control characters.
+            InvalidMessage: It cannot be sent there, such as to a room with control characters.
         """
         check_id("room_id" if kind == RoomMessage.kind else "user_id", to)  # without a text, too: it is logged
         if kind == ThirdPartyMessage.kind:

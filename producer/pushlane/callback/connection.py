@@ -46,7 +46,7 @@ REST_BYTES: Final = 64 * 1024
 LINGER_S: Final = 1.0
 """After the last answer, or for the rest of a body: a connection that is closed at once may lose the answer."""
 LINGER_BYTES: Final = 4 * 1024 * 1024
-"""So much is thrown away after the last answer."""
+"""How much is thrown away after the last answer."""
 
 
 class Connection(HttpToolsProtocol):

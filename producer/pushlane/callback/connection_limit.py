@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pushlane.callback.settings import Network
 
 SWEEP_S: Final = 0.5
-"""So often connections whose time is over are looked for."""
+"""How often connections whose time is over are looked for."""
 IPV6_BITS: Final = 64
-"""So much of an address of IPv6 is one peer: its holder chooses the rest."""
+"""How much of an IPv6 address is one peer: its holder chooses the rest."""
 
 
 class Holder(Protocol):
@@ -56,8 +56,8 @@ class ConnectionLimit:
     """The connections of a process. Belongs to one event loop.
 
     Args:
-        most: So many in all.
-        each: So many of one address, unless it is a trusted proxy's, which speaks for many.
+        most: How many in all.
+        each: How many of one address, unless it is a trusted proxy's, which speaks for many.
         proxies: The networks of trusted proxies.
     """
 

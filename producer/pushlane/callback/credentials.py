@@ -39,9 +39,9 @@ def read(name: str, file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise SettingsError(name, f"{file} can not be read: {error.strerror}") from None
+        raise SettingsError(name, f"{file} cannot be read: {error.strerror}") from None
     except ValueError:  # its message would show a part of the secret
-        raise SettingsError(name, f"{file} can not be read: it is not UTF-8") from None
+        raise SettingsError(name, f"{file} cannot be read: it is not UTF-8") from None
 
 
 def checked(name: str, secrets: Sequence[str], most: int) -> tuple[str, ...]:

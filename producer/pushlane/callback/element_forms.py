@@ -31,7 +31,7 @@ _FORMS: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def problem(elements: Sequence[Mapping[str, Any]]) -> str:
-    """What is wrong with the first element that can not be sent, in words that quote nothing; empty if all can be.
+    """What is wrong with the first element that cannot be sent, in words that quote nothing; empty if all can be.
 
     Relayed messages are looked into: their elements are of the same forms.
     """

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from pushlane.callback.verdict import Verdict
 
 AWAY_S: Final = 1.0
-"""After a failure Redis is left alone for so long: a second request need not find out what the first one did."""
+"""After a failure Redis is left alone for this long: a second request need not find out what the first one did."""
 MAX_WAITING: Final = 1000
 """Decisions whose effects wait in this process; what is more it reads from Redis when it has done these."""
 APPLY_AT_ONCE: Final = 100
 LEAST_SPOOL_S: Final = 0.05
-"""A disk gets so long, even when its request has no time left."""
+"""A disk gets this long, even when its request has no time left."""
 REFEED_EACH_S: Final = 0.5
 REFEED_AT_ONCE: Final = 100
 REFEED_S: Final = 2.0
@@ -166,7 +166,7 @@ class Feed:
     async def _refeed_all(self) -> None:
         while True:
             await asyncio.sleep(REFEED_EACH_S)
-            await self._try("adopt", self._spool.adopt)  # a file that can not be opened must not stop the others
+            await self._try("adopt", self._spool.adopt)  # a file that cannot be opened must not stop the others
             while not self._spool.empty and await self._try("refeed", self._refeed):
                 pass
             if self._spool.left_out > self._left_out:

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 """4 KiB for each message of a full list. More would take a process's memory and its time for moderation."""
 RECEIVE_S: Final = 4.0
-"""So long a body may take to arrive: 4 MiB over 9 Mbit/s."""
+"""How long a body may take to arrive: 4 MiB over 9 Mbit/s."""
 LARGE_BYTES: Final = 64 * 1024
 """A larger body needs a place while it arrives, and one by one they are read and stored."""
 LARGE_AT_ONCE: Final = 4
 """Places, of 4 MiB each. Read and stored, the worst body takes 45 MB more: four bytes for each character."""
 PLACE_S: Final = 0.25
 TURN_S: Final = 0.75
-"""How long another one waits for either before it is told to come again: together a second of the server's grace."""
+"""How long another one waits for either before it is asked to come again: together a second of the server's grace."""
 SLICE_S: Final = 0.002
 """After so much time with one body others have their turn; a single message of it takes 10 ms at worst."""
 MESSAGE_ID: Final = re.compile(r"[0-9a-f]{32}")

@@ -4,7 +4,7 @@
 
     {"path": […], "policies": […], "routing": …}            ▶   what to load, and where it is looked for
     {"policies": [[name, inline], …]}                        ◀   it is loaded
-    {"setting": …, "problem": …}                             ◀   or can not be
+    {"setting": …, "problem": …}                             ◀   or cannot be
     [number, which, message]                                 ▶   a question, to the policy ``which`` or to the routing
     [number, "waits"] [number, "goes"]                       ◀   it awaits something; it goes on
     [number, "said", …] [number, "raised", kind, frames] [number, "invalid", field, problem]   ◀   its end

@@ -49,9 +49,9 @@ class Recorder:
 
         Raises, here or when it is awaited:
             TimeoutError, redis.RedisError, OSError: Redis did not answer in time; perhaps it is recorded.
-            TypeError, ValueError: It can not be written down, and is not recorded.
+            TypeError, ValueError: It cannot be written down, and is not recorded.
         """
-        arguments = _arguments(decision)  # here, so that one which can not be written down spoils no batch
+        arguments = _arguments(decision)  # here, so that one which cannot be written down spoils no batch
         done: asyncio.Future[Verdict | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(arguments, time.monotonic(), done))
         if self._flushing is None:

@@ -43,7 +43,7 @@ def run(host: str, port: int, workers: int) -> None:
 
     Raises:
         SettingsError: A setting is wrong, or requests would be taken unsigned from anywhere. Nothing was started.
-        OSError: The port can not be had.
+        OSError: The port cannot be had.
     """
     settings = load_callback_settings()
     check_open(settings, host)
@@ -104,7 +104,7 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:
-        raise OSError(f"can not listen on {host} port {port}: {error.strerror}") from None
+        raise OSError(f"cannot listen on {host} port {port}: {error.strerror}") from None
     listener.set_inheritable(True)  # its only argument
     return listener
 

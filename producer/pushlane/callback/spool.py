@@ -74,7 +74,7 @@ class Spool:
                 so that feeding makes room: twice this may lie on disk.
 
         Raises:
-            OSError: The directory can not be used, or a file in it not be opened; the message says why.
+            OSError: The directory cannot be used, or a file in it not be opened; the message says why.
         """
         spool = cls()
         try:
@@ -118,7 +118,7 @@ class Spool:
         """The oldest payloads that are not confirmed, at most this many. They stay until they are.
 
         Raises:
-            OSError: A file can not be read, or the spool is closed.
+            OSError: A file cannot be read, or the spool is closed.
         """
         self._check_open()
         return await self._do(lambda: self._files.read(most))
@@ -127,7 +127,7 @@ class Spool:
         """Takes note that the first ``count`` payloads of the latest read, beyond those already confirmed, are fed.
 
         Raises:
-            OSError: A file that is fed whole can not be deleted. Its payloads count as confirmed all the same, and
+            OSError: A file that is fed whole cannot be deleted. Its payloads count as confirmed all the same, and
                 deleting it is tried again with the next confirmation or adoption.
             ValueError: There are fewer.
         """
@@ -138,7 +138,7 @@ class Spool:
         """Takes over the files of processes that died.
 
         Raises:
-            OSError: One of them can not be opened; the others were taken.
+            OSError: One of them cannot be opened; the others were taken.
         """
         self._check_open()
         await self._do(self._files.adopt)

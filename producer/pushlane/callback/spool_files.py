@@ -34,7 +34,7 @@ class Files:
             self.adopt()
         except OSError as error:
             self.close()
-            reason = f"the spool directory {directory} can not be used: {error.strerror}"
+            reason = f"the spool directory {directory} cannot be used: {error.strerror}"
             raise OSError(error.errno, reason, error.filename) from error
 
     @property
@@ -80,7 +80,7 @@ class Files:
     def confirm(self, count: int) -> None:
         """Takes note that the first of those that were read last are fed."""
         if not 0 <= count <= len(self._handed):
-            raise ValueError(f"{count} of {len(self._handed)} payloads can not be confirmed")
+            raise ValueError(f"{count} of {len(self._handed)} payloads cannot be confirmed")
         for file, end in self._handed[:count]:
             file.fed = end
         del self._handed[:count]

@@ -25,7 +25,7 @@ MODERATED: Final = frozenset({C2C, GROUP})
 """The commands that ask for a decision of ours. Of the others, most only tell what has happened."""
 
 MAX_SHOWN_CHARS: Final = 64
-"""So much of a foreign command's name is repeated; the longest one that is documented has 34."""
+"""How much of a foreign command's name is repeated; the longest one that is documented has 34."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongComm
     """The message in a body, or why there is none. Raises nothing, whatever the body is.
 
     A body holds at most 10,000 values, 200 deep, a number at most 4,300 digits (Python's limit). Numbers with a
-    fraction are rounded to a double; what a double can not hold is unreadable. The body's size is for the caller to
+    fraction are rounded to a double; what a double cannot hold is unreadable. The body's size is for the caller to
     limit.
     """
     if not body.strip():

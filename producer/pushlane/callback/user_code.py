@@ -28,7 +28,7 @@ def load_policy(path: str) -> Policy:
     try:
         policy: Policy = found() if isinstance(found, type) else found
     except Exception as error:  # noqa: BLE001 # whatever somebody's policy raises
-        raise SettingsError(POLICIES, f"{path} can not be made: {_said(error)}") from None
+        raise SettingsError(POLICIES, f"{path} cannot be made: {_said(error)}") from None
     name = getattr(policy, "name", None)
     if not callable(getattr(policy, "judge", None)) or not isinstance(name, str) or not name:
         raise SettingsError(POLICIES, f"{path} must have a name and a method judge")
@@ -56,7 +56,7 @@ def _load(setting: str, path: str, allowed: str) -> Any:  # noqa: ANN401 # whate
     try:
         return getattr(import_module(module), name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 # a module that is imported may raise anything
-        raise SettingsError(setting, f"{path} can not be imported: {_said(error)}") from None
+        raise SettingsError(setting, f"{path} cannot be imported: {_said(error)}") from None
 
 
 def _said(error: BaseException) -> str:

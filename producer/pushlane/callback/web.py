@@ -27,7 +27,7 @@ MAX_BODY_BYTES: Final = 256 * 1024
 CLOSE: Final = types.MappingProxyType({"Connection": "close"})
 """For answers to a body that is still on its way: whoever drips bytes holds no connection."""
 RECEIVE_S: Final = 1.0
-"""So long a body may take to arrive."""
+"""How long a body may take to arrive."""
 
 
 _CODINGS: Final = {b"content-encoding": b"identity", b"transfer-encoding": b"chunked"}

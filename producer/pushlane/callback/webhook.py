@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from pushlane.callback.settings import WebhookSettings
 
 STORE_S: Final = 1.5
-"""So long storing may take in all, whatever state Redis is in."""
+"""How long storing may take in all, whatever state Redis is in."""
 REPEAT_S: Final = 120
-"""The same bytes without an id are a repeat for so long at least, and for less than twice as long."""
+"""The same bytes without an id are a repeat for this long at least, and for less than twice as long."""
 
 
 class Webhook:

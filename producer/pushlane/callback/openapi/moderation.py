@@ -77,7 +77,7 @@ def part(*, signed: bool) -> Part:
         "tags": ["moderation"],
         "summary": "May this message pass?",
         "description": "Always 200 for who may ask: the platform takes anything else for a failure, and delivers. "
-        f"A body that can not be read or has more than {MAX_BODY_BYTES} bytes gets the answer of `ON_ERROR`.",
+        f"A body that cannot be read or has more than {MAX_BODY_BYTES} bytes gets the answer of `ON_ERROR`.",
         "security": [{name: [] for name in _SECURITY_SCHEMES}] if signed else [],
         "parameters": _PARAMETERS,
         "requestBody": {"content": json_content(ref("Question"), hello=_HELLO)},

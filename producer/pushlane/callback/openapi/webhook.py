@@ -32,7 +32,7 @@ _TAKE: Final = {
                 ref("Taken"), stored={"code": 0}, challenge={"code": 0, "result": {"challenge": "a1b2c3"}}
             ),
         },
-        "400": _refusal("It is no message, or can not be sent on; it never will."),
+        "400": _refusal("It is no message, or cannot be sent on; it never will."),
         "401": _refusal("No webhook has this token."),
         "408": _refusal("The body was not there in time."),
         "413": _refusal("The body is too large."),
