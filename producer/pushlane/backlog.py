@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import to_json
 
 from pushlane import effects
-from pushlane.effects import POSTPONED, lane_of
-from pushlane.keys import DECISIONS_PREFIX
+from pushlane.effects import lane_of
+from pushlane.keys import DECISIONS_PREFIX, POSTPONED, UNFED
 from pushlane.logs import logger
 from pushlane.scripts import source
 
@@ -40,8 +40,6 @@ POSTPONED_MS: Final = 5000
 """Until a lane is tried again."""
 AT_ONCE: Final = 50
 LANES_AT_ONCE: Final = 10
-
-UNFED: Final = f"{DECISIONS_PREFIX}unfed"
 
 
 async def feed(client: redis.asyncio.Redis, producer: AsyncProducer, decisions: Mapping[str, Sequence[Effect]]) -> None:

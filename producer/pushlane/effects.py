@@ -22,7 +22,7 @@ from pushlane.errors import (
     UnknownChannel,
 )
 from pushlane.form import build
-from pushlane.keys import BELL, DECISIONS_PREFIX, channel_prefix
+from pushlane.keys import BELL, POSTPONED, channel_prefix
 from pushlane.logs import logger
 from pushlane.message import Limits, check_channel_name
 from pushlane.options import internal_key
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pushlane.async_outbox import AsyncProducer
     from pushlane.form import Form
 
-POSTPONED: Final = f"{DECISIONS_PREFIX}postponed"
 _BROKEN: Final = (InvalidMessage, IdempotencyConflict, AttributeError, LookupError, TypeError, ValueError)
 """What no repetition makes better; a document that is no effect among it."""
 _AWAY: Final = (redis.ConnectionError, redis.TimeoutError, OSError)

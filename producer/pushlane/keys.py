@@ -62,6 +62,12 @@ PREFIX = f"pushlane:{SCHEMA}:"
 DECISIONS_PREFIX = f"{PREFIX}{{decisions}}:"
 """What every key of the moderation's decisions begins with. A channel that is called so has other keys beside them."""
 
+UNFED = f"{DECISIONS_PREFIX}unfed"
+"""zset: decisions with effects that nobody has done yet, by the ms from which a worker does them; till done."""
+
+POSTPONED = f"{DECISIONS_PREFIX}postponed"
+"""zset: lanes, by the ms of their next try; till empty."""
+
 BELL = f"{PREFIX}bell"
 """zset: channels that need a drain, once each, by the ms of the ring; till empty."""
 

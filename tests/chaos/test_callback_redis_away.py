@@ -22,7 +22,7 @@ from pushlane import backlog
 from pushlane.async_outbox import AsyncProducer
 from pushlane.callback.signature import Query
 from pushlane.callback.tencent import keys_of, parse
-from pushlane.keys import DECISIONS_PREFIX, channel_prefix
+from pushlane.keys import DECISIONS_PREFIX, UNFED, channel_prefix
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def test_nothing_is_late_or_lost_while_redis_is_away_and_a_worker_dies(
 
             def swept() -> bool:
                 asyncio.run(sweep(server.url))
-                return bool(client.zcard(backlog.UNFED) == 0)
+                return bool(client.zcard(UNFED) == 0)
 
             wait_until(swept, "all effects to be done", 20)
             # Also what a killed worker recorded and did not answer: it was allowed all the same.

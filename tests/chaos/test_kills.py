@@ -12,7 +12,6 @@ from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
 
-pytestmark = pytest.mark.alone
 ROOMS = 300
 MESSAGES = 3000
 LEASE_S = 10.0

@@ -12,7 +12,6 @@ from support.waiting import wait_until
 
 from pushlane import Producer, Receipt, RoomMessage
 
-pytestmark = pytest.mark.alone
 BATCH = 10
 LEASE_S = 5.0
 SETTINGS = {"PUSHLANE_LEASE_S": str(LEASE_S), "PUSHLANE_PUSH_DEADLINE_S": "3"}

@@ -16,7 +16,6 @@ from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
 
-pytestmark = pytest.mark.alone
 PREFIX = "pushlane:1:{support}:"
 ROOMS = 250
 PER_ROOM = 15

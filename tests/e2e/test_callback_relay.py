@@ -19,8 +19,7 @@ from support.stack import Stack, channel_settings, fake_api
 from support.waiting import assert_takes, wait_until
 
 from pushlane import Hold, Producer, RoomMessage
-from pushlane.backlog import UNFED
-from pushlane.keys import DECISIONS_PREFIX, channel_prefix
+from pushlane.keys import DECISIONS_PREFIX, UNFED, channel_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,7 @@ from support.queue import Queue, settle
 from support.shell import send, show
 from support.stack import channel_settings, fake_api
 
-from pushlane.backlog import UNFED
-from pushlane.effects import POSTPONED
-from pushlane.keys import CONSUMERS, DECISIONS_PREFIX, channel_prefix
+from pushlane.keys import CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane_worker.outcome import Outcome
 
 

@@ -27,7 +27,7 @@ from pushlane.callback.spool import Spool, SpoolFull
 from pushlane.callback.verdict import Verdict
 from pushlane.errors import InvalidMessage, QueueUnavailable
 from pushlane.hold import MAX_HOLD_DAYS
-from pushlane.keys import DECISIONS_PREFIX, channel_prefix
+from pushlane.keys import DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane.scripts import source
 from pushlane_worker.embedded import EmbeddedServer
 
@@ -122,7 +122,7 @@ def verdicts(redis: Redis) -> dict[str, int]:
 
 def unfed(redis: Redis) -> list[str]:
     """The decisions that nobody has tried."""
-    found: Any = redis.zrange(backlog.UNFED, 0, -1)
+    found: Any = redis.zrange(UNFED, 0, -1)
     return [key.decode() for key in found]
 
 
@@ -394,7 +394,7 @@ async def test_an_unknown_channel_waits_and_blocks_no_other(
     assert (unfed(redis), len(postponed(redis))) == ([], 80)
     assert await backlog.refeed(client, producer, RETENTION_S) == 0, "its time has not come"
     monkeypatch.setattr(backlog, "POSTPONED_MS", -1)
-    redis.zadd(effects.POSTPONED, {"relay/later": 1, "decide/later": 1}, xx=True)
+    redis.zadd(POSTPONED, {"relay/later": 1, "decide/later": 1}, xx=True)
     with capture_logs() as logs:
         for _ in range(3):
             assert await backlog.refeed(client, producer, RETENTION_S) == 0, "nobody need look again at once"
@@ -403,7 +403,7 @@ async def test_an_unknown_channel_waits_and_blocks_no_other(
     while await backlog.refeed(client, producer, RETENTION_S):
         pass
     assert list(redis.scan_iter(f"{DECISIONS_PREFIX}effects:*")) == []
-    assert redis.exists(effects.POSTPONED, f"{DECISIONS_PREFIX}lane:relay/later") == 0
+    assert redis.exists(POSTPONED, f"{DECISIONS_PREFIX}lane:relay/later") == 0
     assert queued(redis, channel="later") == [f"text {number}" for number in range(0, 160, 2)]
     assert len(queued(redis)) == 80
     assert await producer.decide("later", "k", "forbid") == "allow"
@@ -417,7 +417,7 @@ async def test_what_has_to_wait_stands_in_nobodys_way(
     for number in range(backlog.AT_ONCE + 1):
         waits = number < backlog.AT_ONCE
         redis.set(f"{DECISIONS_PREFIX}effects:{number}", json.dumps([relay(number, "later" if waits else "support")]))
-        redis.zadd(backlog.UNFED, {str(number): number + 1e12})
+        redis.zadd(UNFED, {str(number): number + 1e12})
     assert await backlog.refeed(client, producer, 1e9) == backlog.AT_ONCE
     assert await backlog.refeed(client, producer, 1e9) == 1
     assert queued(redis) == [f"text {backlog.AT_ONCE}"]
@@ -433,7 +433,7 @@ async def test_what_is_done_of_a_decision_is_not_done_again(
     monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
     monkeypatch.setattr(backlog, "POSTPONED_MS", -1)
     redis.set(f"{DECISIONS_PREFIX}effects:left", json.dumps([relay(1), waits]))
-    redis.zadd(backlog.UNFED, {"left": time.time() * 1000})
+    redis.zadd(UNFED, {"left": time.time() * 1000})
     async with open_feed() as feed:
         await feed.record(decision(2, ALLOW, relay(2), waits))
         await soon(lambda: "text 2" in queued(redis), "what can be done")
@@ -475,10 +475,10 @@ async def test_a_clock_that_stepped_back_delays_no_effects(
     register(redis)
     later = time.time() * 1000 + 3_600_000
     redis.set(f"{DECISIONS_PREFIX}effects:a", json.dumps([relay(1)]))
-    redis.zadd(backlog.UNFED, {"a": later})
+    redis.zadd(UNFED, {"a": later})
     redis.set(f"{DECISIONS_PREFIX}effects:b@relay/support", json.dumps([relay(2)]))
     redis.zadd(f"{DECISIONS_PREFIX}lane:relay/support", {"b": later - 1})
-    redis.zadd(effects.POSTPONED, {"relay/support": later})
+    redis.zadd(POSTPONED, {"relay/support": later})
     while await backlog.refeed(client, producer, RETENTION_S):
         pass
     assert queued(redis) == ["text 2", "text 1"]
@@ -500,7 +500,7 @@ async def test_a_full_channel_keeps_the_order_whoever_comes_when_it_has_room(
         await soon(lambda: not unfed(redis), "the one behind")
         assert queued(redis) == ["text 0", "text 1"]
         monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
-        redis.zadd(effects.POSTPONED, {"relay/support": 1})
+        redis.zadd(POSTPONED, {"relay/support": 1})
         assert await backlog.refeed(client, producer, RETENTION_S) == 5
         for number in range(7, 9):
             await feed.record(decision(number, ALLOW, relay(number)))
@@ -514,7 +514,7 @@ async def test_a_full_channel_still_takes_decisions(redis: Redis, client: AsyncR
     await producer.send("support", RoomMessage("r", "held"), hold=Hold("k", 60))
     for number in range(2):
         redis.set(f"{DECISIONS_PREFIX}effects:{number}", json.dumps([relay(number)]))
-        redis.zadd(backlog.UNFED, {str(number): number + 1})
+        redis.zadd(UNFED, {str(number): number + 1})
     await backlog.refeed(client, producer, 1e9)
     allow = effects.decide("support", "k", "allow", fields=None, reason="")
     assert await effects.apply(client, producer, {"a": [relay(7), allow]}) == {"a": [relay(7)]}
@@ -591,9 +591,9 @@ async def test_what_waits_too_long_is_given_up(
     for number, age_s in enumerate(ages_s):
         redis.set(f"{DECISIONS_PREFIX}effects:{number}@relay/later", json.dumps([relay(number, "later")]))
         redis.zadd(f"{DECISIONS_PREFIX}lane:relay/later", {str(number): (time.time() - age_s) * 1000})
-    redis.zadd(effects.POSTPONED, {"relay/later": 1})
+    redis.zadd(POSTPONED, {"relay/later": 1})
     redis.set(f"{DECISIONS_PREFIX}effects:new", json.dumps([relay(7)]))
-    redis.zadd(backlog.UNFED, {"new": 1})
+    redis.zadd(UNFED, {"new": 1})
     register(redis)
     with capture_logs() as logs:
         assert await backlog.refeed(client, producer, RETENTION_S) == 3
@@ -720,7 +720,7 @@ async def test_a_broken_document_does_not_stop_the_sweep(
     monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
     for key, document in [("a", stored), ("b", json.dumps([relay(1)]).encode())]:
         redis.set(f"{DECISIONS_PREFIX}effects:{key}", document)
-        redis.zadd(backlog.UNFED, {key: 1})
+        redis.zadd(UNFED, {key: 1})
     await backlog.refeed(client, producer, RETENTION_S)
     assert (unfed(redis), queued(redis)) == ([], ["text 1"])
 

@@ -120,7 +120,6 @@ def test_a_token_that_is_renewed_in_its_file_is_never_refused(
         stack.close()
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("status", [503, 502], ids=["failed", "unknown"])
 def test_an_outage_is_over_within_a_probes_wait_though_all_conversations_back_off(
     stack: Stack, redis: Redis, api: FakeApi, producer: Producer, status: int

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from pushlane.backlog import UNFED
 from pushlane.clients import connect
-from pushlane.effects import POSTPONED
 from pushlane.errors import UnknownChannel
-from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, channel_prefix
+from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane.message import Limits, check_channel_name
 from pushlane.record import from_ms
 from pushlane_worker.blocked import Blocked, read_blocked
