@@ -103,10 +103,10 @@ def test_a_dead_letter_of_a_newer_version_is_listed_as_such(redis: Redis, redis_
 @pytest.mark.parametrize(
     ("room", "detail"),
     [
-        ("room", "said so"),
-        ("r" * 256, "d" * 2000),
-        ("\u623f" * 23, "\u5931" * 40),
-        ("\u623f\u95f4" * 42, "\u5931\u6557" * 300),
+        pytest.param("room", "said so", marks=pytest.mark.long),
+        pytest.param("r" * 256, "d" * 2000, marks=pytest.mark.long),
+        pytest.param("\u623f" * 23, "\u5931" * 40, marks=pytest.mark.long),
+        pytest.param("\u623f\u95f4" * 42, "\u5931\u6557" * 300, marks=pytest.mark.long),
         ("\U0001f600" * 64, "\U0001f600 \U0001f468\u200d\U0001f469\u200d\U0001f467 " * 60),
         ("cafe\u0301" * 30, "evil \x1b[2J\r\n\x07 text " * 20),
     ],

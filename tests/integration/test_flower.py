@@ -46,6 +46,7 @@ def _states(drains: list[dict[str, Any]]) -> set[str]:
     return {drain["state"] for drain in drains}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(90)
 def test_the_counts_of_drains_add_up_to_what_the_api_counted(stack: Stack, watching: str) -> None:
     """After the drains ended, pushes and delivered messages in Flower are those of the API, also across slices."""

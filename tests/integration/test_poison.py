@@ -46,7 +46,9 @@ def stack(redis_url: str, tmp_path: Path) -> Iterator[Stack]:
         stack.close()
 
 
-@pytest.mark.parametrize(("offenders", "most"), MOST.items())
+@pytest.mark.parametrize(
+    ("offenders", "most"), [pytest.param(*case, marks=pytest.mark.long if case[0] > 2 else ()) for case in MOST.items()]
+)
 def test_offenders_die_alone_wherever_they_stand(stack: Stack, redis: Redis, offenders: int, most: int) -> None:
     """At every position: a bounded number of requests, the others in order, no attempt spent, the API's own words."""
     stack.worker("-c", "1").ready()
