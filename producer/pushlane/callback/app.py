@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from pushlane.async_outbox import AsyncProducer
 from pushlane.callback import library_log, problems, routing
+from pushlane.callback.cancelling import cancel_and_wait
 from pushlane.callback.feed import Feed
 from pushlane.callback.front import Front
 from pushlane.callback.holds import Holds
@@ -94,7 +95,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
             app.state.readiness = readiness = Readiness(settings.redis_url)
             stack.push_async_callback(readiness.aclose)
             watching = asyncio.create_task(readiness.watch())
-            stack.callback(watching.cancel)
+            stack.push_async_callback(cancel_and_wait, watching)
             app.state.webhook = Webhook(producer, settings.webhook, tokens)
             if moderation is not None:
                 pool = await stack.enter_async_context(_pool(moderation, PROCESSES))

@@ -15,6 +15,7 @@ import redis
 
 from pushlane import backlog
 from pushlane.async_outbox import AsyncProducer
+from pushlane.callback.cancelling import cancel_and_wait
 from pushlane.callback.decision import Decision
 from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S, Recorder
@@ -77,9 +78,7 @@ class Feed:
             await asyncio.wait(self._spooling, timeout=CLOSE_S)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._waiting.join(), CLOSE_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
         await self._recorder.aclose()
         await self._spool.aclose()
         await self._producer.aclose()
