@@ -177,13 +177,15 @@ def test_a_scheduled_message_that_is_cancelled_never_joins(
 def test_under_load_each_answer_is_true(redis_url: str, producer: Producer, tmp_path: Path) -> None:
     """While a worker pushes them: `cancelled` never arrives; what was in flight or final does, once; order is kept."""
     texts = [f"hello #{n + 1}" for n in range(30)]
-    with fake_api(latency_s=0.1) as api:
+    with fake_api(latency_s=0.3) as api:
         stack = Stack(redis_url, api, tmp_path, channel_settings(api.url))
         try:
             stack.worker("-c", "1").ready()
             sent = producer.send_many("support", [RoomMessage(f"r{n}", text) for text in texts for n in range(100)])
             wait_until(lambda: stack.depth() < len(sent), "some to be settled", 30)
-            answers = {one.message_id: producer.cancel("support", one.message_id) for one in sent[::2]}
+            answers = {
+                one.message_id: producer.cancel("support", one.message_id) for one in sent[::-2]
+            }  # from the end, which waits longest
             wait_until(lambda: stack.depth() == 0, "everything to be settled", 30)
             arrived = {room: api.texts(room) for room in api.rooms()}
         finally:
