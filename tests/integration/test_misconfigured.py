@@ -14,7 +14,6 @@ from support.waiting import wait_until
 from pushlane import Producer, Receipt, RoomMessage
 from pushlane_worker.fake_api.control import DEMO_APP_ID, DEMO_TOKEN
 
-pytestmark = pytest.mark.alone
 PREFIX = "pushlane:1:{support}:"
 IN_FLIGHT = 64
 OTHERS = 2
@@ -22,6 +21,8 @@ OTHERS = 2
 WARM_UP = 500
 MORE = 100
 QUIET_MS = 3000
+STALL_S = 8
+"""A busy machine's time to get 63 pushes on their way and one more refused."""
 BACK_WITHIN_S = 15
 """Half of the 30 s after which the next probe would come anyhow; a quiet machine needs 1."""
 REFUSALS = {401: {"token": "another"}, 404: {"app_id": "another"}}
@@ -92,7 +93,7 @@ def test_no_push_starts_after_the_first_wrong_answer(
     stack: Stack, redis: Redis, producer: Producer, status: int
 ) -> None:
     """63 pushes hang when one is refused: of what waits, two other rooms are probes, one after the other."""
-    stack.api.control(latency_s=0, stall={"seconds": 3, "accept": True})
+    stack.api.control(latency_s=0, stall={"seconds": STALL_S, "accept": True})
     _send(producer, IN_FLIGHT - 1, "hangs")
     wait_until(lambda: stack.record().in_flight == IN_FLIGHT - 1, "63 pushes in flight")
     stack.api.control(stall=None, **REFUSALS[status])
