@@ -68,7 +68,7 @@ def test_every_block_runs_on_a_fresh_machine(tmp_path: Path) -> None:
     for name in CHECKOUT:
         source = README.parent / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-    kept = {name: value for name, value in environment().items() if name != "VIRTUAL_ENV"}
+    kept = {name: value for name, value in environment().items() if name not in ("VIRTUAL_ENV", "SSL_CERT_FILE")}
     scripts = sysconfig.get_path("scripts")
     kept["PATH"] = os.pathsep.join(folder for folder in kept["PATH"].split(os.pathsep) if folder != scripts)
     check(run(tmp_path, kept, "make() { :; }\n", 840))  # `make demo` has its own tests
