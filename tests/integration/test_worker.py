@@ -77,7 +77,7 @@ def _send_and_wait(stack: Stack, producer: Producer, word: str) -> float:
 @pytest.mark.alone
 def test_an_idle_queue_is_quick(stack: Stack, producer: Producer) -> None:
     """From `send` to arrival at the API it takes milliseconds: the median of 100 sends is under 100 ms."""
-    # The figure for an otherwise idle machine is in docs/decisions.md; this bound holds on a busy one too.
+    # The bound holds on a busy machine too.
     stack.worker("-c", "1").ready()
     producer.send("support", RoomMessage("warm", "up"))
     stack.wait_for(1)
