@@ -30,7 +30,7 @@ from pushlane_worker.settings import load_addresses
 START_S = 30.0
 POLL_S = 0.1
 FLOWER_COLUMNS = "name,uuid,state,result,retries,worker,received,runtime,exception"
-"""What a drain did is in its result; README and compose.yaml name the same ones."""
+"""What a drain did is in its result; docs/operations.md and compose.yaml name the same ones."""
 CHANNEL = "demo"
 FLOWER_PORT = 5555
 FAILURES = "0.05"

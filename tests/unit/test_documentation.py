@@ -1,13 +1,15 @@
-"""The README's tables against the code: no setting and no command is missing there, and no default is out of date."""
+"""The tables and links of the documentation against the code: nothing is missing, and no default is out of date."""
 
 import json
 import re
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 import pytest
 from pydantic.fields import FieldInfo
+from support.documentation import DOCUMENTS, README, ROOT, anchors, blocks, links, page, pages, read, table
 
 from pushlane.callback.settings import (
     ApiKeySettings,
@@ -22,15 +24,8 @@ from pushlane_worker.cli.program import pushlane
 from pushlane_worker.fake_api.control import Control, Cut, Fail, Garbage, PushFault, Stall
 from pushlane_worker.settings import Settings
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-
-
-def table(first_cell: str, document: str = README) -> dict[str, list[str]]:
-    """The rows of the table whose head begins with this cell, by their own first cell."""
-    _, _, after = document.partition(f"\n| {first_cell} |")
-    assert after, f"no table {first_cell}"
-    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in after.partition("\n\n")[0].splitlines()[2:]]
-    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows}
+EVERYTHING = "\n\n".join(read(one) for one in pages())
+"""The README and its pages, in the README's order."""
 
 
 def written(field: FieldInfo) -> str:
@@ -57,9 +52,9 @@ def written(field: FieldInfo) -> str:
         ("`PUSHLANE_API_KEYS__<SERVICE>__…`", ApiKeySettings.model_fields),
     ],
 )
-def test_every_setting_is_in_the_readme_with_its_default(head: str, fields: Mapping[str, FieldInfo]) -> None:
+def test_every_setting_is_documented_with_its_default(head: str, fields: Mapping[str, FieldInfo]) -> None:
     """Who reads the table knows all there is to set, and what holds when it is not."""
-    told = {name: cells[0] for name, cells in table(head).items()}
+    told = {name: cells[0] for name, cells in table(head, EVERYTHING).items()}
     assert told == {f"`{name.upper()}`": written(field) for name, field in fields.items()}
 
 
@@ -67,12 +62,14 @@ def test_what_the_callback_reads_beside_its_sections_is_a_workers_setting_too() 
     """One table has them for both."""
     shared = set(CallbackSettings.model_fields) - {"moderation", "webhook", "api_keys"}
     assert shared <= set(Settings.model_fields)
-    assert not [name for name in shared if f"`{name.upper()}`" not in README.partition("The callback reads")[2]]
+    assert not [
+        name for name in shared if f"`{name.upper()}`" not in page("settings").partition("The callback reads")[2]
+    ]
 
 
-def test_every_option_of_a_policy_is_in_the_readme() -> None:
+def test_every_option_of_a_policy_is_documented() -> None:
     """The example of a chain of objects has them all."""
-    example = re.search(r"`(\[\{\"policy\".*\}\])`", README)
+    example = re.search(r"`(\[\{\"policy\".*\}\])`", EVERYTHING)
     assert example
     (policy,) = json.loads(example[1])
     assert set(policy) == set(PolicySettings.model_fields)
@@ -81,24 +78,22 @@ def test_every_option_of_a_policy_is_in_the_readme() -> None:
 
 def test_the_example_of_a_services_test_passes() -> None:
     """It may be copied as it stands."""
-    (example,) = [
-        block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "pushlane.testing" in block
-    ]
+    (example,) = [block.text for block in blocks("python") if "pushlane.testing" in block.text]
     names: dict[str, Callable[[], None]] = {}
-    exec(example, names)  # noqa: S102 # our own README
+    exec(example, names)  # noqa: S102 # our own page
     names["test_a_customer_is_told_once"]()
 
 
-def test_every_command_is_in_the_readme() -> None:
+def test_every_command_is_documented() -> None:
     """What `pushlane --help` lists is in the table, and the table lists nothing else."""
-    told = {re.findall(r"`pushlane ([a-z-]+)", cell)[0] for cell in table("command")}
+    told = {re.findall(r"`pushlane ([a-z-]+)", cell)[0] for cell in table("command", EVERYTHING)}
     assert isinstance(pushlane, click.Group)
     assert told == set(pushlane.list_commands(click.Context(pushlane)))
 
 
 def test_all_that_the_stand_in_can_be_told_is_written_down() -> None:
     """Each field of its control document, and each of a fault, whether all of them have it or one."""
-    document = (Path(__file__).parents[2] / "docs" / "fake-api.md").read_text(encoding="utf-8")
+    document = page("fake-api")
     told = table("`/_control`", document)
     assert set(told) == {f"`{name}`" for name in Control.model_fields}
     common = table("in a fault", document)
@@ -109,3 +104,19 @@ def test_all_that_the_stand_in_can_be_told_is_written_down() -> None:
     options = {option for cells in told.values() for option in re.findall(r"--[a-z-]+", cells[0])}
     known = {option for one in fake_api.params for option in one.opts}
     assert options == known - {"--host", "--port"}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    """Each relative link names a file of the repository, and its anchor a heading of it."""
+    for target, anchor in links(document):
+        assert target.is_relative_to(ROOT), target
+        assert target.exists(), target
+        assert not anchor or anchor in anchors(target), f"{target.name}#{anchor}"
+
+
+def test_the_readme_lists_every_page() -> None:
+    """A page that nobody finds is not read; nor is one that the source distribution leaves out."""
+    assert {one.resolve() for one in pages()} == {one.resolve() for one in DOCUMENTS}
+    included = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert {target.relative_to(ROOT).parts[0] for target, _ in links(README)} <= set(included)

@@ -1,6 +1,7 @@
-"""A newcomer's way: the README's blocks as they stand, in their order, in one shell in a fresh folder."""
+"""A newcomer's way: the blocks of the README and its pages as they are, in order, in one shell in a fresh folder."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from support.documentation import DOCUMENTS, README, ROOT, blocks, pages, read, script
 from support.processes import environment
-from support.readme import README, blocks, script
 
 from pushlane.callback.settings import load_callback_settings
 from pushlane_worker.embedded import free_port
@@ -66,7 +67,7 @@ def test_every_block_runs_in_its_place(tmp_path: Path) -> None:
 def test_every_block_runs_on_a_fresh_machine(tmp_path: Path) -> None:
     """The same with a virtual environment of its own, in a copy of the checkout: nothing is missing from an extra."""
     for name in CHECKOUT:
-        source = README.parent / name
+        source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
     kept = {name: value for name, value in environment().items() if name not in ("VIRTUAL_ENV", "SSL_CERT_FILE")}
     scripts = sysconfig.get_path("scripts")
@@ -75,9 +76,20 @@ def test_every_block_runs_on_a_fresh_machine(tmp_path: Path) -> None:
 
 
 def check(printed: str) -> None:
-    """The outputs that the README promises in its comments."""
+    """What the blocks promise in their comments, and that none was left out."""
     for promised in ("1 passed", "Please do not shout.", '{"code": 0}', "refund-8", "cancelled"):
         assert promised in printed, printed
+    announced = re.findall(r"--- (\d+) [\w-]+\.md: ", printed)
+    assert announced == [str(number) for number, _ in enumerate(blocks("sh", "python"), 1)], printed
+
+
+def test_the_walk_goes_through_every_page_with_blocks() -> None:
+    """The README comes first, and no page with a block that can run is missing from its list."""
+    walked = pages()
+    assert walked[0] == README
+    runnable = re.compile(r"^```(?:sh|python|ini)$", re.MULTILINE)
+    assert not [one for one in DOCUMENTS if one not in walked and runnable.search(read(one))]
+    assert not [one for one in walked if re.search(r"^```(?!sh$|python$|ini$|text$|$)", read(one), re.MULTILINE)]
 
 
 def test_the_settings_that_it_shows_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
