@@ -5,12 +5,19 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 from pydantic.fields import FieldInfo
 from support.documentation import DOCUMENTS, README, ROOT, anchors, blocks, links, page, pages, read, table
 
+import pushlane as library
+from pushlane import errors, form
+from pushlane.callback import ChatMessage
+from pushlane.callback.blocked_words import BlockedWords
+from pushlane.callback.openapi import decisions, messages, webhook
+from pushlane.callback.openapi.part import Part
 from pushlane.callback.settings import (
     ApiKeySettings,
     CallbackSettings,
@@ -18,6 +25,7 @@ from pushlane.callback.settings import (
     PolicySettings,
     WebhookSettings,
 )
+from pushlane.message import CancelResult
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.fake_api import command as fake_api
 from pushlane_worker.cli.program import pushlane
@@ -104,6 +112,78 @@ def test_all_that_the_stand_in_can_be_told_is_written_down() -> None:
     options = {option for cells in told.values() for option in re.findall(r"--[a-z-]+", cells[0])}
     known = {option for one in fake_api.params for option in one.opts}
     assert options == known - {"--host", "--port"}
+
+
+def test_every_error_of_the_library_is_documented() -> None:
+    """The table has those that a service can catch, and no others."""
+    exported = {one for name in library.__all__ if isinstance(one := getattr(library, name), type)}
+    raised = {one.__name__ for one in exported if issubclass(one, Exception)} - {errors.PushlaneError.__name__}
+    assert set(table("error", EVERYTHING)) == {f"`{name}`" for name in raised}
+
+
+def test_every_result_of_a_cancellation_is_documented() -> None:
+    """No caller meets one that the table does not explain."""
+    assert set(table("result", EVERYTHING)) == {f"`{result}`" for result in get_args(CancelResult)}
+
+
+def test_every_field_of_a_message_is_documented() -> None:
+    """The table has all fields of the JSON form, of either kind."""
+    named = {name for cell in table("field", EVERYTHING) for name in re.findall(r"`(\w+)`", cell)}
+    assert named == {*form._ROOM, *form._THIRD_PARTY}
+
+
+def statuses(part: Part) -> set[str]:
+    """The statuses that its routes answer with."""
+    return {status for path in part.paths.values() for route in path.values() for status in route["responses"]}
+
+
+@pytest.mark.parametrize(
+    ("head", "served", "before_routing"),
+    [("status", [messages.PART, decisions.PART], {"400", "431"}), ("answer", [webhook.PART], set())],
+)
+def test_every_http_status_is_documented(head: str, served: list[Part], before_routing: set[str]) -> None:
+    """The table has those of the OpenAPI document, and those that are answered before any route is known."""
+    told = {status for cell in table(head, EVERYTHING) for status in re.findall(r"\d{3}", cell)}
+    assert told == before_routing.union(*map(statuses, served))
+
+
+def test_the_examples_of_blocked_words_are_right() -> None:
+    """What the table calls caught is caught, and what it calls not caught is not."""
+    (head,) = re.findall(r"^\| (.*) in the list \| \|$", EVERYTHING, re.MULTILINE)
+    policy = BlockedWords(re.findall(r"`(\w+)`", head))
+    rows = re.findall(r"^\| (caught|not caught) \| (.*) \|$", EVERYTHING, re.MULTILINE)
+    assert len(rows) == 4
+    for verdict, cell in rows:
+        plain, _, displayed = cell.partition("text that is displayed")
+        texts = re.findall(r"`([^`]+)`", plain)
+        assert texts
+        if displayed:
+            _, before, after = re.findall(r"`([^`]+)`", displayed)
+            texts.append(f"{before}\u202e{after}")
+        for text in texts:
+            content = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": text}}]
+            message = ChatMessage(
+                "C2C.CallbackBeforeSendMsg", "1", "a", "b", "k", content, "", online_only=False, fields={}
+            )
+            assert (policy.judge(message) is not None) == (verdict == "caught"), text
+
+
+def test_every_event_of_the_log_that_is_documented_exists() -> None:
+    """What an operator searches for is what the code writes."""
+    source = "".join(
+        path.read_text(encoding="utf-8") for folder in ("producer", "worker") for path in (ROOT / folder).rglob("*.py")
+    )
+    events = {name for cell in table("event", EVERYTHING) for name in re.findall(r"`([\w.]+)`", cell)}
+    assert events
+    states = {"gate.throttled", "gate.broken"}  # named after the gate's state
+    assert 'f"gate.{state' in source
+    assert not [event for event in events - states if f'"{event}"' not in source]
+
+
+def test_every_make_target_is_documented() -> None:
+    """The guide for contributors has those that `make help` lists."""
+    told = {re.findall(r"`make ([a-z-]+)`", cell)[0] for cell in table("target", read(ROOT / "CONTRIBUTING.md"))}
+    assert told == set(re.findall(r"^([a-z-]+):.*## ", read(ROOT / "Makefile"), re.MULTILINE))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
