@@ -68,9 +68,9 @@ def blocks(*languages: str) -> Iterator[Block]:
 
 def table(first_cell: str, document: str) -> dict[str, list[str]]:
     """The rows of the table whose head begins with this cell, by their own first cell."""
-    _, *after = document.split(f"\n| {first_cell} |")
-    assert len(after) == 1, f"{len(after)} tables {first_cell}"
-    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in after[0].partition("\n\n")[0].splitlines()[2:]]
+    found = re.findall(rf"^\| {re.escape(first_cell)} \|.*\n\| ---.*\n((?:\|.*\n)*)", document, re.MULTILINE)
+    assert len(found) == 1, f"{len(found)} tables {first_cell}"
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in found[0].splitlines()]
     return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows}
 
 
