@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
---- Notes which Celery queues a worker consumes, and forgets those that no worker has named for a while.
+--- Records which Celery queues a worker consumes, and forgets those that no worker has announced for a while.
 -- KEYS[1] consumers
 -- ARGV[1] now       ms, or '' for the server's time
--- ARGV[2] kept_ms   how long it counts
+-- ARGV[2] kept_ms   how long the announcement is valid
 -- ARGV[3…] queues
 -- Returns 0.
 --- use channel

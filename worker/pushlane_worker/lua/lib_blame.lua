@@ -1,14 +1,14 @@
--- Whose fault it is that a push was refused, rejected or throttled: the channel's, or that of its conversation alone.
-local SUSPECT_AFTER = 20 -- so many messages rejected in a row, none delivered between, can hardly all be to blame
-local REFUSED, LIMITED = 'misconfigured: ', 'throttled: ' -- what the reason begins with for which a conversation is blocked
+-- Whether the channel or only the conversation is to blame for a push that was refused, rejected or throttled.
+local SUSPECT_AFTER = 20 -- this many rejections in a row without a delivery: the messages can hardly all be at fault
+local REFUSED, LIMITED = 'misconfigured: ', 'throttled: ' -- prefixes of the reason why a conversation is blocked
 
 local function blocked_as(prefix, conversation, what)
   local why = redis.call('HGET', prefix .. 'blocked_by', conversation)
   return why and string.sub(why, 1, #what) == what
 end
 
--- Whether a rejection is taken for a fault of the channel. Those that only halve a batch do not count, but end as the
--- others do once the channel is suspect.
+-- Whether a rejection is blamed on the channel. Rejections that only halve a batch do not count, but once the channel
+-- is suspect they are treated like the others.
 local function is_suspect(gate, settled, ids)
   if settled.split == 0 then
     gate.rejections, gate.dirty = math.min(gate.rejections + #ids, SUSPECT_AFTER), true
@@ -16,8 +16,8 @@ local function is_suspect(gate, settled, ids)
   return gate.rejections >= SUSPECT_AFTER
 end
 
--- A second conversation within the same second, or with no delivery between, has met a limit of the channel's. One that
--- was throttled alone and has had no delivery since tells nothing new.
+-- A second conversation throttled within the same second, or before any delivery, means that the limit is the
+-- channel's. A conversation that was throttled alone and has had no delivery since adds no information.
 local function is_throttled_alone(prefix, gate, conversation, epoch, now)
   if epoch ~= gate.epoch or blocked_as(prefix, conversation, LIMITED) then
     return true
@@ -30,8 +30,8 @@ local function is_throttled_alone(prefix, gate, conversation, epoch, now)
   return true
 end
 
--- Whether what was refused or throttled is its conversation's own fault. What is refused for the first time breaks the
--- gate or meets a broken one: when it is open again, others have not been refused.
+-- Whether a refusal or throttling is the conversation's own fault. The first refusal breaks the gate or meets a broken
+-- one. So if a conversation is refused again once the gate is open, others have succeeded meanwhile.
 local function is_own_fault(prefix, gate, now, settled, epoch)
   if gate.state ~= 'open' then
     return false
@@ -43,15 +43,15 @@ local function is_own_fault(prefix, gate, now, settled, epoch)
     and is_throttled_alone(prefix, gate, settled.conversation, epoch, now)
 end
 
--- How long a conversation waits that is throttled alone, if the answer did not say: 1, 2, 4 … 60 s, which is as long again
--- as it has been so.
+-- How long a conversation that is throttled alone waits if the answer did not say: 1, 2, 4 … 60 s, that is as long
+-- again as it has already been throttled.
 local function lone_wait(prefix, conversation, now)
   local since = tonumber(redis.call('ZSCORE', prefix .. 'blocked', conversation) or now)
   return math.max(THROTTLE_FIRST_MS, math.min(now - since + THROTTLE_FIRST_MS, THROTTLE_CAP_MS))
 end
 
--- When what was refused is due again, if the channel may be to blame. Where that is certain, behind all that have not been
--- asked: as a probe it may come before its time, and when the gate opens it is ready at once.
+-- When a refused conversation is due again if the channel may be to blame. If it certainly is, after all conversations
+-- that were not tried yet: it may still be probed early, and when the gate opens it is ready at once.
 local function refused_until(channel, gate, now)
   if gate.state == 'broken' and gate.doubts == 0 then
     return now + longest_wait(channel)

@@ -1,10 +1,10 @@
 -- Claiming: the batch stays at the head of its list, under a lease; only a settle with its token removes it.
 local MAX_BATCHES_BYTES = 4 * 1024 * 1024 -- a turn's reply stays below about this size
-local SINGLE_AFTER_LOSSES = 2 -- after so many leases lost in a row a message goes alone: it may be what kills workers
+local SINGLE_AFTER_LOSSES = 2 -- after this many lost leases in a row a message goes alone: it may be what kills workers
 
--- Adds a message to the batch, if it goes with those before it. Returns whether another one may follow.
+-- Adds a message to the batch if it fits the earlier ones. Returns whether another one may follow.
 local function add_to_batch(batch, id, record)
-  -- Cancelled in mid-list and sent again with its key when nobody remembered it, a message is listed twice.
+  -- A message is listed twice if it was cancelled in mid-list and sent again after its idempotency key was forgotten.
   for _, listed in ipairs(batch.ids) do
     if listed == id then
       return false
@@ -21,7 +21,7 @@ local function add_to_batch(batch, id, record)
   return not fragile
 end
 
--- The longest prefix with one sender, receiver and part label; drops what is over on the way.
+-- The longest prefix with the same sender, receiver and part label. Drops finished messages on the way.
 local function read_batch(prefix, conversation, limit, now)
   local list, batch, open = prefix .. 'conversation:' .. conversation, { records = {}, ids = {}, bytes = 0 }, true
   while open do
@@ -39,7 +39,7 @@ local function read_batch(prefix, conversation, limit, now)
   return batch
 end
 
--- due: for a probe that is not due yet, when it would be; else 0.
+-- due: for a probe ahead of its time, when it would be due; else 0.
 local function write_lease(prefix, gate, conversation, ids, token, now, lease_ms, due)
   leave_places(prefix, conversation)
   redis.call('ZADD', prefix .. 'leases', now + lease_ms, conversation)
@@ -63,7 +63,7 @@ local function claim_budget(prefix, channel, gate, now, free)
   return math.min(free, room, gate_cap(gate, channel) - count_pushing(prefix, channel, now))
 end
 
--- The conversation whose turn it is, and 0; or for one that is a probe before its time the ms until that.
+-- The next conversation and 0, or for a probe ahead of its time the ms until it would be due.
 local function next_conversation(prefix, gate, now)
   local ready = redis.call('ZRANGE', prefix .. 'ready', 0, 0)
   if ready[1] or gate.state ~= 'broken' then
@@ -75,8 +75,8 @@ local function next_conversation(prefix, gate, now)
   end
 end
 
--- Nothing of it can be claimed: nothing is left of it, its head is held, or of a layout that this worker does not know,
--- which is looked at again later.
+-- Nothing can be claimed: the conversation is empty, its head is held, or its head has a layout that this worker does
+-- not know. That one is checked again later.
 local function pass_over(prefix, conversation, now)
   local id, record = drop_heads(prefix, conversation, now)
   if not id or string.sub(record, 1, 1) == '1' then
@@ -116,7 +116,7 @@ local function claim_ready(prefix, channel, gate, now, drain, turn, free, lease_
   return claims
 end
 
--- The claims of a turn whose reply was lost, as far as they still stand.
+-- The claims of a turn whose reply was lost, as far as they are still valid.
 local function reread_claims(prefix, token_prefix, conversations, now)
   local claims = {}
   for _, conversation in ipairs(conversations) do

@@ -1,10 +1,10 @@
--- What time makes possible: scheduled messages join, conversations whose wait is over, and places in the rate window.
+-- What becomes due with time: scheduled messages, conversations whose wait is over, places in the rate window.
 local MAX_MOVED = 1000
-local MAX_JOINED = 500 -- each costs as much as two of the others
-local UNREADABLE_MS = 60000 -- how long something waits whose record is of an unknown layout
+local MAX_JOINED = 500 -- each costs as much as two moves
+local UNREADABLE_MS = 60000 -- how long a record in an unknown layout waits until the next look
 
--- A scheduled message whose time has come joins its conversation; one that has expired dies. Returns false when it must
--- wait for another call, because enough died in this one.
+-- Moves a scheduled message that is due into its conversation, or kills it if it has expired. Returns false when it
+-- must wait for another call because this one has dropped enough messages.
 local function join(prefix, member, now)
   local id = string.sub(member, 15)
   local key = prefix .. 'message:' .. id
@@ -28,14 +28,14 @@ local function join(prefix, member, now)
     return true
   end
   local conversation = conversation_of(record)
-  -- A list that was not empty has its place already.
+  -- A conversation whose list was not empty is already in its place.
   if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
     set_ready(prefix, conversation, now)
   end
   return true
 end
 
--- At most MAX_JOINED. Returns whether there may be more.
+-- Joins at most MAX_JOINED messages. Returns whether there may be more.
 local function join_due(prefix, now)
   local due = redis.call('ZRANGEBYSCORE', prefix .. 'scheduled', '-inf', now, 'LIMIT', 0, MAX_JOINED)
   for _, member in ipairs(due) do
@@ -53,7 +53,7 @@ local function make_ready(prefix, conversations, now)
   end
 end
 
--- Forgets what is over, and what comes from a clock that stepped back: at most MAX_MOVED of each.
+-- Removes rests that are over, and those left by a clock that stepped back: at most MAX_MOVED of each.
 local function end_rests(prefix, channel, now)
   local resting = prefix .. 'resting'
   local over = redis.call('ZCOUNT', resting, '-inf', now)
@@ -62,7 +62,7 @@ local function end_rests(prefix, channel, now)
   redis.call('ZPOPMAX', resting, math.min(void, MAX_MOVED))
 end
 
--- Readies at most MAX_MOVED conversations. After a break of the gate, `release` of them are ready whatever their time.
+-- Makes at most MAX_MOVED conversations ready. After the gate was broken, `release` of them are ready ahead of time.
 -- Returns how many it moved.
 local function move_due(prefix, channel, gate, now)
   local delayed = prefix .. 'delayed'
@@ -81,7 +81,7 @@ local function move_due(prefix, channel, gate, now)
   return #due
 end
 
--- Conversations whose head was of a layout unknown to the worker that met it: perhaps another one knows it.
+-- Retries conversations whose head was in a layout unknown to the worker that claimed: another worker may know it.
 local function look_again(prefix, now)
   local due = redis.call('ZRANGEBYSCORE', prefix .. 'unreadable', '-inf', now, 'LIMIT', 0, 100)
   for _, conversation in ipairs(due) do
@@ -90,8 +90,8 @@ local function look_again(prefix, now)
   end
 end
 
--- Ends in the future come from a clock that stepped back. Those pushes were counted by the API before now: they keep their
--- places, from now on at the latest. Once a step, since what ends after it comes behind them.
+-- End times in the future come from a clock that stepped back. The API has counted those pushes already, so they keep
+-- their places, but as if they had ended now. This runs once per step: later ends are appended behind them.
 local function mend_rate(rate, now)
   local newest = tonumber(redis.call('LINDEX', rate, -1) or '')
   if not newest or newest <= now + 1 then
@@ -104,7 +104,7 @@ local function mend_rate(rate, now)
   end
 end
 
--- now: the rate window's own.
+-- now: the time of the rate window's own clock.
 local function trim_rate(prefix, channel, now)
   local rate = prefix .. 'rate'
   mend_rate(rate, now)

@@ -1,8 +1,8 @@
--- Settling one lease: what its outcome does to the batch, to the rate window and to the gate.
-local LIST_UNKNOWN = 10000 -- pushes of unknown outcome that stay listed, about
+-- Settles one lease: what its outcome means for the batch, the rate window and the gate.
+local LIST_UNKNOWN = 10000 -- about how many pushes of unknown outcome stay listed
 
--- What a push costs its messages: an attempt, unless it was throttled, and those of which `dead` says so by a '1' in their
--- place have spent their budget. A lease that ran out counts the losses in a row, any other outcome starts them anew.
+-- Charges a push to its messages: one attempt, unless it was throttled. A '1' in `dead` at a message's position means
+-- that its budget is spent. An expired lease adds to the losses in a row; any other outcome resets them.
 local function spend(prefix, conversation, ids, now, settled)
   local cost = settled.outcome == THROTTLED and 0 or 1
   for i, id in ipairs(ids) do
@@ -20,7 +20,7 @@ local function spend(prefix, conversation, ids, now, settled)
   end
 end
 
--- An unknown outcome that is no attempt: an early probe's. What was in it may have arrived all the same.
+-- For the unknown outcome of an early probe, which is no attempt. Its messages may have arrived all the same.
 local function mark_maybe_delivered(prefix, ids, now)
   for _, id in ipairs(ids) do
     redis.call('SETRANGE', prefix .. 'message:' .. id, 3, 'm')
@@ -28,7 +28,7 @@ local function mark_maybe_delivered(prefix, ids, now)
   end
 end
 
--- Gives the two halves of a rejected batch labels of their own, so that they are pushed apart. It is no attempt.
+-- Gives the two halves of a rejected batch different labels, so that they are pushed separately. This is no attempt.
 local function split_batch(prefix, ids, size)
   local label = redis.call('HINCRBY', prefix .. 'counters', 'parts', 2)
   for i, id in ipairs(ids) do
@@ -37,7 +37,7 @@ local function split_batch(prefix, ids, size)
   end
 end
 
--- The batch is the head of its list: nothing but a settle takes a leased message from there.
+-- The batch is the head of its list: only a settle removes leased messages from it.
 local function deliver(prefix, channel, conversation, ids, now)
   redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)
   for _, id in ipairs(ids) do
@@ -71,7 +71,7 @@ local function end_lease(prefix, conversation, token)
   return { ids = ids, epoch = tonumber(epoch), due = tonumber(due) }
 end
 
--- Returns when a conversation is due whose push failed, was rejected, or has no known outcome.
+-- Returns when a conversation is due after its push failed, was rejected, or had an unknown outcome.
 local function hit(prefix, conversation, ids, now, settled)
   if settled.dead ~= '' then
     spend(prefix, conversation, ids, now, settled)
@@ -82,13 +82,13 @@ local function hit(prefix, conversation, ids, now, settled)
     redis.call('XADD', prefix .. 'unknown', 'MAXLEN', '~', LIST_UNKNOWN, '*', 'at', now, 'conversation', conversation,
       'message_ids', table.concat(ids, ','), 'detail', settled.detail, 'lost', settled.lost and 1 or 0)
     if settled.reason == 'u' then
-      rest(prefix, conversation, now + settled.wait) -- what was given up may still take effect
+      rest(prefix, conversation, now + settled.wait) -- the push that was given up may still take effect
     end
   end
   return now + settled.wait
 end
 
--- The same for one that is refused or throttled through its own fault.
+-- The same for a conversation that is refused or throttled through its own fault.
 local function set_aside(prefix, conversation, ids, now, settled)
   if settled.dead ~= '' then
     spend(prefix, conversation, ids, now, settled)
@@ -101,12 +101,12 @@ local function set_aside(prefix, conversation, ids, now, settled)
   return due
 end
 
--- What the reason begins with for which it is blocked.
+-- Prefix of the reason why a conversation is blocked.
 local BLOCKED_AS = {
   [SUSPECT] = 'suspect: ', [MISCONFIGURED] = REFUSED, [THROTTLED] = LIMITED, [FAILED] = '', [UNKNOWN] = '',
 }
 
--- Lists the conversation as in trouble, or takes it out.
+-- Lists the conversation as blocked, or removes it from that list.
 local function tell_operators(prefix, outcome, own_fault, now, settled)
   local spent = own_fault or outcome == FAILED or outcome == UNKNOWN
   local all_died = spent and settled.dead ~= '' and not string.find(settled.dead, '0')
@@ -133,10 +133,10 @@ local function carry_out(prefix, channel, gate, outcome, own_fault, now, settled
   elseif outcome == MISCONFIGURED or outcome == SUSPECT then
     return refused_until(channel, gate, now)
   end
-  return lease.due -- a probe that was claimed early and is given back waits on
+  return lease.due -- a probe that was claimed early and given back keeps its due time
 end
 
--- Returns 1; 0 for a stale token, which settles nothing; 2 for what the channel is blamed for, so that nothing was spent.
+-- Returns 1; 0 for a stale token, which settles nothing; 2 if the channel is blamed, so that no attempt was spent.
 local function settle(prefix, channel, gate, now, settled)
   local conversation, outcome = settled.conversation, settled.outcome
   local lease = end_lease(prefix, conversation, settled.token)
@@ -146,7 +146,7 @@ local function settle(prefix, channel, gate, now, settled)
   end
   count(OUTCOME_COUNTERS[outcome], 1)
   if settled.reached and channel.rate_limit > 0 then
-    -- The next ms: the clock is cut to whole ms, and a place must not be free a part of one too early.
+    -- The next ms: the clock is cut to whole ms, and a place must not become free a fraction of one too early.
     redis.call('RPUSH', prefix .. 'rate', rate_clock(gate, now) + 1)
   end
   if outcome == REJECTED and is_suspect(gate, settled, lease.ids) then
@@ -154,7 +154,7 @@ local function settle(prefix, channel, gate, now, settled)
   end
   local own_fault = is_own_fault(prefix, gate, now, settled, lease.epoch)
   if not own_fault then
-    -- A lease that ran out tells of a worker, not of the API: for the gate it is as if it had never been sent.
+    -- An expired lease says something about a worker, not about the API: for the gate the push was never sent.
     tell_gate(gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled,
       redis.call('ZCARD', prefix .. 'delayed'))
   end

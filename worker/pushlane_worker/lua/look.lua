@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
---- Looks which channels of a group have messages. One dispatcher of the fleet a second does, and sweeps these.
+--- Checks which channels of a group have messages. One dispatcher of the fleet does it each second, and sweeps them.
 -- KEYS[1] looked      the group's
 -- KEYS[2] consumers
 -- KEYS[3…] channels   pairs: the counters and the sweep of each; at most 200
 -- ARGV[1] now         ms, or '' for the server's time
--- ARGV[2] rests_ms    how long nobody else looks
--- Returns {} when another dispatcher looked just now, else {consumed, depth, rested, …}: the queues that some worker
--- consumes, and of each channel its depth, '' where nothing is known of it, and the ms since it was swept.
+-- ARGV[2] rests_ms    how long other dispatchers skip this look
+-- Returns {} when another dispatcher has just looked, else {consumed, depth, rested, …}: the queues that some worker
+-- consumes, then for each channel its depth ('' if Redis does not know it) and the ms since its last sweep.
 --- use channel
 local looked, consumers, now, rests_ms = KEYS[1], KEYS[2], clock(ARGV[1]), tonumber(ARGV[2])
 local FIRST, GROUP = 3, 2

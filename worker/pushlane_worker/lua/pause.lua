@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
---- Pauses a channel or lets it go on; pushes in flight end as they do. What the gate found itself stays as it was.
+--- Pauses or resumes a channel; pushes in flight are not affected, and the gate keeps its own state.
 -- KEYS[1] prefix   the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now      ms, or '' for the server's time
--- ARGV[2] paused   1 to pause, 0 to go on
--- Returns 1, or 0 when it was so already; -2 when nobody has registered the channel.
+-- ARGV[2] paused   1 to pause, 0 to resume
+-- Returns 1, or 0 when nothing changed; -2 when the channel is not registered.
 --- use channel rest outcomes gate wake
 local prefix, bell, now, paused = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local channel = load_channel(prefix)

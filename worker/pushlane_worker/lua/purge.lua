@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---- Forgets what dead letters say; what became of them is kept as long as of any final message.
+--- Deletes the content of dead letters; their final status is kept as long as that of any other message.
 -- KEYS[1] prefix   the channel's key prefix
 -- ARGV[1] now      ms, or '' for the server's time
 -- ARGV[2…] ids     at most 200

@@ -1,18 +1,18 @@
 #!lua flags=allow-oom
---- Removes a channel: its registration at once, of its messages some a call, and at the end all else that does not expire.
+--- Removes a channel: first its registration, then some messages per call, at the end all other permanent keys.
 -- KEYS[1] prefix    the channel's key prefix
 -- KEYS[2] bell
 -- KEYS[3] channels
 -- ARGV[1] now       ms, or '' for the server's time
--- ARGV[2] force     1 to forget queued messages and dead letters, too
--- Returns {left, depth, dead, served}: 1 when there is more for another call, 0 when all is gone, -1 when it was refused,
--- for the messages or the dead letters that it has; how many these are; 1 when a worker has swept it of late, which registers
--- it again if it still runs. {-2} when there is no such channel.
+-- ARGV[2] force     1 to delete queued messages and dead letters, too
+-- Returns {left, depth, dead, served}: 1 when another call has more to do, 0 when all is gone, -1 when it was refused
+-- because of messages or dead letters; how many of each there are; 1 when a worker has swept the channel recently (it
+-- registers the channel again if it is still running). {-2} when there is no such channel.
 --- use channel outcomes gate wake
 local prefix, bell, channels = KEYS[1], KEYS[2], KEYS[3]
 local now, force = clock(ARGV[1]), ARGV[2]
 local AT_ONCE = 200
-local SERVED_MS = 45000 -- workers sweep an idle channel each 20 to 40 s
+local SERVED_MS = 45000 -- workers sweep an idle channel every 20 to 40 s
 local NAMES = {
   'channel', 'ready', 'delayed', 'leases', 'claims', 'rate', 'gate', 'dead', 'unknown', 'counters', 'scheduled', 'held',
   'blocked', 'blocked_by', 'resting', 'unreadable', 'pending', 'listeners', 'full', 'sweep',
@@ -33,7 +33,7 @@ end
 redis.call('DEL', prefix .. 'channel')
 redis.call('SREM', channels, channel_name(prefix))
 redis.call('ZREM', bell, channel_name(prefix))
--- First of all, so that what a drain reports of a push in flight is stale and touches no list.
+-- Before the messages, so that a settlement of a push in flight is stale and touches no list.
 for _, conversation in ipairs(redis.call('ZRANGE', prefix .. 'leases', 0, -1)) do
   redis.call('ZADD', prefix .. 'ready', 0, conversation)
 end
@@ -46,7 +46,7 @@ local function forget(id)
   left = left - 1
 end
 
--- Members and their scores in turn.
+-- Members and scores alternate.
 local function pop(name)
   return redis.call('ZPOPMIN', prefix .. name, left)
 end

@@ -1,21 +1,21 @@
 #!lua
---- Puts dead letters back into the queue, each at the tail of its conversation with its whole budget, oldest first.
+--- Puts dead letters back into the queue, each at the tail of its conversation with a full budget, oldest first.
 -- KEYS[1] prefix   the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now      ms, or '' for the server's time
 -- ARGV[2] run      names the zset replay:<run>: ids by acceptance number
--- Returns {replayed, left, full (0 or 1)}: how many went back now, how many the run still has, and whether the channel
--- takes no more. {-2} when nobody has registered the channel.
+-- Returns {replayed, left, full (0 or 1)}: how many this call put back, how many the run still has, and whether the
+-- channel is full. {-2} when the channel is not registered.
 --- use record channel rest place outcomes gate wake
 local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local run = prefix .. 'replay:' .. ARGV[2]
-local MAX_WALKED, walked = 200000, 0 -- steps along lists, in which a message that stands in the middle is looked for
+local MAX_WALKED, walked = 200000, 0 -- limits the list elements scanned for a message in the middle
 local channel = load_channel(prefix)
 if not channel then
   return { -2 }
 end
 
--- The record as it was accepted, but for what says that it may be delivered already. Its time to expire is void.
+-- The record as it was accepted, except for the flag that it may have been delivered. Its expiry no longer applies.
 local function revive(record)
   return '1q-' .. string.sub(record, 4, 4) .. '00000000000000' .. string.sub(record, 19, 45) .. ms(now)
     .. ZERO_MS .. ZERO_MS .. ZERO_MS .. string.sub(record, 98, content_end(record))
@@ -24,7 +24,7 @@ end
 local function replay(id)
   local key = prefix .. 'message:' .. id
   local record = redis.call('GET', key) or ''
-  -- It may have been purged or replayed meanwhile; one of another layout is a newer worker's business.
+  -- It may have been purged or replayed meanwhile; another layout is left to a newer worker.
   if string.sub(record, 1, 2) ~= '1x' or redis.call('ZREM', prefix .. 'dead', id) == 0 then
     return 0
   end

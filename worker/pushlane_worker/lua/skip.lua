@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
---- Sends the head of a blocked conversation to the dead letters, so that those behind it move on at once.
+--- Moves the head of a blocked conversation to the dead letters, so that the messages behind it can go at once.
 -- KEYS[1] prefix        the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now           ms, or '' for the server's time
 -- ARGV[2] conversation
--- Returns {'skipped', id}, {'in_flight'}, {'unreadable'} (a newer worker's message) or {'not_blocked'}.
+-- Returns {'skipped', id}, {'in_flight'}, {'unreadable'} (written by a newer version) or {'not_blocked'}.
 --- use record channel rest place outcomes gate wake
 local prefix, bell, now, conversation = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local channel = load_channel(prefix)

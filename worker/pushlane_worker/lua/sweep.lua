@@ -1,23 +1,23 @@
 #!lua flags=allow-oom
---- Does about once a second what only time brings: moves what is due, rings for it, and lists leases that ran out.
--- Leases are listed only after sweeps have run unbroken for a while: after an outage of Redis the drains settle first.
+--- Does the time-driven work about once a second: moves what is due, rings for it, and lists expired leases.
+-- Leases are listed only after sweeps have run without a gap for a while: after a Redis outage the drains settle first.
 -- KEYS[1] prefix    the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now       ms, or '' for the server's time
--- ARGV[2] latest    ms that the rate window's clock can show at most, or ''
+-- ARGV[2] latest    upper bound of the rate window's clock in ms, or ''
 -- ARGV[3] sweeper   the dispatcher's random id
--- Returns {more (0 or 1), expired, now, change, clock}: whether to call again at once; each expired lease {conversation,
--- token, id, record, …}; change and clock as turn.lua has them. {-1} when another dispatcher swept just now, {-2} when the
--- channel is not registered.
+-- Returns {more (0 or 1), expired, now, change, clock}: whether to call again at once; each expired lease
+-- {conversation, token, id, record, …}; change and clock as in turn.lua. {-1} when another dispatcher has just swept,
+-- {-2} when the channel is not registered.
 --- use record channel rest place hold outcomes gate wake due
 local prefix, bell, now, latest, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2], ARGV[3]
-local SWEEP_EACH_MS = 700 -- one dispatcher of the fleet a channel; less than a look each 900 ms, which is seldom punctual
-local TAKE_OVER_MS = 100 -- how long the others leave what is left to the one that left it, which goes on at once
-local UNBROKEN_MS = 5000 -- sweeps must have run this long
-local GAP_MS = 2500 -- this long without a sweep is a break
+local SWEEP_EACH_MS = 700 -- one dispatcher of the fleet per channel; less than the 900 ms between looks, which jitter
+local TAKE_OVER_MS = 100 -- how long the others leave unfinished work to its sweeper, which continues at once
+local UNBROKEN_MS = 5000 -- sweeps must have run without a gap for this long
+local GAP_MS = 2500 -- this long without a sweep is a gap
 local MAX_LEASE_MS = 300000 -- longer ones come from a clock that stepped back (settings refuse more)
-local ROOM_BYTES = 67108864 -- of Redis's memory, kept from producers; of a small one a tenth
-local FULL_MS = 2000 -- how long producers are refused unless another sweep says so
+local ROOM_BYTES = 67108864 -- memory that producers must leave free; in a small Redis a tenth of it
+local FULL_MS = 2000 -- how long producers are refused unless another sweep renews it
 local MAX_LISTED = 20 -- of 10 messages each: 200 inspected
 
 local channel = load_channel(prefix)
@@ -35,8 +35,8 @@ if since_last < 0 or since_last > GAP_MS then
   since = now
 end
 
--- A hold whose time is over does what its sender chose, unless there is a decision: whoever made that may have died
--- before it had met all messages of its key.
+-- A hold that timed out does what its sender chose, unless there is a decision: the process that made it may have died
+-- before it had reached all messages of the key.
 local function end_hold(conversation, id)
   local record = redis.call('GET', prefix .. 'message:' .. id)
   local releases = string.sub(record, content_end(record) + 1, content_end(record) + 1) == 'r'
@@ -54,7 +54,7 @@ local function end_hold(conversation, id)
   end
 end
 
--- Returns how many holds were over.
+-- Returns how many conversations with an expired hold it handled.
 local function end_holds()
   local conversations = redis.call('ZRANGEBYSCORE', prefix .. 'held', '-inf', now, 'LIMIT', 0, MAX_INSPECTED)
   for _, conversation in ipairs(conversations) do
@@ -86,8 +86,8 @@ local function expired_leases()
   return expired
 end
 
--- Near Redis's memory limit producers are refused, so that there is room for what drains need: Celery's tasks may be there,
--- too, and what is delivered leaves a tombstone.
+-- Refuses producers near Redis's memory limit, so that drains have room: Celery's tasks may be in the same Redis, and
+-- each delivered message leaves a tombstone.
 local function mark_full()
   local info = redis.pcall('INFO', 'memory')
   if type(info) ~= 'string' then
@@ -111,7 +111,7 @@ local expired = unbroken and expired_leases() or {}
 local ended = unbroken and end_holds() or 0
 local joined = join_due(prefix, now)
 local readied = move_due(prefix, channel, gate, now)
--- Behind a head whose hold has ended the next one may be held and over as well.
+-- The message behind a head whose hold has ended may have an expired hold, too.
 local more = joined or readied >= MAX_MOVED or #expired >= MAX_LISTED or ended > 0
 redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more and sweeper or '')
 save_gate(prefix, gate)

@@ -1,25 +1,27 @@
 #!lua flags=allow-oom
---- One turn of a drain: settles what finished, then claims what is ready into the free places.
+--- One turn of a drain: settles finished pushes, then claims ready batches for the free places.
 -- KEYS[1] prefix    the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now       ms, or '' for the server's time
--- ARGV[2] latest    ms that the rate window's clock can show at most, or ''
+-- ARGV[2] latest    upper bound of the rate window's clock in ms, or ''
 -- ARGV[3] drain     the drain's random id, the first part of its tokens
--- ARGV[4] turn      its number, from 0; repeating the last one returns the same claims and settles nothing twice
+-- ARGV[4] turn      its number, from 0; repeating the last turn returns the same claims and settles nothing twice
 -- ARGV[5] free      places that the drain can fill; 0 when it is full, -1 when it only settles
--- ARGV[6] busy      its pushes still in flight; with none, and nothing to claim soon, it leaves with this turn
+-- ARGV[6] busy      its pushes still in flight; with none and nothing to claim soon, the drain leaves with this turn
 -- ARGV[7] lease_ms
--- ARGV[8…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 a message; '' for no attempt), reason,
---                   detail, reached (0 or 1), lost (0 or 1), split (size of the first part, or 0),
+-- ARGV[8…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 per message;
+--                   '' for no attempt), reason, detail, reached (0 or 1), lost (0 or 1),
+--                   split (size of the first part, or 0),
 --                   lone (0 or 1: a throttling that may be meant for its conversation alone)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
--- Returns {wait, settled, claims, now, why, closed, change, clock}: ms until something can be claimed (0 now, -1 not before
--- an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settled a 1, a 0 for a stale token,
--- or a 2 for what the channel is blamed for, so that it killed nothing and was no attempt; each claim {conversation, token,
--- probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until its own time; whether the gate is closed (0 or
--- 1): what was claimed ahead, and is no probe, must not be pushed then; {state, ms until it ends or the next probe, reason}
--- if this turn changed the gate's state, else {}; and the ms that the rate window's clock shows.
--- {-2} when nobody has registered the channel.
+-- Returns {wait, settled, claims, now, why, closed, change, clock}: ms until something can be claimed (0 now, -1 not
+-- before an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settlement a 1, a 0 for a
+-- stale token, or a 2 if the channel is blamed, so that nothing died and no attempt was spent; each claim
+-- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until it would be due;
+-- whether the gate is closed (0 or 1), so that batches claimed ahead must not be pushed, except a probe; {state, ms
+-- until it ends or the next probe, reason} if this turn changed the gate's state, else {}; and the time of the rate
+-- window's clock in ms.
+-- {-2} when the channel is not registered.
 --- use record channel rest place outcomes gate wake blame settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
 local now, latest, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
@@ -37,7 +39,7 @@ local turn_key = prefix .. 'turn:' .. drain
 local function repeated()
   local last = redis.call('GET', turn_key)
   local number, settled, listed = string.match(last or '', '^(%d+)\n(%d*)\n(.*)$')
-  -- An older turn was held up on the way, and repeated since on another connection: its claims would be nobody's.
+  -- This call was delayed on the way and has been repeated on another connection: no drain would own its claims.
   if number and tonumber(number) > tonumber(turn) then
     return { 0, {}, {}, now, 'empty', 0, {}, rate_clock(gate, now) }
   end
@@ -76,7 +78,7 @@ local function remember(statuses, claims)
     'PX', TURN_KEPT_MS)
 end
 
--- A drain with free places listens. A full one vouches for the ring that is out: it rings again itself when it leaves.
+-- A drain with free places listens. A full one keeps the current ring alive, and rings again itself when it leaves.
 local function listen(claimed, wait)
   local listeners = prefix .. 'listeners'
   local leaves = busy == 0 and claimed == 0 and (wait < 0 or wait > SOON_MS)
@@ -111,7 +113,7 @@ save_gate(prefix, gate)
 write_counters(prefix)
 local wait, why = claim_wait(prefix, channel, gate, now)
 listen(#claims, wait)
--- One that claims no more rings also for what it would have stayed for.
+-- A drain that no longer claims also rings for what it would have waited for.
 tail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)
 return { wait, statuses, claims, now, why, (gate.paused or gate.state ~= 'open') and 1 or 0, gate.change or {},
   rate_clock(gate, now) }
