@@ -1,12 +1,12 @@
-"""``python -P -m pushlane_worker``: Celery's command line, which runs no module of the working directory.
+"""``python -P -m pushlane_worker``: Celery's command line, without importing modules from the working directory.
 
-Celery puts that directory first while it imports an app, so whoever can write there could replace any module of ours.
-What is imported by then cannot be replaced.
+Celery puts that directory first on the path while it imports an app, so anyone who can write there could replace our
+modules. Modules that are already imported cannot be replaced.
 """
 
 from celery.__main__ import main
 
-import pushlane_worker.tasks  # noqa: F401 # all that the app imports
+import pushlane_worker.tasks  # noqa: F401 # everything that the app imports
 
 if __name__ == "__main__":
     main()

@@ -1,9 +1,9 @@
-"""Blocked conversations: their head is in trouble, and what came after it waits behind it.
+"""Blocked conversations: the head is in trouble, and the messages after it wait behind it.
 
-``lua/lib_settle.lua`` lists one when a push of its head fails and takes it out when one arrives. How it stands now is
-where the conversation is: ``in_flight`` (a push of it is), ``delayed`` (until its next try), ``unreadable`` (its head
-is of a newer version's layout; looked at again at the next try), ``held`` (its head waits for a decision until the next
-try, when its hold or its time to be delivered ends) or ``ready`` (tried as soon as the channel may push).
+``lua/lib_settle.lua`` lists a conversation when a push of its head fails, and removes it when one succeeds. Its state
+is where the conversation is now: ``in_flight`` (a push is in flight), ``delayed`` (waits for its next try),
+``unreadable`` (its head is in a newer version's layout; checked again at the next try), ``held`` (its head waits for a
+decision until the next try, when the hold or the message expires) or ``ready`` (tried as soon as the channel may push).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,15 +16,15 @@ from pushlane.message import check_channel_name
 from pushlane.record import HEADER_BYTES, from_ms, read_header
 
 PAGE = 200
-"""Conversations in two round trips."""
+"""Conversations per page, which takes two round trips."""
 _READABLE = b"1"
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A conversation that cannot move. ``message_id`` is its head's; ``behind`` counts the messages after it.
+    """A conversation that cannot move. ``message_id`` is that of its head; ``behind`` counts the messages after it.
 
-    ``attempts`` is None for a head that is unreadable, ``next_try`` when no time brings it.
+    ``attempts`` is None if the head is unreadable, ``next_try`` if no time is set for it.
     """
 
     channel: str
@@ -39,7 +39,7 @@ class Blocked:
 
 
 def read_blocked(client: Any, channel: str, limit: int) -> Iterator[Blocked]:  # noqa: ANN401 - see inspection.connect
-    """At most ``limit`` of them, the longest blocked first; each costs the same, however much waits behind it."""
+    """At most ``limit`` of them, longest blocked first; the cost does not depend on how much waits behind them."""
     prefix = channel_prefix(check_channel_name(channel))
     for start in range(0, limit, PAGE):
         stop = min(start + PAGE, limit)

@@ -1,12 +1,13 @@
-"""Kombu's connection to the broker, with what it takes for a worker to outlive any state of it.
+"""Kombu's connection to the broker, changed so that a worker survives whatever state the broker is in.
 
-- A channel whose connection is gone makes new clients from it and fails with an AttributeError, which nobody up to the
-  worker's main loop expects: restoring what was not acknowledged ended the worker, and so did an acknowledgement that
-  came late. Here the first is a lost connection like any other, and the second does nothing: what is not acknowledged
-  comes again after the broker's visibility timeout, and every task of ours may run twice.
+- When its connection is gone, kombu's channel still makes new clients from it and fails with an AttributeError that
+  nothing up to the worker's main loop expects. Restoring unacknowledged messages ended the worker, and so did a late
+  acknowledgement. Here the first is a lost connection like any other, and the second does nothing: an unacknowledged
+  message is delivered again after the broker's visibility timeout, and all our tasks may run twice.
 - Its connections follow the primary, as the queue's do.
-- What comes over it is a task of ours in a known form (``task_message.py``), or is thrown away with a line in the log.
-- Between two tries to connect kombu waits 2, 4, 6 … 30 s. Here it is one second, and Celery logs the first alone.
+- A message is one of our tasks in a known form (``task_message.py``), or it is thrown away and logged.
+- Between two tries to connect, kombu waits 2, 4, 6 … 30 s. Here it waits one second, and only the first failure is
+  logged.
 """
 
 import itertools
@@ -87,11 +88,11 @@ class Connection(kombu.Connection):  # type: ignore[misc] # the same
     """A connection to a Redis broker."""
 
     def get_transport_cls(self) -> type[_Transport]:
-        """Ours, whatever the address says: settings take no other broker than Redis."""
+        """Always ours: the settings accept no broker but Redis."""
         return _Transport
 
     def ensure_connection(self, errback: Errback | None = None, *args: Any, **options: Any) -> Self:  # noqa: ANN401 # same
-        """Tries as often as kombu's own does, but each second; of the failures ``errback`` gets the first alone."""
+        """Like kombu's own, but retries every second and passes only the first failure to ``errback``."""
         failures = itertools.count()
 
         def first(error: Exception, wait_s: float) -> None:
@@ -104,6 +105,6 @@ class Connection(kombu.Connection):  # type: ignore[misc] # the same
 
 
 class AMQP(amqp.AMQP):  # type: ignore[misc] # celery has no types
-    """Where Celery takes its connections from."""
+    """Makes Celery use our connection class."""
 
     Connection = Connection

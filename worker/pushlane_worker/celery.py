@@ -1,7 +1,7 @@
-"""The Celery app. Its drains are wake-ups: losing one, or running one twice, loses and duplicates no message.
+"""The Celery app. Drain tasks are only wake-ups: losing one or running one twice neither loses nor duplicates messages.
 
-Importing this reads and checks two addresses and no other setting, so that Flower can load it; a worker checks its
-settings when it starts. Each transport setting answers a failure that was seen; docs/decisions.md has the list.
+Importing this module reads and checks only the two addresses, so that Flower can load it; a worker checks its other
+settings when it starts. Each transport setting prevents a failure that we have seen; docs/decisions.md lists them.
 """
 
 import sys
@@ -38,24 +38,24 @@ app.conf.update(
     broker_use_ssl=_address.tls,
     task_default_queue=DRAIN_QUEUE,
     task_queues=[Queue(DRAIN_QUEUE), Queue(ENQUEUE_QUEUE)],
-    # Nothing but JSON: who can write to the broker must not be able to run code.
+    # Only JSON: write access to the broker must not allow running code.
     accept_content=["json"],
     task_serializer="json",
     result_backend=None,
     task_ignore_result=True,
-    # Acknowledged late, so that a busy process holds no second wake-up that an idle one could take.
+    # Acknowledge late, so that a busy process does not hold a second wake-up that an idle one could take.
     task_acks_late=True,
     task_reject_on_worker_lost=False,
     worker_prefetch_multiplier=1,
-    # Tasks of pushlane.enqueue that wait for a queue that is full or away do so in the worker's memory.
+    # While the queue is full or unavailable, pushlane.enqueue tasks wait in the worker's memory.
     worker_eta_task_limit=10_000,
     task_track_started=True,
     worker_send_task_events=True,
-    # A child that is cancelled in mid-push leaves a push of unknown outcome.
+    # Cancelling a child in mid-push leaves a push of unknown outcome.
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_soft_shutdown_timeout=15,
     worker_enable_prefetch_count_reduction=False,
-    # Keep trying: a supervisor decides when to give up. Redis out of memory must not end the worker.
+    # Keep trying: giving up is the supervisor's decision. Redis running out of memory must not end the worker.
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_channel_error_retry=True,
@@ -66,7 +66,7 @@ app.conf.update(
         "visibility_timeout": 120,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
-        # Without these a publisher hangs for as long as Redis does.
+        # Without these a publisher hangs as long as Redis does.
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
         "socket_keepalive": True,
@@ -77,7 +77,7 @@ app.conf.update(
 
 
 def consume_also(queues: Iterable[str]) -> None:
-    """Lets this worker consume these besides our own two; of one with ``-Q`` Celery selects the named ones later."""
+    """Makes this worker consume these besides our own two; with ``-Q`` Celery later selects the named ones."""
     for queue in queues:
         app.amqp.queues.add(Queue(queue))
     app.amqp.queues.select(list(app.amqp.queues))

@@ -18,11 +18,11 @@ _RATE = re.compile(r"([1-9]\d{0,6})/([1-9]\d{0,4})s")
 
 
 _OWN: Final[Mapping[str, tuple[str, ...]]] = {"cinnox": ("base_url", "app_id"), "third_party": ("url",)}
-"""The settings that a kind has to itself. It needs all of them, and takes none of another kind's."""
+"""The settings specific to a kind. It requires all of its own and accepts none of another kind's."""
 
 
 class RateLimit(NamedTuple):
-    """At most so many pushes in any window of so many seconds."""
+    """At most ``pushes`` pushes in any window of ``window_s`` seconds."""
 
     pushes: int
     window_s: int
@@ -50,7 +50,7 @@ def _parse_proxy(value: object) -> Proxy | None:
 
 
 def _usual_rate(values: Mapping[str, Any]) -> RateLimit | None:
-    """CINNOX allows 500 requests a minute; of other addresses no limit is known."""
+    """CINNOX allows 500 requests per minute; for other addresses we know no limit."""
     return RateLimit(500, 60) if values.get("kind") == "cinnox" else None
 
 
@@ -133,11 +133,11 @@ class ChannelSettings(BaseModel):
 
     @property
     def address(self) -> str:
-        """Where its API is: the one of ``BASE_URL`` and ``URL`` that its kind takes."""
+        """The API's address: ``BASE_URL`` or ``URL``, depending on the kind."""
         return self.base_url or self.url or ""
 
     def read_token(self) -> str:
-        """The token, from its file if it is in one.
+        """The token, read from its file if one is set.
 
         Raises:
             SettingsError: The file cannot be read, or holds no token.

@@ -1,4 +1,4 @@
-"""The connections to the APIs: which one a push may take."""
+"""The connections to the APIs, and which of them a push may use."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NoConnectionError(Exception):
-    """Carries what ended the connecting past aiohttp, which would wrap or repeat it."""
+    """Carries the error of a failed connect past aiohttp, which would otherwise wrap it or retry."""
 
     def __init__(self, cause: Exception | asyncio.CancelledError) -> None:
         self.cause = cause
@@ -22,15 +22,15 @@ class NoConnectionError(Exception):
 
 
 class Connector(aiohttp.TCPConnector):
-    """Marks every failure to get a connection, and hands out none that is too old or has a stray answer waiting.
+    """Marks every failure to get a connection, and hands out no connection that is too old or has unread data.
 
-    aiohttp would read bytes that came while the connection was idle as the answer to the next request. And it knows no
-    greatest age: under a steady load no connection is ever idle for long enough to end, and a host that moves to
-    another address would be met at the old one for ever.
+    aiohttp would read bytes that arrived on an idle connection as the answer to the next request. It also has no
+    maximum age: under a steady load no connection is ever idle long enough to be closed, so after a host has moved to
+    another address, pushes would go to the old one for ever.
 
     Args:
-        max_age_s: How long after its first push a connection gets its last one.
-        options: ``aiohttp.TCPConnector``'s.
+        max_age_s: How long after its first push a connection may be used.
+        options: Those of ``aiohttp.TCPConnector``.
     """
 
     def __init__(self, *, max_age_s: float, **options: Any) -> None:  # noqa: ANN401 -- they are aiohttp's
@@ -44,7 +44,7 @@ class Connector(aiohttp.TCPConnector):
         traces: "list[Trace]",
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 -- the signature is aiohttp's
     ) -> "Connection":
-        """A connection on which nothing of this request was written yet."""
+        """A connection on which nothing of this request has been written yet."""
         try:
             return await self._connect_fit(req, traces, timeout)
         except (Exception, asyncio.CancelledError) as error:
@@ -63,7 +63,7 @@ class Connector(aiohttp.TCPConnector):
             if protocol is None or not self._is_worn(protocol):
                 return connection
             connection.close()
-            if is_new:  # the next one would be no better
+            if is_new:  # another new one would be no better
                 raise aiohttp.ClientConnectionError("the server wrote or hung up before it was asked")
 
     def _is_worn(self, protocol: "ResponseHandler") -> bool:

@@ -1,6 +1,6 @@
-"""Which of Celery's queues some worker consumes: each worker notes its own while it runs.
+"""Which Celery queues are consumed: each worker announces its own while it runs.
 
-So who asks needs no broker, and a drain that nobody would take is noticed before somebody misses its messages.
+So reading them needs no broker, and a queue without a consumer is noticed before its messages are missed.
 """
 
 from collections.abc import Callable, Collection
@@ -19,11 +19,11 @@ KEPT_S = 15.0
 
 
 class Announcer:
-    """Notes what this worker consumes.
+    """Announces what this worker consumes.
 
     Args:
-        client: Belongs to the loop that announces.
-        consumed: The queues, which may change.
+        client: Belongs to the event loop that calls ``announce``.
+        consumed: Returns the queues, which may change.
     """
 
     def __init__(self, client: redis.asyncio.Redis, consumed: Callable[[], Collection[str]]) -> None:
@@ -31,19 +31,19 @@ class Announcer:
         self._consumed = consumed
 
     async def announce(self) -> None:
-        """Once; counts for ``KEPT_S``."""
+        """Announces once; this is valid for ``KEPT_S``."""
         await self._script(keys=[CONSUMERS], args=["", round(KEPT_S * 1000), *self._consumed()])
 
 
 class Unread:
-    """Reports queues that nobody consumes: an error for each channel with work, once until that has changed."""
+    """Logs queues without a consumer: one error for each channel with messages, until that changes."""
 
     def __init__(self) -> None:
         self._reported: set[str] = set()
         self._enqueue_reported = False
 
     def look(self, channel: str, queue: str, depth: int, consumed: Collection[str]) -> None:
-        """Compares a channel's queue with those that are consumed."""
+        """Checks whether a channel's queue is consumed."""
         if queue in consumed:
             if channel in self._reported:
                 logger().info("queue.consumed_again", channel=channel, queue=queue)
@@ -53,7 +53,7 @@ class Unread:
             logger().error("queue.not_consumed", channel=channel, queue=queue, messages=depth)
 
     def look_at_enqueue(self, consumed: Collection[str]) -> None:
-        """The same for the queue of ``pushlane.enqueue``, whose tasks nobody counts here: a warning."""
+        """The same for the queue of ``pushlane.enqueue``: a warning, because its tasks are not counted here."""
         missing = ENQUEUE_QUEUE not in consumed
         if missing and not self._enqueue_reported:
             logger().warning("queue.not_consumed", queue=ENQUEUE_QUEUE)

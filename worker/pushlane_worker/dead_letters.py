@@ -1,7 +1,7 @@
-"""Dead letters as they are read, a page at a time and around what they say, which can be 64 KiB each.
+"""Reads dead letters a page at a time, without their content, which can be 64 KiB each.
 
-There may be millions of them. ``pages`` walks all with ZSCAN, so that its memory is a page however many there are, and
-neither repeats nor misses one that stays a dead letter while nothing else changes.
+There may be millions of them. ``pages`` walks all of them with ZSCAN and keeps one page in memory. While nothing else
+changes, it neither repeats nor misses a dead letter.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,17 +14,17 @@ from pushlane.message import MAX_ID_BYTES, check_channel_name
 from pushlane.record import HEADER_BYTES, from_ms, read_content, read_header
 
 PAGE = 200
-"""Dead letters a round trip where they are read with their details."""
+"""Dead letters per round trip when they are read with their details."""
 SCAN = 1000
-"""Dead letters a round trip where only their heads are read: 0.4 MB at the most."""
+"""Dead letters per round trip when only their headers are read: at most 0.4 MB."""
 _DEAD = b"1x"
-"""How the record of a dead letter begins that this version can read."""
+"""The first bytes of a dead letter's record that this version can read."""
 _CONTENT_SIZES = slice(134, 147)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that will not be tried again, without what it says. ``sequence`` is its acceptance number."""
+    """A message that will not be tried again, without its content. ``sequence`` is its acceptance number."""
 
     message_id: str
     conversation: str
@@ -39,7 +39,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a dead letter says, as its record keeps it; ``kind`` is its channel's."""
+    """A dead letter's content as stored in its record; ``kind`` is its channel's."""
 
     kind: str
     conversation: str
@@ -49,27 +49,27 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters are meant: those of these ids, or all of this conversation and this reason (None: any)."""
+    """Which dead letters to take: those with these ids, or all of this conversation and this reason (None: any)."""
 
     ids: tuple[str, ...] = ()
     conversation: str | None = None
     reason: str | None = None
 
     def takes(self, letter: DeadLetter) -> bool:
-        """Whether a letter, of these ids if there are any, is meant."""
+        """Whether a letter is selected; ids are not compared."""
         return self.conversation in {None, letter.conversation} and self.reason in {None, letter.reason}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a round trip found: how many were looked at, and those that were meant, without their details."""
+    """The result of a round trip: how many were looked at, and the selected ones without their details."""
 
     looked_at: int
     letters: Sequence[DeadLetter]
 
 
 class DeadLetters:
-    """Those of one channel, on somebody else's client.
+    """The dead letters of one channel, read with the caller's client.
 
     Raises:
         InvalidMessage: The name cannot be a channel's.
@@ -80,7 +80,7 @@ class DeadLetters:
         self._prefix = channel_prefix(check_channel_name(channel))
 
     def latest(self, limit: int) -> Iterator[DeadLetter]:
-        """At most so many, the latest first."""
+        """At most ``limit``, latest first."""
         for start in range(0, limit, PAGE):
             stop = min(start + PAGE, limit)
             ids = _texts(self._redis.zrevrange(f"{self._prefix}dead", start, stop - 1))
@@ -89,7 +89,7 @@ class DeadLetters:
                 return
 
     def payload(self, message_id: str) -> tuple[DeadLetter, Payload] | None:
-        """A dead letter with what it says; None when there is no such dead letter (any more)."""
+        """A dead letter with its content; None when there is no such dead letter (any more)."""
         with self._redis.pipeline(transaction=True) as batch:
             batch.hget(f"{self._prefix}channel", "kind").zscore(f"{self._prefix}dead", message_id)
             kind, score, record = batch.get(f"{self._prefix}message:{message_id}").execute()
@@ -99,7 +99,7 @@ class DeadLetters:
         return _letter(message_id, record, detail), Payload(kind.decode(), conversation, address, body)
 
     def absent(self, ids: Sequence[str]) -> list[str]:
-        """Which of these ids belong to no dead letter."""
+        """The ids that belong to no dead letter."""
         return [one for page in self._named(ids) for one, score in page if score is None]
 
     def count(self, selection: Selection) -> int:
@@ -107,19 +107,19 @@ class DeadLetters:
         return len(selection.ids) or int(self._redis.zcard(f"{self._prefix}dead"))
 
     def newest(self) -> float:
-        """When the last of them died, in ms."""
+        """When the latest of them died, in ms."""
         found = self._redis.zrevrange(f"{self._prefix}dead", 0, 0, withscores=True)
         return float(found[0][1]) if found else 0.0
 
     def pages(self, selection: Selection, newest: float) -> Iterator[Page]:
-        """The dead letters that are meant, but for those that died after ``newest``; in no order."""
+        """The selected dead letters except those that died after ``newest``, in no order."""
         for pairs in self._named(selection.ids) if selection.ids else self._scanned():
             ids = [message_id for message_id, score in pairs if score is not None and score <= newest]
             letters = (_letter(one, head, "") for one, head in self._heads(ids) if head.startswith(_DEAD))
             yield Page(len(pairs), [letter for letter in letters if selection.takes(letter)])
 
     def read(self, ids: Sequence[str]) -> Iterator[DeadLetter]:
-        """These with their details, without those that have gone meanwhile; a page at the most."""
+        """At most a page of dead letters with their details, without those that are gone meanwhile."""
         heads = self._heads(ids)
         tails = self._ranges((one, _content_end(head), -1) for one, head in heads)
         for (message_id, head), tail in zip(heads, tails, strict=True):
@@ -129,7 +129,7 @@ class DeadLetters:
                 yield _unreadable(message_id)
 
     def _named(self, ids: Sequence[str]) -> Iterator[list[tuple[str, float | None]]]:
-        """The ids with when they died, None for one that is not dead."""
+        """The ids with the time they died; None if not a dead letter."""
         for start in range(0, len(ids), PAGE):
             page = list(ids[start : start + PAGE])
             yield list(zip(page, self._redis.zmscore(f"{self._prefix}dead", page), strict=True))

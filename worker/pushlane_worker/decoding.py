@@ -1,16 +1,16 @@
-"""Content codings of an answer: gzip and deflate, which gateways apply although nobody asked for them."""
+"""Content codings of an answer: gzip and deflate, which some gateways apply unasked."""
 
 import zlib
 
 _GZIP = (zlib.MAX_WBITS | 16,)
 _WINDOWS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
-"""zlib's window bits for each coding. Servers call two formats deflate: in zlib's frame, as they should, or bare."""
+"""zlib's window bits for each coding. Servers use "deflate" for two formats: zlib, as specified, and raw deflate."""
 
 
 def decoded(body: bytes, coding: str, limit: int) -> bytes:
-    """The body without its content coding, at most ``limit + 1`` bytes of it: no more is ever unfolded.
+    """The decoded body, at most ``limit + 1`` bytes: no more is ever decompressed.
 
-    A coding that we do not know, and a body that is damaged, cut or followed by something else, leave it as it came.
+    If the coding is unknown, or the body is damaged, truncated or followed by other data, it is returned unchanged.
     """
     for window in _WINDOWS.get(coding.strip().lower(), ()):
         reader = zlib.decompressobj(window)

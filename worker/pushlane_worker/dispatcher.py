@@ -1,9 +1,9 @@
-"""The dispatcher: in every worker, turns doorbells into drain tasks and keeps the sweeps going.
+"""The dispatcher runs in every worker, turns rings of the bell into drain tasks and keeps the sweeps going.
 
-Of a fleet's dispatchers any one takes a ring, and any one sweeps a channel (``sweeper.py``): there is no beat and no
-single point of failure. A ring whose task cannot be published, because the broker is away or out of memory, makes the
-dispatcher drain in its own process: what is delivered frees the memory, and an outage of the broker alone stops no
-delivery. What it may not drain itself lapses, and a sweep rings again.
+Any dispatcher of the fleet may take a ring or sweep a channel (``sweeper.py``), so there is no beat process and no
+single point of failure. When a task cannot be published because the broker is away or out of memory, the dispatcher
+drains in its own process: deliveries free memory, and an outage of only the broker stops no delivery. A ring for a
+channel that it may not drain itself expires, and a sweep rings again.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ OnQueue = Callable[[str, str], None]
 
 
 class Dispatcher:
-    """Listens to the bell and sweeps, until stopped.
+    """Listens to the bell and sweeps until stopped.
 
     Args:
         settings: The worker's settings; it sweeps and registers their channels.
-        publish: Publishes a drain of a channel to a Celery queue; may raise, and may hang.
+        publish: Publishes a drain of a channel to a Celery queue; may raise or hang.
         drain: Drains a channel in this process; returns after a slice at the latest.
         consumed: The Celery queues that this worker consumes.
     """
@@ -86,7 +86,7 @@ class Dispatcher:
             await self._store.aclose()
 
     async def _register_all(self) -> None:
-        """Beside the sweeps, which must not wait for it: they bring what makes room again."""
+        """Runs concurrently with the sweeps, which must not wait for it: they make a full Redis usable again."""
         places = asyncio.Semaphore(REGISTERED_AT_ONCE)
 
         async def register(channel: str) -> None:
@@ -113,10 +113,10 @@ class Dispatcher:
     async def _look_at_tokens(self, channels: list[str]) -> None:
         await asyncio.sleep(TOKEN_EACH_S)
         for channel in await asyncio.to_thread(lambda: [name for name in channels if self._lines[name].renewed()]):
-            await self._register(channel)  # a gate that broke for the old token probes at once
+            await self._register(channel)  # a gate that was broken by the old token probes at once
 
     async def _refeed(self) -> None:
-        """Does what moderation decided and its callback did not get done."""
+        """Carries out moderation decisions that the callback could not."""
         if not await backlog.refeed(self._store.redis, self._producer, self._settings.retention_s):
             await asyncio.sleep(REFEED_EACH_S)
 
@@ -131,7 +131,7 @@ class Dispatcher:
             await asyncio.to_thread(self._drain, channel)
 
     async def _is_published(self, channel: str, queue: str) -> bool:
-        """Whether the broker has the drain. While one hangs there, no other is tried."""
+        """Whether the broker has taken the drain. While one publish hangs, no other is tried."""
         if self._publishing is None or self._publishing.done():
             self._publishing = asyncio.create_task(self._try_to_publish(channel, queue))
             await asyncio.wait({self._publishing}, timeout=PUBLISH_S)
@@ -144,7 +144,7 @@ class Dispatcher:
         return not problem
 
     async def _try_to_publish(self, channel: str, queue: str) -> str:
-        """Why it failed; empty if it did not."""
+        """Why publishing failed; empty on success."""
         try:
             await asyncio.to_thread(self._publish, channel, queue)
         except Exception as error:  # noqa: BLE001 # whatever the broker's library raises

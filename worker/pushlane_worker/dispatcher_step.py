@@ -1,4 +1,4 @@
-"""The dispatcher's place in a Celery worker: a bootstep with a thread and an asyncio loop of its own."""
+"""Runs the dispatcher in a Celery worker: a bootstep with its own thread and asyncio loop."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ from pushlane_worker.task_message import DRAIN
 
 JOIN_S = 5.0
 LOOKED_AT = 1000
-"""How many tasks of a queue are looked at; where more of them wait, another one does not help."""
+"""How many waiting tasks of a queue are searched; if there are more, another one does not help."""
 
 
 def make_publish(app: Celery) -> Callable[[str, str], None]:
-    """Publishes drains, unless the channel's last one still waits in its queue.
+    """A function that publishes drains, unless the channel's last one is still waiting in its queue.
 
-    A ring lapses after a second, though its task may only wait for a process, and a sweep rings again. Another task
-    would wake nobody sooner; in a queue that nobody consumes they would pile up without end.
+    A ring expires after a second even if its task is only waiting for a process, and then a sweep rings again. Another
+    task would not start a drain sooner, and in a queue without a consumer they would pile up without end.
     """
 
     def publish(channel: str, queue: str) -> None:
@@ -30,10 +30,10 @@ def make_publish(app: Celery) -> Callable[[str, str], None]:
             connection.ensure_connection(max_retries=1)
             with connection.default_channel.conn_or_acquire() as client:
                 waiting = client.lrange(queue, 0, LOOKED_AT - 1)
-            shown = f"('{channel}',)"  # as monitors are shown its arguments
+            shown = f"('{channel}',)"  # the arguments as monitors show them
             if len(waiting) == LOOKED_AT or any(shown.encode() in task for task in waiting):
                 return
-            task_id = f"{channel}-{secrets.token_hex(6)}"  # monitors list it: so the channel is seen at a glance
+            task_id = f"{channel}-{secrets.token_hex(6)}"  # monitors show it, and with it the channel
             options = {"queue": queue, "task_id": task_id, "argsrepr": shown, "connection": connection}
             app.send_task(DRAIN, args=(channel,), **options)
 
@@ -41,7 +41,7 @@ def make_publish(app: Celery) -> Callable[[str, str], None]:
 
 
 class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery has no types
-    """Starts the dispatcher in a worker once its pool stands, and stops it first."""
+    """Starts the dispatcher in a worker once its pool is up, and stops it before the pool."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -58,12 +58,12 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery ha
         def drain(channel: str) -> None:
             app.tasks[DRAIN].run_drain(channel, done=lambda _: None)
 
-        # Made here, so that a wrong setting ends the start and not a thread.
+        # Created here, so that a wrong setting fails the start and not a thread.
         self._dispatcher = Dispatcher(settings, make_publish(app), drain, lambda: app.amqp.queues.consume_from)
         self._thread.start()
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature
-        """Stops the thread, also when it never started."""
+        """Stops the thread; does nothing if it was never started."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._cancel)
             self._thread.join(JOIN_S)

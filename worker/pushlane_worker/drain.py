@@ -1,11 +1,11 @@
-"""A drain: for a slice it settles, claims and pushes, many conversations at once; then its open pushes settle later.
+"""A drain: for one slice it settles, claims and pushes many conversations at once, then settles its open pushes.
 
 ::
 
-    claiming ──slice over, told to end, or nothing to do──▶ left ──last open push settled──▶ done
+    claiming ──slice over, asked to end, or nothing to do──▶ left ──last open push settled──▶ done
 
-Each turn is one script call. While it claims, a drain with a free place listens: it looks for new work at least each
-20 ms, so nobody needs to ring. When it has left, each of its turns only settles.
+Each turn is one script call. While it claims, a drain with a free place listens: it looks for new work at least every
+20 ms, so no ring is needed. After it has left, its turns only settle.
 """
 
 import asyncio
@@ -23,25 +23,25 @@ from pushlane_worker.store import ONLY_SETTLE, Settled, Settlement, Turn, Turns
 from pushlane_worker.telemetry import logger
 
 POLL_S = 0.02
-"""How often a listening drain looks for work at least; listeners count for 250 ms (``lua/lib_wake.lua``)."""
+"""The longest time between a listening drain's looks; a listener counts for 250 ms (``lua/lib_wake.lua``)."""
 VOUCH_S = 0.5
-"""How often a full drain takes a turn at least: it vouches for the ring that is out, which lapses after 1 s."""
+"""The longest time between a full drain's turns: each keeps the current ring alive, which would expire after 1 s."""
 SOON_MS = 1000
-"""A drain stays for what is due within this: waking one takes longer than it should wait."""
+"""A drain stays for work that is due within this time, because waking a new one is slower."""
 LINGER_S = 0.25
-"""How long a drain with pushes in flight stays when there is nothing to claim: a hanging push shall not hold the
-process for a whole slice, and a usual answer takes less."""
+"""How long a drain with pushes in flight stays when there is nothing to claim: most answers take less, and a hanging
+push must not occupy the process for a whole slice."""
 
 RESTS_S = 0.1
 """A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
 
 Ended = Literal["empty", "slice", "rate", "gate", "shutdown", "busy"]
-"""``slice`` also when the next drain took its place; ``busy`` when it never claimed, as another did (``relay.py``)."""
+"""``slice`` also if the next drain took its place; ``busy`` if it never claimed as another did (``relay.py``)."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What a drain did. Messages: delivered, dead_lettered. Pushes: all others."""
+    """What a drain did. ``delivered`` and ``dead_lettered`` count messages, the other counts are pushes."""
 
     channel: str
     ended: Ended = "empty"
@@ -53,11 +53,11 @@ class Report:
     details: dict[Outcome, str] = field(default_factory=dict)
     next_ms: int = -1
     fault: str = ""
-    """What of ours went wrong, if anything did."""
+    """Our own error, if there was one."""
 
     @property
     def pushes(self) -> int:
-        """Requests that were sent, or tried to be."""
+        """Requests that were sent or attempted."""
         return sum(count for outcome, count in self.outcomes.items() if outcome is not Outcome.UNSENT)
 
     def add(self, settlement: Settlement, settled: Settled) -> None:
@@ -73,7 +73,7 @@ class Report:
                 self.death = settlement.result.detail
 
     def as_result(self) -> dict[str, str | int | float]:
-        """What monitors list as the task's result: the counts that are not 0, the most telling first."""
+        """What monitors show as the task's result: the counts that are not 0, most important first."""
         counts = {
             "dead_lettered": self.dead_lettered,
             **{
@@ -94,7 +94,7 @@ class Report:
 
 
 def log_dead_letters(channel: str, settlement: Settlement) -> None:
-    """A line for the messages that a settlement sent to the dead letters, if it did."""
+    """Logs the messages that a settlement dead-lettered, if any."""
     if message_ids := settlement.dead_ids():
         logger().warning(
             "messages.dead_lettered",
@@ -122,7 +122,7 @@ class Drain:
     _ends: Ended | None = None
 
     def end(self, why: Ended) -> None:
-        """Ends the claiming now; what is in flight goes on. The first reason stands."""
+        """Stops claiming now; pushes in flight continue. The first reason is kept."""
         self._ends = self._ends or why
         self._wake.set()
 
@@ -150,13 +150,13 @@ class Drain:
         while self._busy or self._finished:
             if not self._finished:
                 await self._woken(VOUCH_S)
-            # What it claimed may wait for word of the gate: when this process was too busy to use the last turn's.
+            # Claimed jobs may wait for the gate's state if this process was too busy to use that of the last turn.
             if self._finished or self.pushers.waits_for_a_turn:
                 await self._turn(ONLY_SETTLE)
 
     @property
     def rests(self) -> bool:
-        """Whether it only waits: for the gate, for the rate, for an answer, or for Redis."""
+        """Whether it is only waiting: for the gate, the rate, an answer or Redis."""
         return time.monotonic() - self._moved >= RESTS_S
 
     @property
@@ -167,7 +167,7 @@ class Drain:
     async def _turn(self, free: int) -> Turn:
         asked = time.monotonic()
         finished, self._finished = self._finished, []
-        # Taken before Redis answers, or another channel's drain would claim into the same places.
+        # Reserved before Redis answers, or another channel's drain would claim into the same places.
         reserved = max(free, 0)
         self.places.take(self.turns.channel, reserved)
         try:
@@ -197,7 +197,7 @@ class Drain:
         self._wake.set()
 
     def _leaves(self, turn: Turn) -> bool:
-        """The script took this drain off the listeners by the same rule (``lua/turn.lua``)."""
+        """Whether it leaves now; the script removed it from the listeners by the same rule (``lua/turn.lua``)."""
         leaves = self.settled and not turn.claims and not 0 <= turn.wait_ms <= SOON_MS
         if leaves:
             self.report.ended = turn.waits_for
@@ -225,7 +225,7 @@ class Drain:
             await self._sleep(min(POLL_S, turn.wait_ms / 1000) if turn.wait_ms > 0 else POLL_S)
 
     async def _sleep(self, longest: float) -> None:
-        """Until a push is finished, the drain is stopped, or so many seconds have passed."""
+        """Waits until a push is finished, the drain is stopped, or ``longest`` seconds have passed."""
         if not self._finished and not self._ends:
             await self._woken(longest)
 

