@@ -43,7 +43,7 @@ def test_a_gate_of_today_is_told_with_its_reason(support: str) -> None:
     send(support, "r")
     push(support, Outcome.MISCONFIGURED)
     line, blocked, *_ = pushlane("blocked", "support", redis_url=support).ok().splitlines()
-    told = r"support: all wait: broken since \S+ UTC \(misconfigured: said so\).*"
+    told = r"support: everything waits: broken since \S+ UTC \(misconfigured: said so\).*"
     assert re.fullmatch(told, line)
     assert blocked == "support  r", "whoever was refused"
 
@@ -120,12 +120,12 @@ def test_a_gate_that_keeps_everything_waiting_is_told_first(queue: Queue, redis_
     (taken,) = queue.turn().claims
     queue.turn(settle(taken, Outcome.MISCONFIGURED, detail="HTTP 401"))
     out = pushlane("blocked", "support", redis_url=redis_url).ok().splitlines()
-    broken = "support: all wait: broken since 2023-11-14 22:13:21 UTC (misconfigured: HTTP 401)"
+    broken = "support: everything waits: broken since 2023-11-14 22:13:21 UTC (misconfigured: HTTP 401)"
     broken += " until 2023-11-14 22:13:51 UTC"
     assert out[:2] == [broken, "support  stuck"]
     queue.pause()
     out = pushlane("blocked", "support", redis_url=redis_url).ok().splitlines()
-    assert out[:3] == ["support: all wait: paused since 2023-11-14 22:13:21 UTC", broken, "support  stuck"]
+    assert out[:3] == ["support: everything waits: paused since 2023-11-14 22:13:21 UTC", broken, "support  stuck"]
     (gate,) = listed(redis_url, "support")["gates"]
     assert (gate["channel"], gate["state"], gate["reason"]) == ("support", "broken", "misconfigured: HTTP 401")
     assert gate["paused_since"] == "2023-11-14T22:13:21.000Z"
@@ -139,7 +139,7 @@ def test_what_is_being_pushed_is_shown_as_such(queue: Queue, redis_url: str) -> 
     assert (one["state"], one["next_try"]) == ("in_flight", None)
     assert "being pushed now" in pushlane("blocked", "support", redis_url=redis_url).ok()
     ended = pushlane("blocked", "skip", "support", "stuck", redis_url=redis_url)
-    ended.refused(1, "'stuck'", "in_flight", "ask again")
+    ended.refused(1, "'stuck'", "in_flight", "try again")
 
 
 def test_the_end_of_a_hold_is_no_next_try(redis: Redis, redis_url: str) -> None:

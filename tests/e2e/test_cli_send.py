@@ -53,7 +53,7 @@ def test_a_file_sent_again_adds_only_what_has_no_key(support: str) -> None:
     stdin = b"\n".join(b'{"room_id": "r", "text": "x", "idempotency_key": "k%d"}' % n for n in range(3))
     pushlane("send", "support", "--file", "-", stdin=stdin, redis_url=support).ok()
     again = pushlane("send", "support", "--file", "-", stdin=stdin + b"\n", redis_url=support).ok()
-    assert again == "3 messages accepted (3 known already): sequence 1..3\n"
+    assert again == "3 messages accepted (3 already known): sequence 1..3\n"
 
 
 def test_a_file_of_nothing_is_no_error(support: str) -> None:

@@ -44,7 +44,7 @@ def test_status_tells_of_decisions_that_are_not_done(redis: Redis, support: str)
     redis.zadd(f"{DECISIONS_PREFIX}lane:relay/later", {"b": 1, "c": 1})
     assert show(support, "status", "support")["unfed_decisions"] == 3
     out = pushlane("status", redis_url=support).ok()
-    assert out.endswith("\nmoderation: 3 decisions are not done in the channels yet\n")
+    assert out.endswith("\nmoderation: 3 decisions are not carried out yet\n")
 
 
 def test_status_and_check_tell_of_a_queue_that_nobody_consumes(redis: Redis, support: str) -> None:
@@ -142,7 +142,7 @@ def test_a_channel_is_paused_and_resumed(redis: Redis, support: str) -> None:
     send(support, "r")
     for command, said in (
         ("pause", "support: paused\n"),
-        ("pause", "support: was paused already\n"),
+        ("pause", "support: was already paused\n"),
         ("resume", "support: resumed\n"),
         ("resume", "support: was not paused\n"),
     ):

@@ -104,7 +104,7 @@ async def hangs_up(peer: Peer) -> None:
         pytest.param(answering(b"HTTP/1.1 407 hidden\r\nContent-Length: 0\r\n\r\n"), "HTTP 407 to CONNECT", id="407"),
         pytest.param(answering(b"HTTP/1.1 502 hidden\r\nContent-Length: 0\r\n\r\n"), "HTTP 502 to CONNECT", id="502"),
         pytest.param(answering(b"HTTP/1.1 302 x\r\nLocation: hidden\r\n\r\n"), "HTTP 302 to CONNECT", id="302"),
-        pytest.param(answering(b"hidden\r\n\r\n"), "its answer to CONNECT is no valid HTTP", id="garbage"),
+        pytest.param(answering(b"hidden\r\n\r\n"), "its answer to CONNECT is not valid HTTP", id="garbage"),
         pytest.param(hangs_up, "it closed the connection", id="closed"),
         pytest.param(answering(b"HTTP/1.1 200 OK\r\n\r\nhidden"), "localhost", id="no TLS behind it"),
         pytest.param(silent, "no connection within 0.5 s", id="silent"),

@@ -119,7 +119,7 @@ MANY_HEADERS = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 1000) for number in ra
     [
         pytest.param(resets, "the connection broke", id="reset after the request"),
         pytest.param(answering(b""), "without an answer", id="closed after the request"),
-        pytest.param(answering(b"HTTP/1.1 200"), "without an answer|no valid HTTP", id="cut in the status line"),
+        pytest.param(answering(b"HTTP/1.1 200"), "without an answer|not valid HTTP", id="cut in the status line"),
         pytest.param(
             answering(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), "ended before", id="cut in the body"
         ),
@@ -133,10 +133,10 @@ MANY_HEADERS = b"".join(b"X-%d: %b\r\n" % (number, b"x" * 1000) for number in ra
             "HTTP|ended",
             id="no chunk at all",
         ),
-        pytest.param(answering(b"garbage hidden\r\n\r\n"), "no valid HTTP", id="garbage status line"),
+        pytest.param(answering(b"garbage hidden\r\n\r\n"), "not valid HTTP", id="garbage status line"),
         pytest.param(answering(b"\x16\x03\x01\x02\x00\x01\x00"), "HTTP|answer", id="binary garbage"),
         pytest.param(
-            answering(b"HTTP/1.1 200 OK\r\n" + MANY_HEADERS + b"\r\n"), "no valid HTTP", id="200 kB of headers"
+            answering(b"HTTP/1.1 200 OK\r\n" + MANY_HEADERS + b"\r\n"), "not valid HTTP", id="200 kB of headers"
         ),
     ],
 )

@@ -64,7 +64,7 @@ class Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
             if is_new:  # another new one would be no better
-                raise aiohttp.ClientConnectionError("the server wrote or hung up before it was asked")
+                raise aiohttp.ClientConnectionError("the server sent data or hung up before the request")
 
     def _is_worn(self, protocol: "ResponseHandler") -> bool:
         now = time.monotonic()

@@ -1,8 +1,8 @@
-"""The task ``pushlane.enqueue``: other Celery services enqueue a message by name, without this package.
+"""The task ``pushlane.enqueue``: other Celery services enqueue messages by task name, without this package.
 
-A task is accepted when it has run; before that it may be lost with its worker. Its id is its idempotency key unless the
-message has one, so that a task that runs twice is one message. Its arguments hold the message's text: ``Discreet``,
-``hush`` and ``task_message.py`` keep them out of events, logs and the answers to ``celery inspect``.
+A message is accepted once the task has run; before that it may be lost with its worker. The task's id is the
+idempotency key unless the message has one, so a task that runs twice enqueues one message. Its arguments contain the
+message's text: ``Discreet``, ``hush`` and ``task_message.py`` keep them out of events, logs and ``celery inspect``.
 """
 
 import logging
@@ -25,60 +25,60 @@ from pushlane_worker.settings import load_settings
 from pushlane_worker.task_message import ENQUEUE
 
 MAX_RETRIES: Final = 10
-"""With ``MAX_WAIT_S`` about four minutes. Then the task fails."""
+"""With ``MAX_WAIT_S`` this is about four minutes. Then the task fails."""
 MAX_WAIT_S: Final = 60.0
 """Below the broker's visibility timeout, after which a waiting task would be delivered again."""
 
 
 class Discreet(Request):  # type: ignore[misc] # celery has no types
-    """A request whose arguments nobody is shown but for what its message says of them (``task_message.py``)."""
+    """A request that hides its arguments; monitors see only the ``argsrepr`` of ``task_message.py``."""
 
     def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 # celery's signature
-        """What ``celery inspect`` and Flower's pages of workers show."""
+        """What ``celery inspect`` and Flower's worker pages show."""
         shown: dict[str, Any] = super().info(safe=True)
         return shown
 
 
 class _Bodiless(logging.Filter):
-    """Lets Celery say that a task goes to the pool, without the task."""
+    """Removes the task from Celery's log line that it goes to the pool."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Changes the lines that quote one; lets all pass."""
+        """Rewrites lines that quote a task; drops none."""
         if record.args:
             record.msg, record.args = "A task goes to the pool.", ()
         return True
 
 
 def hush() -> None:
-    """Keeps what messages say out of a worker's log, also at DEBUG."""
+    """Keeps message content out of a worker's log, even at DEBUG."""
     pool.logger.addFilter(_Bodiless())
 
 
 class EnqueueTask(Task):  # type: ignore[misc] # celery has no types
-    """Holds the producer of its process, made at the first message: after the fork."""
+    """Holds the process's producer, created at the first message, after the fork."""
 
     Request = Discreet
     _producer: Producer | None = None
     running = 0
 
     def accept(self, channel: object, message: object, task_id: str) -> Receipt:
-        """Enqueues the message in its JSON form. Raises PushlaneError, whose words name the field and no text."""
+        """Enqueues a message in its JSON form. Raises PushlaneError, which names the field but never quotes text."""
         name, form = check_channel_name(channel), build(message)
         key = form.options.idempotency_key or internal_key(check_idempotency_key(f"celery-task:{task_id}"))
         keyed = replace(form, options=replace(form.options, idempotency_key=key))
         if self._producer is None:
-            self._producer = Producer(load_settings().redis_url)  # two threads that make two lose nothing
+            self._producer = Producer(load_settings().redis_url)  # harmless if two threads create one each
         return self._producer.send_form(name, keyed)
 
     def again(self, error: QueueFull | QueueUnavailable) -> NoReturn:
-        """Publishes the task again for later; after ``MAX_RETRIES`` raises the error."""
+        """Retries the task later; raises the error after ``MAX_RETRIES``."""
         longest = min(2.0**self.request.retries, MAX_WAIT_S)
-        wait_s = round(longest * random.uniform(0.5, 1), 1)  # noqa: S311 # it only spreads retries
+        wait_s = round(longest * random.uniform(0.5, 1), 1)  # noqa: S311 # only spreads retries
         hidden = {"argsrepr": self.request.argsrepr, "kwargsrepr": self.request.kwargsrepr}
         try:
             self.retry(exc=error, countdown=wait_s, **hidden)
         except Reject as rejected:
-            # The broker did not take it. Celery would drop the task; it goes back to where it came from.
+            # The broker did not take it. Celery would drop the task; requeue it instead.
             raise Reject(rejected.reason, requeue=True) from None
         raise AssertionError  # retry always raises
 
@@ -92,7 +92,7 @@ def enqueue(self: EnqueueTask, channel: object = None, message: object = None) -
     Args:
         self: The task.
         channel: The channel's name.
-        message: The message in its one JSON form; see ``pushlane.form``.
+        message: The message in its JSON form; see ``pushlane.form``.
     """
     self.running += 1
     try:

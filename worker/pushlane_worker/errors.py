@@ -1,12 +1,12 @@
-"""Every error of the worker, by the stage at which it happens: the stage decides whether a resend can duplicate.
+"""The worker's errors by stage: the stage decides whether a resend can duplicate.
 
 ::
 
     PushlaneError                     (pushlane.errors)
     └── WorkerError
-        ├── PushNotSent               before the push: the request certainly did not reach the API
-        ├── PushUnanswered            after the push: the request left and no clear answer came
-        ├── DrainError                how a drain ends in Celery's eyes
+        ├── PushNotSent               before the push: the request definitely did not reach the API
+        ├── PushUnanswered            after the push: the request was sent, but no clear answer came
+        ├── DrainError                how Celery sees the end of a drain
         │   ├── MessagesDeadLettered
         │   └── PushesPostponed
         └── EmbeddedServerError       the server of `make demo` and the tests did not start
@@ -16,19 +16,19 @@ from pushlane.errors import PushlaneError
 
 
 class WorkerError(PushlaneError):
-    """Base of everything the worker raises."""
+    """Base class of all errors that the worker raises."""
 
 
 class PushNotSent(WorkerError):
-    """The request certainly took no effect: no connection, no DNS answer, no TLS session."""
+    """The request definitely had no effect: no connection, no DNS answer or no TLS session."""
 
 
 class PushUnanswered(WorkerError):
-    """The request left, in whole or in part, and no complete answer came back: its effect is unknown."""
+    """At least part of the request was sent, but no complete answer came back: its effect is unknown."""
 
 
 class DrainError(WorkerError):
-    """How a drain that met trouble ends in Celery's eyes. The queue's truth does not depend on it."""
+    """The state that Celery shows for a drain with errors. The queue does not depend on it."""
 
 
 class MessagesDeadLettered(DrainError):

@@ -1,9 +1,9 @@
-"""The way out: an httpx transport over aiohttp whose errors tell the stage, and the client that bounds each exchange.
+"""Outgoing HTTP: an httpx transport over aiohttp whose errors tell the stage, and a client that limits each exchange.
 
-The stage decides whether a resend can duplicate, so it is never guessed from an error's name: everything that aiohttp
-raises inside its connector happened before a byte of the request was written, everything else perhaps after.
-aiohttp is here because httpx's own transport walks its whole pool for every request: with 64 in flight it manages some
-hundred pushes a second, this one thousands.
+The stage decides whether a resend can duplicate, so it is never guessed from an error's name: what aiohttp raises
+inside its connector happened before a byte of the request was written, everything else possibly after.
+We use aiohttp because httpx's own transport walks its whole pool for every request: with 64 in flight it manages a few
+hundred pushes per second, this one thousands.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from pushlane_worker.outcome import Answer
 from pushlane_worker.proxy import Proxy
 
 MAX_ANSWER_BYTES = 64 * 1024
-"""An answer is a few dozen bytes of JSON; whatever sends more than this is not the API."""
+"""An answer is a few dozen bytes of JSON; a larger one is not from the API."""
 
 CANCELLED_UNSENT = "pushlane.cancelled_unsent"
-"""Set to True among a request's extensions when its sending was cancelled before there was a connection."""
+"""The request extension that is True if sending was cancelled before there was a connection."""
 PROXY = "pushlane.proxy"
-"""The ``Proxy`` that a request goes through, among its extensions."""
+"""The request extension with the ``Proxy`` that it goes through."""
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -36,14 +36,14 @@ _NO_ADDRESS = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 _AFTER = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)  # TimeoutError is an OSError
 _UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 
-# The first line that fits names what happened once the connection stood. The server's own words stay out: aiohttp puts
-# raw headers into some of its messages.
+# The first match names what happened once there was a connection. aiohttp's own text is left out: some of its messages
+# quote raw headers.
 _STAGES: tuple[tuple[type[Exception], type[httpx.TransportError], str], ...] = (
-    (TimeoutError, httpx.ReadTimeout, "the server did not go on in time"),
+    (TimeoutError, httpx.ReadTimeout, "the server did not respond in time"),
     (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError, "the server closed the connection without an answer"),
     (aiohttp.ClientPayloadError, httpx.RemoteProtocolError, "the answer ended before it was complete"),
-    (aiohttp.ClientResponseError, httpx.RemoteProtocolError, "the answer is no valid HTTP"),
-    (HttpProcessingError, httpx.RemoteProtocolError, "the answer is no valid HTTP"),
+    (aiohttp.ClientResponseError, httpx.RemoteProtocolError, "the answer is not valid HTTP"),
+    (HttpProcessingError, httpx.RemoteProtocolError, "the answer is not valid HTTP"),
     (aiohttp.ClientConnectionResetError, httpx.WriteError, "the connection closed while the request was written"),
     (OSError, httpx.ReadError, "the connection broke"),
     (Exception, httpx.WriteError, "the request could not be written"),
@@ -51,19 +51,19 @@ _STAGES: tuple[tuple[type[Exception], type[httpx.TransportError], str], ...] = (
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """One aiohttp session behind httpx's interface; no exception of aiohttp leaves it.
+    """One aiohttp session behind httpx's interface; it never raises aiohttp exceptions.
 
     ``httpx.ConnectError``, ``ConnectTimeout`` and ``ProxyError`` mean that no byte of the request was written. A
-    ``POST`` is written at most once: aiohttp repeats only idempotent methods by itself. Bodies arrive as sent, without
-    any decoding. Of httpx's timeouts it keeps ``connect`` and ``read``, and has none without them.
+    ``POST`` is written at most once: aiohttp retries only idempotent methods. Bodies are returned as received, without
+    decoding. Of httpx's timeouts it uses only ``connect`` and ``read``; without them there is no timeout.
 
     Args:
-        limit: The number of connections that may be open.
-        keepalive_s: How long an idle connection is kept. Below the usual 60 s of a server's side, so that a push
-            seldom meets a connection that is just being closed.
-        max_age_s: How long a connection is used at most, so that a host that has moved is followed under load, too.
-        resolve_s: How long a name's addresses are taken for true.
-        ssl_context: Trust other than the system's; there is no way to switch verification off.
+        limit: The maximum number of open connections.
+        keepalive_s: How long an idle connection is kept. Below a server's usual 60 s, so that a push seldom uses a
+            connection that is just being closed.
+        max_age_s: The longest time that a connection is used, so that a host's move is noticed even under load.
+        resolve_s: How long resolved addresses are cached.
+        ssl_context: Replaces the system's trust store; verification cannot be switched off.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Write the request and return as soon as the answer's head is there."""
+        """Write the request and return as soon as the response headers are there."""
         body = await request.aread()
         session = self._session or self._open()
         proxy: Proxy | None = request.extensions.get(PROXY)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
-        if proxy and request.url.scheme == "http":  # no tunnel: the request itself goes to the proxy
+        if proxy and request.url.scheme == "http":  # no tunnel: the proxy gets the request itself
             headers += proxy.headers.items()
         try:
             answer = await session.request(
@@ -105,13 +105,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except NoConnectionError as error:
             raise _before(error.cause, request) from error.cause
         except _NO_ADDRESS as error:
-            raise httpx.UnsupportedProtocol("the address is no http or https URL", request=request) from error
+            raise httpx.UnsupportedProtocol("the address is not an http or https URL", request=request) from error
         except _AFTER as error:
             raise _after(error) from error
         return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer))
 
     async def aclose(self) -> None:
-        """Close all connections; a request after this meets ``httpx.ConnectError``."""
+        """Close all connections; later requests raise ``httpx.ConnectError``."""
         self._closed = True
         session, self._session = self._session, None
         if session is not None:
@@ -138,15 +138,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class PushClient:
-    """Exchanges one request for one complete answer, within a total deadline and a size.
+    """Exchanges one request for one complete answer, within a deadline and a size limit.
 
-    It talks to the transport directly, so nothing follows a redirect, or takes a cookie from anywhere or a proxy from
-    the environment. Through ``httpx.AsyncClient`` the same exchange takes twice the time.
+    It calls the transport directly, so there are no redirects, no cookies and no proxy from the environment. With
+    ``httpx.AsyncClient`` the same exchange takes twice as long.
 
     Args:
         deadline_s: Seconds from the call to the last byte of the answer, connecting included.
-        limit_bytes: The largest answer that is read, before and after it is decoded.
-        proxy: What the requests go through.
+        limit_bytes: The largest answer accepted, before and after decoding.
+        proxy: The proxy for all requests.
     """
 
     def __init__(
@@ -167,8 +167,8 @@ class PushClient:
 
         Raises:
             PushNotSent: There was no connection, so the request took no effect.
-            PushUnanswered: It left, at least in part, and no complete answer within the bounds came back. This is also
-                what a transport gets that does not say how far it came.
+            PushUnanswered: At least part of it was sent, but no complete answer within the limits came back. Also
+                raised for transport errors that do not tell the stage.
         """
         if request.headers.get("accept-encoding") != "identity":
             request.headers["accept-encoding"] = "identity"
@@ -192,7 +192,7 @@ class PushClient:
         await self._transport.aclose()
 
     async def _read(self, response: httpx.Response) -> bytes:
-        # The stream itself: Response's own readers decode, and cost as much again as the transport.
+        # Read the stream itself: Response's readers decode, and would double the cost of the transport.
         stream = cast("httpx.AsyncByteStream", response.stream)
         body = b""
         try:
@@ -212,7 +212,7 @@ class PushClient:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The answer's bytes as they come; closing it before the end closes the connection."""
+    """The answer's bytes as they arrive; closing it before the end closes the connection."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
@@ -254,13 +254,13 @@ def _before(cause: Exception | asyncio.CancelledError, request: httpx.Request) -
 
 
 def _proxy_words(cause: Exception) -> str:
-    """What went wrong with the tunnel; aiohttp's own words may quote headers and the address."""
+    """What went wrong with the tunnel; aiohttp's own text may quote headers and the address."""
     if isinstance(cause, aiohttp.ClientHttpProxyError):
         return f"it answered HTTP {cause.status} to CONNECT"
     if isinstance(cause, aiohttp.ServerDisconnectedError):
         return "it closed the connection"
     if isinstance(cause, aiohttp.ClientResponseError | HttpProcessingError):
-        return "its answer to CONNECT is no valid HTTP"
+        return "its answer to CONNECT is not valid HTTP"
     return str(cause)
 
 

@@ -1,7 +1,7 @@
-"""What a channel looks like from outside: the reads behind the commands, none of which changes anything.
+"""Reads a channel's state for the commands, without changing anything.
 
-A channel may hold three million messages and 100,000 conversations, so every read is of constant cost, or paged and as
-long as its answer; nothing here scans. One overview is one transaction: its numbers belong together.
+A channel may hold three million messages and 100,000 conversations, so the cost of a read is constant or, with paging,
+proportional to its result; nothing here scans. An overview is one transaction, so its numbers are consistent.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,16 +20,16 @@ from pushlane_worker.outcome import Outcome
 
 TIMEOUT_S = 2.0
 LAST_UNKNOWN = 5
-"""How many of the pushes of unknown outcome an overview names."""
+"""How many pushes of unknown outcome an overview lists."""
 _GATE = ("state", "until", "cap", "reason", "changed", "paused")
 _CHANNEL = ("kind", "queue", "max_queued", "rate_limit", "rate_window_ms")
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Whether the channel may push: not while it is paused, else as its state says.
+    """Whether the channel may push: not while it is paused, otherwise by its state.
 
-    ``until`` is None when no time ends the state; ``cap`` is None before the first push.
+    ``until`` is None if the state has no end time; ``cap`` is None before the first push.
     """
 
     state: str
@@ -42,7 +42,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class RateUse:
-    """``used`` counts pushes that ended within the window and those in flight. ``limit`` is None without a limit."""
+    """``used`` counts pushes in flight and those that ended within the window. ``limit`` is None without a limit."""
 
     used: int
     limit: int | None
@@ -51,7 +51,7 @@ class RateUse:
 
 @dataclass(frozen=True, slots=True)
 class UnknownPush:
-    """A push whose messages perhaps arrived. ``lost``: its worker died or froze instead of reporting an outcome."""
+    """A push whose messages may have arrived. ``lost``: its worker died or froze before it reported an outcome."""
 
     at: datetime | None
     conversation: str
@@ -64,7 +64,8 @@ class UnknownPush:
 class Overview:
     """One channel at one moment.
 
-    Depth, scheduled (which is part of it), accepted and delivered count messages; ready to blocked conversations.
+    ``depth`` (which includes ``scheduled``), ``accepted`` and ``delivered`` count messages; ``ready`` to ``blocked``
+    count conversations.
     """
 
     channel: str
@@ -91,14 +92,14 @@ class Overview:
 
 
 class Inspector:
-    """Reads on a client of its own, as a context manager; each answer within ``timeout`` or a redis.RedisError.
+    """Reads with its own client, as a context manager; a read slower than ``timeout`` raises a redis.RedisError.
 
     Raises:
         ValueError: The address is invalid.
     """
 
     def __init__(self, redis_url: str, *, timeout: float = TIMEOUT_S) -> None:
-        # Typed loosely: redis-py's types mix the replies of its blocking and its asyncio client.
+        # Any, because redis-py's types mix the replies of its blocking and its asyncio client.
         self.redis: Any = connect(redis_url, timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -125,7 +126,7 @@ class Inspector:
         return limits
 
     def overview(self, channel: str) -> Overview | None:
-        """The channel as it stands; None when it is not registered."""
+        """The channel's current state; None when it is not registered."""
         prefix = channel_prefix(check_channel_name(channel))
         with self.redis.pipeline(transaction=True) as batch:
             batch.hmget(f"{prefix}channel", _CHANNEL).hmget(f"{prefix}gate", _GATE).hgetall(f"{prefix}counters")
@@ -168,7 +169,7 @@ class Inspector:
         return {queue.decode() for queue in self.redis.zrange(CONSUMERS, 0, -1)}
 
     def count_unfed(self) -> int:
-        """How many of moderation's decisions are not done; one counts once for each lane in which it waits."""
+        """How many moderation decisions are not carried out yet, counted once per lane in which they wait."""
         lanes = self.redis.zrange(POSTPONED, 0, -1)
         with self.redis.pipeline(transaction=False) as batch:
             batch.zcard(UNFED)
@@ -177,15 +178,15 @@ class Inspector:
             return sum(batch.execute())
 
     def gate(self, channel: str) -> Gate:
-        """Whether the channel may push; open where nobody has registered it."""
+        """Whether the channel may push; open if it is not registered."""
         return _gate(*self.redis.hmget(_key(channel, "gate"), _GATE))
 
     def dead_letters(self, channel: str) -> DeadLetters:
-        """The channel's dead letters, which are read when they are asked for."""
+        """The channel's dead letters, read lazily."""
         return DeadLetters(self.redis, channel)
 
     def blocked(self, channel: str, limit: int) -> Iterator[Blocked]:
-        """At most ``limit`` conversations that cannot move, the longest blocked first."""
+        """At most ``limit`` conversations that cannot move, longest blocked first."""
         return read_blocked(self.redis, channel, limit)
 
     def count_blocked(self, channel: str) -> int:

@@ -1,4 +1,4 @@
-"""Steps that go on whatever Redis does: without its dispatcher a worker looks well and does nothing."""
+"""Keeps steps running whatever Redis does: a worker without its dispatcher looks healthy but does nothing."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -16,8 +16,8 @@ Step = Callable[[], Coroutine[Any, Any, object]]
 class Keeper:
     """Runs steps until ``ended`` is set.
 
-    A task that is cancelled needs that, too: redis-py's sending is in asyncio.wait_for, which in Python 3.11 swallows a
-    cancellation that comes as it ends.
+    Cancelling a task is not enough: redis-py sends inside asyncio.wait_for, which in Python 3.11 swallows a
+    cancellation that arrives just as it ends.
     """
 
     ended = False
@@ -26,21 +26,21 @@ class Keeper:
         self._failing: set[str] = set()
 
     async def keep(self, what: str, step: Step) -> None:
-        """One step after the other."""
+        """Runs the step again and again."""
         while not self.ended:
             await self.once(what, step)
 
     async def once(self, what: str, step: Step) -> None:
-        """One step that ends well, however often it has to be tried."""
+        """Repeats the step until it succeeds once."""
         while not self.ended:
             if await self.tried(what, step):
                 return
             await asyncio.sleep(PAUSE_AFTER_ERROR_S)
 
     async def tried(self, what: str, step: Step) -> bool:
-        """Whether one step ended well; what it raised is logged.
+        """Whether the step succeeded; errors are logged.
 
-        Of an outage, in which every step fails again and again, the first failure is logged and the end.
+        During an outage every step keeps failing: only the first failure and the recovery are logged.
         """
         try:
             await step()
@@ -52,7 +52,7 @@ class Keeper:
             if not self._failing:
                 logger().warning("redis.away", step=what, problem=problem)
             self._failing.add(what)
-        except Exception:  # noqa: BLE001 # a defect of ours, which the next try may not meet
+        except Exception:  # noqa: BLE001 # a bug of ours, which the next try may not hit
             logger().exception(f"dispatcher.{what}_broken")
         else:
             if what in self._failing:

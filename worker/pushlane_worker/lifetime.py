@@ -4,8 +4,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-# Runs in the child in place of a preexec_fn, which may deadlock in a process with threads. The setting survives the
-# exec. The parent may have died before it was made, hence the look at its pid after it. 1 is PR_SET_PDEATHSIG.
+# Runs in the child instead of a preexec_fn, which may deadlock in a process with threads. The setting survives the
+# exec. The parent may have died before it was set, hence the check of its pid afterwards. 1 is PR_SET_PDEATHSIG.
 _DIE_WITH_PARENT = """
 import ctypes, os, sys
 if ctypes.CDLL(None).prctl(1, 9) or os.getppid() != int(sys.argv[1]):
@@ -15,10 +15,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def tied_to_parent(words: Sequence[str]) -> list[str]:
-    """The command line that runs ``words``, a program's path and its arguments, as long as this process lives.
+    """A command line that runs ``words`` (a program's path and its arguments) no longer than this process lives.
 
-    On Linux the kernel kills it with SIGKILL when the *thread* that starts it ends, so start it from the main thread.
-    Elsewhere the words come back as they are, and only an orderly end of this process can end it.
+    On Linux the kernel kills the child with SIGKILL when the *thread* that started it ends, so start it from the main
+    thread. Elsewhere ``words`` are returned unchanged, and only an orderly exit of this process can stop the child.
     """
     if sys.platform != "linux":
         return list(words)

@@ -1,4 +1,4 @@
-"""What a process has of one channel: its kind, its patience and its token."""
+"""What a process needs for one channel: its kind, its retry policy and its token."""
 
 import contextlib
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from pushlane_worker.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What this process has of one channel."""
+    """One channel in this process."""
 
     name: str
     kind: ChannelKind
     policy: RetryPolicy
     renewed: Callable[[], bool]
-    """Whether there is a new token since the last call."""
+    """Whether the token has changed since the last call."""
 
 
 class _Token:
-    """A channel's current token. A file is read again when it was changed, so that each process sees a new token."""
+    """A channel's current token. A file is read again when it has changed, so that every process sees a new token."""
 
     def __init__(self, channel: ChannelSettings) -> None:
         self._channel = channel
@@ -32,12 +32,12 @@ class _Token:
 
     def __call__(self) -> str:
         if (seen := self._look()) != self._seen:
-            with contextlib.suppress(SettingsError):  # it is just being replaced: the next push reads it again
+            with contextlib.suppress(SettingsError):  # the file is just being replaced: the next push reads it again
                 self._value, self._seen = self._channel.read_token(), seen
         return self._value
 
     def renewed(self) -> bool:
-        """Whether the file was changed since it was last read; reads it."""
+        """Reads the file if it has changed since the last read, and returns whether it has."""
         before = self._seen
         self()
         return self._seen != before
@@ -53,7 +53,7 @@ class _Token:
 
 
 def make_line(name: str, channel: ChannelSettings, push_deadline_s: float) -> Line:
-    """What a process needs of a channel. Raises SettingsError when its token cannot be read."""
+    """Builds a channel's line. Raises SettingsError when its token cannot be read."""
     token = _Token(channel)
     policy = RetryPolicy(
         max_attempts=channel.max_attempts,
@@ -69,7 +69,7 @@ def make_line(name: str, channel: ChannelSettings, push_deadline_s: float) -> Li
 
 
 def channel_record(settings: Settings, name: str) -> dict[str, str | int]:
-    """What producers and scripts need to know of a channel; no secret. ``lua/lib_channel.lua`` reads it."""
+    """What producers and scripts need to know about a channel, without secrets. ``lua/lib_channel.lua`` reads it."""
     channel = settings.channels[name]
     kind, rate = KINDS[channel.kind], channel.rate_limit or RateLimit(0, 1)
     return {
@@ -93,5 +93,5 @@ def channel_record(settings: Settings, name: str) -> dict[str, str | int]:
 
 
 def channel_records(settings: Settings) -> dict[str, dict[str, str | int]]:
-    """The records of all channels of the settings."""
+    """The records of all channels in the settings."""
     return {name: channel_record(settings, name) for name in settings.channels}

@@ -1,8 +1,8 @@
-"""The loop thread: one asyncio loop a pool process, which outlives the Celery tasks that feed it.
+"""The loop thread: one asyncio loop per pool process, which outlives the Celery tasks that start drains in it.
 
-A task waits here for its drain's claiming phase, and only for as long as that gets on. A drain that waits, for the
-gate, the rate or an answer, goes on in the loop without its task, and so do pushes that are in flight when the phase
-ends; its report comes when they are settled. So a channel that can do nothing delays no other task of the process.
+A task waits for its drain's claiming phase, but only while the drain makes progress. A drain that waits for the gate,
+the rate or an answer continues in the loop without its task, and so do pushes still in flight when the phase ends; the
+report follows once they are settled. So a channel that can do nothing does not delay the process's other tasks.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ from pushlane_worker.store import UNANSWERED, Store, Turns
 from pushlane_worker.telemetry import logger
 
 SETTLE_S = 5.0
-"""What settling may take beyond the last push's deadline when the process ends."""
+"""How long settling may take after the last push's deadline when the process ends."""
 
 Done = Callable[[Report], None]
 
 
 @dataclass(slots=True, eq=False)
 class LoopThread:
-    """The loop of one pool process. Make it after the fork; ``drain`` may be called from any thread."""
+    """The loop of one pool process. Create it after the fork; ``drain`` may be called from any thread."""
 
     settings: Settings
     _loop: asyncio.AbstractEventLoop = field(default_factory=uvloop.new_event_loop)
@@ -56,7 +56,7 @@ class LoopThread:
         self._thread.start()
 
     def drain(self, channel: str, done: Done) -> None:
-        """Runs one drain; returns when it is done, or goes on without its task.
+        """Runs one drain; returns when it is done or continues without its task.
 
         Args:
             channel: The channel's name.
@@ -67,12 +67,12 @@ class LoopThread:
         """
         if channel not in self.settings.channels:
             raise SettingsError(
-                f"PUSHLANE_CHANNELS__{channel.upper()}", "is not set in this worker, which got its drain"
+                f"PUSHLANE_CHANNELS__{channel.upper()}", "is not set in this worker, but it got a drain task for it"
             )
         asyncio.run_coroutine_threadsafe(self._drain(Report(channel), done), self._loop).result()
 
     def stop_claiming(self) -> None:
-        """Ends the claiming of all drains now and gives back what was not sent. Safe in a signal handler."""
+        """Stops all drains from claiming and gives back unsent batches. Safe in a signal handler."""
         self._loop.call_soon_threadsafe(self._stop_claiming)
 
     def close(self) -> None:
@@ -123,16 +123,16 @@ class LoopThread:
             await asyncio.wait({claiming}, timeout=RESTS_S / 2)
 
     async def _is_wanted(self, channel: str) -> bool:
-        """Whether this drain's ring is still out: of several tasks of one channel that waited, the first answers it."""
+        """Whether the ring is still unanswered: of several waiting tasks of a channel the first answers it."""
         try:
             return await self._store.is_rung(channel)
         except UNANSWERED:
-            return True  # its turn waits for Redis
+            return True  # its turn will wait for Redis
 
     async def _finish(self, drain: Drain, claiming: asyncio.Task[None], done: Done) -> None:
         await self._await("drain.broken", drain, claiming)
-        # Also after a claiming that failed: what was pushed meanwhile is not forgotten. What cannot be settled is left
-        # to its leases, which run out as unknown.
+        # Also after claiming has failed: pushes made meanwhile must be settled. What cannot be settled is left to its
+        # leases, which expire as unknown.
         await self._await("drain.unsettled", drain, drain.settle())
         await self._loop.run_in_executor(None, done, drain.report)
         self._forget(drain)
@@ -141,7 +141,7 @@ class LoopThread:
     async def _await(trouble: str, drain: Drain, step: Awaitable[None]) -> None:
         try:
             await step
-        except Exception as error:  # noqa: BLE001 # nobody waits for it any more
+        except Exception as error:  # noqa: BLE001 # nothing awaits this any more
             drain.report.fault = f"{type(error).__name__}: {error}"
             logger().exception(trouble, channel=drain.report.channel)
 

@@ -1,6 +1,6 @@
-"""How a drain is shown to monitors such as Flower, and in the log: once, when its last push is settled.
+"""Reports a drain to monitors such as Flower and to the log, once, when its last push is settled.
 
-A drain outlives its Celery task (``loop.py``), and Celery would report its state when the task ends. So the task asks
+A drain outlives its Celery task (``loop.py``), but Celery would report a state when the task ends. So the task asks
 Celery to ignore it, and the final event is sent here.
 """
 
@@ -25,10 +25,10 @@ POSTPONED = (Outcome.FAILED, Outcome.THROTTLED, Outcome.MISCONFIGURED, Outcome.U
 
 @dataclass(frozen=True, slots=True)
 class DrainMonitor:
-    """Shows the end of the drain that a Celery task began.
+    """Reports the end of the drain that a Celery task started.
 
     Args:
-        app: The Celery app, whose events monitors listen to.
+        app: The Celery app; monitors listen to its events.
         task_id: The task's id.
         hostname: The worker's name.
     """
@@ -39,22 +39,22 @@ class DrainMonitor:
     _started: float = field(default_factory=time.monotonic)
 
     def show(self, report: Report) -> None:
-        """Sends the task's final event and logs a line. Raises nothing."""
+        """Sends the task's final event and logs a line. Never raises."""
         trouble = read_trouble(report)
         _log(report, trouble)
         state, fields = _event(report, trouble)
         try:
             with self.app.events.default_dispatcher(hostname=self.hostname) as dispatcher:
                 dispatcher.send(state, uuid=self.task_id, runtime=time.monotonic() - self._started, **fields)
-        except Exception as error:  # noqa: BLE001 # a monitor that misses an event is no reason to fail a drain
+        except Exception as error:  # noqa: BLE001 # a missed event is no reason to fail a drain
             logger().warning("drain.event_lost", channel=report.channel, problem=str(error) or type(error).__name__)
 
 
 def read_trouble(report: Report) -> DrainError | None:
-    """What a Celery user needs to know of a drain that did not just succeed.
+    """What a Celery user needs to know about a drain that did not simply succeed.
 
-    Messages that died, or a fault of ours, are a failure. Pushes that are tried again are no trouble of a drain that
-    delivered others; of one that delivered nothing they are.
+    Dead-lettered messages and our own faults are a failure. Pushes that will be retried count as trouble only if the
+    drain delivered nothing.
     """
     if report.fault:
         return DrainError(f"{report.channel}: {report.fault}")
@@ -71,7 +71,7 @@ def read_trouble(report: Report) -> DrainError | None:
 
 
 def _postponed(report: Report) -> int:
-    """Pushes that are tried again: Flower's column ``Retries``."""
+    """Pushes that will be retried: Flower's column ``Retries``."""
     return sum(report.outcomes[outcome] for outcome in POSTPONED)
 
 
@@ -93,7 +93,7 @@ def _log(report: Report, trouble: DrainError | None) -> None:
 
 
 class _WithoutIgnored(logging.Filter):
-    """Drops the line "Task pushlane.drain[…] ignored": ``drain.done`` says how it ended."""
+    """Drops the line "Task pushlane.drain[…] ignored", because ``drain.done`` says how it ended."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         ours = isinstance(record.args, dict) and record.args.get("name") == DRAIN
@@ -101,5 +101,5 @@ class _WithoutIgnored(logging.Filter):
 
 
 def drop_ignored_lines() -> None:
-    """Keeps Celery from calling drains ignored in a worker's log."""
+    """Keeps Celery from logging that drains were ignored."""
     trace.logger.addFilter(_WithoutIgnored())

@@ -1,8 +1,8 @@
-"""What operators do to a channel: pause it, skip what blocks a conversation, replay and purge dead letters, remove it.
+"""What operators do with a channel: pause it, skip a blocking message, replay and purge dead letters, remove it.
 
-Each is a script that does it whole or not at all. Replaying many takes several calls, which share a run: a zset of the
-ids by acceptance number, so that they come back in their old order whatever order they were found in. What a run that
-broke off has not replayed yet stays a dead letter.
+Each action is an atomic script. Replaying many dead letters takes several calls that share a run: a zset of the ids by
+acceptance number, so that they return in their old order, in whatever order they were found. If a run is interrupted,
+the remaining ones stay dead letters.
 """
 
 import contextlib
@@ -22,16 +22,16 @@ from pushlane_worker.inspection import TIMEOUT_S
 from pushlane_worker.store import UNREGISTERED, WORKER
 
 RUN_KEPT_S: Final = 3600
-"""A run that nobody goes on with is forgotten after this."""
+"""An abandoned run is deleted after this time."""
 PURGED_AT_ONCE: Final = 200
-"""What ``lua/purge.lua`` takes."""
+"""The maximum that ``lua/purge.lua`` takes."""
 
 SkipResult = Literal["skipped", "in_flight", "unreadable", "not_blocked"]
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """What came of a skip; ``message_id`` is the head that is a dead letter now."""
+    """The result of a skip; ``message_id`` is the former head, now a dead letter."""
 
     result: SkipResult
     message_id: str | None = None
@@ -39,9 +39,9 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What came of a removal: how many messages and dead letters the channel had, or has if it was refused for them.
+    """The result of a removal: how many messages and dead letters the channel had, or still has if it was refused.
 
-    ``served``: a worker had it in its settings less than a minute ago; one that still runs registers it again.
+    ``served``: a worker had it in its settings less than a minute ago; if it is still running, it registers it again.
     """
 
     removed: bool
@@ -51,10 +51,9 @@ class Removal:
 
 
 class Operator:
-    """Writes on a client of its own, as a context manager; each answer within ``timeout`` or a redis.RedisError.
+    """Writes with its own client, as a context manager; a call slower than ``timeout`` raises a redis.RedisError.
 
-    Its methods raise UnknownChannel when nobody has registered the channel, and InvalidMessage for a name that can be
-    none.
+    Its methods raise UnknownChannel when the channel is not registered, and InvalidMessage for an invalid channel name.
 
     Raises:
         ValueError: The address is invalid.
@@ -72,11 +71,11 @@ class Operator:
         self._redis.close()
 
     def pause(self, channel: str) -> bool:
-        """No more pushes of the channel begin until it is resumed; whether it was not paused already."""
+        """Starts no more pushes of the channel until it is resumed; returns False if it was already paused."""
         return self._set_paused(channel, 1)
 
     def resume(self, channel: str) -> bool:
-        """The channel goes on as its gate says; whether it was paused."""
+        """Ends the pause, so that only the gate decides; returns whether the channel was paused."""
         return self._set_paused(channel, 0)
 
     def skip(self, channel: str, conversation: str) -> Skipped:
@@ -86,28 +85,28 @@ class Operator:
         return Skipped(cast("SkipResult", result), *message_id)
 
     def replay(self, channel: str) -> "ReplayRun":
-        """A run that puts dead letters back into the queue."""
+        """Starts a run that puts dead letters back into the queue."""
         self._require(channel)
         return ReplayRun(self._redis, self._scripts["replay"], channel)
 
     def purge(self, channel: str, ids: Sequence[str]) -> int:
-        """Forgets what these dead letters say; how many of the ids were dead letters."""
+        """Deletes the content of these dead letters; returns how many of the ids were dead letters."""
         self._require(channel)
         pages = (ids[start : start + PURGED_AT_ONCE] for start in range(0, len(ids), PURGED_AT_ONCE))
         return sum(int(self._call("purge", channel, *page)) for page in pages)
 
     def remove(self, channel: str, *, force: bool = False) -> Removal:
-        """Leaves nothing of the channel but records that expire by themselves.
+        """Removes everything of the channel except records that expire by themselves.
 
-        Refused while it has messages or dead letters; with ``force`` they are forgotten. Nobody can enqueue from the
-        first moment on. One that broke off may be repeated.
+        Refused while it has messages or dead letters, unless ``force`` deletes them. Enqueueing fails from the first
+        call on. An interrupted removal can be repeated.
         """
         reply = first = self._remove(channel, force)
         while reply[0] > 0:
             reply = self._remove(channel, force)
         return Removal(first[0] >= 0, first[1], first[2], bool(first[3]))
 
-    def _remove(self, channel: str, force: bool) -> list[int]:  # noqa: FBT001 # said by name one call before
+    def _remove(self, channel: str, force: bool) -> list[int]:  # noqa: FBT001 # the public method takes it by name
         keys = [channel_prefix(check_channel_name(channel)), BELL, CHANNELS]
         reply: list[int] = self._scripts["remove"](keys=keys, args=["", int(force)])
         if reply[0] == UNREGISTERED:
@@ -131,13 +130,13 @@ class Operator:
 
 @dataclass(slots=True)
 class ReplayRun:
-    """Dead letters that are gathered first and then put back, oldest first: a context manager that leaves no trace.
+    """Gathers dead letters, then puts them back oldest first: a context manager that deletes its key at the end.
 
     Attributes:
         gathered: How many were added.
         replayed: How many are queued again.
-        left: How many are not, after the last step.
-        full: Whether that is because the channel takes no more.
+        left: How many remain after the last step.
+        full: Whether they remain because the channel is full.
     """
 
     _redis: Any
@@ -165,7 +164,7 @@ class ReplayRun:
             self.left = self.gathered
 
     def steps(self) -> Iterator[int]:
-        """Puts back what was added; gives after each call how many it took out of the run."""
+        """Puts back the added dead letters; yields after each call how many left the run."""
         while self.left and not self.full:
             reply = self._script(keys=[channel_prefix(self._channel), BELL], args=["", self._run])
             if reply[0] == UNREGISTERED:

@@ -1,6 +1,6 @@
-"""What a push came to: the answer as it arrived, and the outcome read from it.
+"""The result of a push: the answer as received, and the outcome read from it.
 
-An outcome is judged on the HTTP status and the JSON ``code`` together. The channel kinds read it (``channels/``), the
+An outcome depends on both the HTTP status and the JSON ``code``. The channel kinds read it (``channels/``), the
 pure rules of ``retry.py`` turn it into the next step, and ``lua/turn.lua`` carries that step out.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 MAX_DETAIL_CHARS = 500
-"""A peer's own words are kept up to this length, in logs and in dead letters."""
+"""A peer's own text is kept up to this length, in logs and in dead letters."""
 
 
 class Outcome(IntEnum):
@@ -22,12 +22,12 @@ class Outcome(IntEnum):
     FAILED = 5
     UNKNOWN = 6
     UNSENT = 7
-    """The batch was given back before a byte of it was written: no attempt, and its rate place is free again."""
+    """The batch was given back before any byte was written: no attempt, and its rate place is free again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer, complete and within bounds."""
+    """A complete HTTP answer within the size limit."""
 
     status: int
     headers: Mapping[str, str]
@@ -37,18 +37,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """An outcome with what the next step needs to know about it."""
+    """An outcome and what the next step needs to know about it."""
 
     outcome: Outcome
     detail: str = ""
-    """Why, in the API's own words where it had some; at most ``MAX_DETAIL_CHARS``."""
+    """The reason, in the API's own words if it gave any; at most ``MAX_DETAIL_CHARS``."""
     retry_after_s: float | None = field(default=None)
-    """What a Retry-After header asked for, in seconds from now; None when there was none that could be read."""
+    """The Retry-After header in seconds from now; None if missing or unreadable."""
     reached: bool = True
     """Whether the API may have counted the request against its rate limit."""
     lone: bool = False
-    """A throttling that may be meant for its conversation alone: chat platforms limit each room, too."""
+    """A throttling that may concern only its conversation: chat platforms also limit single rooms."""
     whole: bool = False
-    """A rejection that condemns the whole batch (its destination does not exist), so that splitting it is no use."""
+    """A rejection of the whole batch (its destination does not exist), so that splitting it is pointless."""
     log: Mapping[str, str] = field(default_factory=dict)
-    """What the answer adds to the log line of the push, such as a correlation id."""
+    """Fields that the answer adds to the push's log line, such as a correlation id."""

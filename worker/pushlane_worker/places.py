@@ -1,4 +1,4 @@
-"""How many pushes each channel may have in flight in this process: one limit over all channels, shared fairly."""
+"""How many pushes each channel may have in flight in this process: one limit for all channels, shared fairly."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ class Places:
     """The places of one process. Not thread-safe: it belongs to the loop thread.
 
     Args:
-        limit: Pushes in flight over all channels (``MAX_IN_FLIGHT``).
-        channels: How many channels the process has. With several, one of them alone leaves an eighth of the places
-            free, so that when all its pushes hang the others still move.
+        limit: Pushes in flight across all channels (``MAX_IN_FLIGHT``).
+        channels: How many channels the process has. With several, a channel that drains alone leaves an eighth of the
+            places free, so that the others still move when all its pushes hang.
     """
 
     def __init__(self, limit: int, channels: int) -> None:
         self.limit = limit
         self.alone = limit if channels <= 1 else max(1, limit - max(1, limit // 8))
         self.ahead = limit // 4
-        """Claims beyond the places, so that a push that ends finds the next one waiting."""
+        """Claims beyond the places, so that the next push is ready when one ends."""
         self._taken: Counter[str] = Counter()
         self._drains: Counter[str] = Counter()
 
     @contextmanager
     def drain(self, channel: str) -> Iterator[None]:
-        """While it lasts, other channels leave this one its even share of the places."""
+        """While this is open, other channels leave this one an equal share of the places."""
         self._drains[channel] += 1
         try:
             yield
@@ -40,7 +40,7 @@ class Places:
         """How many more batches the channel may claim now."""
         others = sum(min(taken, self.alone) for name, taken in self._taken.items() if name != channel)
         room = min(self.share(channel), self.limit - others)
-        # A claim waits for a coroutine only where all of them may be busy; anywhere else it would run at once.
+        # Claiming ahead only makes sense if all coroutines may be busy; otherwise the claim would run at once.
         ahead = self.ahead if room >= self.alone else 0
         return max(0, room + ahead - self._taken[channel])
 
@@ -49,5 +49,5 @@ class Places:
         self._taken[channel] += count
 
     def give(self, channel: str, count: int = 1) -> None:
-        """So many of its batches are done, or were not there to be claimed."""
+        """``count`` of its batches are done, or could not be claimed."""
         self._taken[channel] -= count

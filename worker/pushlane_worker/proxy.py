@@ -13,7 +13,7 @@ _ADDRESS: Final = re.compile(r"http://(?:([^\s/?#@]+)@)?([^\s/?#@]+)/?")
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where it is, and what it wants to see. ``url`` has no credentials, so it may be printed."""
+    """Its address and credentials. ``url`` contains no credentials, so it may be printed."""
 
     url: str
     authorization: SecretStr | None = None
@@ -21,13 +21,13 @@ class Proxy:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request to it carries; secret."""
+        """The headers for a request to the proxy; secret."""
         shown = self.authorization
         return {} if shown is None else {"Proxy-Authorization": shown.get_secret_value()}
 
 
 def parse_proxy(address: str) -> Proxy | None:
-    """The proxy at ``http://[user:password@]host[:port]``, both words percent-encoded; None when it is no such URL."""
+    """The proxy at ``http://[user:password@]host[:port]``, credentials percent-encoded; None for any other URL."""
     found = _ADDRESS.fullmatch(address)
     if found is None:
         return None

@@ -1,7 +1,7 @@
-"""One push, from a claim to what it came to; and the standing coroutines that do them.
+"""One push, from a claim to its result, and the long-lived coroutines that run pushes.
 
-Standing, because a new asyncio task a push costs a quarter of the throughput (measured: 29,000 messages a second
-against 38,000 to 44,000 with coroutines that are fed from a queue).
+They are long-lived because a new asyncio task per push costs a quarter of the throughput (measured: 29,000 messages per
+second, against 38,000 to 44,000 with coroutines that are fed from a queue).
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from pushlane_worker.store import Claim, Settlement
 from pushlane_worker.telemetry import logger
 
 FRESH_S = 0.05
-"""How long what a turn said of the gate is taken for true. A push that ends brings the next turn within a few ms."""
+"""How long a turn's gate state stays valid. When a push ends, the next turn follows within a few ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claim on its way to a pusher, with what to call when it is done."""
+    """A claim on its way to a pusher, with the callback for when it is done."""
 
     claim: Claim
     done: Callable[[Settlement], None]
@@ -34,16 +34,16 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class Pushers:
-    """The standing push coroutines of one channel in one process.
+    """The long-lived push coroutines of one channel in one process.
 
-    Jobs wait where all coroutines are busy. Meanwhile the gate may close: so a job that waited is pushed only when a
-    turn has just seen the gate open, and no push has failed since.
+    Jobs wait while all coroutines are busy, and the gate may close meanwhile. So a job that has waited is pushed only
+    if a turn has just seen the gate open and no push has failed since.
 
     Args:
         line: The channel.
         client: Sends the requests, each within its total deadline.
-        deadline_s: That deadline: a claim whose lease will not outlast it is given back unsent.
-        count: How many there are: the most pushes in flight of the channel.
+        deadline_s: That deadline: a claim whose lease would expire earlier is given back unsent.
+        count: The number of coroutines, and so the channel's maximum of pushes in flight.
     """
 
     line: Line
@@ -52,39 +52,39 @@ class Pushers:
     count: int
     _jobs: asyncio.Queue[Job] = field(default_factory=asyncio.Queue)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    _told: asyncio.Event = field(default_factory=asyncio.Event)
-    _told_at: float = 0.0
+    _gate_seen: asyncio.Event = field(default_factory=asyncio.Event)
+    _gate_seen_at: float = 0.0
     _waiting: int = 0
     _trouble_at: float = 0.0
 
     def submit(self, job: Job) -> None:
-        """Queues a claim; its ``done`` is called in the loop, once, whatever becomes of the push."""
+        """Queues a claim; its ``done`` is called once, in the loop, whatever happens to the push."""
         self._jobs.put_nowait(job)
-        # Made with the first jobs: a channel that is never used has none.
+        # Created with the first jobs: a channel that is never used has none.
         if len(self._tasks) < self.count:
             self._tasks.append(asyncio.get_running_loop().create_task(self._work()))
 
     async def close(self) -> None:
-        """Ends the coroutines. Call it when nothing is in flight."""
+        """Stops the coroutines. Call it when nothing is in flight."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def told(self, asked: float, *, closed: bool) -> None:
-        """What a turn that was asked at this monotonic time said of the gate, before its claims are submitted."""
+        """Takes the gate state from a turn sent at monotonic time ``asked``. Call it before submitting its claims."""
         if closed:
             self._give_back("the gate has closed", lambda job: not job.claim.probe)
-        # One that was on its way already cannot know of a push that failed since; another turn follows.
-        self._told_at = time.monotonic() if asked > self._trouble_at else 0.0
-        self._told.set()
+        # A turn that was already on its way cannot know about a push that failed since; another turn follows.
+        self._gate_seen_at = time.monotonic() if asked > self._trouble_at else 0.0
+        self._gate_seen.set()
 
     @property
     def waits_for_a_turn(self) -> bool:
-        """Whether jobs wait until one tells of the gate."""
+        """Whether jobs are waiting for a turn's gate state."""
         return self._waiting > 0 and not self._jobs.empty()
 
     def give_back(self) -> None:
-        """Gives back unsent what waits, when the process is about to end."""
+        """Gives back all waiting jobs unsent; for when the process is about to end."""
         self._give_back("the worker is stopping", lambda _: True)
 
     def _give_back(self, why: str, goes: Callable[[Job], bool]) -> None:
@@ -97,33 +97,33 @@ class Pushers:
 
     async def _work(self) -> None:
         while True:
-            while not self._jobs.empty() and time.monotonic() - self._told_at > FRESH_S:
+            while not self._jobs.empty() and time.monotonic() - self._gate_seen_at > FRESH_S:
                 await self._hear()
             job = await self._jobs.get()
             started = time.monotonic()
             result = await self._push(job.claim, started)
             if result.outcome not in {Outcome.DELIVERED, Outcome.REJECTED, Outcome.UNSENT}:
-                self._told_at, self._trouble_at = 0.0, time.monotonic()
+                self._gate_seen_at, self._trouble_at = 0.0, time.monotonic()
             # Settled before it is logged: a log that cannot be written must not cost a delivery.
             job.done(self._settlement(job.claim, result))
             with contextlib.suppress(Exception):
                 self._log(job.claim, result, time.monotonic() - started)
 
     async def _hear(self) -> None:
-        self._told.clear()
+        self._gate_seen.clear()
         self._waiting += 1
         try:
-            await self._told.wait()
+            await self._gate_seen.wait()
         finally:
             self._waiting -= 1
 
     def _settlement(self, claim: Claim, result: PushResult) -> Settlement:
         try:
             history = [] if result.outcome is Outcome.DELIVERED else claim.history()
-        except Exception:  # noqa: BLE001 # a damaged record: it is settled as if it were new
+        except Exception:  # noqa: BLE001 # damaged record: settle it as if new
             logger().exception("push.history_broken", channel=self.line.name)
             history = [History(0, 0.0)] * len(claim.message_ids)
-        jitter = random.random()  # noqa: S311 # it only spreads retries
+        jitter = random.random()  # noqa: S311 # only spreads retries
         return Settlement(claim, result, next_step(result, history, self.line.policy, jitter, claim.early_ms))
 
     async def _push(self, claim: Claim, now: float) -> PushResult:
@@ -131,8 +131,8 @@ class Pushers:
             return PushResult(Outcome.UNSENT, "its lease would not outlast the push", reached=False)
         request = None
         try:
-            if claim.over(now):  # the next claim buries it
-                return PushResult(Outcome.UNSENT, "the time of a message is over", reached=False)
+            if claim.over(now):  # the next claim drops it
+                return PushResult(Outcome.UNSENT, "a message has expired", reached=False)
             contents = [read_content(record) for record in claim.records]
             request = self.line.kind.request(contents[0][0], contents[0][1], [content[2] for content in contents])
             return self.line.kind.read(await self.client.exchange(request))
@@ -140,7 +140,7 @@ class Pushers:
             return PushResult(Outcome.FAILED, str(error), reached=False)
         except PushUnanswered as error:
             return PushResult(Outcome.UNKNOWN, str(error))
-        except Exception as error:  # noqa: BLE001 # a fault of ours must stop neither this coroutine nor the others
+        except Exception as error:  # noqa: BLE001 # our own bugs must not stop the coroutines
             logger().exception("push.broken", channel=self.line.name)
             outcome = Outcome.FAILED if request is None else Outcome.UNKNOWN
             return PushResult(outcome, f"a fault in Pushlane: {type(error).__name__}", reached=request is not None)
@@ -163,5 +163,5 @@ class Pushers:
 
 
 def _cut(retry_after_s: float | None, cap_s: float) -> dict[str, float]:
-    """What the API asked for and what it gets, where these differ."""
+    """The Retry-After as asked for and as obeyed, if these differ."""
     return {} if (retry_after_s or 0) <= cap_s else {"retry_after_s": retry_after_s or 0, "obeyed_s": cap_s}

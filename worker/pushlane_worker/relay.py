@@ -1,18 +1,18 @@
-"""Who claims for a channel in this process: one drain at a time, whose place the next one takes.
+"""Decides who claims for a channel in this process: one drain at a time, until the next one takes over.
 
 ::
 
-    a ring's drain ──nobody claims, or the last takeover is a second ago──▶ claims, in the place of the one before
+    a ring's drain ──no one claims, or the last takeover is a second ago──▶ claims, in place of the one before
                    ──else──▶ waits ──the one before has left──▶ claims
                                    ──the second is over──▶ answers its ring, and so rings again
                    ──one waits already──▶ done: that one answers its ring, too
 
-A full process gives its Celery process back, and may then get a ring that another one has places for. So it hands the
-ring on: the first turn of a drain answers it, and what is left to claim rings again. It does so at once, but once a
-second, or full processes would toss one ring about without end.
+The drain of a full process does not occupy its Celery process, which may then get a ring that another process has
+places for. So it passes the ring on: a drain's first turn answers it, and if there is more to claim, it rings again. It
+does so at once, but only once per second, or full processes would pass one ring around without end.
 
-Celery gives a task to its first idle process. So what a drain rings for that takes over, while its task holds the
-process, comes to the next one; the ring of one that has waited, without its task, comes back here first.
+Celery gives a task to the first idle process. So while the task of a drain that takes over occupies this process, its
+ring goes to another one; the ring of a drain that has waited without its task comes back here first.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pushlane_worker.drain import Drain
 
 RELIEF_EACH_S = 1.0
-"""As long as a ring that nobody answers is good for (``lua/lib_wake.lua``): a full process keeps none for longer."""
+"""How long an unanswered ring is valid (``lua/lib_wake.lua``): a full process keeps a ring no longer than that."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,11 +32,11 @@ class Relay:
     _claiming: Drain | None = None
     _waits: bool = False
     _due: float = 0.0
-    """When the next takeover may be, on the monotonic clock."""
+    """The earliest monotonic time of the next takeover."""
     _place: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def claim(self, drain: Drain) -> None:
-        """The drain's claiming phase when it is its turn; else it ends as ``busy``."""
+        """Runs the drain's claiming phase if it gets the place; otherwise it ends as ``busy``."""
         if self._waits:
             drain.report.ended = "busy"
         elif not await self._gets_the_place():

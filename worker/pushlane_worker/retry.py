@@ -1,4 +1,4 @@
-"""What an outcome means for its batch: pure decisions, without a clock and without Redis."""
+"""What an outcome means for its batch: pure decisions, without a clock or Redis."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pushlane_worker.splitting import left_part
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """A channel's patience. Ages count from when a message joined its conversation."""
+    """A channel's limits for retries. A message's age counts from when it joined its conversation."""
 
     max_attempts: int
     max_age_s: float
@@ -21,16 +21,16 @@ class RetryPolicy:
     retry_after_cap_s: float
     on_unknown: Literal["retry", "dead_letter"]
     push_deadline_s: float
-    """How long a push that was given up may still take effect: its conversation waits."""
+    """How long a push that was given up may still take effect; its conversation waits that long."""
 
 
 REFUSED_S = 30.0
-"""First wait of a conversation that is refused while others are not. It doubles: what would mend it takes a person."""
+"""First wait of a conversation that is refused while others are not. It doubles: a person has to fix the cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one message has behind it, without the push that is being judged."""
+    """A message's history, without the push that is being judged."""
 
     attempts: int
     age_s: float
@@ -43,10 +43,10 @@ class NextStep:
     Attributes:
         wait_ms: How long its conversation waits, or for a throttled channel how long its gate stays closed; -1 when
             the scripts' own rule decides.
-        dead: One character a message: ``1`` for those to dead-letter; empty when the push was no attempt. Of what the
-            channel may be to blame for, ``lua/lib_blame.lua`` decides whether it holds.
-        reason: The record's code of why they die.
-        split: How many messages make the first part of a batch that is halved; 0 when it is not.
+        dead: One character per message: ``1`` for those to dead-letter; empty when the push was no attempt. If the
+            channel may be to blame, ``lua/lib_blame.lua`` decides whether this applies.
+        reason: The record's code for why they die.
+        split: The size of the first part of a batch that is halved; 0 if it is not.
     """
 
     wait_ms: int = 0
@@ -66,8 +66,8 @@ def next_step(
 ) -> NextStep:
     """The next step for a batch whose push had this result.
 
-    ``early_ms`` is how long a probe's batch would still have waited: when the probe came to nothing, or nobody knows to
-    what, it waits on and has spent no attempt.
+    ``early_ms`` is how long a probe's batch would still have waited: if the probe failed or its outcome is unknown, the
+    batch waits on and has spent no attempt.
     """
     match result.outcome:
         case Outcome.MISCONFIGURED:
@@ -85,13 +85,13 @@ def next_step(
 
 
 def _set_aside(batch: Sequence[History], policy: RetryPolicy) -> NextStep:
-    """What a refusal costs if it turns out to be its conversation's own fault; ``lua/lib_blame.lua`` knows that."""
+    """The cost of a refusal if it is the conversation's own fault, which ``lua/lib_blame.lua`` decides."""
     wait_s = min(REFUSED_S * 2.0 ** min(max(message.attempts for message in batch), 32), policy.backoff_cap_s)
     return dataclasses.replace(_try_again(batch, policy, 0.0), wait_ms=round(1000 * max(wait_s, REFUSED_S)))
 
 
 def _wait(result: PushResult, batch: Sequence[History], policy: RetryPolicy) -> NextStep:
-    # Less than a ms or a past date says nothing about when; asking again at once would be throttled again.
+    # Less than a ms or a past date says nothing about when; retrying at once would be throttled again.
     asked = max(result.retry_after_s or 0.0, 0.0)
     wait_ms = round(1000 * min(asked, policy.retry_after_cap_s)) or -1
     too_old = "".join("01"[message.age_s >= policy.max_age_s] for message in batch)

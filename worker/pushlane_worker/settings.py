@@ -12,13 +12,13 @@ from pushlane.message import check_channel_name
 from pushlane_worker.channel_settings import ChannelSettings
 
 LEASE_MARGIN_S: Final = 1.0
-"""What a lease must have beyond a push, to write the request and to settle."""
+"""How much longer than a push a lease must last, to write the request and to settle."""
 MAX_LEASE_S: Final = 300.0
-"""``lua/sweep.lua`` takes longer leases for a clock that stepped back."""
+"""``lua/sweep.lua`` treats longer leases as the result of a clock that stepped back."""
 
 
 class _Broker:
-    """Celery's broker, which is the queue's Redis unless it has an address of its own."""
+    """Celery's broker, which is the queue's Redis unless it has its own address."""
 
     redis_url: str
     broker_url: str | None
@@ -63,7 +63,7 @@ class Settings(_Broker, CommonSettings):
     @model_validator(mode="after")
     def _lease_outlasts_push(self) -> "Settings":
         if self.lease_s < self.push_deadline_s + LEASE_MARGIN_S:
-            message = "LEASE_S must be at least PUSH_DEADLINE_S + {margin} s, else every push would outlive its lease"
+            message = "LEASE_S must be at least PUSH_DEADLINE_S + {margin} s, or every push could outlive its lease"
             raise PydanticCustomError("lease", message, {"margin": LEASE_MARGIN_S, "setting": ["lease_s"]})
         return self
 
@@ -78,10 +78,10 @@ class Addresses(_Broker, FromEnvironment):
 
 
 def load_addresses() -> Addresses:
-    """The two addresses, for what needs no channel.
+    """The two addresses, for code that needs no channel.
 
     Raises:
-        SettingsError: A variable that nobody reads, or a file that is not there or no TOML.
+        SettingsError: A variable is unknown, or the file is missing or not TOML.
     """
     return load(Addresses)
 

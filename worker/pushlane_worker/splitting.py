@@ -1,8 +1,8 @@
-"""Poison isolation: how a rejected batch is halved until the message that the API refuses stands alone.
+"""Poison isolation: a rejected batch is halved until the message that the API refuses is alone.
 
-The halves get part labels of their own, and a push carries one label; so they go out one after the other, in order, and
-nothing that is added, cancelled or expired meanwhile can mix with a suspect part. For ten messages it takes at most 9
-requests with one offender, 15 with two and 17 with three (a test counts all cases).
+The halves get different part labels, and a push carries only one label. So they are pushed one after the other, in
+order, and messages that are added, cancelled or expired meanwhile cannot change a suspect part. Ten messages take at
+most 9 requests with one offender, 15 with two and 17 with three (a test counts all cases).
 """
 
 

@@ -1,4 +1,4 @@
-"""The worker's side of the queue in Redis: turns and sweeps, each one script call.
+"""The worker's side of the queue in Redis: turns and sweeps, each a single script call.
 
 A drain numbers its turns. When the reply to one is lost, the same turn is sent again and Redis answers with the same
 claims and settles nothing twice (``lua/turn.lua``). A claim's ``asked`` and ``deadline`` are on this process's
@@ -31,14 +31,14 @@ _RETRY_FIRST_S = 0.05
 _RETRY_CAP_S = 1.0
 _MAX_REFUSED = 10
 _REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE")
-"""Plain errors in redis-py, from a server that takes no writes or no calls; a script's write may have met them."""
+"""Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them."""
 ONLY_SETTLE = -1
-"""The free places of a drain that claims no more."""
+"""The value of ``free`` for a drain that no longer claims."""
 UNREGISTERED = -2
 """How ``turn`` and ``sweep`` say that Redis does not know the channel (any more)."""
 UNANSWERED = (redis.RedisError, OSError, RuntimeError)
-"""What a call may end with while Redis or the way to it is away. uvloop raises a bare RuntimeError for a connection
-that is reset while it is written (seen under a storm of CLIENT KILL)."""
+"""What a call may raise while Redis is unavailable or unreachable. uvloop raises a bare RuntimeError if a connection is
+reset while it is being written (seen under a storm of CLIENT KILL)."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Claim:
     token: bytes
     probe: bool
     early_ms: int
-    """For a probe that was not due yet: the ms until it would have been."""
+    """For an early probe: the ms until it would have been due."""
     message_ids: Sequence[bytes]
     records: Sequence[bytes]
     claimed_ms: int
@@ -57,19 +57,19 @@ class Claim:
     deadline: float
 
     def over(self, now: float) -> bool:
-        """Whether a message of it may be past its time: by Redis's clock at the claim and this process's since.
+        """Whether one of its messages may have expired, by Redis's clock at the claim and this process's since.
 
-        It may say so too early, by as long as the turn's reply took, but never too late.
+        This may be early by the time that the turn's reply took, but never late.
         """
         now_ms = self.claimed_ms + (now - self.asked) * 1000
         return 0 < first_expiry(self.records) <= now_ms
 
     def attempt(self) -> int:
-        """Which push of its head this is, counted from 1."""
+        """The number of this push for its head, counted from 1."""
         return read_header(self.records[0]).attempts + 1
 
     def history(self) -> list[History]:
-        """What the messages have behind them, at the time of the claim."""
+        """The messages' histories at the time of the claim."""
         return [_history(read_header(record[:HEADER_BYTES]), self.claimed_ms) for record in self.records]
 
 
@@ -87,7 +87,7 @@ class Settlement:
     lost: bool = False
 
     def dead_ids(self) -> list[str]:
-        """The messages that die of it, if its lease is still its own."""
+        """The messages that it dead-letters if its lease is still valid."""
         pairs = zip(self.claim.message_ids, self.step.dead, strict=False)
         return [message_id.decode() for message_id, dead in pairs if dead == "1"]
 
@@ -112,10 +112,10 @@ class Settled(IntEnum):
     """What a turn did with a settlement. ``lua/turn.lua`` repeats these values."""
 
     STALE = 0
-    """Nothing: the lease was no longer its own."""
+    """Nothing: its lease was no longer valid."""
     CURRENT = 1
     SPARED = 2
-    """The channel was blamed for it: its messages stay queued and have spent nothing."""
+    """The channel was blamed: the messages stay queued and have spent no attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Turn:
     settled: Sequence[Settled]
     claims: Sequence[Claim]
     closed: bool = False
-    """Nothing that waits may be pushed now, but a probe."""
+    """Waiting jobs must not be pushed now, except a probe."""
 
 
 @dataclass(slots=True)
@@ -142,8 +142,8 @@ class Store:
     """The scripts on one asyncio client. Belongs to one event loop.
 
     Args:
-        redis: Gives raw bytes.
-        records: What to write of each channel when Redis has lost it (``lua/register.lua``).
+        redis: Must return raw bytes.
+        records: Each channel's record, written when it is not in Redis (``lua/register.lua``).
     """
 
     redis: redis.asyncio.Redis
@@ -161,7 +161,7 @@ class Store:
 
     @classmethod
     def connect(cls, redis_url: str, records: Mapping[str, Mapping[str, str | int]]) -> "Store":
-        """A store with its own connections, made at the first call; every answer within 5 s or an error."""
+        """A store with its own connections, opened at the first call; a call fails after 5 s without an answer."""
         return cls(connect_async(redis_url, timeout=REDIS_TIMEOUT_S, connect_timeout=REDIS_TIMEOUT_S), records)
 
     async def aclose(self) -> None:
@@ -169,7 +169,7 @@ class Store:
         await self.redis.aclose()
 
     async def register(self, channel: str) -> bool:
-        """Writes the channel's record; whether the channel was not registered before."""
+        """Writes the channel's record; returns whether the channel is new."""
         fields = [item for pair in self.records[channel].items() for item in pair]
         keys = [channel_prefix(channel), BELL, CHANNELS]
         return bool(await self._scripts.register(keys=keys, args=["", *fields]))
@@ -180,7 +180,7 @@ class Store:
         return _text(queue) if queue is not None else None
 
     async def is_rung(self, channel: str) -> bool:
-        """Whether a ring for the channel is out that no drain has answered yet."""
+        """Whether there is a ring for the channel that no drain has answered yet."""
         return bool(await self.redis.exists(f"{channel_prefix(channel)}pending"))
 
     async def bell(self, timeout_s: float) -> str | None:
@@ -189,7 +189,7 @@ class Store:
         return _text(rung[1]) if rung else None
 
     async def sweep(self, channel: str) -> tuple[bool, list[Claim]]:
-        """Sweeps once: whether to go on at once, and the leases that ran out, as claims with headers for records."""
+        """Sweeps once. Returns whether to call again at once, and the expired leases as claims with only headers."""
         reply = await self._timed(self._scripts.sweep, channel, [self._sweeper])
         if reply[0] == UNREGISTERED:
             await self.register(channel)
@@ -199,7 +199,7 @@ class Store:
         return bool(reply[0]), [_claim(lease[0], lease[1], lease[2:], reply[2]) for lease in reply[1]]
 
     async def turn(self, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists
-        """One call of ``lua/turn.lua``, of two if the channel had to be registered again."""
+        """Calls ``lua/turn.lua``, twice if the channel had to be registered again."""
         reply = await self._timed(self._scripts.turn, channel, arguments)
         if reply[0] != UNREGISTERED:
             return reply
@@ -207,7 +207,7 @@ class Store:
         return await self._timed(self._scripts.turn, channel, arguments)
 
     async def _timed(self, script: Any, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # as above
-        """A call that says, and hears in the end of its reply, what the channel's rate window takes for the time."""
+        """A call that sends the bound of the rate window's clock and reads the clock from the end of the reply."""
         clock, sent = self._clocks[channel], time.monotonic()
         args = ["", clock.latest(sent), *arguments]
         reply = await script(keys=[channel_prefix(channel), BELL], args=args)
@@ -217,7 +217,7 @@ class Store:
 
 
 def _log_gate(channel: str, change: Sequence[Any]) -> None:
-    """A line for a change of the gate's state, by the process whose call made it."""
+    """Logs a change of the gate's state, in the process whose call made it."""
     if change:
         state, wait_ms, reason = change
         if state == b"open":
@@ -227,7 +227,7 @@ def _log_gate(channel: str, change: Sequence[Any]) -> None:
 
 
 def fails_of_itself(error: Exception) -> bool:
-    """Whether it is the script's own fault, which does not pass. A server that refuses it does so for a while."""
+    """Whether the script itself fails, which is permanent; a server that refuses calls does so only for a while."""
     words = str(error)
     return type(error) is redis.ResponseError and "user_script" in words and not words.startswith(_REFUSALS)
 
@@ -263,10 +263,10 @@ class Turns:
     async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
         """Settles, then claims up to ``free`` batches (-1: only settles); ``busy`` pushes are still in flight.
 
-        Tries until Redis answers: what it settles may not be forgotten, and what it claimed may not be claimed twice.
+        Retries until Redis answers: settlements must not be lost, and claims must not be made twice.
 
         Raises:
-            redis.ResponseError: The script fails of itself, again and again.
+            redis.ResponseError: The script itself keeps failing.
         """
         asked = time.monotonic()
         arguments = [self.drain, self.number, free, busy, round(self.lease_s * 1000)]

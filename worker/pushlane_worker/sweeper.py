@@ -1,12 +1,13 @@
-"""Sweeps the channels that have something, about once a second each.
+"""Sweeps each channel that has messages about once a second.
 
 ::
 
-    of each group of channels one dispatcher of the fleet looks ──messages──▶ sweep ──more──▶ sweep again at once
-                                                                ──none──▶ nothing, but a sweep each half minute
+    for each group of channels one dispatcher of the fleet looks ──messages──▶ sweep ──more──▶ sweep again at once
+                                                                 ──none──▶ nothing, but a sweep every half minute
 
-So an idle channel costs two reads a second, however many workers there are. What a sweep does for one (its gate opens
-in its record when it is time) can wait that long; what Redis has lost has no depth, and is registered again at once.
+So an idle channel costs two reads per second, however many workers there are. What a sweep does for an idle channel
+(such as opening its gate in time) can wait that long. A channel that Redis has lost has no depth and is registered
+again at once.
 """
 
 import asyncio
@@ -31,19 +32,19 @@ from pushlane_worker.telemetry import logger
 LOOK_EACH_S = 0.95
 JITTER_S = 0.1
 RESTS_MS = 900
-"""How long the others leave a group alone; a look and its sweeps repair what was lost a second ago."""
+"""How long the other dispatchers skip a group, so that lost work is repaired within about a second."""
 GROUP = 200
-"""How many channels one call looks at: it holds Redis for about a millisecond."""
+"""How many channels one call looks at; it blocks Redis for about a millisecond."""
 IDLE_MS = 30_000
-"""How long an idle channel is not swept, with a jitter of a third."""
+"""The time between sweeps of an idle channel, with a jitter of a third."""
 AT_ONCE = 8
 
-LOST = PushResult(Outcome.UNKNOWN, "its lease ran out: the worker died, froze, or lost Redis for too long")
+LOST = PushResult(Outcome.UNKNOWN, "its lease expired: the worker died, froze, or lost Redis for too long")
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Channels that are looked at in one call. Its key is that of all dispatchers with the same ones."""
+    """Channels that are looked at in one call. Dispatchers with the same channels share the group's key."""
 
     names: tuple[str, ...]
     keys: tuple[str, ...]
@@ -62,7 +63,7 @@ class Sweeper:
     """A dispatcher's share of the sweeps.
 
     Args:
-        store: Belongs to the loop that sweeps.
+        store: Belongs to the event loop that sweeps.
         lines: The channels that it knows.
         queues: Their Celery queues.
         lease_s: How long a claim lasts.
@@ -91,7 +92,7 @@ class Sweeper:
             self._unread.look_at_enqueue(consumed)
             for name, depth, rested_ms in zip(group.names, reply[1::2], reply[2::2], strict=True):
                 self._unread.look(name, self._queues[name], int(depth or 0), consumed)
-                # No secret: it spreads what began at the same time, as the jitter of the looks spreads the fleet.
+                # Not security-relevant: spreads channels that started together, as the looks' jitter spreads the fleet.
                 due = abs(rested_ms) > IDLE_MS * (2 + 2 * random.random()) / 3  # noqa: S311
                 if (depth != b"0" or due) and name not in self._sweeping:
                     self._sweeping.add(name)
@@ -99,7 +100,7 @@ class Sweeper:
         await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random())  # noqa: S311
 
     async def _sweep_all(self, channel: str, keeper: Keeper) -> None:
-        """What fails, the next look begins anew."""
+        """Sweeps until nothing is left; after an error the next look starts again."""
         try:
             await keeper.tried("sweep", partial(self._sweep, channel, keeper))
         finally:

@@ -1,9 +1,9 @@
-"""What comes from the broker, before kombu and Celery look at it: one of our two tasks in a known form, or nothing.
+"""Validates what comes from the broker before kombu and Celery see it: only our two tasks pass, in a known form.
 
-Anybody who can write to the broker chooses every byte, and Celery trusts the form of what it gets: one body or header
-of another type ends a worker, goes back to its queue and ends the next one. So a message is made anew from the parts
-that a task of ours has, each of which was checked. What else it says (time limits, stamps, how it wants to be shown) is
-left out. Both protocols of Celery are read; what is made is of the second.
+Anyone who can write to the broker controls every byte, and Celery trusts the format: one body or header of the wrong
+type ends a worker, returns to its queue and ends the next one. So a message is rebuilt from the checked parts that our
+tasks have. Everything else (time limits, stamps, how it should be displayed) is dropped. Both of Celery's protocols are
+read; the result uses the second.
 """
 
 import base64
@@ -20,20 +20,20 @@ from pushlane_worker.decoding import decoded
 DRAIN = "pushlane.drain"
 ENQUEUE = "pushlane.enqueue"
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""As much as HTTP takes."""
+"""The same limit as for HTTP."""
 HIDDEN = "…"
 _COMPRESSIONS = {"application/x-gzip": "deflate", "gzip": "deflate", "zlib": "deflate"}
-"""What Celery calls gzip is zlib's own frame."""
+"""What Celery calls gzip is the zlib format."""
 
 
 class NotATask(Exception):
-    """Its words quote nothing of the message but a field's name."""
+    """Its text quotes nothing from the message but a field's name."""
 
 
 def _time(value: object) -> object:
-    """A time of ISO 8601, near enough to now for every clock and time zone that Celery puts it through."""
+    """An ISO 8601 time, close enough to now for all conversions that Celery does with it."""
     if not isinstance(value, str):
-        raise ValueError("must be a string")  # noqa: TRY004 # pydantic takes no other
+        raise ValueError("must be a string")  # noqa: TRY004 # pydantic expects a ValueError
     time = datetime.fromisoformat(value)
     if not 2000 <= time.year < 2200:  # noqa: PLR2004 # a year is a year
         raise ValueError("must be of this or the next century")
@@ -51,7 +51,7 @@ _Text = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,200}$")]
 _Time = Annotated[str, BeforeValidator(_time)]
 _Object = dict[str, Any]
 _Signature = Annotated[_Object, AfterValidator(_signature)]
-"""Another task that Celery sends when this one has ended."""
+"""Another task that Celery sends after this one."""
 
 
 class _Form(BaseModel):
@@ -113,7 +113,7 @@ def _check_drain(payload: _Payload) -> str:
 
 
 def _shown(task: str, payload: _Payload) -> dict[str, str]:
-    """Its arguments as monitors and the log see them: without a message's text, and in no sender's words."""
+    """The arguments as monitors and the log show them: no message text, nothing in the sender's own words."""
     if task == DRAIN:
         return {"argsrepr": f"('{_check_drain(payload)}',)", "kwargsrepr": "{}"}
     try:
@@ -138,7 +138,7 @@ def _content(envelope: _Envelope) -> Any:  # noqa: ANN401 # whatever JSON holds
 
 
 def _read_payload(content: Any) -> tuple[Any, _Payload]:  # noqa: ANN401 # the same
-    """Whose fields are a task's headers in the first protocol, and the arguments of either."""
+    """The object with a task's headers in the first protocol (None in the second), and the arguments in either."""
     if isinstance(content, list):
         args, kwargs, embed = content
         return None, _Payload.model_validate({"positional": args, "named": kwargs, "embed": embed})
@@ -147,10 +147,10 @@ def _read_payload(content: Any) -> tuple[Any, _Payload]:  # noqa: ANN401 # the s
 
 
 def read(raw: object) -> dict[str, Any]:
-    """The message as kombu puts it into a list, made anew.
+    """The message in kombu's format, rebuilt from its checked parts.
 
     Raises:
-        NotATask: It is no task of ours.
+        NotATask: It is not one of our tasks.
     """
     try:
         envelope = _Envelope.model_validate(raw)
@@ -159,9 +159,9 @@ def read(raw: object) -> dict[str, Any]:
         shown = _shown(headers.task, payload)
     except ValidationError as error:
         place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
-        raise NotATask(f"it is no task of ours: {place[:100]!a}") from None
+        raise NotATask(f"it is not one of our tasks: {place[:100]!a}") from None
     except InvalidMessage as error:
-        raise NotATask(f"it is no task of ours: {error.field}") from None
+        raise NotATask(f"it is not one of our tasks: {error.field}") from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
         raise NotATask(f"it cannot be read ({type(error).__name__})") from None
     properties = envelope.properties.model_dump(exclude_none=True) | {"body_encoding": "base64"}

@@ -1,4 +1,4 @@
-"""The task ``pushlane.drain``, and what a worker does at its start and end.
+"""The task ``pushlane.drain``, and what a worker does when it starts and stops.
 
 It parses its arguments, calls one function and maps the result to a state that monitors understand.
 """
@@ -34,14 +34,14 @@ app.steps["worker"].add(DispatcherStep)
 
 
 class DrainTask(Task):  # type: ignore[misc] # celery has no types
-    """Holds the loop thread of its process, made at the first drain: after the fork.
+    """Holds the process's loop thread, created at the first drain, after the fork.
 
-    The main process of a prefork pool has one as well once it had to drain without the broker (``dispatcher.py``).
+    The main process of a prefork pool also has one once it had to drain without the broker (``dispatcher.py``).
     """
 
     _loop: LoopThread | None = None
     _parents: LoopThread | None = None
-    _making = threading.Lock()  # a pool of threads may run two first drains at once
+    _making = threading.Lock()  # a thread pool may run two first drains at once
     _running = 0
 
     def loop(self) -> LoopThread:
@@ -56,12 +56,12 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
             return self._loop
 
     def forked(self) -> None:
-        """Sets aside the loop thread of the main process, which a fork does not copy; ending it is the parent's."""
+        """Sets aside the main process's loop thread, which a fork does not copy; only the parent may stop it."""
         self._making = threading.Lock()
         self._parents, self._loop, self._running = self._loop, None, 0
 
     def stop_claiming(self) -> None:
-        """Ends the claiming of the process's drains."""
+        """Stops the process's drains from claiming."""
         if self._loop is not None:
             self._loop.stop_claiming()
 
@@ -73,9 +73,9 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
             self._log.close()
 
     def _on_sigterm(self, *_: object) -> None:
-        """A SIGTERM to the whole process group reaches pool children too, and would kill them in mid-push.
+        """A SIGTERM to the whole process group also reaches pool children, and would kill them in mid-push.
 
-        A busy child stops claiming, and its parent tells it when to exit. An idle one exits now, by the way that runs
+        A busy child stops claiming, and its parent tells it when to exit. An idle one exits now, in the way that runs
         ``worker_process_shutdown``.
         """
         self.stop_claiming()
@@ -83,8 +83,8 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
             sys.exit(0)
 
     def run_drain(self, channel: str, done: Callable[[Report], None]) -> None:
-        """One drain, with the process marked busy until the drain can go on without its task."""
-        self._running += 1  # before the loop, which installs the handler
+        """Runs one drain; the process counts as busy until the drain can continue without its task."""
+        self._running += 1  # before creating the loop, which installs the handler
         try:
             self.loop().drain(channel, done)
         finally:
@@ -97,7 +97,7 @@ def _in_pool_child() -> bool:
 
 @app.task(name=DRAIN, bind=True, base=DrainTask)  # type: ignore[untyped-decorator]
 def drain(self: DrainTask, channel: str) -> None:
-    """Drains one channel for a slice. What it did is in its final event; see ``monitoring.py``."""
+    """Drains one channel for a slice. Its result is in the final event; see ``monitoring.py``."""
     monitor = DrainMonitor(self.app, self.request.id, self.request.hostname)
     self.run_drain(channel, monitor.show)
     raise Ignore
@@ -112,7 +112,7 @@ def _checked(settings: Settings, pool: str) -> Settings:
 
 
 def _check_server(settings: Settings) -> None:
-    """One that does not answer yet, or is a replica in mid-failover, is no reason to stop: the worker waits for it."""
+    """A server that is unavailable, or a replica during a failover, is no reason to stop: the worker waits for it."""
     try:
         with Inspector(settings.redis_url) as inspector:
             info = inspector.redis.info()
@@ -126,7 +126,7 @@ def _check_server(settings: Settings) -> None:
 
 @signals.celeryd_init.connect  # type: ignore[untyped-decorator]
 def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # celery has no types
-    """Stops the start of a worker with one line when a setting is wrong."""
+    """Aborts a worker's start with a one-line error when a setting is wrong."""
     try:
         settings = _checked(load_settings(), str(getattr(instance, "pool_cls", "")))
         configure(settings)
@@ -142,7 +142,7 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
 @signals.after_setup_logger.connect  # type: ignore[untyped-decorator]
 @signals.after_setup_task_logger.connect  # type: ignore[untyped-decorator]
 def format_lines(logger: logging.Logger, **_: object) -> None:
-    """Celery's own lines are JSON when ours are."""
+    """Makes Celery's own log lines JSON if ours are."""
     if load_settings().log_format == "json":
         for handler in logger.handlers:
             handler.setFormatter(JsonFormatter())
@@ -150,18 +150,18 @@ def format_lines(logger: logging.Logger, **_: object) -> None:
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def begin(**_: object) -> None:
-    """A pool process has nothing of its parent's."""
+    """A new pool process keeps nothing of its parent's."""
     drain.forked()
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def stop_claiming(**_: object) -> None:
-    """What drains in the worker's own process: threads and solo pools, and any that could not publish."""
+    """Stops the drains in the worker's main process: threads and solo pools, and those that could not be published."""
     drain.stop_claiming()
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
 def close(**_: object) -> None:
-    """A process does not end before its pushes are settled."""
+    """Settles the process's pushes before it ends."""
     drain.close()

@@ -1,4 +1,4 @@
-"""What the worker tells of itself in its logs."""
+"""The worker's logging."""
 
 import json
 import logging
@@ -13,9 +13,9 @@ __all__ = ["JsonFormatter", "Logger", "configure", "logger"]
 
 
 def configure(settings: Settings) -> LogWriter:
-    """Sends the logs of this process to standard error, in the form and from the level that the settings say.
+    """Sends this process's logs to standard error, in the format and from the level in the settings.
 
-    What it returns writes them; a process that ends without Python's own end, as pool children do, must close it.
+    Returns the writer; a process that skips Python's normal shutdown, as pool children do, must close it.
     """
     writer = logs.make_writer(settings.log_format)
     logs.configure(settings.log_format, settings.log_level, writer)
@@ -23,10 +23,10 @@ def configure(settings: Settings) -> LogWriter:
 
 
 class JsonFormatter(logging.Formatter):
-    """Gives Celery's lines the form that ours have with ``LOG_FORMAT=json``."""
+    """Formats Celery's lines like ours with ``LOG_FORMAT=json``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line of JSON, also for a traceback."""
+        """One line of JSON, even with a traceback."""
         line = {
             "event": record.getMessage(),
             "level": record.levelname.lower(),

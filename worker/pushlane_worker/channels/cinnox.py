@@ -1,6 +1,6 @@
-"""CINNOX: ``POST /v1/api/apps/{appID}/message-push``, up to 10 messages of one room in a request.
+"""CINNOX: ``POST /v1/api/apps/{appID}/message-push``, up to 10 messages of one room per request.
 
-The API takes effect or answers with a code; it has no idempotency key and tells nothing per message.
+The API accepts a request as a whole or answers with a code; it has no idempotency key and no result per message.
 """
 
 import json
@@ -25,9 +25,9 @@ class Cinnox:
     ``[senderEID or null, receiverEID or null]``, or empty when the batch has neither.
 
     Args:
-        base_url: The account's base URL, with or without a slash at its end.
+        base_url: The account's base URL, with or without a trailing slash.
         app_id: The app's id, unescaped.
-        token: The app token, or what returns the current one.
+        token: The app token, or a function that returns the current one.
         retry_codes: Codes beyond the documented ones that mean "failed, try again".
         reject_codes: Codes that mean "these messages are refused".
         empty: What a 2xx without a body means.
@@ -64,7 +64,7 @@ class Cinnox:
         )
 
     def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:
-        """The push of these 1 to 10 texts to the room, put together from bytes."""
+        """The push of 1 to 10 texts to the room, assembled from bytes."""
         texts = b'},{"type":"text","text":'.join(bodies)
         room = json.dumps(conversation).encode()
         return self._post.request(
@@ -72,7 +72,7 @@ class Cinnox:
         )
 
     def read(self, answer: Answer) -> PushResult:
-        """The outcome by ``envelope.read``; a destination that does not exist condemns the whole batch."""
+        """The outcome by ``envelope.read``; if the destination does not exist, the whole batch is rejected."""
         return envelope.read(answer, envelope.parse(answer.body), self._codes, datetime.now(UTC))
 
 

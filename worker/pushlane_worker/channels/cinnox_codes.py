@@ -1,6 +1,6 @@
-"""What the codes of CINNOX's error table mean, for every kind whose answers carry them.
+"""The meaning of CINNOX's documented error codes, for every kind whose answers carry them.
 
-The table does not say which HTTP status carries which code, so both are read (``envelope.py``).
+CINNOX does not document which HTTP status carries which code, so both are read (``envelope.py``).
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ def codes(retry_codes: Iterable[int] = (), reject_codes: Iterable[int] = (), emp
 
     Args:
         retry_codes: Codes beyond the documented ones that mean "failed, try again".
-        reject_codes: Codes that mean "these messages are refused". Both lists outweigh the documented meaning.
+        reject_codes: Codes that mean "these messages are refused". Both lists override the documented meaning.
         empty: What a 2xx without a body means.
     """
     own = {**dict.fromkeys(retry_codes, Outcome.FAILED), **dict.fromkeys(reject_codes, Outcome.REJECTED)}

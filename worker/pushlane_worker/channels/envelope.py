@@ -1,6 +1,6 @@
-"""What an HTTP status and a JSON object ``{code, message}`` say together about a push.
+"""Reads the result of a push from an HTTP status and a JSON object ``{code, message}`` together.
 
-Pure: an answer and the codes of a kind in, a ``PushResult`` out, so that a table of cases tests it completely.
+Pure: an answer and a kind's codes in, a ``PushResult`` out, so that a table of cases tests it completely.
 """
 
 import json
@@ -19,7 +19,7 @@ import httpx
 from pushlane_worker.outcome import MAX_DETAIL_CHARS, Answer, Outcome, PushResult
 
 SNIPPET_CHARS = 120
-"""So much of a body that is no readable answer goes into the detail: enough to know a proxy's error page by."""
+"""How much of an unreadable body goes into the detail: enough to recognise a proxy's error page."""
 
 STATUS_OUTCOMES: Final[Mapping[int, Outcome]] = MappingProxyType(
     {
@@ -40,19 +40,19 @@ def _refuse(constant: str) -> None:
 
 
 def _int(digits: str) -> int | None:
-    """None for one that Python takes only at its length's square: no code has it, and no other field matters."""
+    """None for very long integers, which take Python quadratic time: no code is one, and no other field matters."""
     return int(digits) if len(digits) <= sys.int_info.default_max_str_digits else None
 
 
 def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) < len(pairs) and sum(name == "code" for name, _ in pairs) > 1:
-        fields["code"] = None  # readers differ in which of them counts
+        fields["code"] = None  # parsers differ in which one they use
     return fields
 
 
 _STRICT = json.JSONDecoder(parse_constant=_refuse, parse_int=_int, object_pairs_hook=_object)
-_INFINITIES = (math.inf, -math.inf)  # what Python makes of 1e999
+_INFINITIES = (math.inf, -math.inf)  # Python's value for 1e999
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -62,7 +62,7 @@ class Codes:
 
     outcomes: Mapping[int, Outcome]
     whole: frozenset[int] = frozenset()
-    """Rejecting codes that condemn the whole batch."""
+    """Rejecting codes that apply to the whole batch."""
     empty: Outcome = Outcome.UNKNOWN
     """What a 2xx without a body means."""
 
@@ -79,9 +79,8 @@ class Envelope:
 def parse(body: bytes) -> Envelope | None:
     """Read a JSON object with a numeric ``code``, or None for anything else.
 
-    Strict where a mistake would count as delivered: NaN, Infinity, a code that is a string or a boolean or is given
-    twice, and bytes that are not UTF-8 make it unreadable. Tolerated are a byte order mark, unknown fields, and other
-    names that are given twice.
+    Strict where a mistake would count as delivered: unreadable are NaN, Infinity, a code that is a string, a boolean or
+    given twice, and bytes that are not UTF-8. Tolerated are a BOM, unknown fields and other duplicate names.
     """
     try:
         fields = _STRICT.decode(body.decode("utf-8-sig"))
@@ -101,15 +100,15 @@ def parse(body: bytes) -> Envelope | None:
 def read(answer: Answer, envelope: Envelope | None, codes: Codes, now: datetime) -> PushResult:
     """Judge a push by its status and its code.
 
-    - Delivered is a 2xx with code 0, and nothing else unless the channel says so of an empty body. A 2xx without a
+    - Only a 2xx with code 0 is delivered, and a 2xx with an empty body if the channel says so. Any other 2xx without a
       readable object is unknown.
-    - A listed code outweighs the status, with two exceptions. A code below 1000 repeats an HTTP status, so it speaks
-      only under a 2xx or under that very status: a 401 that carries code 400 must not reject messages. And a status
-      that asks for a pause is heard even if the code says no more than "failed".
-    - A 2xx with an unlisted code other than 0 is failed: the API answered clearly that it did not take the push, and
-      retrying loses nothing. It is not unknown, because a duplicate is not to be feared, and not rejected, because
-      nothing is known against the messages.
-    - A 429 whose code does not say that it is the account's limit may be its conversation's own (``lone``).
+    - A listed code overrides the status, with two exceptions. A code below 1000 repeats an HTTP status, so it counts
+      only with a 2xx or with that same status: a 401 with code 400 must not reject messages. And a status that asks
+      for a pause is obeyed even if the code only means "failed".
+    - A 2xx with an unlisted code other than 0 is failed: the API said clearly that it did not accept the push, so a
+      retry is safe. It is not unknown, because it cannot duplicate, and not rejected, because there is no sign that
+      the messages are at fault.
+    - A 429 may concern only its conversation (``lone``), unless its code says that it is the account's limit.
     - An unlisted 4xx is failed for the same reason, a 3xx misconfigured; any other status is unknown.
     """
     if not answer.body and httpx.codes.is_success(answer.status):
@@ -125,9 +124,9 @@ def read(answer: Answer, envelope: Envelope | None, codes: Codes, now: datetime)
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """Seconds from ``now`` (aware) that a Retry-After header asks for, uncapped; None when it cannot be read.
+    """The uncapped seconds from ``now`` (aware) that a Retry-After header asks for; None if it cannot be read.
 
-    Takes seconds, also fractional, and every date form of HTTP. A date without a zone is UTC, a past one is 0.
+    Accepts seconds, also fractional, and every HTTP date format. A date without a zone is UTC; a past one gives 0.
     """
     text = (value or "").strip()
     if _SECONDS.fullmatch(text):
@@ -167,13 +166,13 @@ def _by_code(status: int, envelope: Envelope | None, codes: Codes) -> Outcome | 
 
 def _detail(answer: Answer, envelope: Envelope | None) -> str:
     if envelope is None:
-        said = printable(answer.body[: 4 * SNIPPET_CHARS].decode("utf-8", "replace"))[:SNIPPET_CHARS]
-        return f"HTTP {answer.status}, no readable answer: {said}" if said else f"HTTP {answer.status}, no answer"
+        snippet = printable(answer.body[: 4 * SNIPPET_CHARS].decode("utf-8", "replace"))[:SNIPPET_CHARS]
+        return f"HTTP {answer.status}, no readable answer: {snippet}" if snippet else f"HTTP {answer.status}, no answer"
     head = f"HTTP {answer.status}, code {envelope.code}"
-    said = printable(envelope.message)
-    return (f"{head}: {said}" if said else head)[:MAX_DETAIL_CHARS]
+    message = printable(envelope.message)
+    return (f"{head}: {message}" if message else head)[:MAX_DETAIL_CHARS]
 
 
 def printable(text: str) -> str:
-    """One line that a terminal can show: control, format and surrogate characters become spaces, runs of them one."""
+    """One printable line: control, format and surrogate characters become spaces, and runs of spaces become one."""
     return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_DETAIL_CHARS]).split())

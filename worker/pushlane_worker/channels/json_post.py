@@ -1,4 +1,4 @@
-"""A POST of JSON with a bearer token, of which only the body differs from push to push."""
+"""A POST of JSON with a bearer token; only the body differs between pushes."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from pushlane import __version__
 class JsonPost:
     """Builds the same request around each body.
 
-    Built from a byte stream and finished headers, a request costs 5 µs; ``httpx.Request(content=…)`` costs 17.
+    Building a request from a byte stream and ready-made headers takes 5 µs; ``httpx.Request(content=…)`` takes 17.
 
     Args:
-        token: The bearer token, or what returns the current one. The headers are made anew when it changes.
+        token: The bearer token, or a function that returns the current one. The headers are rebuilt when it changes.
     """
 
     def __init__(self, url: str, token: str | Callable[[], str]) -> None:

@@ -1,8 +1,8 @@
-"""Third-party messages: ``POST`` of ``{"userId", "message"}`` to one configured address, one message a push.
+"""Third-party messages: ``POST`` of ``{"userId", "message"}`` to one configured address, one message per push.
 
 The address has to answer 2xx with ``{"code": 0}``; ``cid``, ``count``, ``total``, ``result`` and ``message`` may be
-missing. One that answers nothing instead needs ``ON_EMPTY_ANSWER=delivered``. Nobody
-documents what ``cid`` is; it is logged, because whoever runs the other side can find the request by it.
+missing. An address that answers with an empty body needs ``ON_EMPTY_ANSWER=delivered``. ``cid`` is undocumented; it is
+logged because the other side's operators can find the request by it.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ class ThirdParty:
 
     Args:
         url: The whole address.
-        token: The bearer token, or what returns the current one.
+        token: The bearer token, or a function that returns the current one.
         retry_codes: Codes beyond CINNOX's own that mean "failed, try again".
         reject_codes: Codes that mean "this message is refused".
         empty: What a 2xx without a body means.
@@ -63,15 +63,15 @@ class ThirdParty:
         )
 
     def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:  # noqa: ARG002 # the protocol's
-        """The push of this one object to the user, put together from bytes."""
+        """The push of one object to the user, assembled from bytes."""
         (message,) = bodies
         return self._post.request(b'{"userId":%b,"message":%b}' % (json.dumps(conversation).encode(), message))
 
     def read(self, answer: Answer) -> PushResult:
         """The outcome by ``envelope.read``, with the answer's ``cid`` for the log."""
-        said = envelope.parse(answer.body)
-        result = envelope.read(answer, said, self._codes, datetime.now(UTC))
-        cid = said.fields.get("cid") if said else None
+        parsed = envelope.parse(answer.body)
+        result = envelope.read(answer, parsed, self._codes, datetime.now(UTC))
+        cid = parsed.fields.get("cid") if parsed else None
         if not isinstance(cid, str) or not cid:
             return result
         return dataclasses.replace(result, log={"cid": envelope.printable(cid)[:MAX_CID_CHARS]})

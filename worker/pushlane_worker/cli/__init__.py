@@ -2,19 +2,19 @@
 
 ::
 
-    program    the group, which loads a command's module when it is called
-    commands   every command's name; what can be said without the extras
-    ending     how a command that went wrong ends: one line, one exit code
-    queue      where the queue is, for the commands that need no channel's settings
-    printing   what goes to standard output
-    terminal   what fits a terminal of 80 columns
-    progress   the bar on standard error
+    program    the group, which imports a command's module when it is called
+    commands   every command's name, and the help without the extras
+    ending     how a failed command ends: one line, one exit code
+    queue      the queue's address, for commands that need no channel settings
+    printing   output on standard output
+    terminal   output that fits the terminal
+    progress   the progress bar on standard error
     selection  which dead letters a command means
     preview    what a replay or a purge would do
     when       times on the command line
-    children   processes of our own that die with us
-    lines      messages out of a file of JSON lines
-    trial      one signed question to a callback that runs
+    children   child processes that die with us
+    lines      messages from a file of JSON lines
+    trial      one signed request to a running callback
 """
 
 import sys
@@ -27,7 +27,7 @@ _OURS = {"pushlane", "pushlane_worker"}
 
 
 def main() -> NoReturn:
-    """Runs the command line and ends the process: 0 done, 2 nothing was attempted, 1 attempted and failed."""
+    """Runs the command line and ends the process: 0 success, 2 nothing was attempted, 1 attempted and failed."""
     try:
         from pushlane_worker.cli.program import run  # noqa: PLC0415 - without the extra its imports fail
 
@@ -41,8 +41,8 @@ def main() -> NoReturn:
 
 
 def _end_without(missing: str, arguments: Sequence[str]) -> int:
-    if said := without_extras(arguments):
-        sys.stdout.write(f"{said}\n")
+    if text := without_extras(arguments):
+        sys.stdout.write(f"{text}\n")
         return 0
     extra = EXTRAS.get(arguments[0], "worker") if arguments else "worker"
     sys.stderr.write(f"pushlane: {missing} is not installed: run `pip install 'pushlane[{extra}]'`\n")

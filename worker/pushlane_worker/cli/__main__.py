@@ -1,4 +1,4 @@
-"""``python -m pushlane_worker.cli``: the command out of a checkout that nobody installed."""
+"""``python -m pushlane_worker.cli``: the command from a checkout that is not installed."""
 
 from pushlane_worker.cli import main
 

@@ -1,4 +1,4 @@
-"""``pushlane blocked``: conversations that cannot move, and the way past what blocks one."""
+"""``pushlane blocked``: lists conversations that cannot move, and skips what blocks one."""
 
 import heapq
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from pushlane_worker.inspection import Gate, Inspector
 from pushlane_worker.operation import Operator
 
 _NOT_SKIPPED = {
-    "in_flight": "a push of its head is in flight; ask again when that has ended",
+    "in_flight": "a push of its head is in flight; try again when it has ended",
     "unreadable": "its head was written by a newer version: update the workers and this command",
-    "not_blocked": "it is not blocked (any more); `pushlane blocked` lists those that are",
+    "not_blocked": "it is not blocked (any more); `pushlane blocked` lists the blocked ones",
 }
 _NEXT = {
     "in_flight": "being pushed now",
@@ -31,10 +31,10 @@ _UNTIL = {"held": "held until", "unreadable": "next look"}
 
 
 class ListByDefault(click.Group):
-    """A group whose first word is a command of it, or else the first argument of ``list``."""
+    """A group whose first word is either one of its commands or the first argument of ``list``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """The arguments with the command in front."""
+        """The arguments, with ``list`` in front if no command is given."""
         if not args or args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
             args = ["list", *args]
         return super().parse_args(ctx, args)
@@ -44,8 +44,8 @@ class ListByDefault(click.Group):
 def command() -> None:
     """List conversations that cannot move, and skip what blocks one.
 
-    `pushlane blocked [CHANNEL]... [--limit N] [--json]` is `pushlane blocked list …`: for a channel that is called like
-    a command, write `list`.
+    `pushlane blocked [CHANNEL]... [--limit N] [--json]` is `pushlane blocked list …`: write `list` if a channel has the
+    name of a command.
     """
 
 
@@ -54,9 +54,9 @@ def command() -> None:
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, longest blocked first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(names: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """List the blocked conversations of the named channels, or of all, the longest blocked first.
+    """List the blocked conversations of the named channels, or of all, longest blocked first.
 
-    Before them a line for each channel whose gate keeps everything waiting.
+    They are preceded by a line for each channel whose gate is closed.
     """
     configured = queue.configured(names)
     with queue.inspector() as inspector:
@@ -77,25 +77,25 @@ def list_(names: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: F
 @click.argument("conversation", type=UTF8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def skip(channel: str, conversation: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Send the message that blocks CONVERSATION to the dead letters, so that those behind it move on.
+    """Move the message that blocks CONVERSATION to the dead letters, so that those behind it can go.
 
-    Exit 1 when it could not be skipped.
+    Exit 1 if it could not be skipped.
     """
     with Operator(queue.redis_url()) as operator:
         skipped = operator.skip(channel, conversation)
     if skipped.result in _NOT_SKIPPED:
         raise Failed(
-            f"conversation {conversation!r} of channel {channel!r} is not skipped ({skipped.result}):"
+            f"conversation {conversation!r} of channel {channel!r} was not skipped ({skipped.result}):"
             f" {_NOT_SKIPPED[skipped.result]}"
         )
     if as_json:
         print_json({"channel": channel, "conversation": conversation} | as_fields(skipped))
     else:
-        click.echo(f"message {skipped.message_id} is a dead letter now (exhausted); what waited behind it moves on")
+        click.echo(f"message {skipped.message_id} is now a dead letter (exhausted); the messages behind it can go")
 
 
 def _registered(inspector: Inspector, configured: tuple[str, ...], *, named: bool) -> list[str]:
-    """The channels to look at. One that was named has to be registered; one of the settings need not be yet."""
+    """The channels to look at. A named one has to be registered; one from the settings may not be yet."""
     registered = inspector.channels()
     known = [name for name in dict.fromkeys(configured) if inspector.limits(name) is not None]
     if named:
@@ -117,11 +117,11 @@ def _since(one: Blocked) -> float:
 def _print(gates: dict[str, Gate], found: list[Blocked], total: int) -> None:
     for name, gate in gates.items():
         for why in _why_closed(gate):
-            click.echo(fit(f"{name}: all wait: {why}"))
+            click.echo(fit(f"{name}: everything waits: {why}"))
     for one in found:
         _print_one(one)
     if not found:
-        click.echo("no conversation is blocked" + (" by a message of its own" if gates else ""))
+        click.echo("no conversation is blocked" + (" by its own message" if gates else ""))
     elif total > len(found):
         click.echo(f"… and {total - len(found):,} more: see --limit")
 

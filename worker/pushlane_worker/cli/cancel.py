@@ -1,4 +1,4 @@
-"""``pushlane cancel``: takes a message out of the queue."""
+"""``pushlane cancel``: removes a message from the queue."""
 
 import click
 
@@ -8,8 +8,8 @@ from pushlane_worker.cli.ending import Failed
 from pushlane_worker.cli.selection import UTF8
 
 _FAILED = {
-    "in_flight": "a push of it is in flight; ask again when it has ended",
-    "already_final": "it is delivered, cancelled or dead already",
+    "in_flight": "a push of it is in flight; try again when it has ended",
+    "already_final": "it is already delivered, cancelled or dead",
     "not_found": "it was never accepted, or is past its retention",
 }
 
@@ -18,12 +18,12 @@ _FAILED = {
 @click.argument("channel")
 @click.argument("message_id", metavar="ID", type=UTF8)
 def command(channel: str, message_id: str) -> None:
-    """Cancel the message ID of CHANNEL; exit 1 when it could not be cancelled.
+    """Cancel the message ID of CHANNEL; exit 1 if it could not be cancelled.
 
-    Prints `cancelled`, or `maybe_delivered` when an earlier push of it had an unknown outcome.
+    Prints `cancelled`, or `maybe_delivered` if an earlier push of it had an unknown outcome.
     """
     with Producer(queue.redis_url()) as producer:
         result = producer.cancel(channel, message_id)
     if result in _FAILED:
-        raise Failed(f"message {message_id} of channel {channel!r} is not cancelled ({result}): {_FAILED[result]}")
+        raise Failed(f"message {message_id} of channel {channel!r} was not cancelled ({result}): {_FAILED[result]}")
     click.echo(result)

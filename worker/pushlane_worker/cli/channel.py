@@ -24,19 +24,19 @@ def command() -> None:
 @command.command("register")
 @click.argument("name")
 def register(name: str) -> None:
-    """Write the channel NAME of the settings to Redis, so that producers may send before the first worker runs."""
+    """Write channel NAME from the settings to Redis, so that producers can send before the first worker runs."""
     settings = load_settings()
     if name not in settings.channels:
         known = ", ".join(settings.channels) or "none"
-        raise Refused(f"PUSHLANE_CHANNELS__{name.upper()}__KIND: is not set; the channels of the settings: {known}")
+        raise Refused(f"PUSHLANE_CHANNELS__{name.upper()}__KIND: is not set; the channels in the settings: {known}")
     fresh = asyncio.run(_register(settings, name))
-    click.echo(f"{name}: {'registered' if fresh else 'was registered, and is up to date'}")
+    click.echo(f"{name}: {'registered' if fresh else 'was already registered and is up to date'}")
 
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """List the channels that are registered in Redis or in the settings here."""
+    """List the channels that are registered in Redis or in the local settings."""
     configured = load_settings().channels
     with queue.inspector() as inspector:
         registered = {name: inspector.limits(name) for name in inspector.channels()}
@@ -53,16 +53,16 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
 @command.command("pause")
 @click.argument("name")
 def pause(name: str) -> None:
-    """Let no more pushes of the channel NAME begin; it goes on taking messages. Pushes in flight end as they do."""
+    """Start no more pushes of channel NAME. It still accepts messages, and pushes in flight are not affected."""
     with Operator(queue.redis_url()) as operator:
         changed = operator.pause(name)
-    click.echo(f"{name}: {'paused' if changed else 'was paused already'}")
+    click.echo(f"{name}: {'paused' if changed else 'was already paused'}")
 
 
 @command.command("resume")
 @click.argument("name")
 def resume(name: str) -> None:
-    """Let the channel NAME go on, as its gate says."""
+    """Resume channel NAME; whether it pushes is then up to its gate."""
     with Operator(queue.redis_url()) as operator:
         changed = operator.resume(name)
     click.echo(f"{name}: {'resumed' if changed else 'was not paused'}")
@@ -70,20 +70,20 @@ def resume(name: str) -> None:
 
 @command.command("remove")
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Forget what it has: queued messages and dead letters.")
+@click.option("--force", is_flag=True, help="Delete its queued messages and dead letters, too.")
 def remove(name: str, force: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Remove the channel NAME from Redis; exit 1 while it has messages or dead letters.
+    """Remove channel NAME from Redis; exit 1 while it has messages or dead letters.
 
-    Take it out of the settings of all workers first: one that runs registers it again.
+    Remove it from the settings of all workers first: a running one registers it again.
     """
     with Operator(queue.redis_url()) as operator:
         removal = operator.remove(name, force=force)
     had = f"{counted(removal.messages, 'queued message')} and {counted(removal.dead_letters, 'dead letter')}"
     if not removal.removed:
-        raise Failed(f"channel {name!r} has {had}: --force removes it with them")
+        raise Failed(f"channel {name!r} has {had}: --force deletes them, too")
     click.echo(f"{name}: removed, with {had}")
     if removal.served:
-        click.echo(f"{name}: a worker had it less than a minute ago; one that still runs registers it again")
+        click.echo(f"{name}: a worker served it less than a minute ago and registers it again if it is still running")
 
 
 def _row(name: str, limits: Limits | None, settings: ChannelSettings | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""``pushlane check``: whether everything that a worker needs is there. Pushes nothing."""
+"""``pushlane check``: checks that everything a worker needs is there. Pushes nothing."""
 
 import http.client
 import ssl
@@ -24,12 +24,12 @@ TIMEOUT_S = 3.0
 @click.command("check")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Check settings, Redis, the broker and the remote addresses; exit 1 when one of them fails.
+    """Check settings, Redis, the broker and the remote addresses; exit 1 if one of them fails.
 
-    Remote addresses are connected to, through their PROXY_URL if they have one, and nothing is sent to them.
+    Connects to the remote addresses, through their PROXY_URL if they have one, but sends nothing to them.
     """
     settings = load_settings()
-    # Celery takes a while to load, so wrong settings end before; and where it is not installed nothing is printed.
+    # Celery takes a while to load, so check the settings first. If it is not installed, nothing is printed before.
     import_module("pushlane_worker.celery")
     failed = False
     for verdict, what in _findings(settings):
@@ -57,7 +57,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
                 if inspector.limits(name) is None:
                     yield Finding(
                         "warning",
-                        f"channel {name}: not registered yet; a worker does it, or `pushlane channel register {name}`",
+                        f"channel {name}: not registered yet; a worker or `pushlane channel register {name}` does that",
                     )
             yield from _consumers(inspector, settings)
     except (redis.RedisError, OSError) as error:
@@ -65,7 +65,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 
 def _consumers(inspector: Inspector, settings: Settings) -> Iterator[Finding]:
-    """A queue that no worker consumes delivers nothing: a failure when messages wait for it."""
+    """A queue that no worker consumes delivers nothing, which is a failure if messages are waiting."""
     consumed = inspector.consumed_queues()
     for name, channel in settings.channels.items():
         if channel.queue not in consumed:
@@ -110,7 +110,7 @@ def _remote(name: str, channel: ChannelSettings) -> Finding:
 
 
 def _connect(address: SplitResult, proxy: Proxy | None) -> str:
-    """Connects as a push does and says how; without TLS a proxy makes no tunnel, so that nobody sees past it."""
+    """Connects as a push does and says how; without TLS there is no tunnel, so only the proxy is reached."""
     secure, host = address.scheme == "https", address.hostname or ""
     first = urlsplit(proxy.url) if proxy else address
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection

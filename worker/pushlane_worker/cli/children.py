@@ -1,4 +1,4 @@
-"""Processes of our own that die with us (``lifetime.py``): the demo's worker, its chat API, Flower."""
+"""Child processes that die with us (``lifetime.py``): the demo's worker, its chat API, Flower."""
 
 import contextlib
 import os
@@ -17,13 +17,13 @@ STOP_S = 20.0
 def child(
     words: Sequence[str], *, env: Mapping[str, str], log: Path, stdout: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The command as a process in a group of its own, so that our Ctrl-C is not its. At the end it is stopped.
+    """Runs the command in its own process group, so that Ctrl-C does not reach it, and stops it at the end.
 
     Args:
         words: The program's path and its arguments.
         env: Its whole environment.
-        log: Takes what it prints.
-        stdout: ``subprocess.PIPE`` when its standard output is read here.
+        log: The file for its output.
+        stdout: ``subprocess.PIPE`` if the caller reads its standard output.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own programs
@@ -41,7 +41,7 @@ def child(
 
 
 def end_on_sigterm() -> None:
-    """Makes SIGTERM and SIGHUP end this process the way Ctrl-C does, so that what it started is stopped."""
+    """Makes SIGTERM and SIGHUP end this process the way Ctrl-C does, so that its children are stopped."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
 
@@ -56,7 +56,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.terminate()
         process.wait(STOP_S)
-    # Also what it left behind in its group.
+    # Also kills what it left behind in its group.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,4 +1,4 @@
-"""The commands by name, and what ``pushlane`` says of itself where only the library is installed. Needs no extra."""
+"""The commands by name, and the help of ``pushlane`` if only the library is installed. Needs no extra."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from pushlane import __version__
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
-        "demo": "Show 2,000 messages go through a queue of its own.",
+        "demo": "Send 2,000 messages through its own queue.",
         "worker": "Run a Celery worker that pushes; further arguments are Celery's.",
         "callback": "Answer moderation callbacks and take messages over HTTP.",
         "fake-api": "Run the stand-in for the chat API.",
@@ -25,11 +25,11 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 
 EXTRAS: Mapping[str, str] = MappingProxyType({"callback": "callback", "demo": "demo"})
-"""What a command needs beside the library; the others need ``worker``."""
+"""The extra that a command needs; the others need ``worker``."""
 
 
 def without_extras(arguments: Sequence[str]) -> str | None:
-    """What ``--version`` and ``--help`` say without click; None for everything else."""
+    """The text for ``--version`` and ``--help`` without click; None for everything else."""
     if list(arguments) == ["--version"]:
         return f"pushlane, version {__version__}"
     if list(arguments) not in (["-h"], ["--help"]):

@@ -1,4 +1,4 @@
-"""``pushlane dead``: messages that will not be tried again; puts them back into the queue, or forgets them."""
+"""``pushlane dead``: messages that will not be tried again; lists, replays or purges them."""
 
 import sys
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from pushlane_worker.dead_letters import DeadLetters, Selection
 from pushlane_worker.operation import Operator, ReplayRun
 
 _NAMED = 10
-"""So many absent ids are named in an error."""
+"""How many missing ids an error names."""
 
 
 @click.group("dead")
@@ -30,10 +30,10 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("channel")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, the latest first.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, latest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
 def list_(channel: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """List the dead letters of CHANNEL, the latest first, without what they say."""
+    """List the dead letters of CHANNEL, latest first, without their content."""
     with queue.inspector() as inspector:
         inspector.require(channel)
         for letter in inspector.dead_letters(channel).latest(limit):
@@ -48,7 +48,7 @@ def list_(channel: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 - a 
 @click.argument("message_id", metavar="ID", type=UTF8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Show the dead letter ID of CHANNEL with what it says."""
+    """Show the dead letter ID of CHANNEL with its content."""
     with queue.inspector() as inspector:
         inspector.require(channel)
         found = inspector.dead_letters(channel).payload(message_id)
@@ -64,12 +64,12 @@ def show(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 
 
 @command.command("replay")
 @selecting
-@click.option("--dry-run", is_flag=True, help="Only show which they are.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def replay(channel: str, selection: Selection, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001 - flags
-    """Put dead letters of CHANNEL back into the queue: those of the IDs, or those that match, or all.
+    """Put dead letters of CHANNEL back into the queue: those with these IDs, those that match, or all.
 
-    They keep their ids, have their whole budget again, and go to the tail of their conversations, oldest first.
+    They keep their ids, get their full budget back, and go to the tail of their conversations, oldest first.
     """
     with queue.inspector() as inspector:
         inspector.require(channel)
@@ -87,13 +87,13 @@ def replay(channel: str, selection: Selection, dry_run: bool, as_json: bool) -> 
 
 @command.command("purge")
 @selecting
-@click.option("--dry-run", is_flag=True, help="Only show which they are.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def purge(channel: str, selection: Selection, dry_run: bool, yes: bool, as_json: bool) -> None:  # noqa: FBT001 - flags
-    """Forget what dead letters of CHANNEL say, for good: those of the IDs, or those that match, or all."""
+    """Delete the content of dead letters of CHANNEL for good: those with these IDs, those that match, or all."""
     if not (dry_run or yes or sys.stdin.isatty()):
-        raise click.UsageError("standard input is no terminal to ask on: add --yes")
+        raise click.UsageError("standard input is not a terminal, so the command cannot ask: add --yes")
     with queue.inspector() as inspector:
         inspector.require(channel)
         letters = inspector.dead_letters(channel)
@@ -118,8 +118,8 @@ def _run(letters: DeadLetters, selection: Selection, run: ReplayRun) -> None:
                 progress.advance(replaying, taken)
     except redis.RedisError as error:
         ending = explain(error)
-        told = ending[0] if ending else str(error)
-        raise Failed(f"{told}; {_are(run.replayed, 'queued again')} so far: the same command goes on") from None
+        problem = ending[0] if ending else str(error)
+        raise Failed(f"{problem}; {_are(run.replayed, 'queued again')} so far: repeat the command to go on") from None
 
 
 def _tell_replay(channel: str, run: ReplayRun, absent: Sequence[str], *, as_json: bool) -> None:
@@ -129,7 +129,7 @@ def _tell_replay(channel: str, run: ReplayRun, absent: Sequence[str], *, as_json
         click.echo(_are(run.replayed, "queued again", channel))
     if run.full:
         raise Failed(
-            f"channel {channel!r} is full (MAX_QUEUED of the channel is its limit):"
+            f"channel {channel!r} is full (its limit is the channel's MAX_QUEUED):"
             f" {_are(run.replayed, 'queued again')}, {run.left:,} stay dead letters; try again when it has room"
         )
 
@@ -137,7 +137,7 @@ def _tell_replay(channel: str, run: ReplayRun, absent: Sequence[str], *, as_json
 def _purge(
     channel: str, letters: DeadLetters, selection: Selection, absent: Sequence[str], *, ask: bool, as_json: bool
 ) -> None:
-    # What dies after this moment was in no count, and is kept.
+    # Messages that die after this moment were not counted, so they are kept.
     newest = letters.newest()
     if ask:
         count = sum(len(page.letters) for page in letters.pages(selection, newest))
@@ -156,7 +156,7 @@ def _purge(
 
 
 def _confirmed(question: str) -> bool:
-    # Not click.confirm: it writes a blank to standard output.
+    # Not click.confirm, which writes a blank to standard output.
     click.echo(question, nl=False, err=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

@@ -19,13 +19,13 @@ from pushlane_worker.cli.selection import UTF8
 @click.argument("verdict", type=click.Choice(VERDICTS))
 @click.option("--text", help="For rewrite: the new text.")
 @click.option("--json", "body", metavar="OBJECT", type=JSON_OBJECT, help="For rewrite: the new message object.")
-@click.option("--reason", default="", help="For forbid: why, as the dead letter tells it.")
+@click.option("--reason", default="", help="For forbid: the reason shown in the dead letter.")
 def command(
     *, channel: str, key: str, verdict: Verdict, text: str | None, body: dict[str, Any] | None, reason: str
 ) -> None:
-    """Decide on the messages of CHANNEL that are held for KEY, and on those that still come.
+    """Decide on the messages of CHANNEL that are held for KEY, and on later ones.
 
-    The first decision on a key stands: another verdict or another text later is refused with exit 1.
+    The first decision on a key is final: another verdict or another text is refused with exit 1.
     """
     message: Message | None = None
     if text is not None:
@@ -33,11 +33,11 @@ def command(
     elif body is not None:
         message = ThirdPartyMessage("-", body)
     if (verdict == "rewrite") != (message is not None) or (text is not None and body is not None):
-        raise click.UsageError("--text or --json goes with the verdict rewrite, and rewrite needs one of them")
+        raise click.UsageError("the verdict rewrite needs exactly one of --text and --json; the others take neither")
     with Producer(queue.redis_url()) as producer:
         standing = producer.decide_once(channel, key, verdict, message=message, reason=reason)
     if not standing.same:
         otherwise = ", with another text or object" if standing.verdict == verdict else ""
         raise Failed(f"{key!r} of channel {channel!r} was decided before: {standing.verdict}{otherwise}")
-    nobody = "" if standing.met else "; nothing waits for it now, and the decision is kept for 8 days"
-    click.echo(f"{key}: {verdict}{nobody}")
+    unused = "" if standing.met else "; nothing waits for it now, and the decision is kept for 8 days"
+    click.echo(f"{key}: {verdict}{unused}")

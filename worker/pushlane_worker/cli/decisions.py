@@ -1,4 +1,4 @@
-"""``pushlane decisions``: what moderation has decided."""
+"""``pushlane decisions``: lists moderation's decisions."""
 
 import json
 from datetime import UTC, datetime
@@ -16,14 +16,14 @@ WAIT_MS = 1000
 
 @click.command("decisions")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="How many of the latest.")
-@click.option("--follow", is_flag=True, help="Go on with those that come, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Keep printing new ones until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
 def command(limit: int, follow: bool, as_json: bool) -> None:  # noqa: FBT001 - flags of the command line
-    """Show the decisions of the moderation callback, the oldest first, without what the messages said."""
+    """Show the moderation callback's decisions, oldest first, without the messages' content."""
     with queue.inspector() as inspector:
         client = inspector.redis
         entries = list(reversed(client.xrevrange(STREAM, count=limit))) if limit else []
-        # With none of the latest, what comes from now on: a first decision meanwhile is not missed.
+        # With --limit 0, start from now; if there are none yet, from the beginning, so that the first is not missed.
         newest = entries or (client.xrevrange(STREAM, count=1) if not limit else [])
         last = newest[-1][0] if newest else b"0"
         for _, fields in entries:

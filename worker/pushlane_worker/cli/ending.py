@@ -1,6 +1,7 @@
-"""How a command that went wrong ends: one line that names what would be right, and one exit code.
+"""How a failed command ends: with one line that says what to correct, and one exit code.
 
-2 where nothing was attempted because the command line, a setting or a message is wrong; 1 where it was, and failed.
+The code is 2 if nothing was attempted because the command line, a setting or a message is wrong, and 1 if it was
+attempted and failed.
 """
 
 import click
@@ -14,19 +15,19 @@ REDIS = "PUSHLANE_REDIS_URL"
 
 
 class Failed(click.ClickException):
-    """It was attempted and did not succeed: exit 1."""
+    """The command was attempted and failed: exit 1."""
 
     exit_code = 1
 
 
 class Refused(click.ClickException):
-    """Nothing was attempted, because something that the user said is wrong: exit 2."""
+    """Nothing was attempted because of wrong input: exit 2."""
 
     exit_code = 2
 
 
 def explain(error: Exception) -> tuple[str, int] | None:
-    """The line and the exit code of an error; None for one that is a bug of ours and deserves its traceback."""
+    """The line and the exit code of an error; None for a bug of ours, which should show its traceback."""
     line = _line(error)
     return None if line is None else (one_line(line), _exit_code(error))
 
@@ -38,7 +39,7 @@ def _line(error: Exception) -> str | None:
         case QueueUnavailable():
             return f"{REDIS}: {error}"
         case QueueFull():
-            return f"{error} (MAX_QUEUED of the channel and Redis's maxmemory are its limits)"
+            return f"{error} (its limits are the channel's MAX_QUEUED and Redis's maxmemory)"
         case redis.RedisError():
             return f"{REDIS}: the queue is unavailable: {str(error) or type(error).__name__}"
         case PushlaneError() | OSError():
@@ -49,11 +50,11 @@ def _line(error: Exception) -> str | None:
 def _exit_code(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         return error.exit_code
-    # Without the package of the built-in server nothing was started.
+    # If the built-in server's package is missing, nothing was started.
     attempted = isinstance(error, ATTEMPTED) and not isinstance(error.__cause__, ImportError)
     return 1 if attempted or not isinstance(error, PushlaneError) else 2
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks and without what would steer a terminal."""
+    """The text without line breaks and terminal control characters."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

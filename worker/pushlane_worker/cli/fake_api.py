@@ -1,4 +1,4 @@
-"""``pushlane fake-api``: the stand-in for the chat API as a program."""
+"""``pushlane fake-api``: runs the stand-in for the chat API."""
 
 from typing import Any
 
@@ -15,27 +15,27 @@ SHARE = click.FloatRange(0, 1)
 
 @click.command("fake-api")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8400, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--app-id", default=DEMO_APP_ID, show_default=True, help="The one app ID that it knows.")
-@click.option("--token", default=DEMO_TOKEN, show_default=True, help="The bearer token that it takes.")
+@click.option("--port", default=8400, show_default=True, type=click.IntRange(0, 65535), help="0 means any free port.")
+@click.option("--app-id", default=DEMO_APP_ID, show_default=True, help="The only app ID that it knows.")
+@click.option("--token", default=DEMO_TOKEN, show_default=True, help="The bearer token that it accepts.")
 @click.option("--rate-limit", default="none", show_default=True, help="PUSHES/SECONDS such as 500/60s, or none.")
 @click.option("--latency", default=0.0, type=click.FloatRange(0), metavar="S", help="Seconds before each answer.")
-@click.option("--fail", type=SHARE, metavar="SHARE", help="The share of pushes that is answered with an error.")
+@click.option("--fail", type=SHARE, metavar="SHARE", help="The share of pushes that get an error.")
 @click.option("--fail-status", default=503, show_default=True, help="The status of these errors.")
-@click.option("--stall", type=SHARE, metavar="SHARE", help="The share of pushes that hangs.")
-@click.option("--stall-for", default=9.0, show_default=True, metavar="S", help="How long these hang, in seconds.")
+@click.option("--stall", type=SHARE, metavar="SHARE", help="The share of pushes that hang.")
+@click.option("--stall-for", default=9.0, show_default=True, metavar="S", help="How long they hang, in seconds.")
 @click.option("--cut", type=SHARE, metavar="SHARE", help="The share of pushes whose connection is cut.")
-@click.option("--garbage", type=SHARE, metavar="SHARE", help="The share that is answered with something unreadable.")
+@click.option("--garbage", type=SHARE, metavar="SHARE", help="The share of pushes that get an unreadable answer.")
 @click.option("--throttle", metavar="RETRY_AFTER", help="Answer every push with 429 and this Retry-After.")
-@click.option("--down", metavar="STATUS", help="Answer every push with this status; or refuse: reset each connection.")
-@click.option("--reject-text", metavar="TEXT", help="Refuse pushes with this text in one of their messages.")
-@click.option("--swallow", type=click.IntRange(0), default=0, help="Lose the first message of so many pushes.")
-@click.option("--swap", type=click.IntRange(0), default=0, help="Swap the first two messages of so many pushes.")
-@click.option("--seed", default=0, help="Starts the generator that draws the shares.")
+@click.option("--down", metavar="STATUS", help="Answer every push with this status; refuse: reset every connection.")
+@click.option("--reject-text", metavar="TEXT", help="Refuse pushes with this text in a message.")
+@click.option("--swallow", type=click.IntRange(0), default=0, help="Lose the first message of this many pushes.")
+@click.option("--swap", type=click.IntRange(0), default=0, help="Swap the first two messages of this many pushes.")
+@click.option("--seed", default=0, help="The seed of the generator that draws the shares.")
 def command(host: str, port: int, **options: Any) -> None:  # noqa: ANN401 - click gives each its own type
-    """Run the stand-in for the chat API until Ctrl-C; print its address when it listens.
+    """Run the stand-in for the chat API until Ctrl-C; print its address once it is listening.
 
-    It checks every rule of the API, keeps what it accepts, and tells it at /_record; POST to /_control changes its
+    It checks every rule of the API, keeps what it accepts and shows it at /_record. POST to /_control changes its
     behaviour while it runs.
     """
     control = _control(**options)
@@ -76,7 +76,7 @@ def _control(
 def _tell(url: str, control: Control) -> None:
     click.echo(url)
     click.echo(
-        f"the stand-in listens: app ID {control.app_id}, token {control.token}; third-party messages go to"
+        f"the stand-in is listening: app ID {control.app_id}, token {control.token}; third-party messages go to"
         f" {url}{THIRD_PARTY_PATH}; its record is at {url}/_record",
         err=True,
     )

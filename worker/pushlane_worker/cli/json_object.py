@@ -9,12 +9,12 @@ from pushlane.form import load
 
 
 class _JsonObject(click.ParamType[dict[str, Any]]):
-    """What ``ThirdPartyMessage`` takes."""
+    """An object for ``ThirdPartyMessage``."""
 
     name = "object"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
-        """The object. What it may hold is checked when the message is made; here it is never quoted."""
+        """The object. Its content is checked when the message is created; errors here never quote it."""
         try:
             made = load(str(value).encode(errors="surrogateescape"), "object")
         except InvalidMessage as error:

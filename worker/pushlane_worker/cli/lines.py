@@ -1,4 +1,4 @@
-"""Messages out of a file of JSON lines, with constant memory however long the file is."""
+"""Reads messages from a file of JSON lines, in constant memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from pushlane.form import Form, parse
 from pushlane.message import Limits
 
 BATCH = 1000
-"""What ``Producer.send_many`` enqueues in one script call."""
+"""How many messages ``Producer.send_many`` enqueues in one script call."""
 MAX_LINE_BYTES = 1024 * 1024
-"""More than a message of 64 KiB takes in JSON, every byte of it escaped."""
+"""More than a 64 KiB message takes in JSON even with every byte escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,15 @@ class Line:
 
 
 def read(file: BinaryIO, limits: Limits, on_bytes: Callable[[int], None]) -> Iterator[Line]:
-    """The messages of the file, each one checked against the channel's limits. Blank lines are passed over.
+    """The messages of the file, each checked against the channel's limits. Blank lines are skipped.
 
     Args:
-        file: Read from where it stands to its end.
-        limits: What the channel takes.
+        file: Read from its current position to its end.
+        limits: The channel's limits.
         on_bytes: Called with the length of each line.
 
     Raises:
-        InvalidMessage: A line is none; its ``field`` names line and field.
+        InvalidMessage: A line is not a valid message; ``field`` names the line and the field.
     """
     for number, data in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
         on_bytes(len(data))
@@ -41,7 +41,7 @@ def read(file: BinaryIO, limits: Limits, on_bytes: Callable[[int], None]) -> Ite
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """The lines in their order by up to 1,000, each batch read whole, and so checked whole, before it is given."""
+    """The lines in order, in batches of up to 1,000; each batch is fully read and checked before it is yielded."""
     rest = iter(lines)
     while batch := list(islice(rest, BATCH)):
         yield batch

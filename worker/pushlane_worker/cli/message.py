@@ -1,4 +1,4 @@
-"""``pushlane message``: where one message is."""
+"""``pushlane message``: shows where one message is."""
 
 import click
 
@@ -15,7 +15,7 @@ from pushlane_worker.cli.selection import UTF8
 @click.argument("message_id", metavar="ID", type=UTF8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Show where the message ID of CHANNEL is; exit 1 when it is not known (any more)."""
+    """Show where the message ID of CHANNEL is; exit 1 if it is not known (any more)."""
     with Producer(queue.redis_url()) as producer:
         status = producer.status(channel, message_id)
     if status is None:

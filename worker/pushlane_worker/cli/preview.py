@@ -1,4 +1,4 @@
-"""Dead letters for a person, and what ``--dry-run`` shows of those that a command would take."""
+"""Dead letters for people to read, and what ``--dry-run`` shows."""
 
 import heapq
 from collections import Counter
@@ -16,7 +16,7 @@ _INDENT = "  "
 
 
 def print_letter(letter: DeadLetter) -> None:
-    """A dead letter in two or three lines, the last one its reason in words; in a terminal as far as it fits."""
+    """Prints a dead letter in two or three lines, cut to the terminal's width; the last line is the reason in words."""
     click.echo(fit(f"{letter.message_id}  {letter.reason or '-'}  {full_moment(letter.final_at)}"))
     tail = f"  {counted(letter.attempts, 'attempt')}" + ("  maybe delivered" if letter.maybe_delivered else "")
     click.echo(f"{_INDENT}{fit(letter.conversation, len(_INDENT) + len(tail))}{tail}")
@@ -25,16 +25,16 @@ def print_letter(letter: DeadLetter) -> None:
 
 
 class Preview:
-    """Counts dead letters and keeps the first of them by acceptance number, in constant memory."""
+    """Counts dead letters and keeps the first ones by acceptance number, in constant memory."""
 
     def __init__(self) -> None:
         self.reasons: Counter[str] = Counter()
         self._first: list[tuple[int, str]] = []
 
     def add(self, letter: DeadLetter) -> None:
-        """Counts this one."""
+        """Counts a dead letter."""
         self.reasons[letter.reason or "-"] += 1
-        # A heap whose top is the last of the first.
+        # A heap with the latest of the kept ones at the top.
         entry = (-letter.sequence, letter.message_id)
         if len(self._first) < SHOWN:
             heapq.heappush(self._first, entry)
@@ -42,12 +42,12 @@ class Preview:
             heapq.heappushpop(self._first, entry)
 
     def first(self) -> list[str]:
-        """The ids of the first ones, in their order."""
+        """The ids of the first ones, in order."""
         return [message_id for _, message_id in sorted(self._first, reverse=True)]
 
 
 def preview(letters: DeadLetters, selection: Selection) -> Preview:
-    """What the selection holds now."""
+    """A preview of the selection."""
     seen = Preview()
     for page in letters.pages(selection, letters.newest()):
         for letter in page.letters:
@@ -58,7 +58,7 @@ def preview(letters: DeadLetters, selection: Selection) -> Preview:
 def show(
     channel: str, letters: DeadLetters, seen: Preview, absent: Sequence[str], *, would: str, as_json: bool
 ) -> None:
-    """The preview for a person or as one document; ``would`` says what the command would do to them."""
+    """Prints the preview as text or as one JSON document; ``would`` says what the command would do."""
     total = seen.reasons.total()
     first = list(letters.read(seen.first()))
     if as_json:
@@ -66,8 +66,8 @@ def show(
         document = {"channel": channel, "matching": total, "reasons": reasons, "absent": list(absent)}
         print_json(document | {"first": [as_fields(letter) for letter in first]})
         return
-    reasons_told = ", ".join(f"{count:,} {reason}" for reason, count in seen.reasons.most_common())
-    why = f": {reasons_told}" if reasons_told else ""
+    reason_counts = ", ".join(f"{count:,} {reason}" for reason, count in seen.reasons.most_common())
+    why = f": {reason_counts}" if reason_counts else ""
     click.echo(f"{counted(total, 'dead letter')} of {channel} would be {would}{why}")
     for letter in first:
         print_letter(letter)

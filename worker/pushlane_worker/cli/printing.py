@@ -1,4 +1,4 @@
-"""What goes to standard output: JSON for programs, a few plain lines for people."""
+"""Output on standard output: JSON for programs, plain lines for people."""
 
 import json
 from collections.abc import Mapping
@@ -7,19 +7,19 @@ import click
 
 
 def print_json(value: object) -> None:
-    """One JSON document on one line, in ASCII: nothing in it can steer a terminal."""
+    """Prints one JSON document on one line, in ASCII, so without terminal control characters."""
     click.echo(json.dumps(value))
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
-    """A line a field, without the absent ones."""
+    """Prints one line per field, without missing ones."""
     for name, value in fields.items():
         if value is not None:
             click.echo(f"{name.replace('_', ' ') + ':':<17} {shown(value)}")
 
 
 def shown(value: object) -> str:
-    """The value for a person."""
+    """The value as text for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -28,5 +28,5 @@ def shown(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with everything that would steer a terminal as an escape sequence."""
+    """The text with all terminal control characters escaped."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

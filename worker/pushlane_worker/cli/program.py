@@ -1,4 +1,4 @@
-"""The group of commands. Each lives in the module that bears its name, and is imported only when it is called."""
+"""The group of commands. Each is in the module with its name, which is imported only when the command is called."""
 
 from importlib import import_module
 
@@ -13,18 +13,18 @@ class LazyGroup(click.Group):
     """Knows its commands by name; ``--help`` imports none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The names, in the order in which somebody new needs them."""
+        """The names, in the order in which a new user needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command out of its module, where it is the object ``command``. One that is none suggests its like."""
+        """The object ``command`` of its module. For an unknown name the error suggests similar ones."""
         if cmd_name not in COMMANDS:
             raise click.exceptions.NoSuchCommand(cmd_name, possibilities=COMMANDS, ctx=ctx)
         command: click.Command = import_module(f"pushlane_worker.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the same
-        """The names with what they do."""
+        """Lists the commands with their descriptions."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -34,13 +34,13 @@ class LazyGroup(click.Group):
 def pushlane() -> None:
     """A queue between services and chat APIs.
 
-    Settings come from PUSHLANE_* variables and from pushlane.toml. Exit codes: 0 done; 2 nothing was attempted,
-    because the command line, a setting or a message is wrong; 1 attempted and failed.
+    Settings come from PUSHLANE_* variables and from pushlane.toml. Exit codes: 0 success; 2 nothing was
+    attempted, because the command line, a setting or a message is wrong; 1 attempted and failed.
     """
 
 
 def run() -> int:
-    """Runs the command that the arguments name and returns its exit code."""
+    """Runs the command in the arguments and returns its exit code."""
     try:
         code = pushlane.main(prog_name="pushlane", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -1,4 +1,4 @@
-"""The bar on standard error that a long command shows in a terminal."""
+"""The progress bar that a long command shows on standard error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A bar a task; where standard error is no terminal, nothing."""
+    """One bar per task; nothing if standard error is not a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    # Into a file a bar would leave only noise beside the one line of an error.
+    # In a file a bar would only be noise around the one line of an error.
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield progress

@@ -1,4 +1,4 @@
-"""Where the queue is, for the commands that need an address and no channel's settings."""
+"""The queue's address, for commands that need no channel settings."""
 
 from pushlane.address import parse
 from pushlane.errors import SettingsError
@@ -9,7 +9,7 @@ from pushlane_worker.settings import Settings, load_addresses, load_settings
 
 
 def redis_url() -> str:
-    """The address of the queue, which somebody has to give: a guess could be another one's Redis."""
+    """The queue's address. It has no default here, because that could be someone else's Redis."""
     given = load_addresses()
     if "redis_url" not in given.model_fields_set:
         raise SettingsError(REDIS, f"is missing: {Settings.model_fields['redis_url'].description}")
@@ -26,5 +26,5 @@ def inspector() -> Inspector:
 
 
 def configured(named: tuple[str, ...]) -> tuple[str, ...]:
-    """The channels that were named, else those of the settings."""
+    """The named channels, or those of the settings if none are named."""
     return tuple(check_channel_name(name) for name in named) or tuple(load_settings().channels)

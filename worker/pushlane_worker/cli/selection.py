@@ -1,4 +1,4 @@
-"""Which dead letters a command means: IDs, or a conversation and a reason, or all."""
+"""Selects dead letters: by IDs, by conversation and reason, or all."""
 
 import functools
 from collections.abc import Callable
@@ -13,12 +13,12 @@ P = ParamSpec("P")
 
 
 class Utf8(click.ParamType[str]):
-    """A word that can be part of a key in Redis."""
+    """A string that can be part of a Redis key."""
 
     name = "text"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The word as it was given."""
+        """The unchanged string."""
         word = str(value)
         try:
             word.encode()
@@ -31,12 +31,12 @@ UTF8 = Utf8()
 
 
 def selecting(function: Callable[Concatenate[str, Selection, P], None]) -> Callable[..., None]:
-    """Gives a command CHANNEL and the arguments and options that select, which reach it as its first two."""
+    """Adds CHANNEL and the selecting arguments and options to a command, passed as its first two arguments."""
 
     @click.argument("channel")
     @click.argument("ids", nargs=-1, metavar="[ID]...", type=UTF8)
-    @click.option("--conversation", metavar="C", type=UTF8, help="Those of this conversation.")
-    @click.option("--reason", type=click.Choice(sorted(REASON_CODES)), help="Those that died of this.")
+    @click.option("--conversation", metavar="C", type=UTF8, help="Only those of this conversation.")
+    @click.option("--reason", type=click.Choice(sorted(REASON_CODES)), help="Only those with this reason.")
     @click.option("--all", "everything", is_flag=True, help="All of them.")
     @functools.wraps(function)
     def command(
@@ -50,9 +50,7 @@ def selecting(function: Callable[Concatenate[str, Selection, P], None]) -> Calla
     ) -> None:
         filtered = conversation is not None or reason is not None
         if [bool(ids), filtered, everything].count(True) != 1:
-            raise click.UsageError(
-                "say which dead letters: exactly one of IDs, --conversation and/or --reason, and --all"
-            )
+            raise click.UsageError("select dead letters by exactly one of: IDs, --conversation and/or --reason, --all")
         function(channel, Selection(tuple(dict.fromkeys(ids)), conversation, reason), *args, **options)
 
     return command

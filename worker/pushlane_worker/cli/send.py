@@ -29,15 +29,15 @@ from pushlane_worker.cli.when import WHEN
 @click.argument("channel")
 @click.argument("text", required=False)
 @click.option("--room", metavar="ROOM", help="The room that the text goes to.")
-@click.option("--sender-eid", metavar="EID", help="Who it comes from.")
-@click.option("--receiver-eid", metavar="EID", help="Whom it is for.")
+@click.option("--sender-eid", metavar="EID", help="The sender's EID.")
+@click.option("--receiver-eid", metavar="EID", help="The receiver's EID.")
 @click.option("--user", metavar="USER", help="The user that the object of --json goes to.")
 @click.option("--json", "body", metavar="OBJECT", type=JSON_OBJECT, help="The message object for that user.")
-@click.option("--key", metavar="KEY", help="Idempotency key: the same one again is the same message.")
-@click.option("--not-before", metavar="T", type=WHEN, help="When it joins: RFC 3339, or seconds from now.")
-@click.option("--expires-in", metavar="S", type=float, help="Seconds after which it is too late to deliver it.")
+@click.option("--key", metavar="KEY", help="Idempotency key: the same key is the same message.")
+@click.option("--not-before", metavar="T", type=WHEN, help="When it is due: RFC 3339, or seconds from now.")
+@click.option("--expires-in", metavar="S", type=float, help="Seconds after which it must not be delivered.")
 @click.option("--hold", metavar="KEY S", type=(UTF8, float), help="Hold it for a decision on KEY, S seconds at most.")
-@click.option("--file", type=click.File("rb"), metavar="F.jsonl", help="A JSON message a line; - is standard input.")
+@click.option("--file", type=click.File("rb"), metavar="F.jsonl", help="A JSON message per line; - is standard input.")
 @click.option("--receipts", is_flag=True, help="Print each receipt as a line of JSON.")
 def command(
     *,
@@ -57,15 +57,15 @@ def command(
 ) -> None:
     """Enqueue TEXT in CHANNEL, or an object, or the messages of a file.
 
-    A line of the file is {"room_id", "text"} with "sender_eid" and "receiver_eid" as you like, or {"user_id",
-    "message"}; in both with "idempotency_key", "not_before" (RFC 3339), "expires_in_s" and "hold" as you like. A
-    regular file is checked whole before its first message is sent, standard input by 1,000 lines.
+    A line of the file is {"room_id", "text"} with optional "sender_eid" and "receiver_eid", or {"user_id", "message"};
+    "idempotency_key", "not_before" (RFC 3339), "expires_in_s" and "hold" are optional in both. A regular file is
+    checked completely before its first message is sent, standard input in batches of 1,000 lines.
     """
     tally = Tally(as_json=receipts)
     to_room, to_user = (text, room, sender_eid, receiver_eid), (user, body)
     if file is not None:
         if any(option is not None for option in (*to_room, *to_user, key, not_before, expires_in, hold)):
-            raise click.UsageError("--file: its lines say room or user, message, key, times and hold: give none here")
+            raise click.UsageError("--file: its lines contain room or user, message, key, times and hold: omit these")
         _send_file(channel, file, tally)
     else:
         message = _message(to_room, to_user)
@@ -78,7 +78,7 @@ def command(
 def _message(
     to_room: tuple[str | None, str | None, str | None, str | None], to_user: tuple[str | None, dict[str, Any] | None]
 ) -> Message:
-    """The one message of the command line. Raises InvalidMessage."""
+    """The message on the command line. Raises InvalidMessage."""
     text, room, sender_eid, receiver_eid = to_room
     user, body = to_user
     if user is not None and body is not None and not any(given is not None for given in to_room):
@@ -90,7 +90,7 @@ def _message(
 
 @dataclass(slots=True)
 class Tally:
-    """What was accepted so far. Receipts are printed as they come with ``as_json``, else summed up by ``tell``."""
+    """What was accepted so far. With ``as_json`` receipts are printed as they come, else ``tell`` prints a summary."""
 
     as_json: bool
     count: int = 0
@@ -99,7 +99,7 @@ class Tally:
     last: Receipt | None = None
 
     def add(self, receipts: list[Receipt]) -> None:
-        """Counts these, and prints them if they are to be printed."""
+        """Counts receipts, and prints them with ``as_json``."""
         for receipt in receipts:
             if self.as_json:
                 print_json(as_fields(receipt))
@@ -110,13 +110,13 @@ class Tally:
             self.last = receipts[-1]
 
     def tell(self) -> None:
-        """The one line for a person."""
+        """Prints the one-line summary, unless the receipts were printed."""
         if self.as_json:
             return
         if self.first is None or self.last is None:
             click.echo("no messages")
             return
-        known = f" ({self.duplicates:,} known already)" if self.duplicates else ""
+        known = f" ({self.duplicates:,} already known)" if self.duplicates else ""
         if self.count == 1:
             click.echo(f"1 message accepted{known}: sequence {self.first.sequence}, id {self.first.message_id}")
         else:
@@ -144,7 +144,7 @@ def _send_file(channel: str, file: BinaryIO, tally: Tally) -> None:
 
 
 def _check_file(file: BinaryIO, limits: Limits, progress: Progress) -> int | None:
-    """Reads a regular file once to its end before anything is sent; returns how many messages it has."""
+    """Reads a regular file to its end before anything is sent; returns its number of messages."""
     facts = os.fstat(file.fileno())
     if not stat.S_ISREG(facts.st_mode) or not file.seekable():
         return None
@@ -157,4 +157,4 @@ def _check_file(file: BinaryIO, limits: Limits, progress: Progress) -> int | Non
 
 
 def _so_far(count: int, line: int) -> str:
-    return f"{count:,} messages, up to line {line}, were accepted before"
+    return f"{count:,} messages, up to line {line}, were accepted before that"

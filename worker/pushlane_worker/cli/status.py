@@ -1,4 +1,4 @@
-"""``pushlane status``: the channels as they stand."""
+"""``pushlane status``: shows the state of the channels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,7 +14,7 @@ from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")
 _LONGEST = 999_999
-"""The largest number that a terminal shows in full, so that ten columns fit."""
+"""The largest number shown in full in a terminal, so that ten columns fit."""
 
 
 @click.command("status")
@@ -23,9 +23,9 @@ _LONGEST = 999_999
 def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Show the named channels, or all that are registered or in the settings.
 
-    Depth counts messages that wait, the scheduled ones among them; ready, delayed, leased and blocked count
-    conversations; unknown counts pushes that perhaps arrived. In a terminal, numbers from a million on end with k, M or
-    G, rounded down. What moderation has decided and nobody has done yet is said below.
+    Depth counts waiting messages, including scheduled ones; ready, delayed, leased and blocked count conversations;
+    unknown counts pushes that may have arrived. In a terminal, numbers from a million on are shortened with k, M or G,
+    rounded down. Moderation decisions that are not carried out yet are counted below.
     """
     channels = queue.configured(names)
     with queue.inspector() as inspector:
@@ -43,9 +43,7 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
         if overview is not None:
             click.echo(_details(overview))
     if unfed:
-        click.echo(
-            f"moderation: {counted(unfed, 'decision')} {'is' if unfed == 1 else 'are'} not done in the channels yet"
-        )
+        click.echo(f"moderation: {counted(unfed, 'decision')} {'is' if unfed == 1 else 'are'} not carried out yet")
 
 
 def _check_known(names: tuple[str, ...], overviews: Mapping[str, Overview | None]) -> None:
@@ -78,15 +76,15 @@ def _row(name: str, overview: Overview | None) -> tuple[str, ...]:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """The rows in columns; in a terminal that is too narrow, a long name has a line of its own above its numbers."""
+    """The rows in columns; in a narrow terminal a long name gets its own line above its numbers."""
     longest, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
     columns, numbers = width(), sum(widths) + len(widths)
     first = longest if columns is None else min(longest, max(columns - numbers, len("channel")))
     for name, *counts in rows:
         if len(name) > first:
             yield name
-        beside = name if len(name) <= first else ""
-        yield " ".join([beside.ljust(first), *(count.rjust(size) for count, size in zip(counts, widths, strict=True))])
+        label = name if len(name) <= first else ""
+        yield " ".join([label.ljust(first), *(count.rjust(size) for count, size in zip(counts, widths, strict=True))])
 
 
 def _short(count: int) -> str:

@@ -1,6 +1,6 @@
-"""What people read: lines that fit the terminal, wide characters counted as the two columns that they take.
+"""Output for people: lines that fit the terminal, where wide characters count as two columns.
 
-What is piped is never cut.
+Piped output is never cut.
 """
 
 import shutil
@@ -14,23 +14,23 @@ from pushlane_worker.inspection import Gate
 
 
 def width() -> int | None:
-    """The columns of the terminal that standard output is; None where it is none."""
+    """The number of columns of the terminal; None if standard output is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def fit(text: str, beside: int = 0) -> str:
-    """The text as one line of the terminal, cut with an ellipsis; what would steer a terminal is escaped.
+def fit(text: str, used: int = 0) -> str:
+    """The text as one line of the terminal, cut with an ellipsis; control characters are escaped.
 
-    ``beside`` is how many columns of the line something else takes.
+    ``used`` is how many columns of the line are already taken.
     """
     shown, columns = printable(text), width()
-    if columns is None or cell_len(shown) <= columns - beside:
+    if columns is None or cell_len(shown) <= columns - used:
         return shown
-    return f"{set_cell_size(shown, max(columns - beside - 1, 0)).rstrip()}…"
+    return f"{set_cell_size(shown, max(columns - used - 1, 0)).rstrip()}…"
 
 
 def moment(at: datetime | None) -> str:
-    """The time in UTC, with its date unless that is today's."""
+    """The time in UTC, with its date unless it is today."""
     if at is None:
         return "-"
     utc = at.astimezone(UTC)
@@ -43,12 +43,12 @@ def full_moment(at: datetime | None) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """So many of them: `1 message`, `2,000 messages`."""
+    """The number with its noun: `1 message`, `2,000 messages`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def gate_words(gate: Gate) -> str:
-    """The gate for a person: what it is, until when, and why; of a paused one also what it is below."""
+    """The gate in words: its state, until when and why; if paused, also the state below."""
     until = f" until {moment(gate.until)}" if gate.until else ""
     reason = f" ({printable(gate.reason)})" if gate.reason else ""
     if gate.paused_since is None:

@@ -1,4 +1,4 @@
-"""One question to a callback that runs, as the chat platform would put it, and what its answer means."""
+"""Sends one request to a running callback as the chat platform would, and interprets its answer."""
 
 import http.client
 import json
@@ -23,11 +23,11 @@ _VERDICTS = {0: "allow", 1: "forbid", 2: "discard"}
 
 
 def ask(host: str, port: int, text: str) -> str:
-    """The answer to a one-to-one message of this text, in a line.
+    """The answer to a one-to-one message with this text, in one line.
 
     Raises:
-        SettingsError: No moderation is set here, so there is nothing to sign with.
-        Failed: The callback refused the question or gave no answer.
+        SettingsError: Moderation is not configured here, so there is nothing to sign with.
+        Failed: The callback refused the request or did not answer.
     """
     moderation = load_callback_settings().moderation
     if moderation is None:
@@ -46,7 +46,7 @@ def ask(host: str, port: int, text: str) -> str:
     try:
         return _meaning(json.loads(body))
     except (ValueError, LookupError, TypeError):
-        raise Failed(f"what answers at {host}:{port} is no callback") from None
+        raise Failed(f"the server at {host}:{port} is not a callback") from None
 
 
 def _query(moderation: ModerationSettings) -> str:

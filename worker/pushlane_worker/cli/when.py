@@ -17,12 +17,12 @@ class When(click.ParamType[datetime | float]):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime | float:
-        """What ``Producer.send`` takes as ``not_before``."""
+        """The value for ``Producer.send``'s ``not_before``."""
         word = str(value)
         if _SECONDS.fullmatch(word):
             return float(word)
         try:
-            Options.from_json(None, word, None)  # it knows what is RFC 3339
+            Options.from_json(None, word, None)  # checks the RFC 3339 format
         except InvalidMessage as error:
             self.fail(f"{error.problem}, or seconds from now, such as 90", param, ctx)
         return datetime.fromisoformat(word.upper())

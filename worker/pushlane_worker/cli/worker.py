@@ -1,4 +1,4 @@
-"""``pushlane worker``: checks the settings, then becomes Celery's own worker."""
+"""``pushlane worker``: checks the settings, then becomes a Celery worker."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ import click
 from pushlane.errors import SettingsError
 from pushlane_worker.settings import load_settings
 
-# Celery patches the process for them before anybody can object, and fails where they are not installed.
+# For these pools Celery patches the process before we could refuse them, and fails if they are not installed.
 _REFUSED_POOL = re.compile(r"(?:^| )(?:-P ?|--pool[ =])(?:gevent|eventlet)(?: |$)")
 
 CELERY = (sys.executable, "-P", "-m", "pushlane_worker", "-A", "pushlane_worker")
@@ -18,9 +18,9 @@ CELERY = (sys.executable, "-P", "-m", "pushlane_worker", "-A", "pushlane_worker"
 
 
 def command_line(log_level: str, arguments: tuple[str, ...]) -> list[str]:
-    """Celery's worker with our defaults; of an option that is given twice Celery takes the last one, the user's."""
-    # Gossip and mingle let workers talk to each other, which ours need not: it only slows their start. Monitors tell
-    # workers apart by their names; this process becomes the worker and keeps its pid.
+    """Celery's worker with our defaults; if an option is given twice, Celery takes the last one, the user's."""
+    # Gossip and mingle let workers talk to each other, which ours do not need and which slows their start. Monitors
+    # distinguish workers by name; this process becomes the worker and keeps its pid.
     ours = ["--without-gossip", "--without-mingle", "--loglevel", log_level, "--hostname", f"worker-{os.getpid()}@%h"]
     return [*CELERY, "worker", *ours, *arguments]
 
@@ -28,7 +28,7 @@ def command_line(log_level: str, arguments: tuple[str, ...]) -> list[str]:
 @click.command("worker", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> None:
-    """Run a Celery worker that pushes the channels of the settings.
+    """Run a Celery worker that pushes the channels in the settings.
 
     Further ARGUMENTS are Celery's own, such as -c 2, --autoscale=4,1 or -Q pushlane; see
     `celery -A pushlane_worker worker --help`.

@@ -1,20 +1,20 @@
-"""The stand-in for the chat API that demo, tests, benchmarks and users' CI share.
+"""The stand-in for the chat API, shared by the demo, tests, benchmarks and users' CI.
 
-It checks every rule of CINNOX's message-push, and of third-party messages at ``/third-party``, keeps what it accepted
-in the order of arrival, and misbehaves on request.
+It checks every rule of CINNOX's message-push and, at ``/third-party``, of third-party messages. It keeps what it
+accepted in order of arrival, and misbehaves on request.
 
 ::
 
     server    HTTP, and FakeApi: the stand-in inside this process
-    process   run(): the stand-in as a program of its own
-    client    FakeApiClient: steers and questions one that runs elsewhere
-    backdoor  the endpoints under /_ that the client talks to
-    chat      the way of a push: rules, rate, faults, record
-    rules     what the API refuses, one class a face of it
+    process   run(): the stand-in as its own program
+    client    FakeApiClient: controls and queries a stand-in that runs elsewhere
+    backdoor  the endpoints under /_ that the client calls
+    chat      handles a push: rules, rate, faults, record
+    rules     what the API refuses: one class per endpoint
     rate      the sliding window
-    faults    which injected fault strikes which push
+    faults    which injected fault hits which push
     record    what arrived, and what was wrong with it
-    control   the document that sets all of it; reports: the documents that tell what happened
+    control   the document that sets all this; reports: the documents that report what happened
 """
 
 from pushlane_worker.fake_api.client import FakeApiClient

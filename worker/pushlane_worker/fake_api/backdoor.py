@@ -1,15 +1,15 @@
-"""The endpoints under ``/_``, by which tests and the demo steer and question the stand-in.
+"""The endpoints under ``/_``, with which tests and the demo control and query the stand-in.
 
 ::
 
-    GET  /_control                the control document as it stands now
-    POST /_control                change the fields that the body names; answers the whole document
-    POST /_reset                  forget everything, behave as at the start
+    GET  /_control                the current control document
+    POST /_control                change the fields in the body; answers with the whole document
+    POST /_reset                  forget everything and return to the initial behaviour
     GET  /_record                 the summary
     GET  /_record/rooms           {room: accepted messages}
-    GET  /_record/rooms/{room}    the messages of a room (percent-encoded), in the order of arrival
-    GET  /_record/pushes          every push, in the order of arrival
-    GET  /_record/injected        the injected faults that struck single pushes, with their messages
+    GET  /_record/rooms/{room}    the messages of a room (percent-encoded), in order of arrival
+    GET  /_record/pushes          every push, in order of arrival
+    GET  /_record/injected        the injected faults that hit single pushes, with their messages
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,7 @@ _JSON = {"Content-Type": "application/json"}
 
 
 def answer(chat: FakeChat, method: str, path: str, body: bytes) -> Reply:
-    """Answer one of the endpoints; 404 for all else under their prefix."""
+    """Answer a request to one of the endpoints; 404 for any other path under the prefix."""
     match method, path:
         case "POST", "/_control":
             return _change(chat, body)

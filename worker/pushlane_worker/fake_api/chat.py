@@ -1,4 +1,4 @@
-"""The way of a push through the stand-in: rules, rate limit, injected faults, record."""
+"""Handles a push in the stand-in: rules, rate limit, injected faults, record."""
 
 import asyncio
 import math
@@ -32,7 +32,7 @@ _GARBAGE: Mapping[str, Reply] = {
 
 
 class FakeChat:
-    """The API without its HTTP: calls in, replies out."""
+    """The API without HTTP: calls in, replies out."""
 
     def __init__(self, control: Control) -> None:
         self._initial = control
@@ -40,14 +40,14 @@ class FakeChat:
 
     @property
     def control(self) -> Control:
-        """How it behaves now, with what is left of the limited faults."""
+        """The current behaviour, with what is left of the limited faults."""
         return self._faults.control
 
     def change(self, changes: Mapping[str, object]) -> Control:
-        """Change the named fields and leave the others.
+        """Change these fields and keep the others.
 
         Raises:
-            pydantic.ValidationError: A field is unknown or its value wrong; nothing was changed.
+            pydantic.ValidationError: A field is unknown or has a wrong value; nothing was changed.
         """
         control = Control.model_validate({**dict(self.control), **changes})
         self._faults.change(control, reseed="seed" in changes)
@@ -57,14 +57,14 @@ class FakeChat:
         return control
 
     def reset(self) -> None:
-        """Forget everything and behave as at the start. Pushes in flight end up in the forgotten record."""
+        """Forget everything and return to the initial behaviour. Pushes in flight are lost with the old record."""
         self.record = Record()
         self._faults = Faults(self._initial)
         self._faces = _faces(self._initial)
         self._window = _window(self._initial)
 
     async def answer(self, call: Call) -> Reply:
-        """Take a call on its whole way; the reply is ``NO_ANSWER`` when the connection is to be cut."""
+        """Handle a call; the reply is ``NO_ANSWER`` if the connection must be cut."""
         record = self.record
         rules = next(rules for rules in self._faces if rules.owns(call.path))
         unfit = rules.refuse(call)
@@ -86,7 +86,7 @@ class FakeChat:
         return reply
 
     def _turn_away(self, call: Call, unfit: Reply | None, record: Record) -> Reply | None:
-        """Answer without a look at the body: down, unfit, throttled or over the rate limit."""
+        """Answer without reading the body: down, invalid, throttled or over the rate limit."""
         control = self.control
         if control.down is not None:
             record.inject("down")
@@ -102,7 +102,7 @@ class FakeChat:
         return None
 
     async def _take(self, push: ReceivedPush, rules: Rules, record: Record) -> Reply:
-        """Accept a push that keeps the rules, unless a fault strikes it."""
+        """Accept a valid push, unless a fault hits it."""
         poison = self.control.reject_text
         if poison is not None and any(poison in text for text in push.texts):
             record.strike("reject_text", push.room, push.texts, accepted=False)

@@ -1,4 +1,4 @@
-"""Steers and questions a stand-in that runs elsewhere, with blocking calls and the standard library alone."""
+"""Controls and queries a stand-in that runs elsewhere, with blocking calls and only the standard library's HTTP."""
 
 import http.client
 from http import HTTPStatus
@@ -19,9 +19,9 @@ _INJECTED = TypeAdapter(list[InjectedFault])
 
 
 class FakeApiClient:
-    """One short connection a call.
+    """Opens one short connection per call.
 
-    Every method raises an OSError when the stand-in does not answer, and a ValueError with its words when it refuses.
+    Every method raises OSError when the stand-in does not answer, and ValueError with its message when it refuses.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,30 +36,30 @@ class FakeApiClient:
         return _ROOMS.validate_json(self._call("GET", "/_record/rooms"))
 
     def room(self, room: str) -> list[RoomEntry]:
-        """Return the messages that a room accepted, in the order of arrival."""
+        """Return the messages that a room accepted, in order of arrival."""
         return _ROOM.validate_json(self._call("GET", f"/_record/rooms/{quote(room, safe='')}"))
 
     def texts(self, room: str) -> list[str]:
-        """Return the texts alone that a room accepted, in the order of arrival."""
+        """Return only the texts that a room accepted, in order of arrival."""
         return [entry.text for entry in self.room(room)]
 
     def pushes(self) -> list[PushEntry]:
-        """Return every push in the order of arrival."""
+        """Return every push in order of arrival."""
         return _PUSHES.validate_json(self._call("GET", "/_record/pushes"))
 
     def injected(self, fault: str | None = None) -> list[InjectedFault]:
-        """Return the faults that struck single pushes, in that order; only those of one name when it is given."""
+        """Return the faults that hit single pushes, in order; with ``fault`` only those of that name."""
         faults = _INJECTED.validate_json(self._call("GET", "/_record/injected"))
         return [one for one in faults if fault in {None, one.fault}]
 
     def control(self, **changes: object) -> Control:
-        """Change these fields of the control document, if any, and return all of it as it stands."""
+        """Change these fields of the control document, if any, and return the whole document."""
         if not changes:
             return Control.model_validate_json(self._call("GET", "/_control"))
         return Control.model_validate_json(self._call("POST", "/_control", to_json(changes)))
 
     def reset(self) -> None:
-        """Forget everything and behave as at the start."""
+        """Forget everything and return to the initial behaviour."""
         self._call("POST", "/_reset")
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> bytes:

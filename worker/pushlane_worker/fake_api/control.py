@@ -1,6 +1,6 @@
-"""The one document that says how the stand-in behaves, at its start and at run time.
+"""The document that sets the stand-in's behaviour, at the start and at run time.
 
-It always tells the present state: a fault limited by ``times`` counts down in it and is gone at zero.
+It always shows the current state: a fault limited by ``times`` counts down in it and is removed at zero.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 DEMO_APP_ID = "demo"
-DEMO_TOKEN = "pushlane-demo"  # noqa: S105 - the stand-in guards nothing
+DEMO_TOKEN = "pushlane-demo"  # noqa: S105 - the stand-in protects nothing
 
 _PRINTABLE = r"^[ -~]*$"
 """Printable ASCII, so that a value cannot end its header line."""
@@ -29,36 +29,36 @@ class _Document(BaseModel):
 
 
 class PushFault(_Document):
-    """A fault that strikes single pushes, after they passed the rules and the rate limit."""
+    """A fault that hits single pushes after they have passed the rules and the rate limit."""
 
     name: ClassVar[str]
 
     rate: float = Field(default=1.0, ge=0, le=1)
-    """The share of pushes that it strikes, drawn from the seeded generator."""
+    """The share of pushes that it hits, drawn from the seeded generator."""
     times: int | None = Field(default=None, ge=1)
-    """After so many strikes it is gone; None: it stays."""
+    """How many times it hits before it is removed; None: it stays."""
     room: str | None = None
-    """The one room or user that it strikes; None: all of them."""
+    """The one room or user that it hits; None: all of them."""
     accept: bool = False
-    """Whether the messages are accepted (recorded) although the client cannot know."""
+    """Whether the messages are accepted (recorded), which the client cannot know."""
 
 
 class Stall(PushFault):
-    """The push hangs. Without ``accept`` it is recorded after the hang, whether or not the client still waits."""
+    """The push hangs. Without ``accept`` it is recorded after the hang, even if the client has stopped waiting."""
 
     name: ClassVar[str] = "stall"
     seconds: float = Field(ge=0)
-    """How long it hangs; it is then answered with success."""
+    """How long it hangs; then it is answered with success."""
 
 
 class Cut(PushFault):
-    """The connection is reset after the request was read, before a byte of the answer."""
+    """The connection is reset after the request has been read, before any byte of the answer."""
 
     name: ClassVar[str] = "cut"
 
 
 class Fail(PushFault):
-    """An error is answered."""
+    """The answer is an error."""
 
     name: ClassVar[str] = "fail"
     status: int = Field(default=503, ge=200, le=599)
@@ -70,7 +70,7 @@ class Fail(PushFault):
 
 
 class Garbage(PushFault):
-    """A status 200 is answered whose body is not the documented JSON."""
+    """The answer is status 200 with a body that is not the documented JSON."""
 
     name: ClassVar[str] = "garbage"
     body: Literal["text", "empty", "html"] = "text"
@@ -81,23 +81,23 @@ class Control(_Document):
     """How the stand-in behaves."""
 
     app_id: str = DEMO_APP_ID
-    """The one known appID; any other is answered 404."""
+    """The one known appID; any other gets 404."""
     token: str = DEMO_TOKEN
-    """The right bearer token; any other is answered 401."""
+    """The right bearer token; any other gets 401."""
     rate_limit: RateRule = None
-    """``N/SECONDS`` such as 500/60s, CINNOX's own: at most N pushes in any SECONDS. None or ``none``: no limit."""
+    """``N/SECONDS``, at most N pushes in any SECONDS, such as CINNOX's own 500/60s. None or ``none``: no limit."""
     retry_after: bool = True
-    """Whether a push over the rate limit is told in a Retry-After header when to come back."""
+    """Whether the answer to a push over the rate limit has a Retry-After header."""
     seed: int = 0
-    """Starts the generator that draws which pushes a ``rate`` strikes; setting it starts the generator again."""
+    """The seed of the generator that draws which pushes a ``rate`` hits; setting it restarts the generator."""
     latency_s: float = Field(default=0, ge=0)
-    """The time before each answer to a push, in seconds; what was accepted is recorded before it."""
+    """The delay before each answer to a push, in seconds; messages are recorded before the delay."""
     down: Annotated[int, Field(ge=200, le=599)] | Literal["refuse"] | None = None
-    """The status that answers every push, right or wrong; ``refuse``: every connection is reset instead."""
+    """Every push, valid or not, gets this status; ``refuse``: every connection is reset instead."""
     throttle: HeaderValue | None = None
-    """Every push is answered 429 with this Retry-After header (any text); an empty one: without the header."""
+    """Every push gets 429 with this Retry-After header (any text); empty: without the header."""
     reject_text: Annotated[str, Field(min_length=1)] | None = None
-    """A push with this text anywhere in one of its messages is refused as a whole: 400, code 6451000."""
+    """A push with this text anywhere in a message is refused as a whole: 400, code 6451000."""
     stall: Stall | None = None
     """Pushes that hang."""
     cut: Cut | None = None
@@ -107,6 +107,6 @@ class Control(_Document):
     garbage: Garbage | None = None
     """Pushes that are answered with something unreadable."""
     swallow: int = Field(default=0, ge=0)
-    """From so many next pushes the first message is lost: answered with success, never recorded."""
+    """How many of the next pushes lose their first message: answered with success, but never recorded."""
     swap: int = Field(default=0, ge=0)
-    """Of so many next pushes with two messages or more, the first two are recorded in swapped order."""
+    """How many of the next pushes with two or more messages have the first two recorded in swapped order."""

@@ -1,4 +1,4 @@
-"""Which injected fault strikes which push."""
+"""Decides which injected fault hits which push."""
 
 import random
 
@@ -12,20 +12,20 @@ MIN_SWAP = 2
 
 
 class Faults:
-    """Holds the control document, and replaces it by the next one as limited faults are used up."""
+    """Holds the control document, and replaces it as limited faults are used up."""
 
     def __init__(self, control: Control) -> None:
         self.control = control
         self._random = random.Random(control.seed)  # noqa: S311 - repeatable on purpose
 
     def change(self, control: Control, *, reseed: bool) -> None:
-        """Go on with another document."""
+        """Switch to another document."""
         self.control = control
         if reseed:
             self._random.seed(control.seed)
 
     def strike(self, room: str) -> Strike | None:
-        """Draw the one fault that strikes a push of this room: the first of stall, cut, fail, garbage that does."""
+        """Draw the fault that hits a push of this room, if any: the first of stall, cut, fail, garbage that does."""
         control = self.control
         for fault in (control.stall, control.cut, control.fail, control.garbage):
             if fault is not None and fault.room in {None, room} and self._random.random() < fault.rate:
@@ -40,7 +40,7 @@ class Faults:
         self.control = self.control.model_copy(update={fault.name: left})
 
     def rearrange(self, push: ReceivedPush, record: Record) -> tuple[str, ...]:
-        """Return the texts to record, without what is swallowed and with the first two swapped where asked."""
+        """Return the texts to record, without a swallowed one and with the first two swapped if asked for."""
         texts = push.texts
         control = self.control
         if control.swallow:

@@ -1,4 +1,4 @@
-"""The stand-in as a program of its own, for ``pushlane fake-api`` and for tests that start one."""
+"""The stand-in as its own program, for ``pushlane fake-api`` and for tests."""
 
 import asyncio
 import ctypes
@@ -28,13 +28,13 @@ def run(
 
     Args:
         host: The address to listen on.
-        port: 0 takes a free one.
-        control: How it behaves at the start and after a reset.
-        on_ready: Called once with the base address when it listens.
-        die_with_parent: Be killed when the **thread** that started this process ends; Linux only, elsewhere ignored.
+        port: 0 means any free port.
+        control: The behaviour at the start and after a reset.
+        on_ready: Called once with the base address when it is listening.
+        die_with_parent: Kill this process when the **thread** that started it ends; only on Linux, otherwise ignored.
 
     Raises:
-        SystemExit: It cannot listen there: one line on standard error, exit code 1.
+        SystemExit: It cannot listen there; one line on standard error, exit code 1.
     """
     if die_with_parent:
         _die_with_parent()
@@ -51,7 +51,7 @@ async def _serve(api: FakeApi, on_ready: Callable[[str], None]) -> None:
         await api.start()
     except OSError as error:
         sys.exit(f"fake-api: cannot listen on {api.url}: {error.strerror}")
-    gc.freeze()  # what was imported lives as long as the process: collections need not look at it
+    gc.freeze()  # imported objects live as long as the process, so collections can skip them
     on_ready(api.url)
     await stop.wait()
     await api.stop()
@@ -62,5 +62,5 @@ def _die_with_parent() -> None:
         return
     parent = os.getppid()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was asked to watch it
+    if os.getppid() != parent:  # it died before the prctl call
         os.kill(os.getpid(), signal.SIGKILL)

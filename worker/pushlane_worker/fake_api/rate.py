@@ -1,11 +1,11 @@
-"""The API's rate limit: a sliding window over the times at which pushes arrived."""
+"""The API's rate limit: a sliding window over the arrival times of pushes."""
 
 from collections import deque
 from typing import Self
 
 
 class RateWindow:
-    """At most ``limit`` arrivals in any ``period_s`` seconds; what it turns away takes no place in it."""
+    """At most ``limit`` arrivals in any ``period_s`` seconds; refused arrivals do not count."""
 
     def __init__(self, limit: int, period_s: float) -> None:
         self._limit = limit
@@ -14,7 +14,7 @@ class RateWindow:
 
     @classmethod
     def from_rule(cls, rule: str) -> Self:
-        """Read ``N/SECONDS``, with or without an ``s`` at its end."""
+        """Read ``N/SECONDS``, with or without a trailing ``s``."""
         limit, _, period = rule.partition("/")
         return cls(int(limit), float(period.removesuffix("s")))
 

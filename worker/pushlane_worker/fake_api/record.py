@@ -1,10 +1,9 @@
-"""What arrived at the stand-in, kept compactly: some 100,000s of messages fit.
+"""What arrived at the stand-in, stored compactly enough for hundreds of thousands of messages.
 
-Convention: a text may end with a marker, ``#`` and digits; an object of a third-party message, kept as compact JSON,
-with a string that does. Within a room the first arrivals of the markers must increase, otherwise the order is broken; a
-marker that comes again is a duplicate, whatever the text before it. Of messages without one nothing is known but that
-they arrived: two that say the same may well be two. Users share the table of rooms: a test that pushes
-to both kinds gives them different ids.
+Convention: a text may end with a marker, ``#`` and digits; so may the last string of a third-party object, kept as
+compact JSON. Within a room the first arrivals of markers must increase, otherwise the order is broken; a repeated
+marker is a duplicate, whatever the text before it. Of messages without a marker only their arrival is known: two equal
+texts may be two messages. Users share the table with rooms, so a test that pushes to both kinds needs different ids.
 """
 
 import time
@@ -22,7 +21,7 @@ _IN_FLIGHT = -1.0
 
 
 def marker_of(text: str) -> int | None:
-    """Read the number at the end of "hello #123", or of the JSON {"text":"hello #123"}; None when there is none."""
+    """Read the number at the end of "hello #123" or of the JSON {"text":"hello #123"}; None without one."""
     _, hash_sign, digits = text.rstrip('"]}').rpartition("#")
     if hash_sign and len(digits) <= MAX_MARKER_DIGITS and digits.isascii() and digits.isdigit():
         return int(digits)
@@ -31,7 +30,7 @@ def marker_of(text: str) -> int | None:
 
 @dataclass(slots=True)
 class _Room:
-    # Parallel columns, because a tuple a message would cost twice the memory and long garbage collections.
+    # Parallel columns: a tuple per message would take twice the memory and slow garbage collections.
     texts: list[str] = field(default_factory=list)
     senders: list[str | None] = field(default_factory=list)
     receivers: list[str | None] = field(default_factory=list)
@@ -62,7 +61,7 @@ class Record:
         self._last_accept_s: float | None = None
 
     def arrive(self, at_s: float, push: ReceivedPush | None) -> int:
-        """Note a push that arrived, and return the ticket to give back when it is answered."""
+        """Record an arriving push, and return the ticket to give back when it is answered."""
         room = None if push is None else push.room
         self._push_at_s.append(at_s)
         self._push_took_s.append(_IN_FLIGHT)
@@ -77,7 +76,7 @@ class Record:
         return len(self._push_room) - 1
 
     def depart(self, ticket: int, at_s: float, status: int) -> None:
-        """Note the answer to a push; status 0 when it got none."""
+        """Record the answer to a push; status 0 if it got none."""
         self._push_took_s[ticket] = at_s - self._push_at_s[ticket]
         self._push_status[ticket] = status
         self._by_status[status] += 1
@@ -89,7 +88,7 @@ class Record:
                 del self._busy[room]
 
     def accept(self, push: ReceivedPush, texts: Sequence[str], at_s: float) -> None:
-        """Keep these texts of a push, in this order."""
+        """Record these texts of a push, in this order."""
         if not texts:
             return
         room = self._rooms.get(push.room)
@@ -123,11 +122,11 @@ class Record:
             room.highest = marker
 
     def inject(self, fault: str) -> None:
-        """Count an injected fault that struck a request as a whole."""
+        """Count an injected fault that hit a request as a whole."""
         self._injected[fault] += 1
 
     def strike(self, fault: str, room: str, texts: Sequence[str], *, accepted: bool) -> None:
-        """Count and list an injected fault with the messages that it struck."""
+        """Count and list an injected fault with the messages that it hit."""
         self.inject(fault)
         at_ms = self._wall_ms(time.monotonic())
         self._faults.append(
@@ -135,7 +134,7 @@ class Record:
         )
 
     def summary(self) -> Summary:
-        """Tell everything in numbers; cheap, because they are counted as messages come."""
+        """Return the summary; cheap, because the numbers are counted as messages arrive."""
         return Summary(
             accepted=self._accepted,
             distinct=self._accepted - self._duplicates,
@@ -159,12 +158,12 @@ class Record:
         return {room_id: len(room.texts) for room_id, room in self._rooms.items()}
 
     def texts(self, room_id: str) -> list[str]:
-        """Return the texts that a room accepted, in the order of arrival."""
+        """Return the texts that a room accepted, in order of arrival."""
         room = self._rooms.get(room_id)
         return [] if room is None else list(room.texts)
 
     def room(self, room_id: str) -> list[RoomEntry]:
-        """Return the messages that a room accepted, in the order of arrival."""
+        """Return the messages that a room accepted, in order of arrival."""
         room = self._rooms.get(room_id)
         if room is None:
             return []
@@ -175,7 +174,7 @@ class Record:
         ]
 
     def pushes(self) -> Iterator[PushEntry]:
-        """Yield every push in the order of arrival."""
+        """Yield every push in order of arrival."""
         columns = (self._push_at_s, self._push_took_s, self._push_room, self._push_count, self._push_status)
         for at_s, took_s, room, count, status in zip(*columns, strict=True):
             yield PushEntry(
@@ -188,7 +187,7 @@ class Record:
             )
 
     def injected(self) -> list[InjectedFault]:
-        """Return the listed faults, in the order in which they struck."""
+        """Return the listed faults, in the order in which they occurred."""
         return list(self._faults)
 
     def _wall_ms(self, at_s: float) -> int:

@@ -1,7 +1,7 @@
-"""What the stand-in reports, as the backdoor sends it and the client reads it.
+"""The stand-in's reports, as the backdoor sends them and the client reads them.
 
 Wall-clock times (``…_ms``) are milliseconds since the epoch, monotonic ones (``at_s``) seconds of the machine's clock.
-Entries that come by the 100,000 are dataclasses: they are made and sent in half the time.
+Entries of which there may be 100,000 are dataclasses, which takes half the time to create and send them.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class _Report(BaseModel):
 
 
 class OrderBreak(_Report):
-    """A marker whose first arrival came after that of a greater one."""
+    """A marker that first arrived after a greater one."""
 
     room: str
     marker: int
@@ -23,30 +23,30 @@ class OrderBreak(_Report):
 
 
 class InjectedFault(_Report):
-    """A fault that struck one push, with the messages that it struck."""
+    """A fault that hit one push, with the messages that it hit."""
 
     fault: str
     """``stall``, ``cut``, ``fail``, ``garbage``, ``reject_text``, ``swallow`` or ``swap``."""
     room: str
     texts: tuple[str, ...]
     accepted: bool
-    """Whether these texts were recorded when it struck. A stall without ``accept`` records them later."""
+    """Whether these texts were recorded at that time. A stall without ``accept`` records them later."""
     at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class PushEntry:
-    """One push, in the order of arrival, whatever its answer."""
+    """One push, whatever its answer."""
 
     at_ms: int
     at_s: float
     took_s: float | None
-    """From its last byte to the answer; None while it is in flight."""
+    """The time from its last byte to the answer; None while it is in flight."""
     room: str | None
     """None when the request could not be read."""
     count: int
     status: int
-    """0: no answer, because the connection was cut or the push is in flight."""
+    """0 means no answer: the connection was cut or the push is in flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +60,15 @@ class RoomEntry:
 
 
 class Summary(_Report):
-    """All that happened since the start or the last reset, in numbers."""
+    """Counts of everything since the start or the last reset."""
 
     accepted: int
-    """Messages recorded, repeated ones included."""
+    """Messages recorded, including duplicates."""
     distinct: int
     duplicates: int
-    """Messages recorded again in the same room, by marker; those without one are never duplicates."""
+    """Messages recorded again in the same room, by marker; messages without one are never duplicates."""
     order_breaks: int
-    """Messages whose first arrival came after that of a later one of their room, by marker."""
+    """Messages that first arrived after a later one of their room, by marker."""
     first_order_breaks: tuple[OrderBreak, ...]
     """The first 100 of them."""
     rooms: int
@@ -77,7 +77,7 @@ class Summary(_Report):
     accepted_pushes: int
     """Pushes with at least one recorded message."""
     by_status: dict[int, int]
-    """Answered pushes by HTTP status; 0 are those whose connection was cut."""
+    """Pushes by HTTP status; 0 for those whose connection was cut."""
     in_flight: int
     max_in_flight: int
     overlaps: int
@@ -85,4 +85,4 @@ class Summary(_Report):
     first_accept_ms: int | None
     last_accept_ms: int | None
     injected: dict[str, int]
-    """Injected faults by name, ``down`` and ``throttle`` included."""
+    """Injected faults by name, including ``down`` and ``throttle``."""

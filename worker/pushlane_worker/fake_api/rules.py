@@ -1,7 +1,7 @@
-"""What the API refuses: one class for each face of it.
+"""What the API refuses: one class for each of its endpoints.
 
-CINNOX publishes that 400 and 6451000 mean a wrong parameter, 6450001 an unknown method and 6451010 the rate limit.
-Which HTTP status carries them it does not say; the statuses here are the ones that HTTP gives to these cases.
+CINNOX documents that 400 and 6451000 mean a wrong parameter, 6450001 an unknown method and 6451010 the rate limit, but
+not their HTTP statuses; the ones here are those that HTTP defines for these cases.
 """
 
 import json
@@ -18,7 +18,7 @@ WRONG_PARAMETER = 6451000
 TOO_MANY_REQUESTS = 6451010
 
 THIRD_PARTY_PATH = "/third-party"
-"""The one address to which third-party messages are posted."""
+"""The address to which third-party messages are posted."""
 
 MAX_MESSAGES = 10
 MAX_TEXT_CHARS = 5000
@@ -26,7 +26,7 @@ MAX_TEXT_CHARS = 5000
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer to be sent."""
+    """An HTTP answer to send."""
 
     status: int
     body: bytes
@@ -36,7 +36,7 @@ class Reply:
 _JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
 _TAKEN = Reply(HTTPStatus.OK, b'{"code":0,"result":{}}', _JSON)
-# All that the documentation names, and each number as the double that it is called.
+# All fields in the documentation, with numbers as the doubles that it specifies.
 _TAKEN_OBJECT = Reply(
     HTTPStatus.OK, b'{"code":0.0,"result":{},"message":"","cid":"fake-api","count":1.0,"total":1.0}', _JSON
 )
@@ -50,50 +50,50 @@ def json_reply(status: int, document: object) -> Reply:
 
 
 def refusal(status: int, code: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
-    """Answer in the API's own form of an error."""
+    """Answer in the API's error format."""
     body = json.dumps({"code": code, "message": message}).encode()
     return Reply(status, body, {**_JSON, **(headers or {})})
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it arrived, whole."""
+    """A complete request as received."""
 
     method: str
     path: str
     headers: Mapping[str, str]
-    """Looked up without regard to case."""
+    """Lookups ignore case."""
     body: bytes
     at_s: float
-    """The monotonic time at which its last byte had come."""
+    """The monotonic time at which its last byte arrived."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedPush:
-    """A push that keeps the rules."""
+    """A valid push."""
 
     room: str
-    """The room; a user of third-party messages stands for one."""
+    """The room, or the user of a third-party message."""
     texts: tuple[str, ...]
-    """The texts; an object of a third-party message as compact JSON."""
+    """The texts; the object of a third-party message as compact JSON."""
     sender: str | None = None
     receiver: str | None = None
 
 
 class Rules(Protocol):
-    """One face of the API: the pushes that it takes, and why it refuses the others."""
+    """One endpoint of the API: the pushes that it accepts, and why it refuses others."""
 
     accepted: Reply
-    """Its answer to a push that it takes."""
+    """Its answer to an accepted push."""
 
     def owns(self, path: str) -> bool:
-        """Whether requests to this path are for this face."""
+        """Whether requests to this path are for this endpoint."""
 
     def refuse(self, call: Call) -> Reply | None:
-        """Judge all but the body. What is refused here does not count against the rate limit."""
+        """Check everything but the body. A refusal here does not count against the rate limit."""
 
     def read(self, body: bytes) -> ReceivedPush | Reply:
-        """Judge the body."""
+        """Check the body."""
 
 
 NonEmpty = Annotated[str, Field(min_length=1)]
@@ -110,7 +110,7 @@ class _Message(_Strict):
 
 class _Body(_Strict):
     room_id: NonEmpty = Field(alias="roomID")
-    # An empty EID is refused, so the empty default can only mean that there was none; null is refused, being no string.
+    # An empty EID is refused, so the empty default can only mean a missing field; null is refused as not a string.
     sender_eid: NonEmpty = Field(default="", alias="senderEID")
     receiver_eid: NonEmpty = Field(default="", alias="receiverEID")
     messages: Annotated[list[_Message], Field(min_length=1, max_length=MAX_MESSAGES)]
@@ -133,11 +133,11 @@ class MessagePushRules:
         self._authorization = f"Bearer {token}"
 
     def owns(self, path: str) -> bool:
-        """Take any appID: an unknown one is refused by name."""
+        """Accept any appID: an unknown one is refused later, with its own error."""
         return path.startswith(self._BEFORE) and path.endswith(self._AFTER)
 
     def refuse(self, call: Call) -> Reply | None:
-        """Judge method, token, appID and media type, in this order."""
+        """Check method, token, appID and media type, in this order."""
         if (refused := _refuse_caller(call, self._authorization)) is not None:
             return refused
         if call.path != self._path:
@@ -145,7 +145,7 @@ class MessagePushRules:
         return _refuse_media_type(call)
 
     def read(self, body: bytes) -> ReceivedPush | Reply:
-        """Judge the body; a refusal names the first field that is wrong."""
+        """Check the body; a refusal names the first wrong field."""
         try:
             push = _Body.model_validate_json(body)
         except ValidationError as error:
@@ -159,7 +159,7 @@ class MessagePushRules:
 
 
 class ThirdPartyRules:
-    """The address of third-party messages: ``POST`` of ``{"userId", "message"}``, of which the object is anything."""
+    """The address of third-party messages: ``POST`` of ``{"userId", "message"}``, where the message is any object."""
 
     accepted = _TAKEN_OBJECT
 
@@ -167,15 +167,15 @@ class ThirdPartyRules:
         self._authorization = f"Bearer {token}"
 
     def owns(self, path: str) -> bool:
-        """Take the one address."""
+        """Accept only this address."""
         return path == THIRD_PARTY_PATH
 
     def refuse(self, call: Call) -> Reply | None:
-        """Judge method, token and media type, in this order."""
+        """Check method, token and media type, in this order."""
         return _refuse_caller(call, self._authorization) or _refuse_media_type(call)
 
     def read(self, body: bytes) -> ReceivedPush | Reply:
-        """Judge the body; a refusal names the first field that is wrong."""
+        """Check the body; a refusal names the first wrong field."""
         try:
             push = _ObjectBody.model_validate_json(body)
         except ValidationError as error:
@@ -188,8 +188,8 @@ class NoFace:
 
     accepted = _TAKEN
 
-    def owns(self, path: str) -> bool:  # noqa: ARG002 - it is asked last
-        """Take what no other face took."""
+    def owns(self, path: str) -> bool:  # noqa: ARG002 - asked last
+        """Accept any path that no other endpoint owns."""
         return True
 
     def refuse(self, call: Call) -> Reply | None:
@@ -217,7 +217,7 @@ def _refuse_media_type(call: Call) -> Reply | None:
 
 
 def _wrong_body(error: ValidationError) -> Reply:
-    """Name the first field that is wrong, as ``messages[3].text``."""
+    """Name the first wrong field, such as ``messages[3].text``."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     if first["type"] == "json_invalid":
         return refusal(400, BAD_REQUEST, f"body: {first['msg']}")

@@ -1,7 +1,7 @@
-"""The HTTP side of the stand-in, and the stand-in inside a process.
+"""The stand-in's HTTP server, and the stand-in inside a process.
 
-aiohttp's low-level server has no router and no middlewares: measured at 6,200 pushes of
-ten messages a second on one core, against 5,500 with its ``Application``.
+It uses aiohttp's low-level server, without router and middlewares: measured at 6,200 pushes of ten messages per second
+on one core, against 5,500 with ``Application``.
 """
 
 import socket
@@ -19,15 +19,15 @@ from pushlane_worker.fake_api.record import Record
 from pushlane_worker.fake_api.rules import NO_ANSWER, Call, Reply, json_reply
 
 SHUTDOWN_S = 0.05
-"""How long a stop waits for pushes in flight. Zero would mean for ever to aiohttp."""
+"""How long a stop waits for pushes in flight. For aiohttp, zero would mean for ever."""
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class FakeApi:
-    """The stand-in on the running event loop; ``run`` is the same as a program of its own.
+    """The stand-in on the running event loop; ``run`` is the same as its own program.
 
-    A port of 0 takes a free one, and ``url`` then tells which. Blocking calls in the same thread, ``FakeApiClient``'s
-    too, would wait for ever: use the methods here, or another thread.
+    Port 0 means any free port, which ``url`` then contains. Blocking calls in the same thread, such as those of
+    ``FakeApiClient``, would wait for ever: use the methods here, or another thread.
     """
 
     def __init__(self, control: Control | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -38,7 +38,7 @@ class FakeApi:
 
     @property
     def url(self) -> str:
-        """The base address, without a slash at its end."""
+        """The base address, without a trailing slash."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
@@ -49,26 +49,26 @@ class FakeApi:
 
     @property
     def control(self) -> Control:
-        """How it behaves now, with what is left of the limited faults."""
+        """The current behaviour, with what is left of the limited faults."""
         return self._chat.control
 
     def change(self, **changes: object) -> Control:
         """Change some fields of the control document.
 
         Raises:
-            pydantic.ValidationError: A field is unknown or its value wrong; nothing was changed.
+            pydantic.ValidationError: A field is unknown or has a wrong value; nothing was changed.
         """
         return self._chat.change(changes)
 
     def reset(self) -> None:
-        """Forget everything and behave as at the start."""
+        """Forget everything and return to the initial behaviour."""
         self._chat.reset()
 
     async def start(self) -> None:
-        """Listen.
+        """Start listening.
 
         Raises:
-            OSError: The port is in use, or the host is not ours.
+            OSError: The port is in use, or the host is not a local address.
         """
         runner = web.ServerRunner(
             web.Server(self._handle, access_log=None),
@@ -85,7 +85,7 @@ class FakeApi:
         self._port = site.port
 
     async def stop(self) -> None:
-        """Stop listening and drop what is in flight."""
+        """Stop listening and drop pushes in flight."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -113,7 +113,7 @@ class FakeApi:
         try:
             body = await request.read()
         except ConnectionError:
-            return NO_ANSWER  # the client left in the middle of its request
+            return NO_ANSWER  # the client disconnected in the middle of its request
         except web.HTTPRequestEntityTooLarge:
             return json_reply(413, {"code": 413, "message": "body: larger than 1 MiB"})
         if path.startswith(backdoor.PREFIX):

@@ -1,4 +1,4 @@
-"""``pushlane demo``: 2,000 messages go through a queue of its own, and the fake API's record is the judge.
+"""``pushlane demo``: sends 2,000 messages through its own queue and checks the fake API's record.
 
 ::
 
@@ -24,20 +24,20 @@ from pushlane_worker.cli.ending import Failed
 from pushlane_worker.inspection import Inspector
 
 STALLED_S = 30.0
-"""How long the demo goes on without any progress."""
+"""How long the demo waits without any progress."""
 
 
 @click.command("demo")
-@click.option("--messages", default=2000, show_default=True, type=click.IntRange(2), help="How many are enqueued.")
-@click.option("--rooms", default=40, show_default=True, type=click.IntRange(1), help="To how many rooms.")
-@click.option("--flower", is_flag=True, help="Run Flower, too, and leave it running until Ctrl-C.")
+@click.option("--messages", default=2000, show_default=True, type=click.IntRange(2), help="How many to enqueue.")
+@click.option("--rooms", default=40, show_default=True, type=click.IntRange(1), help="How many rooms to use.")
+@click.option("--flower", is_flag=True, help="Also run Flower, until Ctrl-C.")
 @click.option("--sabotage", type=click.Choice(["swallow", "swap"]), hidden=True)
 def command(messages: int, rooms: int, flower: bool, sabotage: Literal["swallow", "swap"] | None) -> None:  # noqa: FBT001 - a flag
-    """Show messages go through: a server, a fake chat API, a Celery worker and two producers at once.
+    """Send messages through a server, a fake chat API, a Celery worker and two concurrent producers.
 
     Exit 0 only if the fake API's record says that every message arrived once and in order while 5 % of the pushes
-    failed. To see that it would notice, `--sabotage swallow` lets the fake API lose one message and `--sabotage swap`
-    swap two: the demo then exits 1.
+    failed. To see that it would notice errors, `--sabotage swallow` makes the fake API lose one message and `--sabotage
+    swap` makes it swap two: the demo then exits 1.
     """
     console = Console(stderr=True, markup=False, highlight=False)
     children.end_on_sigterm()
@@ -47,7 +47,7 @@ def command(messages: int, rooms: int, flower: bool, sabotage: Literal["swallow"
         verdict, problems = _judge(running, load)
         Console(markup=False, highlight=False).print(_table(verdict))
         if not finished:
-            problems = [f"the queue did not become empty: no progress for {STALLED_S:g} s", *problems]
+            problems = [f"the queue was not emptied: no progress for {STALLED_S:g} s", *problems]
         if running.flower_url is not None:
             console.print(f"Flower shows the drains at {running.flower_url}; end with Ctrl-C", soft_wrap=True)
             _wait_for_ctrl_c()
@@ -56,7 +56,7 @@ def command(messages: int, rooms: int, flower: bool, sabotage: Literal["swallow"
 
 
 def _run(running: Stage, load: Load, console: Console) -> bool:
-    """Enqueues, and waits until the queue has answered for all of it: whatever is missing then will not come."""
+    """Enqueues, and waits until the queue is done with every message: what is missing then will not arrive."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Inspector(running.redis_url) as inspector, Progress(*columns, console=console) as progress:
         enqueued = progress.add_task("enqueued by two producers", total=load.plan.messages)
@@ -65,7 +65,7 @@ def _run(running: Stage, load: Load, console: Console) -> bool:
         load.start()
         try:
             while True:
-                # In this order: with all accepted, an empty queue is the end.
+                # In this order: once all are accepted, an empty queue is the end.
                 done = load.done()
                 overview = inspector.overview(running.channel)
                 if overview is None:

@@ -13,14 +13,14 @@ PRODUCERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the load is: message n goes to room n // 2 mod rooms, so that both producers write to each room."""
+    """The load: message n goes to room n // 2 mod rooms, so that both producers write to each room."""
 
     channel: str
     messages: int
     rooms: int
 
     def message(self, number: int) -> RoomMessage:
-        """Message ``number``; its text is unique and ends with the marker by which the fake API knows repetitions."""
+        """Message ``number``; its text is unique and ends with the marker by which the fake API detects duplicates."""
         room = f"room-{number // PRODUCERS % self.rooms + 1}"
         return RoomMessage(room, f"Hello {room}, this is producer {number % PRODUCERS + 1} #{number + 1}")
 
@@ -31,7 +31,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Load:
-    """Sends the plan one message after the other, from two threads with a ``Producer`` each."""
+    """Sends the plan message by message, from two threads with a ``Producer`` each."""
 
     redis_url: str
     plan: Plan
@@ -41,14 +41,14 @@ class Load:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Starts both."""
+        """Starts both threads."""
         for number in range(PRODUCERS):
             thread = threading.Thread(target=self._send, args=(number,), daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def stop(self) -> None:
-        """Ends them early, if they are not done."""
+        """Stops them early if they are not done."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -59,13 +59,13 @@ class Load:
         return sum(map(len, self._receipts))
 
     def done(self) -> bool:
-        """Whether both are done. Raises the error that one of them met."""
+        """Whether both are done. Raises the error of one of them, if any."""
         if self._error is not None:
             raise self._error
         return not any(thread.is_alive() for thread in self._threads)
 
     def receipts(self) -> Mapping[str, Receipt]:
-        """The receipts by their message's text."""
+        """The receipts by message text."""
         return {text: receipt for own in self._receipts for text, receipt in own.items()}
 
     def _send(self, producer: int) -> None:

@@ -1,7 +1,7 @@
-"""What the demo runs on: a server of its own, the fake API, a Celery worker and, if asked for, Flower.
+"""What the demo runs on: its own server, the fake API, a Celery worker and optionally Flower.
 
-Nothing of the user's takes part. The settings of the demo's processes are one file in a folder of its own, and the
-server is its own, also where the environment names a Redis.
+It uses nothing of the user's. The settings of its processes are a file in its own folder, and it uses its own server
+even if the environment names a Redis.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from pushlane_worker.settings import load_addresses
 START_S = 30.0
 POLL_S = 0.1
 FLOWER_COLUMNS = "name,uuid,state,result,retries,worker,received,runtime,exception"
-"""What a drain did is in its result; docs/operations.md and compose.yaml name the same ones."""
+"""A drain's details are in its result; docs/operations.md and compose.yaml use the same columns."""
 CHANNEL = "demo"
 FLOWER_PORT = 5555
 FAILURES = "0.05"
@@ -57,15 +57,15 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(sabotage: str | None, tell: Tell, *, flower: bool) -> Iterator[Stage]:
-    """Everything up, and down again at the end. The folder with the logs is kept when something failed."""
+    """Starts everything, and stops it at the end. The folder with the logs is kept if something failed."""
     if flower and importlib.util.find_spec("flower") is None:
         raise Refused("--flower: Flower is not installed: run `pip install 'pushlane[demo]'`")
     with contextlib.ExitStack() as exits:
         given = load_addresses()
         server = exits.enter_context(EmbeddedServer())
         if "redis_url" in given.model_fields_set:
-            tell("PUSHLANE_REDIS_URL is not used: the demo has a server of its own")
-        tell(f"server of its own at {server.url}, pid {server.pid}")
+            tell("PUSHLANE_REDIS_URL is not used: the demo has its own server")
+        tell(f"own server at {server.url}, pid {server.pid}")
         folder = exits.enter_context(_folder())
         api_url = exits.enter_context(_fake_api(folder, sabotage))
         tell(f"fake API at {api_url}: 5 % of the pushes answer 503")
@@ -105,14 +105,14 @@ def _settings(redis_url: str, api_url: str) -> str:
         "rate_limit": "none",
         "backoff_base_s": 0.2,
     }
-    # A JSON string or number is a TOML one.
+    # A JSON string or number is also valid TOML.
     lines = [f"{name} = {json.dumps(value)}" for name, value in top.items()]
     lines += [f"[channels.{CHANNEL}]", *(f"{name} = {json.dumps(value)}" for name, value in own.items())]
     return "\n".join(lines) + "\n"
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This process's, but with the demo's settings in place of the user's."""
+    """This process's environment, with the demo's settings instead of the user's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return kept | {CONFIG_VARIABLE: str(folder / "demo.toml")}
 
@@ -153,7 +153,7 @@ def _is_free(port: int) -> bool:
 
 
 def _registered(running: Stage) -> bool:
-    """A worker registers its channels when its pool stands."""
+    """Whether the worker is up: it registers its channels once its pool is running."""
     running.check()
     with Inspector(running.redis_url) as inspector:
         return inspector.limits(running.channel) is not None
@@ -163,5 +163,5 @@ def _wait(predicate: Callable[[], bool], what_for: str) -> None:
     deadline = time.monotonic() + START_S
     while not predicate():
         if time.monotonic() > deadline:
-            raise Failed(f"waited {START_S:g} s in vain for {what_for}")
+            raise Failed(f"gave up after waiting {START_S:g} s for {what_for}")
         time.sleep(POLL_S)

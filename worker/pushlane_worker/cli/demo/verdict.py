@@ -1,4 +1,4 @@
-"""What the demo came to: the fake API's record held against the receipts. Pure."""
+"""The demo's result: the fake API's record compared with the receipts. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Numbers of the API's record, but for ``accepted`` (receipts) and ``dead_letters`` (the queue's own)."""
+    """Numbers from the API's record, except ``accepted`` (receipts) and ``dead_letters`` (the queue's count)."""
 
     accepted: int
     delivered: int
@@ -26,20 +26,20 @@ class Verdict:
     strangers: int
 
     def problems(self) -> Iterator[str]:
-        """What did not hold; nothing when every message arrived once and in order."""
+        """What went wrong; nothing if every message arrived once and in order."""
         if self.missing:
             yield f"{self.missing:,} of {self.accepted:,} accepted messages never arrived"
         if self.dead_letters:
             yield f"{self.dead_letters:,} dead letters"
         if self.duplicates:
-            yield f"{self.duplicates:,} arrivals of messages that had arrived before"
+            yield f"{self.duplicates:,} duplicate arrivals"
         if self.order_breaks:
             yield f"{self.order_breaks:,} arrivals out of the order of Receipt.sequence"
         if self.strangers:
-            yield f"{self.strangers:,} arrivals that nobody sent"
+            yield f"{self.strangers:,} arrivals of messages that were not sent"
 
     def rows(self) -> Mapping[str, str]:
-        """The table."""
+        """The rows of the table."""
         return {
             "accepted (receipts)": f"{self.accepted:,}",
             "delivered": f"{self.delivered:,}",
@@ -60,7 +60,7 @@ def judge(
 
     Args:
         receipts: By text; every text is unique.
-        arrivals: The texts that each room took, in the order of arrival.
+        arrivals: The texts that each room accepted, in order of arrival.
         summary: The fake API's own summary.
         dead_letters: How many the queue holds.
     """
@@ -83,7 +83,7 @@ def judge(
 
 
 def order_breaks(texts: Sequence[str], receipts: Mapping[str, Receipt]) -> int:
-    """How many texts of a room arrived first after one that was accepted later."""
+    """How many texts of a room first arrived after one that was accepted later."""
     breaks, highest = 0, 0
     for text in dict.fromkeys(texts):
         if text in receipts:
