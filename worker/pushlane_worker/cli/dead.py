@@ -119,7 +119,7 @@ def _run(letters: DeadLetters, selection: Selection, run: ReplayRun) -> None:
     except redis.RedisError as error:
         ending = explain(error)
         problem = ending[0] if ending else str(error)
-        raise Failed(f"{problem}; {_are(run.replayed, 'queued again')} so far: repeat the command to go on") from None
+        raise Failed(f"{problem}; {_are(run.replayed, 'queued again')} so far: repeat it to continue") from None
 
 
 def _tell_replay(channel: str, run: ReplayRun, absent: Sequence[str], *, as_json: bool) -> None:
