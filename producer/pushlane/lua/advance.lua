@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---- Takes what is done out of a lane, and says when the lane is tried again; an empty one waits no more.
+--- Removes what is done from a lane, and sets when the lane is tried again, unless it is empty.
 -- KEYS[1] prefix      of the decisions
 -- ARGV[1] now         ms, or '' for the server's time
 -- ARGV[2] lane

@@ -11,7 +11,7 @@ local prefix, bell, now, id = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local key = prefix .. 'message:' .. id
 local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
 local channel = load_channel(prefix)
-if string.sub(record, 1, 1) ~= '1' or not channel then -- or a newer worker's, which this one can not judge
+if string.sub(record, 1, 1) ~= '1' or not channel then -- unknown, or written by a newer version
   return 'not_found'
 end
 local state = string.sub(record, 2, 2)
@@ -31,7 +31,7 @@ count('depth', -1)
 if state == 's' then
   redis.call('ZREM', prefix .. 'scheduled', scheduled_member(record, id))
 else
-  -- Its place is where it was: one that backs off goes on doing so, with the next message as its head.
+  -- The conversation stays where it was: if it is backing off, it continues to, with the next message as its head.
   local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
   place(prefix, conversation, now, tonumber(due or '0'))
 end

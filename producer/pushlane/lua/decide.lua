@@ -1,13 +1,13 @@
 #!lua
---- Decides on a key, once: messages that are held for it are released, rewritten or dead-lettered; later ones as well.
+--- Decides on a key, once: messages held for it now or later are released, rewritten or dead-lettered.
 -- KEYS[1] prefix    the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] key
 -- ARGV[3] decision  a allows, w and a body rewrites, f and a reason forbids
 -- ARGV[4] brief     1 keeps the decision for the channel's retention, 0 for as long as a message may be held
--- Returns {decision, decided, left}: the one that stands, which is the first; how many messages it has met now, and how
--- many are left for another call.
+-- Returns {decision, decided, left}: the decision that applies, which is the first one; how many messages this call has
+-- decided on, and how many are left for another call. {-2} if the channel is not registered.
 --- use record channel rest place hold outcomes gate wake
 local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local key, decision, brief = ARGV[2], ARGV[3], ARGV[4]

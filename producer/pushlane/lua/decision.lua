@@ -1,24 +1,24 @@
 #!lua
---- Records moderation decisions, each once a key: a repeat gets the first one's answer.
+--- Records moderation decisions, one per key: a repeat gets the first one's answer.
 -- KEYS[1] prefix         of the decisions
 -- ARGV[1] now            ms, or '' for the server's time
 -- ARGV[2] kept_ms
--- ARGV[3…] decisions     groups of 6: key, key of the message whatever it says (or '': another decision on it is counted),
---                        answer for a repeat, effects (or ''), name to count it by, entry of the stream
--- Returns for each '', or the answer that its key has already.
+-- ARGV[3…] decisions     groups of 6: key, key of the message whatever its content (or ''; a second decision on it is
+--                        counted), answer for a repeat, effects (or ''), name to count it by, entry of the stream
+-- Returns for each decision '', or the answer that its key already has.
 --- use channel
 local prefix, now, kept_ms = KEYS[1], clock(ARGV[1]), tonumber(ARGV[2])
 local FIRST, GROUP = 3, 6
 
--- Counted and trimmed once a call, and not once a decision.
+-- Counted and trimmed once per call, not once per decision.
 local verdicts = {}
 local function count_verdict(name)
   verdicts[name] = (verdicts[name] or 0) + 1
 end
 
--- Effects are done in the order in which their decisions were recorded, so each has a time of its own, later than all
--- before it: also of many in one ms, and when the clock steps back.
-local NEXT_MS = 1 / 1024 -- what a double still holds beside the ms of a date
+-- Effects are applied in the order in which their decisions were recorded, so each decision gets its own time, later
+-- than all before it, even for many in one ms or when the clock steps back.
+local NEXT_MS = 1 / 1024 -- a fraction that a double still holds next to the ms of a date
 
 local last
 local function next_time()

@@ -3,11 +3,11 @@
 -- KEYS[1] prefix     the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now        ms, or '' for the server's time
--- ARGV[2] kind       of the messages; the channel must be of the same
+-- ARGV[2] kind       of the messages; the channel's must be the same
 -- ARGV[3…] messages  groups of 8: id, conversation, address, body, fingerprint (24 characters), due (ms, '+' and ms from
 --                    now, or ''), expires (ms from now, or ''), hold ('', or r or d for what its timeout does, ms, ':', key)
--- Returns {0, sequence, state, duplicate (0 or 1), …} with three values a message, or {1} unknown channel,
--- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full, {5} Redis is nearly so.
+-- Returns {0, sequence, state, duplicate (0 or 1), …} with three values per message, or {1} unknown channel,
+-- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full, {5} Redis is nearly full.
 --- use record channel rest place hold outcomes gate wake
 local prefix, bell = KEYS[1], KEYS[2]
 local now, kind = clock(ARGV[1]), ARGV[2]
@@ -64,7 +64,7 @@ end
 
 local function append(id, at)
   local conversation = ARGV[at + 1]
-  -- A list that was not empty has its place already.
+  -- A list that was not empty already has its place.
   if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
     place(prefix, conversation, now, 0)
   end

@@ -14,7 +14,7 @@ local CHANNEL_NUMBERS = {
   'breaker_cap_ms', 'retry_after_cap_ms', 'backoff_cap_ms', 'lease_rest_ms',
 }
 
--- Returns nil when nobody has registered the channel.
+-- Returns nil if the channel is not registered.
 local function load_channel(prefix)
   local values = redis.call('HMGET', prefix .. 'channel', 'kind', unpack(CHANNEL_NUMBERS))
   if not values[1] then

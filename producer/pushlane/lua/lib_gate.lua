@@ -1,19 +1,20 @@
--- The gate: a channel's one record of whether it may push. States: open, throttled (until), broken (one probe at a time,
--- the next one not before until). Over each of them an operator may have `paused` it, since so many ms. `epoch` counts its
--- changes of state: an outcome whose push began in an older epoch moves the gate no more, so 64 pushes that are throttled
--- at once count once. A gate that one refusal broke is in doubt at first: `doubts` counts the conversations that were
--- refused in a row, `refused` is the last of them; those that were not are probes at once, one after the other. `limited`
--- is the last conversation that was throttled alone, `relieved` whether anything was delivered since.
-local CAP_AT_START = 4 -- pushes in flight after a start or a break; each success adds one, so it doubles a round trip
+-- The gate: the single record of whether a channel may push. States: open, throttled (until), broken (one probe at a
+-- time, the next one not before until). In any of them an operator may have `paused` it, at that ms. `epoch` counts the
+-- changes of state: an outcome whose push began in an older epoch no longer affects the gate, so 64 pushes that are
+-- throttled at once count once. A gate that a single refusal broke is in doubt at first: `doubts` counts the
+-- conversations that were refused in a row, `refused` is the last of them; all others probe at once, one after the
+-- other. `limited` is the last conversation that was throttled on its own, `relieved` whether anything was delivered
+-- since.
+local CAP_AT_START = 4 -- pushes in flight after a start or a break; each success adds one, so it doubles per round trip
 local PROBE_FIRST_MS = 1000
-local REFUSED_MS = 30000 -- what was refused is asked again after this: a conversation in doubt, or a channel
-local LONGEST_PUSH_MS = 120000 -- settings refuse a longer deadline
-local DOUBTS = 3 -- so many different conversations refused in a row are the channel's fault
-local SAME_LIMIT_MS = 1000 -- two conversations throttled within this have met a limit of the channel's
+local REFUSED_MS = 30000 -- how long until a refused conversation, or a broken channel, is tried again
+local LONGEST_PUSH_MS = 120000 -- the settings reject a longer deadline
+local DOUBTS = 3 -- if this many different conversations are refused in a row, the channel is at fault
+local SAME_LIMIT_MS = 1000 -- two conversations throttled within this time have hit a limit of the channel
 local THROTTLE_FIRST_MS = 1000
 local THROTTLE_CAP_MS = 60000
 
-local TEXTS = 4 -- of these fields, the first; the others are numbers
+local TEXTS = 4 -- how many of these fields, from the first, are texts; the others are numbers
 local GATE_FIELDS = {
   'reason', 'probe', 'refused', 'limited', 'until', 'cap', 'failures', 'epoch', 'since', 'throttles', 'release',
   'rejections', 'doubts', 'limited_at', 'relieved', 'stepped',
@@ -48,15 +49,15 @@ local function change_gate(gate, state, reason, now, due)
   gate.doubts, gate.refused, gate.limited = 0, '', ''
   gate.epoch = gate.epoch + 1
   gate.dirty = true
-  gate.change = { state, math.max(due - now, 0), reason } -- for the log of whoever made the call
+  gate.change = { state, math.max(due - now, 0), reason } -- for the caller's log
 end
 
--- The clock of the rate window: the server's without its steps ahead, so that none of them frees a place.
+-- The clock of the rate window: the server's without its forward steps, so that no step frees rate budget.
 local function rate_clock(gate, now)
   return now - gate.stepped
 end
 
--- latest: what the rate window's clock can show at most by the caller's own, or '' if it does not know.
+-- latest: the latest time that the rate window's clock can show, by the caller's own clock, or '' if that is unknown.
 local function take_out_step(gate, channel, now, latest)
   local ahead = rate_clock(gate, now) - (tonumber(latest) or math.huge)
   if channel.rate_limit > 0 and ahead > 0 then
@@ -64,13 +65,13 @@ local function take_out_step(gate, channel, now, latest)
   end
 end
 
--- The longest wait that a conversation can have; a longer one comes from a clock that stepped back.
+-- The longest wait that a conversation can have; a longer one means that the clock stepped back.
 local function longest_wait(channel)
   return math.max(channel.backoff_cap_ms, channel.retry_after_cap_ms, LONGEST_PUSH_MS)
 end
 
--- Milliseconds until the gate lets a push through: 0 now, -1 when only an outcome (a probe is out) or an operator can
--- tell. A wait longer than its kind can be comes from a clock that stepped back, and is void.
+-- Milliseconds until the gate lets a push through: 0 for now, -1 if that depends on an outcome (of a probe that is out)
+-- or an operator. A wait that is longer than possible means that the clock stepped back, and is ignored.
 local function gate_wait(gate, channel, now)
   if gate.paused then
     return -1
@@ -82,7 +83,7 @@ local function gate_wait(gate, channel, now)
     return -1
   end
   if gate.doubts > 0 then
-    return 0 -- for whoever was not refused; the others wait themselves
+    return 0 -- for conversations that were not refused; the others have their own wait
   end
   local wait = gate['until'] - now
   local longest = gate.state == 'throttled' and math.max(channel.retry_after_cap_ms, THROTTLE_CAP_MS)
@@ -93,8 +94,8 @@ local function gate_wait(gate, channel, now)
   return math.max(wait, 0)
 end
 
--- How many pushes may be in flight. While they fail, no more than it still takes to break the gate: an outage that strikes
--- at full speed shall not be met by all places of all workers first.
+-- How many pushes may be in flight. While they fail, no more than the failures that would break the gate: an outage at
+-- full speed must not tie up all slots of all workers first.
 local function gate_cap(gate, channel)
   if gate.failures == 0 then
     return gate.cap
@@ -102,7 +103,7 @@ local function gate_cap(gate, channel)
   return math.min(gate.cap, math.max(channel.breaker_after - gate.failures, 1))
 end
 
--- A throttle that is over leaves the gate open, with the slow start.
+-- When a throttle is over, the gate opens with a slow start.
 local function open_when_due(gate, channel, now)
   if gate.state == 'throttled' and gate_wait(gate, channel, now) == 0 then
     local release = gate.release
@@ -120,8 +121,8 @@ local function throttle(gate, now, wait, detail, delayed)
   gate.throttles, gate.release = math.min(gate.throttles + 1, 16), release
 end
 
--- An answer that may be the channel's fault or its conversation's alone: the gate breaks at once, and whoever has not had
--- it is asked.
+-- For an answer that may be the fault of the channel or only of its conversation: the gate breaks at once, and the
+-- other conversations are tried.
 local function refuse(gate, conversation, now, reason)
   if gate.state ~= 'broken' then
     local cap, release = gate.cap, gate.release
@@ -135,8 +136,8 @@ local function refuse(gate, conversation, now, reason)
   end
 end
 
--- A delivery and a rejection show that the channel is in order. A gate that was in doubt opens as it was; after a real
--- break it opens carefully, and with all that this has delayed.
+-- A delivery or a rejection shows that the channel works. A gate that was in doubt opens as it was; after a real break
+-- it opens with a slow start, and releases all conversations that the break has delayed.
 local function answered(gate, outcome, now, delayed)
   if gate.state ~= 'open' then
     local cap, release = CAP_AT_START, delayed
@@ -171,8 +172,8 @@ local function failed(gate, channel, now, detail)
   end
 end
 
--- wait: what a throttled answer asked for, ms, or -1. delayed: how many conversations are so. gate.used: how many pushes
--- were in flight before this turn settled any.
+-- wait: the ms that a throttled answer asked for, or -1. delayed: how many conversations are delayed. gate.used: how
+-- many pushes were in flight before this turn settled any.
 local function tell_gate(gate, channel, outcome, epoch, now, settled, delayed)
   if epoch ~= gate.epoch then
     return

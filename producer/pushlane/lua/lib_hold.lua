@@ -1,4 +1,4 @@
--- Holds: messages that keep their place until somebody decides on their key, or until their timeout.
+-- Holds: messages that keep their place until there is a decision on their key, or until their timeout.
 local HOLD_KEPT_MS = 8 * 86400000 -- a day beyond the longest hold
 
 local function hold(prefix, id, on_timeout, key)
@@ -7,14 +7,14 @@ local function hold(prefix, id, on_timeout, key)
   redis.call('PEXPIRE', prefix .. 'hold:' .. key, HOLD_KEPT_MS)
 end
 
--- Whether a record is of a message that still waits for this key. An older version left the ids of those that ended without
--- a decision, and they may have come to mean other messages.
+-- Whether the record is that of a message that still waits for this key. An older version left the ids of holds that
+-- ended without a decision, and these ids may belong to other messages by now.
 local function waits_for(record, key)
   return string.sub(record, 1, 2) == '1h' and hold_key(record) == key
 end
 
--- What a decision does to a held message: a allows, w and a body rewrites, f and a reason forbids. Returns its state. Who
--- has it in a list places its conversation.
+-- Applies a decision to a held message: a allows, w and a body rewrites, f and a reason forbids. Returns its state. If
+-- it is in a list, the caller places its conversation.
 local function decide(prefix, id, record, decision, now)
   local verdict, rest = string.sub(decision, 1, 1), string.sub(decision, 2)
   if verdict == 'f' then

@@ -1,7 +1,7 @@
--- `place`: the one function that says where a conversation stands. Every script that touches one ends with it, so that
+-- `place`: the only function that decides where a conversation is. Every script that touches one ends with it, so that
 -- it is in exactly one of: absent (its list is empty), ready, delayed, leases, held (its head waits for a decision).
 local MAX_INSPECTED = 200
-local drops_left = MAX_INSPECTED -- messages that this call may still drop for being over
+local drops_left = MAX_INSPECTED -- finished messages that this call may still drop
 
 local function set_ready(prefix, conversation, now)
   local due = rests_until(prefix, conversation)
@@ -25,19 +25,19 @@ local function unblock(prefix, conversation)
   end
 end
 
--- Moves a message to the dead letters and counts it; what holds it, the caller takes it out of.
+-- Moves a message to the dead letters and counts it; the caller removes it from its list or set.
 local function kill(prefix, id, now, reason, detail)
   bury(prefix, id, now, reason, detail)
   count('dead', 1)
   count('depth', -1)
 end
 
--- In place of a part label: a dead letter that still stands in the middle of its list, where taking it out would cost as
--- much as the list is long. Whoever drops it takes the mark off; a replay looks for it.
+-- Replaces the part label of a dead letter that is still in the middle of its list, where the cost of removing it would
+-- grow with the list. Dropping it clears the mark; a replay checks for it.
 local LISTED = 'listed  '
 
--- Whether a message is over, by the first 84 bytes of its record: final, or expired, of which it dies here. A record of
--- another layout is a newer worker's business: it stays.
+-- Whether a message is finished, by the first 84 bytes of its record: final, or expired, which makes it a dead letter
+-- here. A record of another layout belongs to a newer worker: it stays.
 local function is_over(prefix, id, record, now)
   if not string.find(record, '^1[qh]') then
     if string.sub(record, 11, 18) == LISTED then
@@ -52,8 +52,8 @@ local function is_over(prefix, id, record, now)
   return true
 end
 
--- Drops messages that are over from the head of the list; those that it leaves, the next claim drops. Returns the head
--- and the first 84 bytes of its record, or nil for an empty list.
+-- Drops finished messages from the head of the list; if any are left, the next claim drops them. Returns the head and
+-- the first 84 bytes of its record, or nil for an empty list.
 local function drop_heads(prefix, conversation, now)
   local list, dropped = prefix .. 'conversation:' .. conversation, false
   while true do
@@ -79,7 +79,7 @@ local function leave_places(prefix, conversation)
   end
 end
 
--- Until its head's hold ends, or its time to be delivered does, whichever comes first.
+-- Until its head's hold ends or its head expires, whichever comes first.
 local function set_held(prefix, conversation, record, now)
   local ends, expires = tonumber(string.sub(record, 59, 71)), tonumber(string.sub(record, 72, 84))
   local due = expires > 0 and math.min(ends, expires) or ends

@@ -1,7 +1,7 @@
--- The packed record of a message: a header of fixed width, then conversation, address, body and detail. While it is held
--- the detail is what its hold's timeout does (r releases, d dead-letters) and the hold's key; `due` is when the hold ends.
--- Text, not binary: fakeredis has no `struct`, `redis-cli GET` shows it to a person, and SETRANGE changes a field in
--- place. `record.py` reads the same layout in Python; a test holds the two together.
+-- The packed record of a message: a header of fixed width, then conversation, address, body and detail. While it is
+-- held the detail is what its hold's timeout does (r releases, d dead-letters) and the hold's key; `due` is when the
+-- hold ends. Text, not binary: fakeredis has no `struct`, `redis-cli GET` shows it in readable form, and SETRANGE
+-- changes a field in place. `record.py` reads the same layout in Python; a test keeps the two in step.
 --
 --   1  version 1        19-32  sequence        98-110  last push, ms     ms fields: server time, 0 = never
 --   2  state            33-45  accepted, ms   111-134  fingerprint
@@ -31,7 +31,7 @@ local function new_record(state, sequence, now, due, expires, conversation, addr
     .. string.format('%03d%04d%06d', #conversation, #address, #body) .. conversation .. address .. body
 end
 
--- Where a message waits for its time: by acceptance among those of the same ms.
+-- The member of a scheduled message: messages due in the same ms are ordered by acceptance.
 local function scheduled_member(record, id)
   return string.sub(record, 19, 32) .. id
 end
@@ -45,7 +45,7 @@ local function has_expired(record, now)
   return expires > 0 and expires <= now
 end
 
--- Where the address and the body stand in a record: two positions each.
+-- The first and the last position of a record's address.
 local function address_span(record)
   local first = HEADER_BYTES + 1 + tonumber(string.sub(record, 135, 137))
   return first, first + tonumber(string.sub(record, 138, 141)) - 1
@@ -57,19 +57,20 @@ local function content_end(record)
   return address_end + tonumber(string.sub(record, 142, 147))
 end
 
--- What a held message waits for.
+-- The key that a held message waits for.
 local function hold_key(record)
   return string.sub(record, content_end(record) + 2)
 end
 
--- Whatever ends a hold takes its id out of those that wait for its key: each new hold of the key renews their expiry.
+-- Whatever ends a hold removes its id from those waiting for its key: they might never expire, as each new hold of the
+-- key renews their expiry.
 local function leave_hold(prefix, id, record)
   if string.sub(record, 1, 2) == '1h' then
     redis.call('SREM', prefix .. 'hold:' .. hold_key(record), id)
   end
 end
 
--- A held message's record as a queued one's, with this body if one is given: from now on it can be pushed.
+-- Turns a held message's record into that of a queued one, which can be pushed from now on; with a new body, if given.
 local function released_record(record, now, body)
   local first, last = address_span(record)
   body = body or string.sub(record, last + 1, content_end(record))
@@ -77,8 +78,8 @@ local function released_record(record, now, body)
     .. string.format('%06d', #body) .. string.sub(record, HEADER_BYTES + 1, last) .. body
 end
 
--- A final record without address and body, kept for `status` and for idempotency. The push that delivers a message is one
--- of its attempts.
+-- A final record without address and body, kept for `status` and for idempotency. The push that delivers a message
+-- counts as one of its attempts.
 local function entomb(channel, key, state, now, pushed)
   local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
   local attempts = math.min(tonumber(string.sub(record, 5, 8)) + (pushed and 1 or 0), 9999)
@@ -89,7 +90,7 @@ local function entomb(channel, key, state, now, pushed)
     .. conversation_of(record), 'PX', keep)
 end
 
--- A dead letter keeps its address and body for a replay, and says why it died.
+-- A dead letter keeps its address and body for a replay, and records why it died.
 local function bury(prefix, id, now, reason, detail)
   local key = prefix .. 'message:' .. id
   local record = redis.call('GET', key)

@@ -1,8 +1,8 @@
--- Rests: conversations that must not be pushed before a time, whatever else happens to them, even if nothing is left of
--- them for now: one that is throttled alone, or whose last push may still take effect.
-local any_rests -- whether any conversation does, once this call has asked
+-- Rests: conversations that must not be pushed before a given time, whatever else happens to them, even if they are
+-- empty for now: one that is throttled on its own, or whose last push may still take effect.
+local any_rests -- whether any conversation rests; nil until this call has checked
 
--- Until when; 0 for now.
+-- Until when the conversation rests; 0 if it does not.
 local function rests_until(prefix, conversation)
   if any_rests == nil then
     any_rests = redis.call('EXISTS', prefix .. 'resting') == 1

@@ -1,11 +1,12 @@
--- The wake-up protocol: claimable work always has a ring, a task on its way, or a listening drain with a free place.
--- Checked exhaustively on a small model (docs/how-it-works.md); `tail` ends every script that can change the answer.
+-- The wake-up protocol: claimable work always has a ring, a task on its way, or a listening drain with a free slot.
+-- Checked exhaustively on a small model (docs/how-it-works.md); `tail` ends every script that can change this.
 local TICKET_MS = 1000 -- a ring that no drain answered in this time counts as lost
-local LISTEN_MS = 250 -- a drain that has not been heard of for this long is no listener
+local LISTEN_MS = 250 -- a drain that has not reported for this long no longer counts as a listener
 
-local SOON_MS = 1000 -- a drain stays for what is due within this, and a sweep rings for it
+local SOON_MS = 1000 -- a drain waits for what is due within this time, and a sweep rings for it
 
--- How many more pushes the rate window has room for, and the ms until one more has (0 now, -1 only when a lease ends).
+-- How many more pushes the rate window has room for, and the ms until there is room for one (0 for now, -1 if only the
+-- end of a lease can make it).
 local function rate_room(prefix, channel, now, leased)
   if channel.rate_limit == 0 then
     return math.huge, 0
@@ -21,14 +22,15 @@ local function rate_room(prefix, channel, now, leased)
   return 0, math.max(tonumber(ended) + channel.rate_window_ms - now, 0)
 end
 
--- Leases whose push may be in flight. One older than a push may take belongs to a worker that died: it keeps its place in
--- the rate window, but must not use up the gate's cap until it runs out.
+-- Leases whose push may be in flight. One that is older than the longest push belongs to a worker that died: it keeps
+-- its part of the rate budget, but must not count against the gate's cap until it expires.
 local function count_pushing(prefix, channel, now)
   return redis.call('ZCOUNT', prefix .. 'leases', '(' .. (now + channel.lease_rest_ms), '+inf')
 end
 
--- The delayed conversation that is due first, when, and whether it may be a probe before that: an outage must not last
--- longer for a few conversations that back off. A gate in doubt asks nobody early, as it was the last one's fault perhaps.
+-- The delayed conversation that is due first, when that is, and whether it may probe before: an outage must not last
+-- longer because a few conversations are backing off. A gate in doubt probes none early, as it may have been that one's
+-- fault.
 local function first_delayed(prefix, gate, now)
   local first = redis.call('ZRANGE', prefix .. 'delayed', 0, 0, 'WITHSCORES')
   if not first[1] then
@@ -51,8 +53,8 @@ local function work_wait(prefix, gate, now)
   return early and 0 or math.max(math.min(due, tonumber(scheduled) or math.huge) - now, 0)
 end
 
--- Milliseconds until something can be claimed: 0 now; -1 when nothing can before an outcome or an enqueue. And what it
--- waits for: 'empty' for work that is due, 'rate' or 'gate'.
+-- Milliseconds until something can be claimed: 0 for now; -1 if that takes an outcome or an enqueue first. And what the
+-- wait is for: 'empty' for work to become due, 'rate' or 'gate'.
 local function claim_wait(prefix, channel, gate, now)
   local wait, why = work_wait(prefix, gate, now), 'empty'
   if wait < 0 then
@@ -95,7 +97,7 @@ local function someone_listens(prefix, now)
   return redis.call('ZCARD', listeners) > 0
 end
 
--- ahead: ring also for what becomes claimable within so many ms (0, but for a sweep).
+-- ahead: also ring for what becomes claimable within this many ms (0 except for a sweep).
 local function tail(prefix, bell, channel, gate, now, ahead)
   if ring_is_out(prefix, now) or someone_listens(prefix, now) then
     return

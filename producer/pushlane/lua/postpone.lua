@@ -1,10 +1,10 @@
 #!lua
---- Moves what is left of decisions to the lanes that wait for their channels, in the order of the decisions.
+--- Moves the remaining effects of decisions to the lanes of their channels, in the order of the decisions.
 -- KEYS[1] prefix   of the decisions
 -- ARGV[1] now      ms, or '' for the server's time
--- ARGV[2] wait_ms  until a lane is tried, if none of it is yet
+-- ARGV[2] wait_ms  until a lane is tried, unless that is already set
 -- ARGV[3…] left    groups of 3: decision, lane, effects
--- Returns how many it moved; decisions that somebody has acknowledged meanwhile are passed over.
+-- Returns how many it moved; decisions that were acknowledged in the meantime are skipped.
 --- use channel
 local prefix, now, wait_ms = KEYS[1], clock(ARGV[1]), tonumber(ARGV[2])
 local FIRST, GROUP = 3, 3

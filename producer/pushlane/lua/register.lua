@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---- Writes the channel's record, which says to producers and scripts what the channel is, and rings if work waits.
--- Whoever registers may have a new token or address: a gate that broke as misconfigured probes at once.
+--- Writes the channel's record, which tells producers and scripts what the channel is, and rings if work is waiting.
+-- Registering may bring a new token or address: a gate that broke as misconfigured probes at once.
 -- KEYS[1] prefix   the channel's key prefix
 -- KEYS[2] bell
 -- KEYS[3] channels
@@ -13,7 +13,7 @@ local known = redis.call('EXISTS', prefix .. 'channel')
 redis.call('DEL', prefix .. 'channel')
 redis.call('HSET', prefix .. 'channel', unpack(ARGV, 2))
 redis.call('SADD', channels, channel_name(prefix))
-redis.call('HSETNX', prefix .. 'counters', 'depth', 0) -- of a channel without any, Redis has lost what it knew
+redis.call('HSETNX', prefix .. 'counters', 'depth', 0) -- if a channel has none, Redis has lost its data
 local gate = load_gate(prefix)
 if gate.state == 'broken' and string.find(gate.reason, '^misconfigured') then
   gate['until'], gate.doubts, gate.dirty = now, 0, true
