@@ -1,7 +1,7 @@
-"""What both producers share: pure steps from messages to a script call, and from its reply to receipts or an error.
+"""Shared by both producers: pure steps from messages to a script call, and from its reply to receipts or an error.
 
-``prepare`` turns messages into entries with ids. An entry keeps its id through every repeat of the call, so that a
-repeat whose first reply was lost enqueues nothing twice.
+``prepare`` turns messages into entries with ids. An entry keeps its id when the call is retried, so that a retry after
+a lost reply enqueues nothing twice.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from pushlane.options import Options
 
 CHUNK: Final = 1000
-"""Messages a script call: all or nothing within it."""
+"""Messages per script call, which accepts all of them or none."""
 LIMITS_KEPT_S: Final = 10.0
-"""How long a producer trusts what it read of a channel's limits. The scripts check kind and depth each time."""
+"""How long a producer caches a channel's limits. The scripts check kind and depth on every call."""
 MAX_REASON_BYTES: Final = 500
 RETRY_AFTER_FULL_S: Final = 1.0
-"""A full channel makes room with each push that ends: a second brings at least one at any usual rate limit."""
+"""Each push that ends makes room in a full channel: at any usual rate limit, at least one ends within a second."""
 
 _OK, _UNKNOWN_CHANNEL, _WRONG_KIND, _CONFLICT, _FULL = range(5)
 
@@ -65,7 +65,7 @@ class Entry:
 
 
 def message_id_of(channel: str, key: str | None) -> str:
-    """The id that a message with this idempotency key has; a fresh one without a key."""
+    """The id of a message with this idempotency key; a random one without a key."""
     if key is None:
         return secrets.token_hex(16)
     return hashlib.sha256(f"{channel}\0{key}".encode()).hexdigest()[:32]
@@ -78,7 +78,7 @@ def _fingerprint(message: Message) -> bytes:
 
 
 def prepare(channel: str, limits: Limits, forms: Sequence[Form], *, single: bool) -> list[Entry]:
-    """The messages with their ids. Raises InvalidMessage for the first that the channel does not take."""
+    """The messages with their ids. Raises InvalidMessage for the first one that the channel does not accept."""
     entries = []
     for index, form in enumerate(forms):
         try:
@@ -91,7 +91,7 @@ def prepare(channel: str, limits: Limits, forms: Sequence[Form], *, single: bool
 
 
 def forms_of(messages: Sequence[Message], options: Options) -> list[Form]:
-    """The messages of a list with these options, each with a key of its own. Raises InvalidMessage for a long key."""
+    """The messages of a list with these options, each with its own key. Raises InvalidMessage if a key is too long."""
     if (key := options.idempotency_key) is None:
         return [Form(message, options) for message in messages]
     check_idempotency_key(f"{key}/{max(len(messages) - 1, 0)}")
@@ -109,7 +109,7 @@ def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:
 
 
 def read_receipts(channel: str, entries: Sequence[Entry], reply: Sequence[Any]) -> list[Receipt]:
-    """The receipts in the reply of ``lua/enqueue.lua``, or the error that it tells."""
+    """The receipts in the reply of ``lua/enqueue.lua``. Raises the error that it reports."""
     code = reply[0]
     if code == _UNKNOWN_CHANNEL:
         raise UnknownChannel(channel)
@@ -119,7 +119,7 @@ def read_receipts(channel: str, entries: Sequence[Entry], reply: Sequence[Any]) 
         entry = entries[reply[1]]
         raise IdempotencyConflict(entry.options.idempotency_key or "", entry.message_id)
     if code == _FULL:
-        raise QueueFull(channel, f"{reply[1]} messages wait in it already", RETRY_AFTER_FULL_S)
+        raise QueueFull(channel, f"{reply[1]} messages are already waiting", RETRY_AFTER_FULL_S)
     if code != _OK:
         raise QueueFull(channel, "Redis is near its memory limit", RETRY_AFTER_FULL_S)
     values = iter(reply[1:])
@@ -151,7 +151,7 @@ LIMIT_FIELDS: Final = ("kind", "max_text", "text_unit", "max_message_bytes")
 
 
 def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageStatus | None:
-    """What the reply of ``lua/status.lua`` says."""
+    """The status in the reply of ``lua/status.lua``."""
     if not reply:
         return None
     record, in_flight = reply
@@ -163,7 +163,7 @@ def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageS
         conversation=conversation,
         state="in_flight" if in_flight and header.state == "queued" else header.state,
         reason=header.reason,
-        detail=(f"it waits for a decision on {detail[1:]}" if header.state == "held" else detail) or None,
+        detail=(f"waiting for a decision on {detail[1:]}" if header.state == "held" else detail) or None,
         attempts=header.attempts,
         maybe_delivered=header.maybe_delivered,
         accepted_at=from_ms(header.accepted_ms),  # type: ignore[arg-type] # an accepted message has this time
@@ -179,12 +179,12 @@ def read_cancel(reply: bytes) -> CancelResult:
 
 
 def decision_of(limits: Limits, key: str, verdict: Verdict, message: Message | None, reason: str) -> bytes:
-    """The decision as ``lua/decide.lua`` takes it. Raises InvalidMessage."""
+    """The decision as ``lua/decide.lua`` expects it. Raises InvalidMessage."""
     check_id("key", key)
     if verdict not in VERDICTS:
         raise InvalidMessage("verdict", f"must be one of {', '.join(VERDICTS)}")
     if (verdict == "rewrite") != (message is not None):
-        raise InvalidMessage("message", "goes with the verdict rewrite, and with no other")
+        raise InvalidMessage("message", "is required with the verdict rewrite, and not allowed with any other")
     if message is not None:
         return b"w" + limits.check(message).body
     if verdict == "allow":
@@ -193,7 +193,7 @@ def decision_of(limits: Limits, key: str, verdict: Verdict, message: Message | N
 
 
 def read_decision(channel: str, asked: bytes, reply: Sequence[Any]) -> tuple[Standing, int]:
-    """The reply of ``lua/decide.lua`` to this decision: what stands, and how many messages are left."""
+    """The decision that applies, from the reply of ``lua/decide.lua``, and how many messages are left to decide on."""
     if len(reply) == 1:
         raise UnknownChannel(channel)
     decision, met, left = reply
@@ -202,14 +202,14 @@ def read_decision(channel: str, asked: bytes, reply: Sequence[Any]) -> tuple[Sta
 
 
 def unavailable(channel: str, error: redis.RedisError, message_id: str | None = None) -> PushlaneError:
-    """Our error for one of redis-py's."""
+    """Translates an error of redis-py into ours."""
     if isinstance(error, redis.exceptions.OutOfMemoryError):
         return QueueFull(channel, "Redis is at its memory limit", RETRY_AFTER_FULL_S)
     return QueueUnavailable(str(error) or type(error).__name__, message_id)
 
 
 def address_of(redis_url: str | None) -> str:
-    """The queue's address: the one given, else the environment's. Raises QueueUnavailable without either."""
+    """The queue's address: the one given, or else the environment's. Raises QueueUnavailable if there is neither."""
     url = redis_url or os.environ.get("PUSHLANE_REDIS_URL")
     if not url:
         raise QueueUnavailable("no Redis address: pass redis_url or set PUSHLANE_REDIS_URL")
@@ -217,23 +217,23 @@ def address_of(redis_url: str | None) -> str:
 
 
 class LimitsCache:
-    """What a producer has read of its channels, each for ``LIMITS_KEPT_S``."""
+    """The limits of a producer's channels, each kept for ``LIMITS_KEPT_S``."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, Limits]] = {}
 
     def get(self, channel: str) -> Limits | None:
-        """The limits, if they were read lately. Raises InvalidMessage for what cannot be a channel's name."""
+        """The limits, if they were read recently. Raises InvalidMessage for an invalid channel name."""
         known = self._known.get(check_channel_name(channel))
         return known[1] if known and time.monotonic() - known[0] < LIMITS_KEPT_S else None
 
     def put(self, channel: str, fields: Sequence[bytes | str | None]) -> Limits:
-        """Keeps what Redis said. Raises UnknownChannel when it knows no such channel."""
+        """Keeps the limits that Redis returned. Raises UnknownChannel if the channel is not registered."""
         limits = _limits(channel, fields)
         self._known[channel] = (time.monotonic(), limits)
         return limits
 
 
 def chunks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """The entries in pieces of ``CHUNK``."""
+    """The entries in chunks of ``CHUNK``."""
     return (entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK))

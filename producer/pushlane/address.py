@@ -1,6 +1,6 @@
-"""The address of a Redis, checked before anything connects and read the same way for the queue and for Celery's broker.
+"""The address of a Redis, checked before anything connects and parsed alike for the queue and for Celery's broker.
 
-It may hold a password, so no error here quotes any part of it.
+It may contain a password, so no error here quotes any part of it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _OTHERS: Final = frozenset(
         "timeout",
     ]
 )
-"""What else redis-py takes: an address that a service shares with other code may have them. Pushlane sets its own."""
+"""redis-py's other parameters: an address that is shared with other code may have them. Pushlane ignores them."""
 _VERIFY: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 _FALSE: Final = ("0", "f", "false", "n", "no")
 _ESCAPE: Final = "a user name or password must be percent-encoded: @ is %40, / is %2F, : is %3A, ? is %3F, # is %23"
@@ -71,7 +71,7 @@ class Address:
     tls: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def for_celery(self) -> str:
-        """The same address as kombu reads it. It holds the password; TLS is not in it, and goes beside it."""
+        """The same address in kombu's form. It contains the password, but no TLS options: these are set separately."""
         user = "" if self.username is None else quote(self.username, safe="")
         secret = "" if self.password is None else f":{quote(self.password, safe='')}"
         login = f"{user}{secret}@" if user or secret else ""
@@ -82,12 +82,12 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Reads ``redis://``, ``rediss://`` and ``unix://``.
+    """Parses ``redis://``, ``rediss://`` and ``unix://``.
 
     TLS verifies the certificate and its name unless the address itself says otherwise.
 
     Raises:
-        ValueError: Says what is wrong and what would be right.
+        ValueError: The address is invalid; the message says what is wrong and what would be right.
     """
     if any(char.isspace() or not char.isprintable() for char in url):
         raise _wrong("it has blanks or control characters")
@@ -102,10 +102,10 @@ def parse(url: str) -> Address:
     if "#" in url or "@" in parts.path + parts.query:
         raise _wrong(_ESCAPE)
     if "," in parts.netloc.rpartition("@")[2]:
-        raise _wrong("it must name one server: this version knows neither Cluster nor Sentinel")
+        raise _wrong("it must name one server: this version supports neither Cluster nor Sentinel")
     port, options = _port(parts), _options(parts)
     if parts.scheme == "redis" and any(name in _TLS for name in options):
-        raise _wrong("ssl_… goes with rediss://")
+        raise _wrong("ssl_… needs rediss://")
     return Address(
         *_login(parts),
         _database(options, parts.path.removeprefix("/")),
@@ -126,7 +126,7 @@ def _socket(parts: SplitResult) -> Address:
 def _port(parts: SplitResult) -> int:
     try:
         port = parts.port
-    except ValueError:  # whose words quote what stands there
+    except ValueError:  # its message quotes the port
         port = 0
     if port == 0:
         raise _wrong("its port must be a number from 1 to 65535")
@@ -157,11 +157,11 @@ def _database(options: Mapping[str, str], path: str) -> int:
 
 def _tls(options: Mapping[str, str]) -> Mapping[str, Any]:
     tls: dict[str, Any] = {name: value for name, value in options.items() if name in _TLS}
-    wish = tls.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")  # kombu's words are ssl's constants
-    if wish not in _VERIFY:
+    mode = tls.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")  # kombu uses the names in ssl
+    if mode not in _VERIFY:
         raise _wrong(f"ssl_cert_reqs must be one of {', '.join(_VERIFY)}")
-    tls["ssl_cert_reqs"] = _VERIFY[wish]
-    tls["ssl_check_hostname"] = wish != "none" and tls.get("ssl_check_hostname", "").lower() not in _FALSE
+    tls["ssl_cert_reqs"] = _VERIFY[mode]
+    tls["ssl_check_hostname"] = mode != "none" and tls.get("ssl_check_hostname", "").lower() not in _FALSE
     if (least := tls.get("ssl_min_version")) is not None:
         try:
             tls["ssl_min_version"] = ssl.TLSVersion(int(least))

@@ -1,4 +1,4 @@
-"""``AsyncProducer``: what ``outbox.Producer`` is, for asyncio."""
+"""``AsyncProducer``: ``outbox.Producer`` for asyncio."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AsyncProducer:
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
         self._timeout = timeout
-        # Each question has one timeout, around all of it; see _asking.
+        # One timeout covers each request as a whole; see _asking.
         self._use(connect_async(address_of(redis_url), timeout=None, connect_timeout=timeout))
 
     def _use(self, client: redis.asyncio.Redis, *, shebang: bool = True) -> None:
@@ -86,7 +86,7 @@ class AsyncProducer:
         )
 
     async def send_form(self, channel: str, form: Form) -> Receipt:
-        """Enqueues a message with the options that it brings; see ``Producer.send``."""
+        """Enqueues a message with its own options; see ``Producer.send``."""
         entries = prepare(channel, await self._limits_of(channel), [form], single=True)
         return (await self._accept(channel, entries))[0]
 
@@ -99,12 +99,12 @@ class AsyncProducer:
         not_before: When | None = None,
         expires_in: timedelta | float | None = None,
     ) -> list[Receipt]:
-        """Enqueues many messages in their order; see ``Producer.send_many``."""
+        """Enqueues many messages in order; see ``Producer.send_many``."""
         options = Options.check(idempotency_key, not_before, expires_in)
         return await self.send_forms(channel, forms_of(messages, options))
 
     async def send_forms(self, channel: str, forms: Sequence[Form]) -> list[Receipt]:
-        """Enqueues messages that each have options of their own; see ``Producer.send_forms``."""
+        """Enqueues messages that each have their own options; see ``Producer.send_forms``."""
         entries = prepare(channel, await self._limits_of(channel), forms, single=False)
         receipts: list[Receipt] = []
         for chunk in chunks(entries):
@@ -116,7 +116,7 @@ class AsyncProducer:
         return receipts
 
     async def status(self, channel: str, message_id: str) -> MessageStatus | None:
-        """Where the message is; see ``Producer.status``."""
+        """The message's status; see ``Producer.status``."""
         prefix = channel_prefix(check_channel_name(channel))
         async with self._asking(channel):
             reply = await self._read_status(keys=[prefix], args=[message_id])
@@ -175,7 +175,7 @@ class AsyncProducer:
 
     @contextlib.asynccontextmanager
     async def _asking(self, channel: str, message_id: str | None = None) -> AsyncIterator[None]:
-        """Around a question to Redis: bounds its time, waiting for a connection included; its errors become ours."""
+        """Limits the time of a request to Redis, including the wait for a connection, and translates its errors."""
         try:
             async with asyncio.timeout(self._timeout):
                 yield

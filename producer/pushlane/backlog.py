@@ -1,15 +1,15 @@
-"""Effects of moderation's decisions that nobody has done yet: the recorded ones, and those that wait in lanes.
+"""Effects of moderation's decisions that nobody has applied yet: newly recorded ones, and those waiting in lanes.
 
 ::
 
     recorded (unfed) ──▶ done: acknowledged
         │
-        └─ channel full or not there ──▶ its lane ──▶ done, or given up when it is as old as decisions are kept
+        └─ channel full or not registered ──▶ its lane ──▶ done, or given up when older than the retention
 
-A callback does the effects of its decisions at once; workers do what is still recorded after some seconds, and try the
-lanes each few seconds. A lane is what waits for one channel (``effects.lane_of``), in the order of the decisions; while
-something is in it, what comes goes behind it. So a channel that is never there stands in nobody's way and costs one try
-at a time, however much waits for it.
+A callback applies the effects of its decisions at once. Workers apply what is still recorded after a few seconds, and
+try the lanes every few seconds. A lane holds the effects that wait for one channel (``effects.lane_of``), in the order
+of the decisions; while it is not empty, new ones join its end. So a channel that never appears blocks no other one and
+costs one attempt at a time, however much waits for it.
 """
 
 from __future__ import annotations
@@ -35,15 +35,18 @@ if TYPE_CHECKING:
     from pushlane.effects import Effect
 
 REFEED_AFTER_MS: Final = 5000
-"""How long a callback has time to do it by itself; a worker looks at what is older."""
+"""How long a callback has to apply effects by itself; workers take over what is older."""
 POSTPONED_MS: Final = 5000
-"""Until a lane is tried again."""
+"""How long until a lane is tried again."""
 AT_ONCE: Final = 50
 LANES_AT_ONCE: Final = 10
 
 
 async def feed(client: redis.asyncio.Redis, producer: AsyncProducer, decisions: Mapping[str, Sequence[Effect]]) -> None:
-    """Does these effects of recorded decisions; what has to wait goes to its lane. Raises as ``effects.apply``."""
+    """Applies effects of recorded decisions, and moves those that must wait to their lanes.
+
+    Raises like ``effects.apply``.
+    """
     left = await effects.apply(client, producer, decisions)
     if left:
         groups = [argument for key, rest in left.items() for argument in _by_lane(key, rest)]
@@ -68,10 +71,13 @@ async def _acknowledge(client: redis.asyncio.Redis, keys: Sequence[str]) -> None
 
 
 async def feed_recorded(client: redis.asyncio.Redis, producer: AsyncProducer, after_ms: int = 0) -> int:
-    """Does, oldest first, what was recorded so long ago; how many decisions it was. Raises as ``effects.apply``."""
+    """Applies, oldest first, what was recorded at least ``after_ms`` ago; returns the number of decisions.
+
+    Raises like ``effects.apply``.
+    """
     now = await _now(client)
     found: Any = await client.zrange(UNFED, 0, AT_ONCE - 1, withscores=True)
-    # One of a time to come is from before the clock stepped back.
+    # A time in the future dates from before the clock stepped back.
     due = takewhile(lambda one: not 0 <= now - one[1] < after_ms, found)
     keys = [key.decode() for key, _ in due]
     if keys:
@@ -80,14 +86,14 @@ async def feed_recorded(client: redis.asyncio.Redis, producer: AsyncProducer, af
 
 
 async def refeed(client: redis.asyncio.Redis, producer: AsyncProducer, retention_s: float) -> int:
-    """Does what nobody else got done, and tries the lanes whose time has come; with how many decisions it got on.
+    """Applies what nobody else has, and tries the lanes that are due; returns the number of decisions handled.
 
-    Raises as ``effects.apply``.
+    Raises like ``effects.apply``.
     """
     fed = await feed_recorded(client, producer, REFEED_AFTER_MS)
     now = await _now(client)
     due: Any = await client.zrangebyscore(POSTPONED, "-inf", now, start=0, num=LANES_AT_ONCE)
-    if not due:  # a time that is too far off is from before the clock stepped back
+    if not due:  # a time too far ahead dates from before the clock stepped back
         due = await client.zrangebyscore(POSTPONED, f"({now + POSTPONED_MS}", "+inf", start=0, num=LANES_AT_ONCE)
     for lane in due:
         fed += await _try(client, producer, lane.decode(), round(now - retention_s * 1000))
@@ -95,7 +101,7 @@ async def refeed(client: redis.asyncio.Redis, producer: AsyncProducer, retention
 
 
 async def _try(client: redis.asyncio.Redis, producer: AsyncProducer, lane: str, oldest_ms: int) -> int:
-    """Does what is first in a lane, and gives up what is too old; how many decisions are out of it."""
+    """Applies the first effects in a lane, and gives up those that are too old; returns how many decisions left it."""
     found: Any = await client.zrange(f"{DECISIONS_PREFIX}lane:{lane}", 0, AT_ONCE - 1, withscores=True)
     keys = [key.decode() for key, recorded_ms in found if recorded_ms >= oldest_ms]
     old = [key.decode() for key, recorded_ms in found if recorded_ms < oldest_ms]
@@ -110,7 +116,7 @@ async def _try(client: redis.asyncio.Redis, producer: AsyncProducer, lane: str, 
 
 
 async def _effects(client: redis.asyncio.Redis, names: Mapping[str, str]) -> dict[str, Any]:
-    """What is stored for these decisions under these names; None, which is no effect, for what is no JSON."""
+    """What is stored for these decisions under these names; None, which is not an effect, for invalid JSON."""
     if not names:
         return {}
     documents = await client.mget([DECISIONS_PREFIX + name for name in names.values()])

@@ -1,4 +1,4 @@
-"""Where clients of Redis are made: their pools, timeouts and repeats, and which server they hold on to."""
+"""Creates the Redis clients, with their pools, timeouts and retries, and keeps them connected to the primary."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_CONNECTIONS: Final = 50
-"""Of one client. More calls at once wait for each other; redis-py's own default refuses the 101st."""
+"""Per client. Further calls wait for a free connection; redis-py's default pool refuses the 101st."""
 _ELSEWHERE: Final = ("READONLY", "MASTERDOWN", "NOREPLICAS")
-"""What a server answers that is not, or soon will not be, the primary."""
+"""Errors of a server that is not, or soon will not be, the primary."""
 _AGAIN: Final = (redis.ConnectionError, redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
-"""What a call is repeated after, on a fresh connection: nothing was done, or its repetition does nothing twice."""
+"""Errors after which a call is retried on a new connection: nothing was done, or retrying does nothing twice."""
 _CLUSTER: Final = ("MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN")
 
 
 def connect(redis_url: str, *, timeout: float) -> redis.Redis:
-    """A blocking client that gives bytes and connects at its first call.
+    """A blocking client that returns bytes and connects on its first call.
 
-    A call is repeated once on a fresh connection when the pooled one had died or its server is no primary; one that
-    timed out is not.
+    A call is retried once on a new connection if the pooled one was dead or its server is not the primary; a call that
+    timed out is not retried.
 
     Args:
-        redis_url: Where; of its parameters, the database and those of TLS count.
-        timeout: Seconds for a free connection, for connecting and for each answer.
+        redis_url: The address; of its parameters, only the database and the TLS options count.
+        timeout: Seconds to wait for a free connection, for connecting and for each answer.
 
     Raises:
         ValueError: The address is invalid.
@@ -52,7 +52,7 @@ def connect(redis_url: str, *, timeout: float) -> redis.Redis:
 
 
 def connect_async(redis_url: str, *, timeout: float | None, connect_timeout: float) -> redis.asyncio.Redis:
-    """``connect`` for one event loop; without a ``timeout`` its callers have one around each call."""
+    """``connect`` for one event loop; without a ``timeout``, callers have their own around each call."""
     pool: redis.asyncio.BlockingConnectionPool = redis.asyncio.BlockingConnectionPool(
         **_of_address(
             parse(redis_url),
@@ -81,11 +81,10 @@ def _of_address(address: Address, tcp: type, tls: type, unix: type) -> Mapping[s
 
 @cache
 def to_primary(kind: type) -> type:
-    """A connection class of redis-py's that is made anew after its server said that it is not the primary.
+    """A redis-py connection class that reconnects after its server answered that it is not the primary.
 
-    After a failover, connections that survive it lead to the old primary, and whatever stands between, a proxy or a
-    service address, takes only new ones to the new primary. redis-py ends a connection that is marked when its call,
-    or its whole pipeline, is over.
+    Connections that survive a failover still lead to the old primary: a proxy or a service address in between routes
+    only new ones to the new primary. redis-py closes a marked connection once its call, or its whole pipeline, is done.
     """
     mixin = _AsyncToPrimary if issubclass(kind, asynchronous.AbstractConnection) else _ToPrimary
     return type(kind.__name__, (mixin, kind), {})
@@ -109,14 +108,14 @@ class _AsyncToPrimary:
             raise
 
     def pack_command(self, name: str, *arguments: Any) -> list[bytes]:  # noqa: ANN401 # whatever a command takes
-        # In C, as redis-py does it for its synchronous client alone: a call with the arguments of 16 decisions takes
-        # 116 us to write in Python, and 13 in C. redis-py names some commands by two words, such as SCRIPT LOAD.
+        # Packed in C, which redis-py only does for its synchronous client: the arguments of 16 decisions take 116 us
+        # in Python and 13 in C. Some of redis-py's command names have two words, such as SCRIPT LOAD.
         return [hiredis.pack_command((*name.split(), *arguments))]
 
 
-def _look_at(error: redis.ResponseError, connection: Any) -> None:  # noqa: ANN401 # of either sort
+def _look_at(error: redis.ResponseError, connection: Any) -> None:  # noqa: ANN401 # of either kind
     code = error.status_code or str(error).partition(" ")[0]
-    if code in _CLUSTER:  # of whose words redis-py keeps all but the first
+    if code in _CLUSTER:  # redis-py has cut the code off the message
         error.args = (f"{code} {error}: it is a node of a Redis Cluster, and this version needs a single server",)
     # A transaction is refused with EXECABORT, which quotes the reason.
     if code in _ELSEWHERE or "READONLY" in str(error):

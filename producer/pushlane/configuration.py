@@ -1,8 +1,9 @@
 """Where settings come from: environment ``PUSHLANE_*`` and a TOML file, the same for the worker and the callback.
 
-``__`` nests, as in ``PUSHLANE_CHANNELS__SUPPORT__TOKEN``. The environment wins over the file that ``PUSHLANE_CONFIG``
-names (``pushlane.toml`` by default). Both may stand in one environment, so each reads its own part of it, and a name
-that neither knows stops the start. Needs ``pydantic-settings``, which the extras bring.
+``__`` nests, as in ``PUSHLANE_CHANNELS__SUPPORT__TOKEN``. The environment takes precedence over the file that
+``PUSHLANE_CONFIG`` names (``pushlane.toml`` by default). The worker and the callback may share an environment, so each
+reads only its own part of it; a name that neither knows prevents the start. Needs ``pydantic-settings``, which the
+extras install.
 """
 
 import difflib
@@ -47,10 +48,10 @@ NAMES: Final = frozenset(
         "API_KEYS",
     ]
 )
-"""Every setting and section of the worker and of the callback; a test holds them together."""
+"""Every setting and section of the worker and of the callback; a test keeps the list complete."""
 
 MAX_KEPT_S: Final = 315_360_000.0
-"""Ten years. Without a bound a slip of the pen, such as ``inf``, would fail in Redis and not at the start."""
+"""Ten years. Without a limit, a typo such as ``inf`` would fail in Redis instead of at the start."""
 
 
 def _checked(url: str) -> str:
@@ -66,7 +67,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 class FromEnvironment(BaseSettings):
-    """The base of both: the environment first, then the file; nothing else."""
+    """The base of both: reads the environment first, then the file, and nothing else."""
 
     @classmethod
     def settings_customise_sources(
@@ -77,7 +78,7 @@ class FromEnvironment(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # pydantic-settings names the arguments
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 # the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The sources, the strongest first."""
+        """The sources, highest precedence first."""
         return init_settings, env_settings, _File(settings_cls, config_file())
 
 
@@ -86,7 +87,7 @@ def _upper(value: object) -> object:
 
 
 class CommonSettings(FromEnvironment):
-    """What the worker and the callback are both told."""
+    """The settings that the worker and the callback share."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -103,13 +104,13 @@ class CommonSettings(FromEnvironment):
     )
     log_format: Literal["text", "json"] = Field("text", description="`text` or `json`.")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
-        "INFO", description="Least level that is logged."
+        "INFO", description="Lowest level that is logged."
     )
 
 
 class _File(TomlConfigSettingsSource):
     def __call__(self) -> dict[str, Any]:
-        """The part of the file that is ours."""
+        """Our part of the file."""
         values = super().__call__()
         if self.settings_cls.model_config.get("extra") == "forbid":
             check_names(PREFIX + name.upper() for name in values)
@@ -117,7 +118,7 @@ class _File(TomlConfigSettingsSource):
 
 
 def config_file() -> Path:
-    """The file that is read, whether it is there or not."""
+    """The path of the file, whether it exists or not."""
     return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
 
 
@@ -128,29 +129,29 @@ def load(kind: type[S]) -> S:
         SettingsError: One is missing, wrong or unknown. Its message names it and says what is allowed.
     """
     if CONFIG_VARIABLE in os.environ and not config_file().is_file():
-        raise SettingsError(CONFIG_VARIABLE, f"no file {str(config_file())!r}")
+        raise SettingsError(CONFIG_VARIABLE, f"the file {str(config_file())!r} does not exist")
     check_names(os.environ)
     try:
         return kind()
     except ValidationError as error:
         raise _explain(kind, error.errors(include_input=False, include_url=False)[0]) from None
-    except SourceError as error:  # a section that is read as JSON by itself
+    except SourceError as error:  # a section that is given as JSON
         name = str(error).partition('"')[2].partition('"')[0].upper()
         raise SettingsError(PREFIX + name, f"must be a JSON object; or set {PREFIX}{name}__<NAME>__…") from None
     except ValueError as error:
-        raise SettingsError(str(config_file()), f"is no TOML: {error}") from None
+        raise SettingsError(str(config_file()), f"is not valid TOML: {error}") from None
 
 
 def check_names(variables: Iterable[str]) -> None:
-    """Raises SettingsError for a ``PUSHLANE_`` variable that nobody reads, and names the nearest known one."""
+    """Raises SettingsError for an unknown ``PUSHLANE_`` variable, and names the closest known one."""
     for name in variables:
         first = name.removeprefix(PREFIX).partition("__")[0].upper()
         if name.startswith(PREFIX) and name != CONFIG_VARIABLE and first not in NAMES:
-            raise SettingsError(name, f"is no setting of Pushlane{_nearest(first, NAMES, PREFIX)}")
+            raise SettingsError(name, f"is not a setting of Pushlane{_nearest(first, NAMES, PREFIX)}")
 
 
 def comma_separated(value: object) -> object:
-    """A list that an environment writes as JSON or with commas; anything else as it is."""
+    """Parses a list written as JSON or with commas; returns any other value unchanged."""
     if not isinstance(value, str):
         return value
     if not value.lstrip().startswith("["):
@@ -172,7 +173,7 @@ def _nearest(name: str, known: Iterable[str], prefix: str) -> str:
 
 
 def _fields(kind: type[BaseModel], path: Sequence[object]) -> Mapping[str, FieldInfo]:
-    """The fields among which the last part of the path stands."""
+    """The fields of the model that the last part of the path belongs to."""
     fields: Mapping[str, FieldInfo] = kind.model_fields
     for part in path[:-1]:
         if str(part) in fields:
@@ -195,7 +196,7 @@ def _explain(kind: type[BaseModel], error: ErrorDetails) -> SettingsError:
     problem, fields = error["msg"], _fields(kind, path)
     if error["type"] == "extra_forbidden":
         known = [name.upper() for name in fields]
-        problem = f"is no setting of Pushlane{_nearest(str(path[-1]).upper(), known, variable([*path[:-1], '']))}"
+        problem = f"is not a setting of Pushlane{_nearest(str(path[-1]).upper(), known, variable([*path[:-1], '']))}"
     elif error["type"] == "missing":
         problem = f"is missing: {fields[path[-1]].description}"
     return SettingsError(variable(path), problem)

@@ -1,8 +1,7 @@
 """What a moderation decision does in a channel: relays its message, or decides on messages that are held for its key.
 
-Each effect is idempotent, so the callback does it at once, and a worker does it again for as long as nobody has
-acknowledged it (``backlog.py``). It is stored whole with the decision: whoever does it needs none of the callback's
-settings.
+Effects are idempotent: the callback applies them at once, and workers apply them again until they are acknowledged
+(``backlog.py``). An effect is stored complete with its decision, so applying it takes none of the callback's settings.
 """
 
 from __future__ import annotations
@@ -35,23 +34,23 @@ if TYPE_CHECKING:
     from pushlane.form import Form
 
 _BROKEN: Final = (InvalidMessage, IdempotencyConflict, AttributeError, LookupError, TypeError, ValueError)
-"""What no repetition makes better; a document that is no effect among it."""
+"""Errors that retrying cannot fix, including those of a document that is not an effect."""
 _AWAY: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
 _RELAYS: Final = ("enqueue", "relay")
-"""``relay`` is how the version before wrote it, with a key that clients can name: in the message, and kept as it is."""
+"""The previous version wrote ``relay``, with a key that clients can use, too: it is in the message, and stays as is."""
 _NO_LIMITS: Final = Limits("", 0, "", 0)
-"""Only a rewrite has something to measure."""
+"""Only a rewrite has content to check."""
 
 Effect = dict[str, Any]
 
 
 def relay(channel: str, fields: Mapping[str, object], key: str) -> Effect:
-    """Enqueues a message, given as the fields of its JSON form, once for this key of our own."""
+    """Enqueues a message, given as the fields of its JSON form, once per internal key."""
     return {"do": "enqueue", "channel": channel, "message": dict(fields), "key": key}
 
 
 def decide(channel: str, key: str, verdict: str, *, fields: Mapping[str, object] | None, reason: str) -> Effect:
-    """Decides on the messages that are held for the key; ``fields`` of a message with the new text for a rewrite."""
+    """Decides on the messages held for the key. For a rewrite, ``fields`` are those of a message with the new text."""
     return {
         "do": "decide",
         "channel": channel,
@@ -64,7 +63,7 @@ def decide(channel: str, key: str, verdict: str, *, fields: Mapping[str, object]
 
 @dataclass(slots=True, eq=False)
 class _Step:
-    """An effect on its way; ``done`` also when it can never succeed."""
+    """An effect that is being applied; ``done`` also if it can never succeed."""
 
     decision: str
     do: str
@@ -79,7 +78,7 @@ class _Step:
 
 
 def lane_of(effect: Effect) -> str:
-    """What waits behind what: effects of one kind in one channel. A full channel takes no relays, but decisions."""
+    """An effect's lane: one per kind of effect and channel. A full channel accepts no relays, but still decisions."""
     do = "relay" if effect["do"] == "enqueue" else str(effect["do"])[:40]
     return f"{do}/{effect['channel']}"
 
@@ -91,19 +90,19 @@ async def apply(
     *,
     in_lane: bool = False,
 ) -> dict[str, list[Effect]]:
-    """Does the effects of these decisions; what is left of them, because its channel is full or not there.
+    """Applies the effects of these decisions; returns those left over because their channel is full or not registered.
 
-    Those of a lane come in the order of their decisions: behind one that has to wait, all of its lane wait. What can
-    never succeed is logged and counts as done; what a newer version wrote is left for that.
+    The effects of a lane are applied in the order of their decisions: if one has to wait, so do all behind it. An
+    effect that can never succeed is logged and counts as done; one written by a newer version is left for that version.
 
     Args:
-        client: Where the decisions are.
-        producer: For the channels.
-        decisions: Their effects by their keys, in the order in which they were recorded.
-        in_lane: These are what waits in a lane. Others are left if something waits in their lane already.
+        client: The Redis that holds the decisions.
+        producer: Enqueues into the channels.
+        decisions: The effects by decision key, in the order in which the decisions were recorded.
+        in_lane: These effects come from a lane. Others are left over if their lane is not empty.
 
     Raises:
-        QueueUnavailable, redis.RedisError, OSError: Redis is away; nobody knows what was done.
+        QueueUnavailable, redis.RedisError, OSError: Redis is unreachable; what was done is unknown.
     """
     steps = [step for key, todo in decisions.items() for effect in _listed(todo) if (step := _step(key, effect))]
     waiting = frozenset() if in_lane else await _postponed(client, steps)
@@ -132,7 +131,7 @@ def _listed(todo: object) -> Sequence[object]:
 
 
 def _step(key: str, effect: Any) -> _Step | None:  # noqa: ANN401 # whatever was stored
-    """None for what is no effect."""
+    """None for an invalid effect."""
     try:
         do, channel, message = effect["do"], check_channel_name(effect["channel"]), effect["message"]
         try:
@@ -152,13 +151,13 @@ def _step(key: str, effect: Any) -> _Step | None:  # noqa: ANN401 # whatever was
 
 
 def _give_up(key: str, error: Exception) -> None:
-    # Only our own errors are sure not to quote what a message says.
+    # Only our own errors are certain not to quote a message's text.
     problem = str(error) if isinstance(error, PushlaneError) else type(error).__name__
     logger().error("effect.given_up", decision=key, problem=problem)
 
 
 async def _relay_all(producer: AsyncProducer, channel: str, steps: Sequence[_Step]) -> None:
-    """One round trip for all, if none of them stands in the way. Raises QueueUnavailable while Redis is away."""
+    """Sends all in one round trip, unless one of them fails. Raises QueueUnavailable while Redis is unreachable."""
     relays = [(step, step.form) for step in steps if step.do in _RELAYS and step.form is not None]
     if len(relays) > 1:
         try:
@@ -172,14 +171,14 @@ async def _relay_all(producer: AsyncProducer, channel: str, steps: Sequence[_Ste
 
 
 async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> None:
-    """One round trip for all that need no other. Whatever is in the way of one is found out when it is done alone."""
+    """Makes all decisions that need only one call in one round trip. Any that fail are made one by one later."""
     asked: list[tuple[_Step, bytes]] = []
     alone = set()
     sha = client.register_script(source("decide")).sha
     async with client.pipeline(transaction=False) as batch:
         for step in steps:
             key, verdict, reason = (step.effect.get(name) for name in ("key", "verdict", "reason"))
-            if (step.channel, str(key)) in alone:  # what comes later must not be the first decision on its key
+            if (step.channel, str(key)) in alone:  # a later one must not become the first decision on its key
                 continue
             try:
                 argument = decision_of(_NO_LIMITS, key, verdict, None, reason)  # type: ignore[arg-type] # checks
@@ -196,7 +195,7 @@ async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> No
 
 
 async def _do_each(producer: AsyncProducer, steps: Sequence[_Step]) -> None:
-    """What is left, one by one. Raises QueueUnavailable while Redis is away."""
+    """Applies what is left, one by one. Raises QueueUnavailable while Redis is unreachable."""
     waiting: set[str] = set()
     for step in steps:
         if step.done or step.lane in waiting:
@@ -229,7 +228,7 @@ async def _do(producer: AsyncProducer, step: _Step) -> bool:
 
 
 async def _decide(producer: AsyncProducer, step: _Step) -> None:
-    """Kept briefly: it is made for each message that is judged, whether somebody holds for it or not."""
+    """Kept briefly: a decision is made for every message that is judged, whether or not a message is held for it."""
     new, effect = None if step.form is None else step.form.message, step.effect
     try:
         await producer.decide_once(
@@ -243,9 +242,9 @@ async def _decide(producer: AsyncProducer, step: _Step) -> None:
 
 
 def _forbidding(decision: str, effect: Effect, error: InvalidMessage) -> Effect:
-    """In place of a rewrite that cannot be made: a hold that ends would send the text that was not to be seen."""
+    """Replaces a rewrite that is impossible: at the end of its hold, the text that must not be seen would be sent."""
     logger().warning("effect.forbids", decision=decision, channel=effect["channel"], problem=str(error))
-    reason = f"its rewrite does not fit the channel: {error}"
+    reason = f"the rewrite does not fit the channel: {error}"
     return {**effect, "verdict": "forbid", "message": None, "reason": reason}
 
 

@@ -1,14 +1,14 @@
-"""Every error that a producer can meet.
+"""Every error that a producer can raise.
 
 ::
 
     PushlaneError
     ├── InvalidMessage          also a ValueError: the message, the key or an option is wrong; nothing was sent
-    ├── UnknownChannel          no worker and no operator has registered the channel; nothing was sent
+    ├── UnknownChannel          the channel is not registered; nothing was sent
     ├── IdempotencyConflict     the key was used before, for another message; nothing was sent
-    ├── QueueFull               the channel holds as many messages as it may; nothing was sent
-    ├── QueueUnavailable        Redis did not answer in time: perhaps accepted, repeat with the same key
-    └── SettingsError           before a worker or the callback runs: a setting is wrong
+    ├── QueueFull               the channel or Redis is full; nothing was sent
+    ├── QueueUnavailable        Redis did not answer in time: perhaps accepted, retry with the same key
+    └── SettingsError           a worker or the callback cannot start: a setting is wrong
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class PushlaneError(Exception):
-    """Base of everything Pushlane raises.
+    """Base of every error that Pushlane raises.
 
     Attributes:
-        receipts: What ``send_many`` had already got accepted when it met the error: a prefix of its messages.
+        receipts: Those of the messages that ``send_many`` got accepted before the error: a prefix of its messages.
     """
 
     receipts: tuple[Receipt, ...] = ()
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Pickled by its facts: an exception that composes its message cannot be made again from it, and one that can
-        # not be pickled reaches Celery's parent process as its base class.
+        # Pickled by its attributes: an exception that composes its message cannot be rebuilt from it, and one that
+        # cannot be pickled reaches Celery's parent process as its base class.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -47,8 +47,8 @@ class InvalidMessage(PushlaneError, ValueError):
     Attributes:
         field: The field or argument at fault.
         problem: What is wrong with it.
-        limit: The limit that it breaks, if it is one.
-        index: The element's place in a list, if it came in one.
+        limit: The limit that it exceeds, if any.
+        index: The message's index in a list, if it came in one.
     """
 
     def __init__(self, field: str, problem: str, *, limit: int | None = None, index: int | None = None) -> None:
@@ -60,12 +60,12 @@ class InvalidMessage(PushlaneError, ValueError):
         super().__init__(f"{where}: {problem}")
 
     def at(self, index: int | None) -> InvalidMessage:
-        """The same error for the element ``index`` of a list; None for a message that came alone."""
+        """The same error for the element ``index`` of a list; None for a single message."""
         return InvalidMessage(self.field, self.problem, limit=self.limit, index=index)
 
 
 class UnknownChannel(PushlaneError):
-    """Nobody has registered this channel, so nobody would drain it.
+    """The channel is not registered, so no worker would drain it.
 
     Attributes:
         channel: The name as it was given.
@@ -84,7 +84,7 @@ class IdempotencyConflict(PushlaneError):
 
     Attributes:
         key: The idempotency key.
-        message_id: The message that holds it.
+        message_id: The message that it belongs to.
     """
 
     def __init__(self, key: str, message_id: str) -> None:
@@ -104,14 +104,13 @@ class QueueFull(PushlaneError):
     def __init__(self, channel: str, why: str, retry_after_s: float) -> None:
         self.channel = channel
         self.retry_after_s = retry_after_s
-        super().__init__(f"channel {channel!r} takes no more messages: {why}; try again in {retry_after_s:g} s")
+        super().__init__(f"channel {channel!r} accepts no more messages: {why}; try again in {retry_after_s:g} s")
 
 
 class QueueUnavailable(PushlaneError):
     """Redis did not answer within the producer's ``timeout``.
 
-    The message was perhaps accepted. Repeating the call with the same idempotency key, or the same message object
-    passed to the same failed call, cannot make it two.
+    The message may have been accepted. Retrying with the same idempotency key cannot enqueue it twice.
 
     Attributes:
         message_id: The id that the message has if it was accepted; None when no message was involved.
@@ -119,7 +118,7 @@ class QueueUnavailable(PushlaneError):
 
     def __init__(self, problem: str, message_id: str | None = None) -> None:
         self.message_id = message_id
-        hint = "" if message_id is None else f" (message {message_id} was perhaps accepted: repeat with the same key)"
+        hint = "" if message_id is None else f" (message {message_id} may have been accepted: retry with the same key)"
         super().__init__(f"the queue is unavailable: {problem}{hint}")
 
 

@@ -1,4 +1,4 @@
-"""Receipts, statuses and the like as the fields of a JSON object: one form for the command line and for HTTP."""
+"""Receipts, statuses and the like as fields of a JSON object, the same for the command line and for HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def as_fields(value: DataclassInstance) -> dict[str, Any]:
-    """The value's fields, its times in RFC 3339."""
+    """The value's fields, with times in RFC 3339."""
     return asdict(value, dict_factory=lambda pairs: {name: _plain(item) for name, item in pairs})
 
 

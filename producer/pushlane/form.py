@@ -1,15 +1,15 @@
-"""The one JSON form of a message, for files, HTTP and Celery.
+"""The JSON form of a message, the same for files, HTTP and Celery.
 
 ::
 
     {"room_id", "text", "sender_eid"?, "receiver_eid"?, …}     for a channel of kind cinnox
     {"user_id", "message", …}                                  for a channel of kind third_party
 
-and in both: "idempotency_key"?, "not_before"? (a time of RFC 3339), "expires_in_s"?, and
+and in both: "idempotency_key"?, "not_before"? (an RFC 3339 time), "expires_in_s"?, and
 "hold"?: {"key", "timeout_s", "on_timeout"?}
 
-Strict, because it is our own: an unknown field, a field given twice or a mixture of the two is refused, so that a typo
-never becomes a message without its sender. An optional field may be null.
+The format is our own, and therefore strict: an unknown field, a duplicate field or a mixture of the two is refused, so
+that a typo never results in a message without its sender. An optional field may be null.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
 MAX_NAME_CHARS: Final = 40
-"""How much of an unknown field's name is looked at, and repeated in the error."""
+"""How much of an unknown field's name is examined, and quoted in the error."""
 
 _OPTIONS: Final = ("idempotency_key", "not_before", "expires_in_s", "hold")
 _ROOM: Final = ("room_id", "text", "sender_eid", "receiver_eid", *_OPTIONS)
@@ -46,15 +46,16 @@ class Form:
 
 
 def parse(data: bytes) -> Form:
-    """The form in a JSON document. Raises InvalidMessage, which names the field; never quotes the document."""
+    """Parses a JSON document. Raises InvalidMessage, which names the field and never quotes the document."""
     return build(load(data, "message"))
 
 
 def load(data: bytes, what: str) -> Any:  # noqa: ANN401 # any JSON
-    """The value of a JSON document, read strictly.
+    """The value of a JSON document, parsed strictly.
 
     Raises:
-        InvalidMessage: It is none. The error's field is ``what``, or the name given twice; never quotes the document.
+        InvalidMessage: The document is invalid. The error's field is ``what``, or the duplicate name; it never quotes
+            the document.
     """
     try:
         return strict_json.load(data)
@@ -63,7 +64,7 @@ def load(data: bytes, what: str) -> Any:  # noqa: ANN401 # any JSON
 
 
 def load_elements(data: bytes, what: str) -> Iterator[Any]:
-    """The elements of a JSON list, each read when it is asked for. Raises InvalidMessage, as ``load``."""
+    """The elements of a JSON list, each parsed on demand. Raises InvalidMessage like ``load``."""
     try:
         yield from strict_json.elements(data)
     except NotStrictJson as error:
@@ -71,7 +72,7 @@ def load_elements(data: bytes, what: str) -> Iterator[Any]:
 
 
 def build(fields: object) -> Form:
-    """The form in an object that somebody else has parsed. Raises InvalidMessage, which names the field."""
+    """The form in an object that is already parsed. Raises InvalidMessage, which names the field."""
     if not isinstance(fields, dict):
         raise InvalidMessage("message", f"must be a JSON object, not {_json_type(fields)}")
     known = _THIRD_PARTY if any(name in fields for name in _ONLY_THIRD_PARTY) else _ROOM
@@ -84,7 +85,7 @@ def build(fields: object) -> Form:
 
 
 def fields_of(kind: str, conversation: str, address: bytes, body: bytes) -> dict[str, object]:
-    """The form's fields of a message as its record keeps it, without what is absent."""
+    """The form's fields for a message as its record stores it, without absent ones."""
     if kind == ThirdPartyMessage.kind:
         return {"user_id": conversation, "message": json.loads(body)}
     fields: dict[str, object] = {"room_id": conversation, "text": json.loads(body)}
@@ -118,13 +119,14 @@ def _unreadable(error: NotStrictJson, what: str) -> InvalidMessage:
 def _unknown(name: str, fields: Collection[object], known: Sequence[str]) -> str:
     if name in _ROOM or name in _THIRD_PARTY:
         other = next(other for other in known if other in fields and other not in _OPTIONS)
-        return f"does not go with {other}"
+        return f"cannot be combined with {other}"
     close = difflib.get_close_matches(name[:MAX_NAME_CHARS].lower(), known, n=1)
-    return "is no field of a message; " + (f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}")
+    hint = f"did you mean {close[0]}?" if close else f"the fields are {', '.join(known)}"
+    return f"is not a field of a message; {hint}"
 
 
 def _shown(name: str) -> str:
-    """A name that somebody else chose, as one short printable line."""
+    """A name from outside, as one short printable line."""
     short = name if len(name) <= MAX_NAME_CHARS else name[:MAX_NAME_CHARS] + "…"
     return short if short.isprintable() and short.strip() else ascii(short)
 

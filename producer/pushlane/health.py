@@ -1,8 +1,8 @@
-"""What a Redis must be to hold a queue, and who says so when it is not.
+"""Checks whether a Redis is fit to hold a queue, and logs it if it is not.
 
-A worker does not start on a server that is not fit. One that becomes unfit later, or was away at the start, is
-reported once a minute for as long as it is: stopping would save nothing, because what an evicting Redis drops is what
-waits in it, and a worker makes that less.
+A worker does not start on an unfit server. A server that becomes unfit later, or was unreachable at the start, is
+reported once a minute until it is fixed. Stopping would save nothing: an evicting Redis drops waiting messages, and a
+running worker reduces their number.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEAST_VERSION: Final = 7
 LOOK_EACH_S: Final = 60.0
 STEP_S: Final = 1.0
 WHERE_ASKED: Final = ("server", "replication")
-"""The parts of ``INFO`` that ``misplaced`` reads; the server takes about 40 us for them."""
+"""The parts of ``INFO`` that ``misplaced`` reads; the server needs about 40 us for them."""
 
 
 class Finding(NamedTuple):
@@ -37,12 +37,12 @@ class Finding(NamedTuple):
 
 
 def is_replica(info: Mapping[str, Any]) -> bool:
-    """Whether the server follows another one: for a while, if a failover is under way."""
+    """Whether the server is a replica, which may be temporary during a failover."""
     return bool(info.get("role") == "slave")
 
 
 def misplaced(info: Mapping[str, Any]) -> str | None:
-    """Why no queue can be on this server at all; None when one can."""
+    """Why this server cannot hold a queue at all; None if it can."""
     mode = info.get("server_mode") or info.get("redis_mode")  # Valkey's name and Redis's
     if mode not in {None, "standalone"}:
         return f"runs as a {mode}, and this version needs a single server"
@@ -52,7 +52,7 @@ def misplaced(info: Mapping[str, Any]) -> str | None:
 
 
 def server_findings(info: Mapping[str, Any]) -> Iterator[Finding]:
-    """What a server's ``INFO`` says of its fitness."""
+    """Checks a server's ``INFO``."""
     version = info.get("valkey_version") or info.get("redis_version", "0")
     new_enough = int(str(version).partition(".")[0]) >= LEAST_VERSION
     needed = "" if new_enough else f"; Pushlane needs {LEAST_VERSION} or newer"
@@ -71,7 +71,7 @@ def server_findings(info: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 class Watch:
-    """Puts into the log what is wrong with a server: a failure at each look, a warning when it is new."""
+    """Logs what is wrong with a server: a failure at every check, a warning only when it is new."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._redis = client
@@ -79,7 +79,7 @@ class Watch:
         self._warned: frozenset[str] = frozenset()
 
     async def step(self) -> None:
-        """Looks if it is time to, and takes a second; while Redis is away, which others put into the log, in vain."""
+        """Checks if it is time to, then sleeps for a second. Ignores an unreachable Redis: others log it."""
         if time.monotonic() >= self._due:
             with contextlib.suppress(RedisError, OSError, RuntimeError):
                 await self.look()
@@ -87,11 +87,11 @@ class Watch:
         await asyncio.sleep(STEP_S)
 
     async def look(self) -> None:
-        """One look. Raises redis.RedisError, OSError when the server does not answer."""
+        """Checks once. Raises redis.RedisError, OSError if the server does not answer."""
         try:
             findings = list(server_findings(await self._redis.info()))
         except NoPermissionError as error:
-            findings = [Finding("warning", f"Redis: nobody sees whether it is fit: {error}")]
+            findings = [Finding("warning", f"Redis: cannot check its settings: {error}")]
         for verdict, what in findings:
             if verdict == "failed":
                 logger().error("redis.unfit", problem=what)

@@ -1,4 +1,4 @@
-"""Holding a message in its place until somebody has decided on it."""
+"""Holds a message in its place until there is a decision on it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ DECIDED: Final[dict[str, Verdict]] = {"a": "allow", "w": "rewrite", "f": "forbid
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands for a key: its first decision. ``same`` says that it is the one asked for, whatever its reason.
+    """The decision that applies to a key: its first one. ``same``: it is the requested one, whatever its reason.
 
-    ``met`` counts the held messages that it has just been made for.
+    ``met`` counts the held messages that this call has decided on.
     """
 
     verdict: Verdict
@@ -31,7 +31,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The message waits in its place until there is a decision on ``key``, which may come first or last.
+    """The message waits in its place until there is a decision on ``key``, which may already exist.
 
     Messages behind it in its conversation wait with it. Several messages may wait for one key.
 
@@ -41,7 +41,7 @@ class Hold:
         on_timeout: What happens without a decision: ``dead_letter``, or ``release`` as if it had been allowed.
 
     Raises:
-        InvalidMessage: One of them is none of that.
+        InvalidMessage: One of them is invalid.
     """
 
     key: str
@@ -64,5 +64,5 @@ class Hold:
 
     @property
     def timeout_ms(self) -> int:
-        """The timeout in whole ms, never less than asked for."""
+        """The timeout in ms, rounded up."""
         return math.ceil(self._seconds() * 1000)

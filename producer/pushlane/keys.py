@@ -1,8 +1,8 @@
 """Every Redis key of the project, with its type, content and lifetime.
 
-All keys of a channel carry the hash tag ``{channel}``, so that one channel is one slot of a Redis Cluster. A channel's
-name holds no brace (see ``message.CHANNEL_NAME``), and what comes after the tag cannot change it. Scripts get the
-channel's prefix as ``KEYS[1]`` and derive the rest from it.
+All keys of a channel carry the hash tag ``{channel}``, so that they share one slot of a Redis Cluster. A channel's name
+contains no brace (see ``message.CHANNEL_NAME``), and nothing after the tag can change it. Scripts get the channel's
+prefix as ``KEYS[1]`` and derive the other keys from it.
 
 =====================  ======  ============================================================================  ===========
 after the prefix       type    content                                                                       lifetime
@@ -10,60 +10,60 @@ after the prefix       type    content                                          
 ``channel``            hash    what producers and scripts need to know: kind, limits, rate; no secret        for ever
 ``conversation:<id>``  list    message ids, oldest first                                                     till empty
 ``message:<id>``       string  one packed record (``record.py``)                                             see below
-``ready``              zset    conversations that may be pushed now, by the turn they took                   till empty
-``delayed``            zset    conversations that back off, by due ms                                        till empty
+``ready``              zset    conversations that may be pushed now, in the order in which they became so    till empty
+``delayed``            zset    conversations that are backing off, by due ms                                 till empty
 ``leases``             zset    leased conversations, by deadline ms                                          till empty
-``claims``             hash    of each lease: token, epoch of the gate, own due ms, message ids              till empty
-``rate``               list    ms of its own clock at which pushes ended, inside the rate window             till empty
+``claims``             hash    per lease: token, epoch of the gate, own due ms, message ids                  till empty
+``rate``               list    ms (by its own clock) at which the pushes in the rate window ended            till empty
 ``gate``               hash    state, paused, until, cap on pushes in flight, reason, epoch                  for ever
 ``dead``               zset    dead-lettered message ids, by ms                                              till empty
 ``unknown``            stream  pushes of unknown outcome, about the last 10,000                              for ever
 ``counters``           hash    monotonic counters, and the depth                                             for ever
-``scheduled``          zset    messages that join later, by ms: acceptance number (14 digits) and id          till empty
-``held``               zset    conversations whose head is held, by ms of its hold's end or its expiry        till empty
+``scheduled``          zset    messages that join later, by ms: acceptance number (14 digits) and id         till empty
+``held``               zset    conversations whose head is held, by ms when the hold or the head expires     till empty
 ``hold:<key>``         set     messages that wait for a decision on the key                                  8 days
 ``decision:<key>``     string  a decision on the key: a, w and a body, or f and a reason                     8 days (*)
-``blocked``            zset    conversations whose head is in trouble, by ms since when                       till empty
-``blocked_by``         hash    of each of these: why                                                         till empty
+``blocked``            zset    conversations whose head is in trouble, by ms since when                      till empty
+``blocked_by``         hash    the reason for each of these                                                  till empty
 ``replay:<run>``       zset    dead letters that are being replayed, by acceptance number                    an hour
-``unreadable``         zset    conversations whose head is of an unknown layout, by ms of the next look      till empty
-``resting``            zset    conversations that must not be pushed before this ms                           till empty
+``unreadable``         zset    conversations whose head has an unknown layout, by ms of the next look        till empty
+``resting``            zset    conversations that must not be pushed before this ms                          till empty
 ``pending``            string  ms of a ring that no drain has answered yet                                   10 s
-``listeners``          zset    drains with a free place, by the ms until which they count                    a minute
-``turn:<drain>``       string  a drain's last turn, so that a repeated one changes nothing                   5 min
-``full``               string  a sweep found Redis near its memory limit: bytes in use                        2 s
-``sweep``              hash    when the channel was swept last, since when without a break, who has more     for ever
+``listeners``          zset    drains with a free slot, by the ms until which they count                     a minute
+``turn:<drain>``       string  a drain's last turn, so that repeating it changes nothing                     5 min
+``full``               string  a sweep found Redis near its memory limit: bytes in use                       2 s
+``sweep``              hash    when last swept, since when without a gap, and which sweeper has more to do   for ever
 =====================  ======  ============================================================================  ===========
 
-(*) The moderation's own: the retention.
+(*) Decisions by moderation: the retention.
 
-The moderation's decisions have a prefix of their own, ``{decisions}``, which is the name of no channel's keys:
+Moderation's decisions have their own prefix, ``{decisions}``; a channel of that name has different keys under it:
 
 =====================  ======  ============================================================================  ===========
-``stream``             stream  one entry a decision, without what the message said                           retention
-``by-key:<key>``       string  a decision's answer: a repeat of its request gets the same one                retention
-``by-message:<key>``   string  the first decision on a message's key, whatever it said                       retention
-``effects:<key>``      string  what a decision is to do in its channel, until it is done                     till done
-``unfed``              zset    decisions whose effects nobody has tried, by a rising ms of their recording   till empty
-``last``               string  the ms of the last one that was recorded with effects                         retention
+``stream``             stream  one entry per decision, without the message's text                            retention
+``by-key:<key>``       string  a decision's answer: a repeated request gets the same one                     retention
+``by-message:<key>``   string  the first decision on a message's key, whatever its content                   retention
+``effects:<key>``      string  what a decision has to do in its channel                                      till done
+``unfed``              zset    decisions with untried effects, by the ms of recording, which only increases  till empty
+``last``               string  the ms of the last decision that was recorded with effects                    retention
 ``lane:<lane>``        zset    decisions with an effect that waits for its channel, by the same ms           till empty
-``effects:<key>@…``    string  what of a decision is in the lane that it names                               till done
-``postponed``          zset    lanes in which something waits, by ms of the next try                         till empty
+``effects:<key>@…``    string  the effects of a decision that are in the named lane                          till done
+``postponed``          zset    lanes with waiting effects, by ms of the next try                             till empty
 ``verdicts``           hash    monotonic counters of the decisions                                           for ever
 =====================  ======  ============================================================================  ===========
 
-A message's record has no lifetime while it is queued or dead; delivered or cancelled it becomes a tombstone that is
-kept for the retention, and at least for the rest of the idempotency window.
+A message's record does not expire while the message is queued or dead. Once delivered or cancelled, it becomes a
+tombstone that is kept for the retention, and at least for the rest of the idempotency window.
 """
 
 SCHEMA = 1
 PREFIX = f"pushlane:{SCHEMA}:"
 
 DECISIONS_PREFIX = f"{PREFIX}{{decisions}}:"
-"""What every key of the moderation's decisions begins with. A channel that is called so has other keys beside them."""
+"""The prefix of every key of moderation's decisions. A channel of that name has different keys under it."""
 
 UNFED = f"{DECISIONS_PREFIX}unfed"
-"""zset: decisions with effects that nobody has done yet, by the ms from which a worker does them; till done."""
+"""zset: decisions with effects that nobody has applied yet, by the ms of their recording; till done."""
 
 POSTPONED = f"{DECISIONS_PREFIX}postponed"
 """zset: lanes, by the ms of their next try; till empty."""
@@ -75,7 +75,7 @@ CHANNELS = f"{PREFIX}channels"
 """set: the names of the registered channels, for operators; for ever."""
 
 CONSUMERS = f"{PREFIX}consumers"
-"""zset: the Celery queues that some worker consumes, by the ms until which that counts; 15 s."""
+"""zset: the Celery queues that a worker consumes, by the ms until which the entry counts; 15 s."""
 
 _PERMANENT = (b"conversation:", b"message:", b"effects:", b"lane:")
 _PERMANENT_NAMES = frozenset(
@@ -106,17 +106,17 @@ _PERMANENT_NAMES = frozenset(
 
 
 def channel_prefix(channel: str) -> str:
-    """What every key of the channel begins with."""
+    """The prefix of every key of the channel."""
     return f"{PREFIX}{{{channel}}}:"
 
 
 def looked_key(group: str) -> str:
-    """A string that stands while nobody needs to look at this group of channels; 0.9 s."""
+    """A string that exists while nobody needs to look at this group of channels; 0.9 s."""
     return f"{PREFIX}looked:{group}"
 
 
 def is_permanent(key: bytes) -> bool:
-    """Whether the key may stand without an expiry: what the queue's truth is made of, and what is empty when idle."""
+    """Whether the key may exist without an expiry: the queue's own data, and keys that are empty when idle."""
     if key in {BELL.encode(), CHANNELS.encode()}:
         return True
     name = key.partition(b"}:")[2]

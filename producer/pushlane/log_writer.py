@@ -1,4 +1,4 @@
-"""Writes the log from a thread of its own: a reader that stalls (a full pipe) stops the log, and nothing else."""
+"""Writes the log from its own thread: a reader that stalls (a full pipe) holds up the log and nothing else."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 GATHER_S: Final = 0.02
-"""How long lines are gathered: a write for each of them would be a tenth of a callback's time."""
+"""How long lines are collected: writing each one separately would take a tenth of a callback's time."""
 MAX_WAITING: Final = 10_000
-"""Lines that wait for the reader, one or two MB; further ones are left out."""
+"""Lines that may wait for the reader, one or two MB; further ones are left out."""
 WRITE_BYTES: Final = 4096
-"""How much a pipe takes in one piece (PIPE_BUF of Linux): no other process's line comes in between."""
+"""How much is written to a pipe in one piece (PIPE_BUF on Linux), with no other process's line in between."""
 CLOSE_S: Final = 1.0
 
 
 class LogWriter:
-    """Takes lines from any thread, and never waits for their reader. A full disk or a closed pipe costs the lines.
+    """Accepts lines from any thread, and never waits for their reader. A full disk or a closed pipe loses the lines.
 
-    Its thread begins with the first line of a process, also of one that was forked. A process that is killed loses the
-    lines of ``GATHER_S``; one that ends by ``os._exit`` those that ``close`` was not called for.
+    Its thread starts with the first line in a process, also in a forked one. A process that is killed loses the lines
+    of the last ``GATHER_S``; so does one that ends with ``os._exit`` without calling ``close``.
 
     Args:
-        file: The descriptor to write to; None writes nowhere.
-        left_out: The line that tells how many were left out.
+        file: The descriptor to write to; None discards the lines.
+        left_out: Makes the line that reports how many were left out.
     """
 
     def __init__(self, file: int | None, left_out: Callable[[int], str]) -> None:
@@ -39,7 +39,7 @@ class LogWriter:
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        """What waits in a process that forks is its own to write, and its thread is not in the child."""
+        """Also runs in a forked child: waiting lines are the parent's to write, and the child has no such thread."""
         self._waiting: deque[tuple[Callable[..., str], tuple[object, ...]]] = deque()
         self._left_out = 0
         self._counting = threading.Lock()
@@ -49,7 +49,7 @@ class LogWriter:
         self._thread: threading.Thread | None = None
 
     def put(self, line: Callable[..., str], *facts: object) -> None:
-        """Writes ``line(*facts)`` soon, which the thread makes: what is needed for it must not change any more."""
+        """Writes ``line(*facts)`` soon. The thread calls it, so the arguments must not change any more."""
         if len(self._waiting) >= MAX_WAITING:
             with self._counting:
                 self._left_out += 1
@@ -63,7 +63,7 @@ class LogWriter:
             self._start()
 
     def _take_left_out(self) -> int:
-        """How many lines are missing here, between what waits and what comes next; one caller alone gets them."""
+        """How many lines are missing between those waiting and the next one; only one caller gets the number."""
         if not self._left_out:
             return 0
         with self._counting:
@@ -77,7 +77,7 @@ class LogWriter:
     debug = info = warning = error = critical = exception = msg
 
     def close(self) -> None:
-        """Writes what waits, for a second at most, and ends the thread; a later line begins another one."""
+        """Writes the waiting lines, for at most a second, and ends the thread; a later line starts another one."""
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None:
@@ -99,7 +99,7 @@ class LogWriter:
             self._wakes.wait()
             ends.wait(GATHER_S)
             self._write_all()
-        self._write_all()  # what came during the last write
+        self._write_all()  # lines that arrived during the last write
 
     def _write_all(self) -> None:
         self._wakes.clear()
@@ -107,19 +107,19 @@ class LogWriter:
             self._write(piece)
 
     def _pieces(self) -> Iterator[bytes]:
-        """What waits, in whole lines of together no more than ``WRITE_BYTES``, but for one that is longer."""
+        """The waiting lines, in pieces of whole lines up to ``WRITE_BYTES``; a longer line is a piece of its own."""
         piece = b""
         for _ in range(len(self._waiting)):
             try:
                 make, facts = self._waiting.popleft()
-            except IndexError:  # a thread that was closed while its reader stalled has gone on
+            except IndexError:  # a thread that was closed while its reader stalled is still running
                 break
             line = f"{make(*facts)}\n".encode(errors="backslashreplace")
             if piece and len(piece) + len(line) > WRITE_BYTES:
                 yield piece
                 piece = b""
             piece += line
-        # What still waits is older than what was left out.
+        # Lines that still wait are older than those left out.
         if not self._waiting and (left_out := self._take_left_out()):
             piece += f"{self._tell_left_out(left_out)}\n".encode()
         if piece:

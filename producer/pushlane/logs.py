@@ -1,4 +1,4 @@
-"""Structured logs: stable dotted event names with key-values, never a text and never a token."""
+"""Structured logs: stable dotted event names with key-values, never a message's text and never a token."""
 
 import contextlib
 import logging
@@ -14,14 +14,14 @@ import structlog
 from pushlane.log_writer import LogWriter
 
 MAX_FACT_CHARS = 500
-"""How much of a fact is logged: a request's path, or a command's name, is a stranger's choice."""
+"""How much of a value is logged: a request's path or a command's name comes from outside."""
 MAX_EXCEPTION_CHARS = 20_000
 _QUOTED = frozenset(" =\"'")
 Logger = structlog.typing.FilteringBoundLogger
 
 
 def configure(log_format: str, log_level: str, writer: LogWriter | None = None) -> None:
-    """Sends the logs of this process to standard error, in this form and from this level; at once, or by a writer."""
+    """Sends the logs of this process to standard error, in this format and from this level; directly or by a writer."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -46,9 +46,9 @@ def make_writer(log_format: str) -> LogWriter:
 
 
 def request_log(log_format: str, log_level: str, writer: LogWriter) -> Callable[[str, bytes, int, float], None]:
-    """What writes a request's line, of its method, path, status and seconds; the writer's thread makes it.
+    """A function that logs a request's method, path, status and seconds; the writer's thread makes the line.
 
-    The path is written as it came, not decoded, and not all of a long one. The line looks as any other.
+    The path is written undecoded, and a long one is cut. The line looks like any other.
     """
     if getattr(logging, log_level) > logging.INFO:
         return lambda *_: None
@@ -56,7 +56,7 @@ def request_log(log_format: str, log_level: str, writer: LogWriter) -> Callable[
 
     def line(at: float, method: str, raw_path: bytes, status: int, took_s: float) -> str:
         ms, path = round(took_s * 1000, 1), _shortened(raw_path.decode("ascii", errors="replace"))
-        if render is _plain:  # the same in a quarter of the time
+        if render is _plain:  # the same line in a quarter of the time
             start = _start(_stamp(at), "info", "request")
             return f"{start} method={method} ms={ms} path={_shown(path)} status={status}"
         return _line(render, "info", at, "request", method=method, path=path, status=status, ms=ms)
@@ -102,7 +102,7 @@ _CONSOLE = structlog.dev.ConsoleRenderer(colors=True)
 
 
 def _coloured(log: object, name: str, facts: MutableMapping[str, Any]) -> str:
-    """For a terminal: what would steer it, or turn the order of its characters, is escaped."""
+    """For a terminal: characters that would control it, or change the direction of text, are escaped."""
     return str(_CONSOLE(log, name, {name: _escaped(fact, name) for name, fact in facts.items()}))
 
 
@@ -113,7 +113,7 @@ def _escaped(fact: object, name: str) -> object:
 
 
 def _lines(text: str) -> str:
-    # Indented, so that none of them is taken for a line of the log.
+    # Indented, so that none of them passes for a line of the log.
     return "\n".join(f"  {_printable(line)}" for line in text.split("\n"))
 
 
@@ -122,7 +122,7 @@ def _printable(text: str) -> str:
 
 
 def _plain(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> str:
-    """The line that structlog's ConsoleRenderer makes without colours, in a quarter of its time."""
+    """The line that structlog's ConsoleRenderer makes without colours, in a quarter of the time."""
     exception = facts.pop("exception", None)
     start = _start(facts.pop("timestamp"), facts.pop("level"), facts.pop("event"))
     line = " ".join([start, *(f"{name}={_shown(facts[name])}" for name in sorted(facts))])
@@ -140,7 +140,7 @@ def _shown(value: object) -> str:
 
 
 def _standard_error() -> int | None:
-    """The real one: Celery replaces ``sys.stderr`` by a logger of its own in its workers."""
+    """The real one: in its workers, Celery replaces ``sys.stderr`` with a logger."""
     with contextlib.suppress(OSError, ValueError):  # it is closed
         return sys.__stderr__.fileno() if sys.__stderr__ else None
     return None
@@ -149,14 +149,14 @@ def _standard_error() -> int | None:
 class _Lines:
     """Writes lines to standard error.
 
-    A full disk or a closed pipe costs the line, never the work that it tells of.
+    A full disk or a closed pipe loses the line, and never disturbs the work that it reports.
     """
 
     def __init__(self, *_: object) -> None:
         self._file = _standard_error()
 
     def msg(self, message: str) -> None:
-        """Writes one line, at once: no other process's line comes in between."""
+        """Writes one line in one piece, with no other process's line in between."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 os.write(self._file, f"{message}\n".encode(errors="backslashreplace"))

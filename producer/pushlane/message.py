@@ -1,7 +1,8 @@
 """Messages, receipts and their limits: the wire contract between producers and workers.
 
-A message turns into three strings when it is made: its conversation (what keeps order), its address (what else must be
-equal for two messages to share a push) and its body. They travel as they are; nothing on the way parses them again.
+A message is turned into three strings when it is created: its conversation (within which order is kept), its address
+(which must also be equal for two messages to share a push) and its body. They are passed on unchanged; nothing parses
+them again on the way.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import datetime  # noqa: TC003 # OpenAPI's schema of MessageStatus is made of its annotations
+from datetime import datetime  # noqa: TC003 # MessageStatus's OpenAPI schema is built from its annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pushlane.errors import InvalidMessage
@@ -29,7 +30,7 @@ _KEY = re.compile(r"[\x20-\x7e]+")
 
 
 def check_channel_name(channel: object) -> str:
-    """The name, if it can be a channel's. Raises InvalidMessage."""
+    """The name, if it is a valid channel name. Raises InvalidMessage."""
     if not isinstance(channel, str) or len(channel) > MAX_CHANNEL_NAME_CHARS or not CHANNEL_NAME.fullmatch(channel):
         raise InvalidMessage(
             "channel",
@@ -40,7 +41,7 @@ def check_channel_name(channel: object) -> str:
 
 
 def check_idempotency_key(key: object) -> str:
-    """The key, if it can be one. Raises InvalidMessage."""
+    """The key, if it is valid. Raises InvalidMessage."""
     if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY_CHARS or not _KEY.fullmatch(key):
         raise InvalidMessage(
             "idempotency_key", f"must be 1 to {MAX_KEY_CHARS} printable ASCII characters", limit=MAX_KEY_CHARS
@@ -64,7 +65,7 @@ def _encode(name: str, value: str) -> bytes:
     try:
         return value.encode()
     except UnicodeEncodeError:
-        raise InvalidMessage(name, "contains a lone surrogate, which is no Unicode text") from None
+        raise InvalidMessage(name, "contains a lone surrogate, which is not valid Unicode") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ class RoomMessage:
     """A text for a room of a ``cinnox`` channel.
 
     Raises:
-        InvalidMessage: When a field has the wrong type, is empty, or an id is over 256 bytes or has control
-            characters. The text's length is checked by ``send``, against the channel's own limit.
+        InvalidMessage: A field is empty or has the wrong type, or an id is over 256 bytes or contains control
+            characters. ``send`` checks the text's length against the channel's own limit.
     """
 
     kind: ClassVar[str] = "cinnox"
@@ -98,12 +99,12 @@ class RoomMessage:
 
     @property
     def conversation(self) -> str:
-        """What keeps order: the room."""
+        """The room: order is kept within it."""
         return self.room_id
 
     @property
     def address(self) -> bytes:
-        """A JSON array of sender and receiver, or nothing when there is neither."""
+        """A JSON array of sender and receiver, or empty if there is neither."""
         if self.sender_eid is None and self.receiver_eid is None:
             return b""
         return json.dumps([self.sender_eid, self.receiver_eid], ensure_ascii=False).encode()
@@ -111,10 +112,10 @@ class RoomMessage:
 
 @dataclass(frozen=True, slots=True)
 class ThirdPartyMessage:
-    """A message object for a user of a ``third_party`` channel. The object is kept as it was when this was made.
+    """A message object for a user of a ``third_party`` channel. Changing the object later does not change the message.
 
     Raises:
-        InvalidMessage: When the user id is wrong, or the object is not JSON, over 64 KiB or nested over 64 deep.
+        InvalidMessage: The user id is invalid, or the object is not JSON, over 64 KiB or nested over 64 levels deep.
     """
 
     kind: ClassVar[str] = "third_party"
@@ -140,7 +141,7 @@ class ThirdPartyMessage:
 
     @property
     def conversation(self) -> str:
-        """What keeps order: the user."""
+        """The user: order is kept within the user's messages."""
         return self.user_id
 
 
@@ -158,12 +159,12 @@ def _check_depth(value: Mapping[str, object]) -> None:
         ]
         if not level:
             return
-    raise InvalidMessage("message", f"must be nested at most {MAX_OBJECT_DEPTH} deep", limit=MAX_OBJECT_DEPTH)
+    raise InvalidMessage("message", f"must be nested at most {MAX_OBJECT_DEPTH} levels deep", limit=MAX_OBJECT_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a channel takes, from its record in Redis."""
+    """What a channel accepts, from its record in Redis."""
 
     kind: str
     max_text: int
@@ -172,7 +173,7 @@ class Limits:
     max_message_bytes: int
 
     def check(self, message: object) -> Message:
-        """The message, if the channel takes it. Raises InvalidMessage."""
+        """The message, if the channel accepts it. Raises InvalidMessage."""
         if not isinstance(message, (RoomMessage, ThirdPartyMessage)):
             raise InvalidMessage(
                 "message", f"must be a RoomMessage or a ThirdPartyMessage, not {type(message).__name__}"
@@ -204,8 +205,8 @@ class Receipt:
     """An accepted message.
 
     Attributes:
-        sequence: The channel's acceptance number: messages of one conversation first arrive in its order.
-        duplicate: The idempotency key had brought this message before; nothing was enqueued now.
+        sequence: The acceptance number within the channel: messages of a conversation first arrive in this order.
+        duplicate: The idempotency key was used for this message before; nothing was enqueued now.
     """
 
     message_id: str
@@ -221,15 +222,15 @@ CancelResult = Literal["cancelled", "maybe_delivered", "in_flight", "already_fin
 
 @dataclass(frozen=True, slots=True)
 class MessageStatus:
-    """Where a message is. Times are aware UTC of Redis's clock; the text is never part of it.
+    """Where a message is. Times are aware UTC by Redis's clock; the text is never included.
 
     Attributes:
         state: scheduled, held, queued, in_flight, delivered, cancelled or dead.
         reason: Why it is dead: rejected, expired, exhausted, unknown or forbidden.
         detail: The reason in words, such as the API's own.
         attempts: Pushes that counted against its retry budget, and the one that delivered it.
-        maybe_delivered: A push of it had an unknown outcome, so that the API may have it already.
-        due_at: When a scheduled message joins its conversation, or a held one's hold ends.
+        maybe_delivered: A push of it had an unknown outcome, so the API may already have it.
+        due_at: When a scheduled message joins its conversation, or the hold of a held one ends.
         final_at: When it was delivered, cancelled or dead-lettered.
         last_push: When its last counted push ended.
     """

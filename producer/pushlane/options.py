@@ -1,6 +1,6 @@
-"""How a message is sent: its idempotency key, when it joins its conversation, when it is too late, and who must agree.
+"""How a message is sent: its idempotency key, when it joins its conversation, when it expires, and its hold.
 
-Times are judged by Redis's clock: what is relative here is added to it there.
+Times are judged by Redis's clock: the script adds relative ones to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pushlane.hold import Hold
 from pushlane.message import check_idempotency_key
 
 MAX_AHEAD_DAYS: Final = 3650
-"""Ten years: what lies further ahead is a mistake in its unit."""
+"""Ten years: a time further ahead is probably in the wrong unit."""
 
 When = datetime | timedelta | float
 _INTERNAL: Final = "§"
@@ -26,12 +26,12 @@ _TOO_FAR: Final = f"must be at most {MAX_AHEAD_DAYS} days ahead"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What goes with a message, checked.
+    """A message's options, checked.
 
     Attributes:
-        due: When it joins its conversation, as ``lua/enqueue.lua`` takes it: ms, ``+`` and ms from now, or nothing.
-        expires: Ms from its acceptance after which it may no longer be delivered, or nothing.
-        hold: What its hold's timeout does, after how many ms, and its key, as the script takes it; or nothing.
+        due: When it joins its conversation, as ``lua/enqueue.lua`` expects it: ms, ``+`` and ms from now, or empty.
+        expires: Ms after its acceptance from which it may no longer be delivered, or empty.
+        hold: The action of its hold's timeout, the timeout in ms and the key, as the script expects it; or empty.
     """
 
     idempotency_key: str | None = None
@@ -65,7 +65,7 @@ NO_OPTIONS: Final = Options()
 
 
 def internal_key(name: str) -> str:
-    """An idempotency key of our own. No client can send it: theirs are printable ASCII."""
+    """An internal idempotency key. No client can send it: clients' keys are printable ASCII."""
     return f"{_INTERNAL}{name}"
 
 
@@ -96,7 +96,7 @@ def _hold(hold: object, not_before: object) -> str:
     if not isinstance(hold, Hold):
         raise InvalidMessage("hold", f"must be a Hold, not {type(hold).__name__}")
     if not_before is not None:
-        raise InvalidMessage("hold", "does not go with not_before: a held message has its place already")
+        raise InvalidMessage("hold", "cannot be combined with not_before: a held message already has its place")
     return f"{hold.on_timeout[0]}{hold.timeout_ms}:{hold.key}"
 
 
@@ -107,9 +107,9 @@ def _parse_hold(value: object) -> Hold | None:
         raise InvalidMessage("hold", "must be an object with key and timeout_s")
     for name in value:
         if name not in {"key", "timeout_s", "on_timeout"}:
-            raise InvalidMessage("hold", "has a field that is none of key, timeout_s and on_timeout")
+            raise InvalidMessage("hold", "has a field other than key, timeout_s and on_timeout")
     on_timeout = "dead_letter" if value.get("on_timeout") is None else value["on_timeout"]
-    return Hold(value.get("key"), value.get("timeout_s"), on_timeout=on_timeout)  # type: ignore[arg-type] # it checks them
+    return Hold(value.get("key"), value.get("timeout_s"), on_timeout=on_timeout)  # type: ignore[arg-type] # Hold checks
 
 
 def _milliseconds(name: str, value: object, kinds: str) -> int:
@@ -125,7 +125,7 @@ def _milliseconds(name: str, value: object, kinds: str) -> int:
 
 
 def _parse_time(name: str, value: object) -> datetime:
-    wrong = InvalidMessage(name, "must be a time of RFC 3339 with its zone, such as 2026-11-22T14:30:00Z")
+    wrong = InvalidMessage(name, "must be an RFC 3339 time with its zone, such as 2026-11-22T14:30:00Z")
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         raise wrong
     try:

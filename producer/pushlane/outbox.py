@@ -1,6 +1,6 @@
 """The producer's side of the queue: ``Producer`` and ``AsyncProducer``, two thin shells over the same scripts.
 
-What they share is pure and stands in ``acceptance.py``.
+The code they share is pure and lives in ``acceptance.py``.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ __all__ = ["AsyncProducer", "Producer"]
 
 
 class Producer:
-    """Enqueues messages. Thread-safe and fork-safe; connects at the first call.
+    """Enqueues messages. Thread-safe and fork-safe; connects on the first call.
 
     Args:
-        redis_url: Where the queue is; by default the environment's ``PUSHLANE_REDIS_URL``.
-        timeout: Seconds after which a call gives up with QueueUnavailable, for a free connection of its own, for
-            connecting and for each answer.
+        redis_url: The address of the queue's Redis; by default the environment's ``PUSHLANE_REDIS_URL``.
+        timeout: Seconds to wait for a free connection, for connecting and for each answer; then a call raises
+            QueueUnavailable.
 
     Raises:
         ValueError: The address is invalid.
-        QueueUnavailable: There is none.
+        QueueUnavailable: No address is given.
     """
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
@@ -90,28 +90,29 @@ class Producer:
         expires_in: timedelta | float | None = None,
         hold: Hold | None = None,
     ) -> Receipt:
-        """Enqueues one message. Seconds, or what they are given as, count from now on Redis's clock.
+        """Enqueues one message. Relative times count from now, by Redis's clock.
 
         Args:
             channel: Its name.
-            message: For the channel's kind.
-            idempotency_key: 1 to 255 printable ASCII characters; the same one again within the window (24 h) is the
-                same message.
-            not_before: When it joins its conversation: an aware datetime, a timedelta or seconds; what is past is now.
-            expires_in: How long it may be delivered, as a timedelta or seconds; then it is a dead letter, `expired`.
-            hold: Keeps the message in its place until there is a decision; does not go with ``not_before``.
+            message: A message of the channel's kind.
+            idempotency_key: 1 to 255 printable ASCII characters. Using the same key again within the window (24 h) does
+                not enqueue the message twice.
+            not_before: When it joins its conversation: an aware datetime, a timedelta or seconds. The past means now.
+            expires_in: How long it may be delivered, as a timedelta or seconds; then it becomes a dead letter,
+                `expired`.
+            hold: Keeps the message in its place until there is a decision; cannot be combined with ``not_before``.
 
         Raises:
             InvalidMessage: The message or an option breaks a rule; nothing was sent.
-            UnknownChannel: Nobody has registered the channel; nothing was sent.
+            UnknownChannel: The channel is not registered; nothing was sent.
             IdempotencyConflict: The key was used within its window for another message; nothing was sent.
             QueueFull: The channel or Redis is full; nothing was sent.
-            QueueUnavailable: No answer within the timeout: perhaps accepted. Repeat with the same key.
+            QueueUnavailable: No answer within the timeout: it may have been accepted. Retry with the same key.
         """
         return self.send_form(channel, Form(message, Options.check(idempotency_key, not_before, expires_in, hold)))
 
     def send_form(self, channel: str, form: Form) -> Receipt:
-        """Enqueues a message with the options that it brings; in all else as ``send``."""
+        """Enqueues a message with its own options; otherwise like ``send``."""
         entries = prepare(channel, self._limits_of(channel), [form], single=True)
         return self._accept(channel, entries)[0]
 
@@ -124,19 +125,19 @@ class Producer:
         not_before: When | None = None,
         expires_in: timedelta | float | None = None,
     ) -> list[Receipt]:
-        """Enqueues many messages in their order, 1,000 a round trip; each 1,000 is all or nothing.
+        """Enqueues many messages in order, 1,000 per round trip; each 1,000 are accepted together or not at all.
 
-        All are checked before the first is sent. Element ``i`` has the idempotency key ``{key}/{i}``; the other options
-        are those of each.
+        All are checked before the first is sent. Message ``i`` gets the idempotency key ``{key}/{i}``; the other
+        options apply to each message.
 
         Raises:
-            PushlaneError: As ``send``; its ``receipts`` are the accepted prefix.
+            PushlaneError: Like ``send``; its ``receipts`` are those of the messages accepted so far.
         """
         options = Options.check(idempotency_key, not_before, expires_in)
         return self.send_forms(channel, forms_of(messages, options))
 
     def send_forms(self, channel: str, forms: Sequence[Form]) -> list[Receipt]:
-        """Enqueues messages that each have options of their own; in all else as ``send_many``."""
+        """Enqueues messages that each have their own options; otherwise like ``send_many``."""
         entries = prepare(channel, self._limits_of(channel), forms, single=False)
         receipts: list[Receipt] = []
         for chunk in chunks(entries):
@@ -148,7 +149,7 @@ class Producer:
         return receipts
 
     def status(self, channel: str, message_id: str) -> MessageStatus | None:
-        """Where the message is; None when its id is unknown or its retention is over. Raises QueueUnavailable."""
+        """The message's status; None if its id is unknown or its retention is over. Raises QueueUnavailable."""
         prefix = channel_prefix(check_channel_name(channel))
         try:
             reply = self._read_status(keys=[prefix], args=[message_id])
@@ -157,14 +158,14 @@ class Producer:
         return read_status(channel, message_id, reply)
 
     def cancel(self, channel: str, message_id: str) -> CancelResult:
-        """Takes the message out of the queue, if it is still in it.
+        """Takes the message out of the queue, if it is still there.
 
         Returns:
             ``cancelled``; ``maybe_delivered``: cancelled, but an earlier push of it had an unknown outcome;
-            ``in_flight``: a push of it is on its way; ``already_final``: delivered, cancelled or dead; ``not_found``.
+            ``in_flight``: it is being pushed; ``already_final``: delivered, cancelled or dead; ``not_found``.
 
         Raises:
-            QueueUnavailable: No answer within the timeout: perhaps cancelled. Repeating it is safe.
+            QueueUnavailable: No answer within the timeout: it may have been cancelled. Retrying is safe.
         """
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         try:
@@ -175,23 +176,23 @@ class Producer:
     def decide(
         self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
     ) -> Verdict:
-        """Decides on a key, once, for the messages that are held for it and for those that still come.
+        """Decides on a key, once, for the messages that are held for it and for those still to come.
 
         Args:
             channel: Its name.
-            key: What the messages are held for.
-            verdict: ``discard`` does what ``forbid`` does: a dead letter, ``forbidden``.
-            message: For ``rewrite``: a message with the new text or object; where it goes is not looked at.
-            reason: For ``forbid``: why, as the dead letter tells it.
+            key: The key that the messages are held for.
+            verdict: ``discard`` does the same as ``forbid``: the message becomes a dead letter, ``forbidden``.
+            message: For ``rewrite``: a message with the new text or object; its recipient is ignored.
+            reason: For ``forbid``: the reason, which is kept with the dead letter.
 
         Returns:
-            The verdict that stands: an earlier decision on the key is not changed.
+            The verdict that applies: an earlier decision on the key is not changed.
 
         Raises:
             InvalidMessage: The key, the verdict or the new message is wrong.
-            UnknownChannel: Nobody has registered the channel.
+            UnknownChannel: The channel is not registered.
             QueueFull: Redis is full; nothing was decided.
-            QueueUnavailable: No answer within the timeout: perhaps decided. Repeating it is safe.
+            QueueUnavailable: No answer within the timeout: it may have been decided. Retrying is safe.
         """
         return self.decide_once(channel, key, verdict, message=message, reason=reason).verdict
 
@@ -205,9 +206,9 @@ class Producer:
         reason: str = "",
         brief: bool = False,
     ) -> Standing:
-        """``decide``, which also tells whether the decision that stands is the one asked for.
+        """Like ``decide``, but also returns whether the decision that applies is the requested one.
 
-        ``brief`` keeps it for the channel's retention, and not for as long as a message may be held.
+        ``brief`` keeps the decision for the channel's retention instead of for as long as a message may be held.
         """
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         decision = decision_of(self._limits_of(channel), key, verdict, message, reason)

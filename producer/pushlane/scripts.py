@@ -1,7 +1,7 @@
 """The Lua scripts: one file, one operation, called by EVALSHA with a fallback to loading it.
 
 A script's header says what it does, then each ``KEYS[n] name`` and ``ARGV[n] name``, then what it returns; its line
-``--- use a b`` takes in ``lib_a.lua`` and ``lib_b.lua``, of the worker's own folder first.
+``--- use a b`` includes ``lib_a.lua`` and ``lib_b.lua``, looked up in the worker's own folder first.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def _read(packages: Iterable[str], name: str) -> str:
 
 @cache
 def source(name: str, package: str = PRODUCER, *, shebang: bool = True) -> str:
-    """The whole text of the script ``name``, with what it uses.
+    """The whole text of the script ``name``, including the libraries that it uses.
 
     Args:
-        name: The file's name without its ending.
+        name: The file's name without its extension.
         package: The package that owns the script; ``pushlane``'s own scripts and libraries are always found.
-        shebang: False leaves the ``#!lua`` line out, which fakeredis does not take.
+        shebang: False leaves out the ``#!lua`` line, which fakeredis does not support.
     """
     packages = (package, PRODUCER)
     text = _read(packages, f"{name}.lua")

@@ -1,8 +1,8 @@
-"""JSON from outside: read strictly, and in a time and a memory that no document can exceed.
+"""JSON from outside: parsed strictly, in bounded time and memory.
 
-Strict is what two readers cannot read as two different documents: UTF-8, no name given twice, only finite numbers.
-Bounded is how much of it becomes Python objects: what holds too many values is refused before they are made, as 4 MiB
-of ``{}`` would become 100 MB and hold the interpreter for half a second.
+Strict means that no two parsers can disagree about a document: UTF-8, no duplicate names, only finite numbers. Bounded
+means that a document with too many values is refused before they become Python objects: 4 MiB of ``{}`` would take
+100 MB and block the interpreter for half a second.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_CHARS: Final = 1024 * 1024
-"""Of one document, or one element of a list: more than 64 KiB take in JSON, every byte of them escaped."""
+"""Of one document, or one element of a list: more than 64 KiB take in JSON with every byte escaped."""
 MAX_VALUES: Final = 10_000
-"""Of the same: at least 3 ms and 2 MB. The platform's messages have 12 KB, so that 6,000 fit into one."""
+"""Of the same: at least 3 ms and 2 MB. The platform's messages have 12 KB, so at most 6,000 fit into one."""
 MAX_LIST_VALUES: Final = 50_000
-"""Of all elements of a list: 50 in each of 1,000 messages."""
+"""Of all elements of a list together: 50 in each of 1,000 messages."""
 MAX_DEPTH: Final = 200
-"""Lists and objects within each other. Python's own limit depends on who calls."""
+"""Lists and objects within each other. Python's own limit depends on the caller's stack."""
 
 _FIRST_WINDOW: Final = 1024
 _EXACT_FROM: Final = 100
@@ -32,11 +32,11 @@ _STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class NotStrictJson(ValueError):
-    """The document is not JSON as we read it. The message quotes nothing of it.
+    """The document is not strict JSON. The message quotes nothing of it.
 
     Attributes:
-        name: The name that is given twice, which somebody else chose; None when it is something else.
-        index: The element of a list in which it is; None when it is in none.
+        name: The duplicate name, which comes from outside; None for any other problem.
+        index: The index of the list element at fault; None outside a list.
     """
 
     def __init__(self, problem: str, *, name: str | None = None) -> None:
@@ -46,7 +46,7 @@ class NotStrictJson(ValueError):
 
 
 class TooMuchJson(NotStrictJson):
-    """The document is larger or deeper than anything honest, and was not read to its end."""
+    """The document is larger or deeper than any legitimate one, and was not read to its end."""
 
 
 def load(data: bytes) -> Any:  # noqa: ANN401 # any JSON
@@ -59,12 +59,12 @@ def load(data: bytes) -> Any:  # noqa: ANN401 # any JSON
 
 
 def is_list(data: bytes) -> bool:
-    """Whether the document is a list, if it is any."""
+    """Whether the document is a list, if it is valid."""
     return data.lstrip(b" \t\n\r")[:1] == b"["
 
 
 def elements(data: bytes) -> Iterator[Any]:
-    """The elements of a list, each read when it is asked for. Raises NotStrictJson, at the element that is wrong."""
+    """The elements of a list, each parsed on demand. Raises NotStrictJson at the invalid element."""
     text = _text(data)
     at = _after_blanks(text, _after_blanks(text, 0) + 1)
     left = MAX_LIST_VALUES
@@ -102,10 +102,10 @@ def _after_blanks(text: str, at: int) -> int:
 
 
 def _value_at(text: str, at: int, size: int) -> tuple[Any, int]:
-    """The value that begins there, and where it ends: sought in windows, this one first, as nobody knows where."""
+    """The value at this position, and where it ends: that is unknown, so it is sought in windows of growing size."""
     while True:
         window = text[at : at + size]
-        # Half of a window may be what comes behind the value.
+        # Half of a window may lie behind the value.
         if (values := _values(window, 2 * MAX_VALUES)) > 2 * MAX_VALUES:
             raise TooMuchJson(f"has more than {MAX_VALUES} values")
         is_whole = at + size >= len(text)
@@ -115,7 +115,7 @@ def _value_at(text: str, at: int, size: int) -> tuple[Any, int]:
             if is_whole:
                 raise _syntax(error.msg, at + error.pos) from None
         else:
-            if is_whole or length < len(window):  # else a number may go on
+            if is_whole or length < len(window):  # else a number may continue
                 if values > MAX_DEPTH:
                     _check(value, window[:length])
                 return value, at + length
@@ -128,10 +128,10 @@ def _decode(window: str) -> tuple[Any, int]:
     try:
         return _DECODER.raw_decode(window)
     except RecursionError:
-        raise TooMuchJson("is nested too deep") from None
+        raise TooMuchJson("is nested too deeply") from None
     except (NotStrictJson, json.JSONDecodeError):
         raise
-    except ValueError:  # a number of more digits than Python takes
+    except ValueError:  # a number with more digits than Python accepts
         raise NotStrictJson("holds a number that is too long") from None
 
 
@@ -140,16 +140,16 @@ def _check(value: object, text: str) -> None:
     if _values(text, MAX_VALUES) > MAX_VALUES:
         raise TooMuchJson(f"has more than {MAX_VALUES} values")
     if _is_deep(value):
-        raise TooMuchJson("is nested too deep")
+        raise TooMuchJson("is nested too deeply")
 
 
 def _values(text: str, most: int) -> int:
-    """How many values the text holds: each is behind a comma or the first of a list or an object.
+    """How many values the text holds: each follows a comma or is the first of a list or an object.
 
-    Up to ``most``, those in strings are counted as well.
+    Up to ``most``, such characters inside strings are counted as well.
     """
     values = text.count(",") + text.count("[") + text.count("{")
-    # Long texts hold commas, too. Looking for them may cost no more than the values themselves.
+    # Long texts contain commas, too. Removing the strings must not cost more than the values themselves.
     if values > most and text.count('"') <= 4 * MAX_VALUES:
         text = _STRING.sub("", text)
         values = text.count(",") + text.count("[") + text.count("{")
@@ -188,7 +188,7 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 def _finite(number: str) -> float:
     value = float(number)
     if not isfinite(value):
-        raise NotStrictJson("holds NaN or Infinity or a number beyond doubles: none is finite")
+        raise NotStrictJson("holds NaN, Infinity or a number too large for a double")
     return value
 
 

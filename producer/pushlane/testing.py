@@ -1,4 +1,4 @@
-"""What a service uses in its own tests: a producer whose queue is in memory, and a look at what it has sent.
+"""For a service's own tests: a producer whose queue is in memory, and assertions about what it has sent.
 
 >>> from pushlane import RoomMessage
 >>> from pushlane.testing import assert_sent, fake_producer
@@ -46,7 +46,7 @@ _KINDS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
         ThirdPartyMessage.kind: {"batch_limit": 1, "max_text": 0, "rate_limit": 0, "rate_window_ms": 1000},
     }
 )
-# A test holds it together with what a worker registers for a channel that has nothing but its address and its token.
+# A test compares it with what a worker registers for a channel that has only an address and a token.
 _RECORD: Final[Mapping[str, str | int]] = MappingProxyType(
     {
         "queue": "pushlane",
@@ -81,7 +81,7 @@ class _Queue:
 
     def messages(self, channel: str) -> list[Message]:
         if channel not in self.channels:
-            raise ValueError(f"no channel {channel!r} here: the producer was made with {', '.join(self.channels)}")
+            raise ValueError(f"no channel {channel!r} here: the producer was created with {', '.join(self.channels)}")
         found = [self._redis.get(key) for key in self._redis.scan_iter(f"{channel_prefix(channel)}message:*")]
         headers = sorted(((read_header(record), record) for record in found), key=lambda pair: pair[0].sequence)
         return [self._message(channel, record) for header, record in headers if header.state != "cancelled"]
@@ -104,30 +104,30 @@ class _FakeAsyncProducer(AsyncProducer):
 
 
 def fake_producer(channels: Mapping[str, str]) -> Producer:
-    """A producer with a queue of its own in memory.
+    """A producer with its own queue in memory.
 
     Args:
         channels: The kind of each channel, ``cinnox`` or ``third_party``, by its name. They have the default limits.
 
     Raises:
-        ValueError: A name or a kind is none.
+        ValueError: A name or a kind is invalid.
     """
     return _FakeProducer(channels)
 
 
 def fake_async_producer(channels: Mapping[str, str]) -> AsyncProducer:
-    """``fake_producer`` for asyncio. ``sent`` and ``assert_sent`` are called without await for it, too."""
+    """``fake_producer`` for asyncio. ``sent`` and ``assert_sent`` are still called without await."""
     return _FakeAsyncProducer(channels)
 
 
 def sent(producer: Producer | AsyncProducer, channel: str | None = None) -> list[Message]:
-    """The messages that were accepted, in that order; without a channel those of all, one channel after the other.
+    """The accepted messages, in order; without a channel, those of all channels, one channel after the other.
 
-    Scheduled and held ones are among them, repeats and cancelled ones are not.
+    Scheduled and held messages are included, duplicates and cancelled ones are not.
 
     Raises:
-        TypeError: The producer is none of ``fake_producer`` or ``fake_async_producer``.
-        ValueError: It was made without this channel.
+        TypeError: The producer does not come from ``fake_producer`` or ``fake_async_producer``.
+        ValueError: It was created without this channel.
     """
     if not isinstance(producer, _FakeProducer | _FakeAsyncProducer):
         raise TypeError("the producer must come from fake_producer or fake_async_producer")
@@ -139,26 +139,26 @@ def assert_sent(producer: Producer | AsyncProducer, channel: str, message: Messa
     """Fails unless these messages were sent to the channel in this order; others may have come between them.
 
     Raises:
-        AssertionError: They were not. Says which one is missing, and what was sent.
+        AssertionError: They were not. It says which one is missing, and what was sent.
     """
     __tracebackhide__ = True
     there = sent(producer, channel)
     rest = iter(there)
     for expected in map(_as_stored, (message, *more)):
-        if expected not in rest:  # which goes on behind the one before
+        if expected not in rest:  # continues behind the previous match
             raise AssertionError(_told(channel, expected, there))
 
 
 def _as_stored(message: Message) -> Message:
-    """With what is another thing in JSON, such as a tuple, as it comes out of it."""
+    """The message as it comes back from JSON, which turns a tuple into a list."""
     if isinstance(message, ThirdPartyMessage):
         return ThirdPartyMessage(message.user_id, json.loads(message.body))
     return message
 
 
 def _told(channel: str, expected: Message, there: Sequence[Message]) -> str:
-    how = "was sent, but not in this order or not so often" if expected in there else "was not sent"
-    lines = [f"to {channel!r} {how}:", f"  {expected!r}", "sent were:" if there else "nothing was sent to it"]
+    how = "was sent, but not in this order or not as often" if expected in there else "was not sent"
+    lines = [f"to {channel!r} {how}:", f"  {expected!r}", "messages sent to it:" if there else "nothing was sent to it"]
     lines += [f"  {message!r}" for message in there[:MAX_TOLD]]
     if len(there) > MAX_TOLD:
         lines.append(f"  and {len(there) - MAX_TOLD} more")

@@ -401,7 +401,7 @@ def test_a_held_room_is_among_the_blocked_ones(support: str, producer: Producer)
     message_id = held(producer, "k")
     producer.send("support", HELLO)
     status = show(support, "message", "support", message_id)
-    assert (status["state"], status["detail"]) == ("held", "it waits for a decision on k")
+    assert (status["state"], status["detail"]) == ("held", "waiting for a decision on k")
     (one,) = show(support, "blocked", "support")["blocked"]
     assert (one["state"], one["next_try"], one["behind"]) == ("held", status["due_at"], 1)
     assert one["why"] == "held: its head waits for a decision"

@@ -44,7 +44,7 @@ def test_a_file_has_objects_too(partner: str) -> None:
     [
         (("--user", "u", "--json", "[1]"), ("--json", "must be a JSON object")),
         (("--user", "u", "--json", '{"a": secret}'), ("--json", "not JSON", "character 7")),
-        (("--user", "u", "--json", "[" * 9_000), ("--json", "nested too deep")),
+        (("--user", "u", "--json", "[" * 9_000), ("--json", "nested too deeply")),
         (("--user", "u", "--json", '{"a": ' + "9" * 5000 + "}"), ("--json", "too long")),
         (("--user", "u", "--json", '{"a": NaN}'), ("--json", "NaN")),
         (("--user", "u", "--json", '{"a": 1, "a": 2}'), ("--json", "a: is given twice")),

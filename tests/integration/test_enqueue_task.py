@@ -139,9 +139,9 @@ def test_bad_input_fails_the_task_with_a_line_that_names_the_field(stack: Stack,
     worker = stack.worker("-c", "1").ready()
     cases: list[tuple[object, object, str]] = [
         ({"room_id": "r", "text": CANARY * 500}, "support", "InvalidMessage('text: has 5500 codepoints"),
-        ({"room_id": "r", "txt": CANARY}, "support", "txt: is no field of a message; did you mean text?"),
+        ({"room_id": "r", "txt": CANARY}, "support", "txt: is not a field of a message; did you mean text?"),
         ({"text": CANARY}, "support", "room_id: is missing"),
-        ({**HELLO, "text": CANARY, "not_before": "soon"}, "support", "not_before: must be a time of RFC 3339"),
+        ({**HELLO, "text": CANARY, "not_before": "soon"}, "support", "not_before: must be an RFC 3339 time"),
         ({**HELLO, "text": CANARY, "idempotency_key": "ü"}, "support", "idempotency_key: must be"),
         ({"user_id": "u", "message": {"x": CANARY}}, "support", "but the channel is of kind"),
         ([CANARY], "support", "message: must be a JSON object, not an array"),

@@ -369,7 +369,7 @@ async def test_a_rewrite_that_does_not_fit_forbids(
     status = await producer.status("support", held.message_id)
     assert status is not None
     assert (status.state, status.reason) == ("dead", "forbidden")
-    assert (status.detail or "").startswith("its rewrite does not fit the channel")
+    assert (status.detail or "").startswith("the rewrite does not fit the channel")
     assert [one["event"] for one in logs] == ["effect.forbids"]
     assert "xxx" not in f"{logs} {status.detail}"
 

@@ -45,7 +45,7 @@ def test_a_full_channel_refuses_and_says_when_to_come_back(door: Door, redis: Re
     register(redis, max_queued=3)
     first = door.send("support", HELLO, idempotency_key="first")
     door.send_many("support", texts(2))
-    with pytest.raises(QueueFull, match="3 messages wait in it") as caught:
+    with pytest.raises(QueueFull, match="3 messages are already waiting") as caught:
         door.send("support", HELLO)
     assert caught.value.channel == "support"
     assert caught.value.retry_after_s > 0

@@ -631,7 +631,7 @@ def test_a_held_message_says_so_with_its_key_and_its_end(redis: Redis, redis_url
     status = producer.status("support", receipt.message_id)
     assert status is not None
     assert (status.state, status.reason, status.attempts) == ("held", None, 0)
-    assert status.detail == "it waits for a decision on k"
+    assert status.detail == "waiting for a decision on k"
     assert status.due_at is not None
     assert (status.due_at - status.accepted_at).total_seconds() == 90
     again = producer.send("support", RoomMessage("a", "hi"), hold=Hold("k", 90), idempotency_key="once")

@@ -81,7 +81,7 @@ def test_a_call_without_an_answer_can_be_repeated_with_its_key(open_door: Open, 
     first = door.send("support", HELLO)
     own_server.pause()
     try:
-        with pytest.raises(QueueUnavailable, match="perhaps accepted: repeat with the same key") as caught:
+        with pytest.raises(QueueUnavailable, match="may have been accepted: retry with the same key") as caught:
             door.send("support", HELLO, idempotency_key="order 7")
     finally:
         own_server.resume()

@@ -83,7 +83,7 @@ WRONG = [
     (f"redis://:\N{FULLWIDTH COLON}{SECRET}@host:6379/0", "percent-encoded"),
     (f"redis://:{SECRET}%@host:70000/0", "port must be a number from 1 to 65535"),
     (f"redis://:{SECRET},p/w@host:6379/0", "percent-encoded"),
-    ("redis://host?ssl_ca_certs=/etc/ca.pem", "goes with rediss://"),
+    ("redis://host?ssl_ca_certs=/etc/ca.pem", "needs rediss://"),
     ("rediss://host?ssl_ca_cert=/etc/ca.pem", "did you mean ssl_ca_certs?"),
     ("rediss://host?ssl_cert_reqs=perhaps", "ssl_cert_reqs must be one of none, optional, required"),
     ("rediss://host?ssl_min_version=1.2", "771 (TLS 1.2)"),

@@ -271,7 +271,7 @@ def test_a_code_of_either_command_may_be_set(told: Told, code: int) -> None:
 )
 def test_an_unknown_variable_stops_the_start_and_names_the_nearest(told: Told, variable: str, hint: str) -> None:
     """A misspelt setting is not silently a default: here that would let every message pass."""
-    assert told.error(**{variable: "1"}) == f"PUSHLANE_{variable}: is no setting of Pushlane{hint}"
+    assert told.error(**{variable: "1"}) == f"PUSHLANE_{variable}: is not a setting of Pushlane{hint}"
 
 
 # --- what belongs together ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pushlane_worker.celery import app
 from pushlane_worker.enqueue import MAX_RETRIES, MAX_WAIT_S, EnqueueTask, enqueue
 from pushlane_worker.tasks import drain
 
-FULL = QueueFull("support", "5 messages wait in it already", 1)
+FULL = QueueFull("support", "5 messages are already waiting", 1)
 
 
 class Published(Exception):  # it is none

@@ -12,7 +12,7 @@ ERRORS: list[PushlaneError] = [
     InvalidMessage("text", "is too long", limit=5000, index=3),
     UnknownChannel("support"),
     IdempotencyConflict("key", "id"),
-    QueueFull("support", "1 message waits in it already", 1.0),
+    QueueFull("support", "2 messages are already waiting", 1.0),
     QueueUnavailable("no answer", "id"),
     SettingsError("PUSHLANE_REDIS_URL", "is missing"),
     PushNotSent("no connection"),

@@ -44,10 +44,10 @@ def test_a_right_form_becomes_its_message(fields: dict[str, object], form: Form)
     [
         ({**ROOM, "senderEID": "s"}, "senderEID", "did you mean sender_eid?"),
         ({"roomID": "r", "text": "hello"}, "roomID", "did you mean room_id?"),
-        ({**ROOM, "xyzzy": 1}, "xyzzy", "known are room_id, text, sender_eid, receiver_eid, idempotency_key"),
+        ({**ROOM, "xyzzy": 1}, "xyzzy", "the fields are room_id, text, sender_eid, receiver_eid, idempotency_key"),
         ({"user_id": "u", "mesage": {}}, "mesage", "did you mean message?"),
-        ({**ROOM, "user_id": "u"}, "room_id", "does not go with user_id"),
-        ({"user_id": "u", "message": {}, "sender_eid": "s"}, "sender_eid", "does not go with user_id"),
+        ({**ROOM, "user_id": "u"}, "room_id", "cannot be combined with user_id"),
+        ({"user_id": "u", "message": {}, "sender_eid": "s"}, "sender_eid", "cannot be combined with user_id"),
     ],
 )
 def test_an_unknown_field_is_refused_with_the_nearest_known_one(
@@ -91,9 +91,9 @@ def test_a_wrong_value_is_refused_by_its_field(fields: dict[str, object], field:
         (b"null", "must be a JSON object, not null"),
         (b"true", "must be a JSON object, not a boolean"),
         (b"\xff{}", "is not UTF-8 at byte 0"),
-        (b"[" * 9_000, "is nested too deep"),
+        (b"[" * 9_000, "is nested too deeply"),
         (b"[" * 100_000, "has more than 10000 values"),
-        (b'{"user_id": "u", "message": {"n": NaN}}', "holds NaN or Infinity"),
+        (b'{"user_id": "u", "message": {"n": NaN}}', "holds NaN, Infinity"),
         (b'{"text": ' + b"9" * 5000 + b"}", "a number that is too long"),
     ],
     ids=["nothing", "half", "string", "null", "boolean", "no UTF-8", "deep", "large", "NaN", "long number"],

@@ -224,7 +224,7 @@ def test_only_an_object_is_a_third_party_message(value: Any) -> None:  # noqa: A
 def test_an_object_may_be_nested_64_deep_and_no_deeper(leaf: object) -> None:
     """The depth counts objects and arrays, whatever the innermost holds."""
     ThirdPartyMessage("user", nested(MAX_OBJECT_DEPTH, leaf))
-    with pytest.raises(InvalidMessage, match=r"^message: must be nested at most 64 deep") as caught:
+    with pytest.raises(InvalidMessage, match=r"^message: must be nested at most 64 levels deep") as caught:
         ThirdPartyMessage("user", nested(MAX_OBJECT_DEPTH + 1, leaf))
     assert caught.value.limit == MAX_OBJECT_DEPTH
 
@@ -237,7 +237,7 @@ def test_arrays_count_towards_the_depth_and_a_circle_is_too_deep() -> None:
     circle: dict[str, Any] = {}
     circle["in"] = circle
     for value in ({"a": tower}, circle):
-        with pytest.raises(InvalidMessage, match="nested at most 64 deep"):
+        with pytest.raises(InvalidMessage, match="nested at most 64 levels deep"):
             ThirdPartyMessage("user", value)
 
 

@@ -147,7 +147,7 @@ def test_a_wrong_value_is_one_line_with_its_name_and_what_is_allowed(
 )
 def test_an_unknown_variable_stops_the_start_and_names_the_nearest(tell: Tell, variable: str, hint: str) -> None:
     """A misspelt setting is not silently a default."""
-    assert tell.error(**{variable: "1"}) == f"PUSHLANE_{variable}: is no setting of Pushlane{hint}"
+    assert tell.error(**{variable: "1"}) == f"PUSHLANE_{variable}: is not a setting of Pushlane{hint}"
 
 
 def test_the_callbacks_own_sections_and_other_programs_variables_are_left_alone() -> None:
@@ -199,14 +199,17 @@ def test_the_environment_wins_over_the_file(tell: Tell, tmp_path: Path) -> None:
 
 def test_a_file_that_is_named_has_to_be_there(tell: Tell) -> None:
     """A wrong path is not an empty file."""
-    assert tell.error(CONFIG="/nowhere/pushlane.toml") == "PUSHLANE_CONFIG: no file '/nowhere/pushlane.toml'"
+    assert (
+        tell.error(CONFIG="/nowhere/pushlane.toml")
+        == "PUSHLANE_CONFIG: the file '/nowhere/pushlane.toml' does not exist"
+    )
 
 
 @pytest.mark.parametrize("content", [b"redis_url = ", b"= 1", b"\xff\xfe", b"[channels.support\n"])
 def test_a_file_that_is_no_toml_is_named(tell: Tell, tmp_path: Path, content: bytes) -> None:
     """The line names the file and the place in it."""
     (tmp_path / "pushlane.toml").write_bytes(content)
-    assert tell.error().startswith("pushlane.toml: is no TOML: ")
+    assert tell.error().startswith("pushlane.toml: is not valid TOML: ")
 
 
 def test_a_wrong_value_in_the_file_is_named_like_a_variable(tell: Tell, tmp_path: Path) -> None:
@@ -214,9 +217,11 @@ def test_a_wrong_value_in_the_file_is_named_like_a_variable(tell: Tell, tmp_path
     (tmp_path / "pushlane.toml").write_text("slice_s = 99\n")
     assert tell.error().startswith("PUSHLANE_SLICE_S: ")
     (tmp_path / "pushlane.toml").write_text("slices_s = 1\n")
-    assert tell.error() == "PUSHLANE_SLICES_S: is no setting of Pushlane; did you mean PUSHLANE_SLICE_S?"
+    assert tell.error() == "PUSHLANE_SLICES_S: is not a setting of Pushlane; did you mean PUSHLANE_SLICE_S?"
     (tmp_path / "pushlane.toml").write_text('[channels.support]\ntokens = "x"\n')
-    assert tell.error().endswith("TOKENS: is no setting of Pushlane; did you mean PUSHLANE_CHANNELS__SUPPORT__TOKEN?")
+    assert tell.error().endswith(
+        "TOKENS: is not a setting of Pushlane; did you mean PUSHLANE_CHANNELS__SUPPORT__TOKEN?"
+    )
 
 
 def test_the_callbacks_sections_may_stand_in_the_same_file(tell: Tell, tmp_path: Path) -> None:

@@ -161,11 +161,11 @@ def test_a_failed_assertion_says_what_was_sent_instead(producer: Producer) -> No
     producer.send_many("support", [HELLO, *[BYE] * 24])
     lines = _failure(producer, RoomMessage("room-1", "Hallo"))
     assert lines[0] == "to 'support' was not sent:"
-    assert lines[2:4] == ["sent were:", f"  {HELLO!r}"]
+    assert lines[2:4] == ["messages sent to it:", f"  {HELLO!r}"]
     assert lines[-1] == "  and 5 more"
     assert len(lines) == 24
     assert _failure(producer, BYE, HELLO)[:2] == [
-        "to 'support' was sent, but not in this order or not so often:",
+        "to 'support' was sent, but not in this order or not as often:",
         f"  {HELLO!r}",
     ]
 
@@ -184,7 +184,7 @@ def test_what_is_no_message_was_not_sent(producer: Producer) -> None:
 
 def test_a_look_at_the_wrong_place_is_an_error(producer: Producer) -> None:
     """An empty list would let a test pass that looks at nothing."""
-    with pytest.raises(ValueError, match="no channel 'suport' here: the producer was made with support, shop"):
+    with pytest.raises(ValueError, match="no channel 'suport' here: the producer was created with support, shop"):
         sent(producer, "suport")
     with pytest.raises(TypeError, match="must come from fake_producer"), Producer("redis://localhost:1/0") as real:
         sent(real)
