@@ -76,7 +76,7 @@ WRONG: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ({"relay_room": "{To_Account}"}, ("PUSHLANE_MODERATION__RELAY_ROOM", "RELAY_CHANNEL")),
     ({"relay_channel": "support", "relay_room": "{To}"}, ("PUSHLANE_MODERATION__RELAY_ROOM", "To_Account")),
     ({"blocked_words_file": "/nowhere"}, ("PUSHLANE_MODERATION__BLOCKED_WORDS_FILE", "/nowhere", "No such file")),
-    ({"blocked_words_file": "/dev/null"}, ("PUSHLANE_MODERATION__BLOCKED_WORDS_FILE", "holds no word")),
+    ({"blocked_words_file": "/dev/null"}, ("PUSHLANE_MODERATION__BLOCKED_WORDS_FILE", "contains no word")),
     ({"policies": "length,nosuch:Policy"}, ("PUSHLANE_MODERATION__POLICIES", "No module named 'nosuch'")),
     ({"policies": '["theirs:Nameless"]'}, ("PUSHLANE_MODERATION__POLICIES", "theirs:Nameless", "a method judge")),
     ({"policies": '[{"policy": "length", "code": 1}]'}, ("PUSHLANE_MODERATION__POLICIES", "120001 to 130000", "10100")),

@@ -421,7 +421,7 @@ def test_a_body_that_drips_is_408(sender: Sender, redis: Redis) -> None:
 
     response = sender.send(httpx.URL(URL + PATH), drips(), bearer())
     assert (response.status_code, response.headers["Connection"]) == (408, "close")
-    assert response.json() == {"code": 408, "message": "the body was not there within 1 s"}
+    assert response.json() == {"code": 408, "message": "the body did not arrive within 1 s"}
     assert everything(redis) == before
 
 

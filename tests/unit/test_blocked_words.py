@@ -510,7 +510,7 @@ def test_the_list_may_hold_disguised_words(word: str) -> None:
     ("words", "complaint"),
     [
         ([], "there is none"),
-        (["a", "\u200b\u0301"], "word 2: holds nothing"),
+        (["a", "\u200b\u0301"], "word 2: contains nothing"),
         (["x" * 201], "word 1: has more than 200"),
     ],
 )
@@ -531,9 +531,9 @@ def test_words_are_loaded_from_a_file(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         (b"casino\n\xff\xfe", "line 2: is not UTF-8"),
-        (b"# nothing\n\n", "holds no word"),
-        (b"", "holds no word"),
-        ("a\n\u200b\n".encode(), "line 2: holds nothing that can be seen"),
+        (b"# nothing\n\n", "contains no word"),
+        (b"", "contains no word"),
+        ("a\n\u200b\n".encode(), "line 2: contains nothing visible"),
         (b"a\n\n" + b"x" * 201, "line 3: has more than 200 characters"),
         (None, "No such file"),
     ],
@@ -569,7 +569,7 @@ def test_what_takes_too_much_work_is_forbidden(text: str, action: Literal["forbi
     """While it is judged, no other question is: the deadline can not end what runs on the event loop."""
     verdict = BlockedWords(["xxx", "cop"], action=action).judge(said(text))
     assert verdict is not None
-    assert (verdict.kind, verdict.reason) == ("forbid", "the message holds more than can be judged in time")
+    assert (verdict.kind, verdict.reason) == ("forbid", "the message contains more than can be judged in time")
 
 
 @pytest.mark.parametrize("text", ["xxxx " * 2450, "сор " * 1700, "the xx of " * 1200, "ภาษา " * 900])

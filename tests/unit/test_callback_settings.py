@@ -171,7 +171,7 @@ WRONG = [
     ("MODERATION__TOKENS", f"{SECRET}é", ONE_OR_TWO),
     ("MODERATION__TOKENS", f'["{SECRET}"', "must be comma-separated, or a JSON list"),
     ("MODERATION__UNSIGNED", "maybe", "valid boolean"),
-    ("MODERATION__UNSIGNED", "true", "goes with neither TOKENS nor TOKENS_FILE"),
+    ("MODERATION__UNSIGNED", "true", "cannot be combined with TOKENS or TOKENS_FILE"),
     ("MODERATION__SOURCE_NETWORKS", "10.0.0.1/8", NETWORK),
     ("MODERATION__SOURCE_NETWORKS", "example.com", NETWORK),
     ("MODERATION__SOURCE_NETWORKS", "10.0.0.0/8,::/129", NETWORK),
@@ -194,11 +194,11 @@ WRONG = [
     ("WEBHOOK__SHOP__TOKENS", "x", "did you mean PUSHLANE_WEBHOOK__SHOP__TOKEN?"),
     ("WEBHOOK__SHOP__RELAY_CHANNEL", "", "is missing: The channel that its messages go to."),
     ("WEBHOOK__SHOP__RELAY_CHANNEL", "Not A Channel", "must be lower-case letters"),
-    ("WEBHOOK__SHOP__RELAY_TO", "{userID}", "names userID; known are userId and message.<field>"),
-    ("WEBHOOK__SHOP__RELAY_TO", "{message}", "names message; known are userId and message.<field>"),
-    ("WEBHOOK__SHOP__RELAY_TO", "{message.}", "known are userId and message.<field>"),
-    ("WEBHOOK__SHOP__RELAY_TO", "{}", "known are userId and message.<field>"),
-    ("WEBHOOK__SHOP__RELAY_TO", "im-{userId", "must have its braces around"),
+    ("WEBHOOK__SHOP__RELAY_TO", "{userID}", "names userID; the fields are userId and message.<field>"),
+    ("WEBHOOK__SHOP__RELAY_TO", "{message}", "names message; the fields are userId and message.<field>"),
+    ("WEBHOOK__SHOP__RELAY_TO", "{message.}", "the fields are userId and message.<field>"),
+    ("WEBHOOK__SHOP__RELAY_TO", "{}", "the fields are userId and message.<field>"),
+    ("WEBHOOK__SHOP__RELAY_TO", "im-{userId", "must use braces only around"),
     ("WEBHOOK", "x", "must be a JSON object; or set PUSHLANE_WEBHOOK__<NAME>__…"),
     ("API_KEYS__ORDERS__KEY", "", "set exactly one of KEY and KEY_FILE"),
     ("API_KEYS__ORDERS__KEY", "two words", "must hold one secret of printable ASCII"),
@@ -230,8 +230,8 @@ def test_a_wrong_value_is_one_line_with_its_name_and_what_is_allowed(
         ('{"code": 120001}', "POLICY", "is missing: `blocked_words`, `length`, or the Python path"),
         ('{"policy": "length", "cod": 1}', "COD", "; did you mean PUSHLANE_MODERATION__POLICIES__CODE?"),
         ('{"policy": "length", "max_chars": 0}', "MAX_CHARS", "greater than or equal to 1"),
-        ('{"policy": "blocked_words", "max_chars": 9}', "MAX_CHARS", "goes with the policy length alone"),
-        ('{"policy": "mine:nice", "max_chars": 9}', "MAX_CHARS", "goes with the policy length alone"),
+        ('{"policy": "blocked_words", "max_chars": 9}', "MAX_CHARS", "is only for the policy length"),
+        ('{"policy": "mine:nice", "max_chars": 9}', "MAX_CHARS", "is only for the policy length"),
         ('{"policy": "mine:nice", "code": 120001}', "CODE", "other policies choose their own"),
         ('{"policy": "mine:nice", "text": "x"}', "CODE", "other policies choose their own"),
         ('{"policy": "length", "text": "x"}', "TEXT", "needs a code"),
@@ -288,7 +288,10 @@ def test_settings_that_contradict_each_other_are_refused(told: Told) -> None:
 def test_unsigned_needs_source_networks(told: Told) -> None:
     """Otherwise anybody could make messages pass or disappear."""
     unsigned = {"MODERATION__TOKENS": "", "MODERATION__UNSIGNED": "true"}
-    assert told.error(**unsigned) == "PUSHLANE_MODERATION__UNSIGNED: needs SOURCE_NETWORKS: else anybody could decide"
+    assert (
+        told.error(**unsigned)
+        == "PUSHLANE_MODERATION__UNSIGNED: needs SOURCE_NETWORKS: otherwise anybody could send requests"
+    )
     assert told.moderation(TOKENS="", UNSIGNED="true", SOURCE_NETWORKS="10.0.0.0/8").unsigned
 
 
@@ -375,7 +378,7 @@ def test_key_files_are_read_too(told: Told, tmp_path: Path) -> None:
 def test_two_services_have_two_keys(told: Told) -> None:
     """Otherwise one of them would have the other's channels."""
     line = told.error(API_KEYS__BILLING__KEY="0rders-key", API_KEYS__BILLING__CHANNELS="billing")
-    assert "is the key of" in line
+    assert "is also the key of" in line
     assert "0rders-key" not in line
 
 
@@ -404,12 +407,12 @@ def test_two_webhooks_have_two_tokens(told: Told, tmp_path: Path) -> None:
     """Otherwise one of them would have the other's messages; also when it is the second line of a file."""
     both = {"WEBHOOK__BAZAAR__RELAY_CHANNEL": "support"}
     line = told.error(**both, WEBHOOK__BAZAAR__TOKEN="sh0p-token")
-    assert "is the token of" in line
+    assert "is also the token of" in line
     assert "sh0p-token" not in line
     path = tmp_path / "tokens"
     path.write_text("0ther\nsh0p-token\n")
     line = told.error(**both, WEBHOOK__BAZAAR__TOKEN="", WEBHOOK__BAZAAR__TOKEN_FILE=str(path))
-    assert "is the token of" in line
+    assert "is also the token of" in line
 
 
 def test_no_secret_is_shown(told: Told) -> None:

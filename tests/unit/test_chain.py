@@ -435,7 +435,7 @@ async def test_a_rewrite_that_can_not_be_sent_is_left_out(run: Run, kind: type, 
     assert (judged.verdict.kind, judged.verdict.policy, judged.message) == ("forbid", "bad", MESSAGE)
     judged = await run(bad, on_error=ALLOW).judge(MESSAGE)
     assert (judged.verdict.kind, judged.verdict.policy, judged.message) == ("allow", "bad", MESSAGE)
-    assert judged.verdict.reason == "its rewrite is no message"
+    assert judged.verdict.reason == "its rewrite is not a valid message"
     check_masked(await run(MASKS, bad, on_error=ALLOW).judge(MESSAGE))
     check_masked(await run(bad, MASKS, on_error=ALLOW).judge(MESSAGE))
     check_masked(await run(MASKS, bad, kind(raising(ValueError("x"))), on_error=ALLOW).judge(MESSAGE))

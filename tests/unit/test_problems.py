@@ -30,7 +30,7 @@ from pushlane.errors import (
     [
         (WrongMediaType(), 415, {}),
         (Busy(), 503, {}),
-        (BodyTooSlow("was not there within 5 s"), 408, {}),
+        (BodyTooSlow("did not arrive within 5 s"), 408, {}),
         (BodyTooLarge("has more than 4194304 bytes"), 413, {}),
         (BodyEncoded("is compressed"), 415, {}),
         (InvalidMessage("text", "is wrong"), 422, {"field": "text", "problem": "is wrong"}),

@@ -1,6 +1,6 @@
-"""The callback endpoint (extra ``callback``): answers a chat platform's moderation question and feeds the decisions on.
+"""The callback endpoint (extra ``callback``): answers a chat platform's moderation requests and acts on the decisions.
 
-What a service needs that brings a policy of its own:
+These are the names that a service needs for its own policy:
 
 >>> from pushlane.callback import ChatMessage, Verdict
 >>> class NoShouting:

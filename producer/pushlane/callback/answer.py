@@ -1,15 +1,15 @@
-"""What Tencent is told: the only bodies that leave the endpoint, always with status 200.
+"""The answers to Tencent: the only bodies that leave the endpoint, always with status 200.
 
 ::
 
     {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}              the message passes
-    the same with "MsgBody" and/or "CloudCustomData"                     it passes as this
-    … "ErrorCode": 1                                                     its sender is told 20006, in a group 10016
-    … "ErrorInfo": text, "ErrorCode": one of the command's own codes     its sender is told these
-    … "ErrorCode": 2                                                     it is dropped, and its sender believes it sent
+    the same with "MsgBody" and/or "CloudCustomData"                     it passes, changed to this
+    … "ErrorCode": 1                                                     its sender gets error 20006, in a group 10016
+    … "ErrorInfo": text, "ErrorCode": one of the command's own codes     its sender gets these
+    … "ErrorCode": 2                                                     it is dropped, but its sender sees it as sent
 
-ActionStatus says whether we could work, not what we decided. What Tencent makes of ``FAIL``, of another code or of a
-broken MsgBody is documented nowhere, and a failed callback *delivers* the message: so none of them may leave.
+ActionStatus says whether we could process the request, not what we decided. How Tencent handles ``FAIL``, another code
+or a broken MsgBody is not documented, and a failed callback *delivers* the message, so none of these may leave.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from pushlane.callback.verdict import Verdict
 
 MAX_ERROR_INFO_CHARS: Final = 512
-"""Our own number; the platform names none."""
+"""Our own limit; the platform documents none."""
 
 MAX_REWRITE_BYTES: Final = 12 * 1024
-"""Of MsgBody and CloudCustomData in JSON. The platform refuses messages over 12 KB (its errors 8001 and 93000)."""
+"""Of MsgBody and CloudCustomData as JSON. The platform refuses messages over 12 KB (its errors 8001 and 93000)."""
 MAX_STREAM_BYTES: Final = 128 * 1024
 """The same for one with a stream element."""
 
@@ -44,15 +44,15 @@ _SMALLEST: Final = len('{"MsgType":"","MsgContent":{}}')
 
 
 def answer(verdict: Verdict, command: str) -> bytes:
-    """The answer to one question.
+    """The answer to one request.
 
-    A forbidding verdict always forbids: with a code that is none of the command's own it is the platform's plain
+    A forbidding verdict always forbids: if its code is not one of the command's own, the answer is the platform's plain
     "forbidden", without the text. A rewrite that changes nothing lets the message pass.
 
     Raises:
-        ValueError: When the verdict is a rewrite that the platform could not take: no element, one without MsgType
-            or MsgContent or of another form than its type's, more than one TIMCustomElem, more bytes than a message
-            may have, something that is no JSON. Quotes none of it.
+        ValueError: The verdict is a rewrite that the platform could not accept: no element, an element without MsgType
+            or MsgContent or of the wrong form for its type, more than one TIMCustomElem, more bytes than a message may
+            have, or something that is not JSON. The error quotes none of it.
     """
     match verdict.kind:
         case "allow":
@@ -63,12 +63,12 @@ def answer(verdict: Verdict, command: str) -> bytes:
             return _body(2)
         case "rewrite":
             return _rewritten(verdict)
-    raise ValueError("a verdict of no known kind")
+    raise ValueError("a verdict of unknown kind")
 
 
 def _forbidden(verdict: Verdict, command: str) -> bytes:
     code = verdict.code
-    # Policies are other people's code: 120001.0 is "in" the range too.
+    # Policies are other people's code: 120001.0 is "in" the range, too.
     if isinstance(code, int) and code in OWN_CODES.get(command, ()):
         return _body(code, info=_error_info(verdict.text))
     return _body(1)
@@ -100,13 +100,13 @@ def _streams(changes: Mapping[str, Any]) -> bool:
 
 
 def _elements(msg_body: Sequence[dict[str, Any]]) -> list[dict[str, JsonValue]]:
-    given: object = msg_body  # its annotation holds nobody
+    given: object = msg_body  # its annotation is not enforced
     if isinstance(given, Sized) and len(given) * _SMALLEST > MAX_STREAM_BYTES:
         raise ValueError("MsgBody has too many elements")
     try:
         elements = _ELEMENTS.validate_python(msg_body)
     except ValidationError:
-        raise ValueError("MsgBody is no JSON array of objects") from None
+        raise ValueError("MsgBody is not a JSON array of objects") from None
     if not elements:
         raise ValueError("MsgBody is empty")
     if wrong := problem(elements):
@@ -120,9 +120,9 @@ def _body(code: int, *, info: str = "", changes: Mapping[str, object] | None = N
     fields = {"ActionStatus": "OK", "ErrorInfo": info, "ErrorCode": code, **(changes or {})}
     try:
         return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except ValueError:  # NaN, or half a surrogate pair; the error's own message holds the text
-        raise ValueError("the rewrite is no JSON") from None
+    except ValueError:  # NaN, or half a surrogate pair; the error's own message contains the text
+        raise ValueError("the rewrite is not JSON") from None
 
 
 ALLOWED: Final = _body(0)
-"""The answer that lets a message pass, and to everything that asks no question."""
+"""The answer that lets a message pass, and the answer to every command that is not moderated."""

@@ -1,4 +1,4 @@
-"""The app: its routes, and what they need for as long as the process lives."""
+"""The app: its routes, and what they need while the process lives."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ if TYPE_CHECKING:
 
 CALLBACK_PATH: Final = "/tencent/callback"
 GONE: Final = 400
-"""For a peer that has left in the middle of its request: only the log reads it."""
+"""The status for a peer that has left in the middle of its request: it only appears in the log."""
 
 
 class AnyText(Convertor[str]):
-    """The rest of a path, whatever it holds: Starlette's own ``path`` ends at a line break."""
+    """The rest of a path, whatever it contains: Starlette's own ``path`` ends at a line break."""
 
     regex = r"[\s\S]*"
 
     def convert(self, value: str) -> str:
-        """As it is."""
+        """Returns it unchanged."""
         return value
 
 
@@ -62,21 +62,21 @@ register_url_convertor("any", AnyText())
 
 
 def create_app() -> ASGIApp:
-    """The app with the settings of this process: what uvicorn's workers call. Raises SettingsError."""
+    """The app with the settings of this process; uvicorn's workers call this. Raises SettingsError."""
     settings = load_callback_settings()
     writer = make_writer(settings.log_format)
     configure(settings.log_format, settings.log_level, writer)
     library_log.take_over()
     log = request_log(settings.log_format, settings.log_level, writer)
     app = Front(make_app(settings), log, writer.close)
-    # What stands now stands for ever: a full collection would stop for 100 ms to find that out, again and again.
+    # These objects live for ever: every full collection would pause for 100 ms just to find that out.
     gc.collect()
     gc.freeze()
     return app
 
 
 def make_app(settings: CallbackSettings) -> Starlette:
-    """The app with these settings. Raises SettingsError for words that cannot be loaded."""
+    """The app with these settings. Raises SettingsError if the blocked words cannot be loaded."""
     moderation = settings.moderation
     policies = make_policies(moderation) if moderation else ()
     keys = ApiKeys(
@@ -108,7 +108,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
                 stack.push_async_callback(app.state.moderation.aclose)
             yield
 
-    # Each request looks at them in this order, and moderation is asked most.
+    # Each request tries them in this order, and moderation gets the most requests.
     routes = [Route(CALLBACK_PATH, _moderate, methods=["POST"])] if moderation is not None else []
     routes += [
         Route("/healthz", _healthz),
@@ -122,13 +122,13 @@ def make_app(settings: CallbackSettings) -> Starlette:
         routes.append(Route("/cinnox/webhook", _take, methods=["POST"]))
     handlers = {ClientDisconnect: _gone, HTTPException: problems.of_routing, Exception: problems.of_defect}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
-    # A redirect would repeat a signed address to whoever asks, and the chat platform follows none.
+    # A redirect would repeat a signed address to any caller, and the chat platform follows none.
     app.router.redirect_slashes = False
     return app
 
 
 async def check_app(settings: CallbackSettings) -> None:
-    """Raises SettingsError for what would keep the app from its start, and leaves nothing behind."""
+    """Raises SettingsError for anything that would prevent the app's start, and leaves nothing behind."""
     make_app(settings)
     if settings.moderation is not None:
         async with _pool(settings.moderation, 1) as pool:
@@ -197,9 +197,10 @@ async def _healthz(_request: Request) -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    """Redis answers as well, and takes writes. Without it nothing can be enqueued.
+    """Redis answers, too, and accepts writes. Without it, nothing can be enqueued.
 
-    But moderation goes on, and what a balancer takes out for 503 lets the platform deliver unjudged: it stays at 200.
+    With moderation the answer stays 200: that goes on without Redis, and if a balancer took the process out for a 503,
+    the platform would deliver messages without a judgement.
     """
     readiness: Readiness = request.app.state.readiness
     problem = await readiness.problem()

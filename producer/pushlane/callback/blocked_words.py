@@ -1,14 +1,15 @@
-"""The policy ``blocked_words``: words and phrases that no message may hold, however they are disguised.
+"""The policy ``blocked_words``: words and phrases that no message may contain, however they are disguised.
 
-A word counts where it stands alone: no letter or digit beside it. Words of scripts without spaces count anywhere, and a
-Hangul word also where particles follow it. ``casinos`` and ``casino777`` are other words than ``casino``: whoever
-wants them adds them. What looks the same as a blocked word counts as it, unless it is a whole word of another script,
-such as the Russian ``сор`` beside ``cop``: letters of several scripts in one word, or such as no language has together,
-are a disguise. And a word of up to three letters counts with the accents alone that it has in the list: what differs
-in them is a word of another language, such as the Vietnamese ``cúm``.
+A word counts where it stands alone, with no letter or digit next to it. Words in scripts without spaces count anywhere,
+and a Hangul word also counts with particles after it. ``casinos`` and ``casino777`` are different words from ``casino``
+and need their own entries. Text that looks like a blocked word counts as that word, unless it is a whole word in
+another script, such as the Russian ``сор`` for ``cop``; but letters of several scripts in one word, or letters that no
+language combines, are a disguise. A word of up to three letters only counts with the accents that it has in the list:
+with other accents it is a word of another language, such as the Vietnamese ``cúm``.
 
-What is folded away is in :mod:`pushlane.callback.folding`, where it is looked for in :mod:`pushlane.callback.elements`.
-"""  # noqa: RUF002 - the look-alikes are what it is about
+For what is folded away, see :mod:`pushlane.callback.folding`; for where words are searched for, see
+:mod:`pushlane.callback.elements`.
+"""  # noqa: RUF002 - look-alikes are the subject
 
 from __future__ import annotations
 
@@ -32,37 +33,37 @@ if TYPE_CHECKING:
     from pushlane.callback.elements import Place
 
 MAX_WORD_CHARS: Final = 200
-"""A longer line is no word or phrase: the file is probably another one."""
+"""A longer line is not a word or phrase: it is probably the wrong file."""
 
 
 SHORT_LETTERS: Final = 3
-"""Up to so many, accents tell words of languages apart more often than they disguise."""
+"""Up to this many letters, accents distinguish words of languages more often than they disguise one."""
 MAX_WORK: Final = 300_000
-"""What one judgement may look at, about 20 ms: a folded character counts 1, an occurrence ``OCCURRENCE``, one that
-stands alone four times as much.
+"""How much work one judgement may take, about 20 ms: a folded character counts 1, an occurrence ``OCCURRENCE``, one
+that stands alone four times as much.
 
-Messages have 12 KB, streams 128: all of them can be judged that do not repeat a word's letters thousands of times.
+Messages have 12 KB, streams 128: all that do not repeat a word's letters thousands of times can be judged.
 """
 OCCURRENCE: Final = 16
 _PIECE_CHARS: Final = 4096
 
 
 class TooMuch(ValueError):
-    """The message takes more work than can be done while others wait: it must not pass as clean."""
+    """The message takes more work than there is time for while others wait: it must not pass as clean."""
 
 
 class Work:
-    """Counts what a judgement looks at. Raises TooMuch."""
+    """Counts the work of a judgement. Raises TooMuch."""
 
     def __init__(self, most: int = MAX_WORK) -> None:
         self.done = 0
         self._most = most
 
     def add(self, amount: int) -> None:
-        """Counts some more."""
+        """Adds to the count."""
         self.done += amount
         if self.done > self._most:
-            raise TooMuch("the message holds more than can be judged in time")
+            raise TooMuch("the message contains more than can be judged in time")
 
 
 class _Word(NamedTuple):
@@ -70,8 +71,8 @@ class _Word(NamedTuple):
 
     Attributes:
         own: Its letters in their own script.
-        written: With their accents, for a short one in ASCII letters; else empty.
-        is_disguised: Its own letters are no word: what looks like it is meant.
+        written: The letters with their accents, for a short word in ASCII letters; otherwise empty.
+        is_disguised: The word itself is a disguise: any text that looks like it counts.
     """
 
     word: str
@@ -87,10 +88,10 @@ class _Match(NamedTuple):
 
 
 def load_words(path: Path) -> list[str]:
-    """The words of a UTF-8 file: a word or phrase a line, lines that begin with ``#`` and blank ones ignored.
+    """The words in a UTF-8 file: one word or phrase per line; blank lines and those that begin with ``#`` are ignored.
 
     Raises:
-        ValueError: The file cannot be read, holds no word, or a line of it is none; its number is named.
+        ValueError: The file cannot be read or contains no word, or a line is invalid; the message gives its number.
     """
     try:
         lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
@@ -107,24 +108,24 @@ def load_words(path: Path) -> list[str]:
                 raise ValueError(f"{path}, line {number}: {problem}")
             words.append(word)
     if not words:
-        raise ValueError(f"{path}: holds no word")
+        raise ValueError(f"{path}: contains no word")
     return words
 
 
 class BlockedWords:
-    """Forbids a message that holds a blocked word, or masks the word by asterisks.
+    """Forbids a message that contains a blocked word, or masks the word with asterisks.
 
-    Masked is what clients show as it is: text, titles, file names and the like, in relayed messages too. A word that
-    is found elsewhere (custom data, unknown elements, behind escapes, across the chunks of a stream) cannot be masked
-    without breaking what a program reads: then the message is forbidden, as is one that is nested too deep to be read
-    or takes too much work, and one that the platform takes from senders but not from us, such as with two custom
-    elements.
+    Words are masked in what clients show as it is: text, titles, file names and the like, also in relayed messages. A
+    word that is found elsewhere (custom data, unknown elements, behind escapes, across the chunks of a stream) cannot
+    be masked without breaking what a program reads: then the message is forbidden. So is one that is nested too deeply
+    to be read or takes too much work, and one that the platform accepts from senders but not from us, such as one with
+    two custom elements.
 
-    Building it takes some tenths of a second. With 10,000 words, judging takes some hundredths of a millisecond for an
-    ordinary message, and for 5,000 characters 0.3 ms in ASCII and up to 3 ms in other scripts.
+    Building it takes a few tenths of a second. With 10,000 words, judging takes a few hundredths of a millisecond for
+    an ordinary message, and for 5,000 characters 0.3 ms in ASCII and up to 3 ms in other scripts.
 
     Raises:
-        ValueError: There is no word, or one of which folding leaves nothing; its number is named, the first being 1.
+        ValueError: There is no word, or folding leaves nothing of one; the message gives its number, counted from 1.
     """
 
     name = "blocked_words"
@@ -154,11 +155,11 @@ class BlockedWords:
         self._text = text
 
     def judge(self, message: ChatMessage) -> Verdict | None:
-        """Forbid or rewrite, or nothing to say."""
+        """Forbid, rewrite or None."""
         return self.examine(message, Work())
 
     def examine(self, message: ChatMessage, work: Work) -> Verdict | None:
-        """The same, counting what it takes."""
+        """Like ``judge``, but counts the work."""
         try:
             reason = self._finding(message, work)
             if reason and self._masks and (masked := self._masked(message, work)):
@@ -173,7 +174,7 @@ class BlockedWords:
         return Verdict.forbid(code=self._code, text=self._text, reason=reason) if reason else None
 
     def _finding(self, message: ChatMessage, work: Work) -> str:
-        """The first blocked word found, for the record; nothing when there is none."""
+        """The first blocked word found, for the record; empty if there is none."""
         for text in texts(message):
             for reading in readings(text.value):
                 for match in self._matches(reading, work):
@@ -200,9 +201,9 @@ class BlockedWords:
                         yield match._replace(word=word)
 
     def _occurrences(self, text: str) -> Iterator[tuple[Sequence[_Word], int, int]]:
-        """Overlapping ones, or a longer word that does not stand alone would hide one within it that does.
+        """The occurrences, also overlapping ones: a longer word that does not stand alone may contain one that does.
 
-        Piece by piece: of what has one at each of its characters, all together would take 100 bytes a character.
+        Searched piece by piece: with an occurrence at each character, all at once would take 100 bytes per character.
         """
         for at in range(0, len(text), _PIECE_CHARS):
             start = max(at - self._longest + 1, 0)
@@ -213,24 +214,24 @@ class BlockedWords:
 
 
 def _word(word: str) -> _Word:
-    said = own(word).strip()
-    short = len(said) <= SHORT_LETTERS and said.isascii()
-    return _Word(word, said, written(word).strip() if short else "", is_disguised(said))
+    letters = own(word).strip()
+    short = len(letters) <= SHORT_LETTERS and letters.isascii()
+    return _Word(word, letters, written(word).strip() if short else "", is_disguised(letters))
 
 
 def _meant(text: str, words: Sequence[_Word]) -> str:
-    """Which of the words that this text looks like it is; empty if it is a word of another language."""
-    said = own(text)
-    if is_disguised(said):
+    """Which of the words that look like this text it is; empty if it is a word of another language."""
+    letters = own(text)
+    if is_disguised(letters):
         return words[0].word
     for word in words:
-        if word.is_disguised or (said == word.own and (not word.written or word.written == written(text))):
+        if word.is_disguised or (letters == word.own and (not word.written or word.written == written(text))):
             return word.word
     return ""
 
 
 def _can_be_sent(message: ChatMessage) -> bool:
-    """Whether the platform would take the whole of it as a rewrite."""
+    """Whether the platform would accept the whole message as a rewrite."""
     try:
         answer(Verdict.rewrite(msg_body=message.msg_body, custom_data=message.custom_data), message.command)
     except ValueError:
@@ -241,7 +242,7 @@ def _can_be_sent(message: ChatMessage) -> bool:
 def _problem(word: str) -> str:
     if len(word) > MAX_WORD_CHARS:
         return f"has more than {MAX_WORD_CHARS} characters"
-    return "" if fold(word).text.strip() else "holds nothing that can be seen"
+    return "" if fold(word).text.strip() else "contains nothing visible"
 
 
 def _stands_alone(text: str, folded: str, places: Sequence[int], start: int, end: int) -> bool:
@@ -249,13 +250,13 @@ def _stands_alone(text: str, folded: str, places: Sequence[int], start: int, end
         return False
     if end == len(folded) or not _are_joined(text, folded, places, end):
         return True
-    # Korean particles are written onto their word.
+    # Korean particles are attached to their word.
     whole = places[end - 1] != places[end]
     return whole and script(folded[end - 1]) == "HANGUL" == script(folded[end])
 
 
 def _are_joined(text: str, folded: str, places: Sequence[int], at: int) -> bool:
-    """True if the characters before and at this place of the folded text belong to one word."""
+    """Whether the characters before and at this position of the folded text belong to one word."""
     return _join(text[places[at - 1]], folded[at - 1], text[places[at]], folded[at])
 
 
@@ -268,7 +269,7 @@ def _join(before: str, folded_before: str, after: str, folded_after: str) -> boo
 
 
 def _kind(original: str, folded: str) -> str:
-    """What a character builds words with: letters, symbols that are letters (🅰, 🇦, €), or, without spaces, nothing."""
+    """Which characters it forms words with: letters, symbols that are letters (🅰, 🇦, €); none in spaceless scripts."""
     if category(folded)[0] not in "LNM" or script(folded) in SPACELESS:
         return ""
     return "symbol" if category(original)[0] == "S" else "letter"
@@ -283,7 +284,7 @@ def _starred(text: str, matches: Sequence[_Match]) -> str:
 
 
 def _end_of_marks(text: str, end: int) -> int:
-    """Where the accents of the letter before this place end: they go with it."""
+    """Where the accents of the letter before this position end: they belong to it."""
     while end < len(text) and category(text[end])[0] == "M":
         end += 1
     return end

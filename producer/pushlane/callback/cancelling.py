@@ -1,4 +1,4 @@
-"""The end of tasks that would run for ever."""
+"""Ends tasks that would run for ever."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ AGAIN_S: Final = 0.2
 async def cancel_and_wait(*tasks: asyncio.Task[None]) -> None:
     """Cancels the tasks until each has ended, and swallows what they raise.
 
-    Once is not enough: redis-py sends in ``asyncio.wait_for``, which in Python 3.11 swallows a cancellation that comes
-    as it ends.
+    Once is not enough: redis-py sends in ``asyncio.wait_for``, which in Python 3.11 swallows a cancellation that
+    arrives just as it ends.
     """
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:

@@ -1,11 +1,11 @@
-"""The chain of policies under one deadline: somebody always gets an answer in time.
+"""The chain of policies under one deadline: there is always an answer in time.
 
-Policies are asked in turn, each about the message as the ones before it left it. The first that forbids or discards
-ends the chain. A policy that raises ends it with the ``on_error`` verdict, and so does the deadline; a verdict that
-comes after it goes to ``late``, for the record. What ``on_error`` allows is the message as it was left by then.
+Policies are asked in turn, each about the message as the previous ones left it. The first that forbids or discards
+ends the chain. A policy that raises ends it with the ``on_error`` verdict, and so does the deadline; a verdict after
+the deadline goes to ``late``, for the record. If ``on_error`` allows, the message passes as it was left by then.
 
-The policies that are asked here are ours, or say themselves that they are quick and safe (``inline``). All others run
-elsewhere (``policy_pool.py``): whatever they do, this event loop goes on.
+The policies that are asked here are ours, or declare that they are quick and safe (``inline``). All others run
+elsewhere (``policy_pool.py``): whatever they do, this event loop keeps running.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     from pushlane.callback.verdict import Policy
 
 LATE_S: Final = 60.0
-"""How long a policy may be late; then nobody waits for its verdict any more."""
+"""How long a late policy is waited for; after that, its verdict is given up."""
 MAX_LATE: Final = 1000
-"""Questions that may be open in a process before the late ones are given up at once."""
+"""How many questions may be open in a process before late ones are given up at once."""
 CHAIN: Final = "chain"
-"""Who decided when no policy did."""
+"""The name under which decisions are recorded that no policy made."""
 
 _PASSES: Final = Verdict("allow", policy=CHAIN)
 _TOO_LATE: Final = "the policies did not answer in time"
 
 
 class Late(Exception):
-    """A policy was not done in time, and its verdict does not come any more."""
+    """A policy did not answer in time, and never will."""
 
 
 class Elsewhere:
-    """A policy that does not run here."""
+    """A policy that does not run in this process."""
 
     name: str
 
     async def ask(self, message: ChatMessage, until: float) -> object:
-        """What it says; on the monotonic clock, that is of use until then. Raises Late, or whatever it likes."""
+        """The policy's answer, needed by ``until`` on the monotonic clock. Raises Late, or anything else."""
         raise NotImplementedError
 
 
@@ -65,7 +65,7 @@ class Chain:
         policies: Asked in this order.
         deadline_s: Seconds for all of them together.
         on_error: The verdict when one of them raises or the time is over: allow or forbid.
-        late: Called with a judgement that came after its answer.
+        late: Called with a judgement that was made after the answer.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Chain:
     async def judge(self, message: ChatMessage, *, within_s: float | None = None) -> Judgement:
         """The judgement of a message, within the deadline whatever the policies do.
 
-        ``within_s`` is what is left of it, if less. A judgement that is cancelled is given up.
+        ``within_s`` is what is left of the deadline, if that is less. Cancelling it gives up on the policies.
         """
         if self._all_inline:
             return await self._ask_all(message)
@@ -102,19 +102,19 @@ class Chain:
         if not done:
             self._await_late(message, asked)
             return self._failed(steps[-1], _TOO_LATE)
-        if asked.cancelled():  # by a policy, also one that had its say, or by close()
+        if asked.cancelled():  # by a policy, even one that has answered, or by close()
             return steps[-1] if _is_final(steps[-1]) else self._failed(steps[-1], "the policies were cancelled")
         if isinstance(asked.exception(), Late):
             return self._failed(steps[-1], _TOO_LATE)
         return asked.result()
 
     def close(self) -> None:
-        """Gives up on what has not answered."""
+        """Gives up on policies that have not answered."""
         for asked in list(self._asked):
             self._give_up(asked)
 
     async def _ask_all(self, message: ChatMessage, steps: list[Judgement] | None = None, until: float = 0) -> Judgement:
-        """The judgement; it and what each rewrite on the way to it leaves go into ``steps``."""
+        """The judgement. It and the state after each rewrite are added to ``steps``."""
         left = Judgement(_PASSES, message)
         for policy in self._policies:
             try:
@@ -122,13 +122,13 @@ class Chain:
                     given = await policy.ask(left.message, until)
                 else:
                     given = policy.judge(left.message)
-                said = read(given, policy.name)
-                if said is None or said.kind == "allow":
+                verdict = read(given, policy.name)
+                if verdict is None or verdict.kind == "allow":
                     continue
-                left = self._after(said, left, message)
+                left = self._after(verdict, left, message)
             except (KeyboardInterrupt, Late):
                 raise
-            except BaseException as error:  # gevent's Timeout is no Exception
+            except BaseException as error:  # gevent's Timeout is not an Exception
                 if isinstance(error, asyncio.CancelledError) and self._is_given_up(policy):
                     raise
                 log_failure("policy.failed", error, policy=policy.name, key=message.key)
@@ -139,24 +139,24 @@ class Chain:
                 return left
         return left
 
-    def _after(self, said: Verdict, left: Judgement, message: ChatMessage) -> Judgement:
-        """What a verdict makes of what was left of the message; a rewrite that cannot be sent fails its policy.
+    def _after(self, verdict: Verdict, left: Judgement, message: ChatMessage) -> Judgement:
+        """Applies a verdict to what the policies left so far; a rewrite that cannot be sent fails its policy.
 
-        That does not end the chain, as far as it is allowed: a policy behind it may forbid the message.
+        Unless ``on_error`` forbids, that does not end the chain: a later policy may still forbid the message.
         """
-        if said.kind != "rewrite":
-            return Judgement(said, left.message)
-        current = left.message.rewritten(said)
+        if verdict.kind != "rewrite":
+            return Judgement(verdict, left.message)
+        current = left.message.rewritten(verdict)
         whole = replace(
-            said,
+            verdict,
             msg_body=None if current.msg_body is message.msg_body else current.msg_body,
             custom_data=None if current.custom_data == message.custom_data else current.custom_data,
         )
         try:
             answer(whole, message.command)
         except ValueError as error:
-            logger().error("policy.bad_rewrite", policy=said.policy, problem=str(error))
-            return self._failed(left, "its rewrite is no message", said.policy)
+            logger().error("policy.bad_rewrite", policy=verdict.policy, problem=str(error))
+            return self._failed(left, "its rewrite is not a valid message", verdict.policy)
         return Judgement(whole, current)
 
     def _await_late(self, message: ChatMessage, asked: asyncio.Task[Judgement]) -> None:
@@ -177,11 +177,11 @@ class Chain:
         asked.cancel()
 
     def _is_given_up(self, policy: Policy | Elsewhere) -> bool:
-        """Whether it is we who have cancelled this task: a policy may do so too, or raise another's cancellation."""
+        """Whether we cancelled this task ourselves: a policy may do so, too, or raise another task's cancellation."""
         return isinstance(policy, Elsewhere) and asyncio.current_task() not in self._asked
 
     def _failed(self, left: Judgement, reason: str, policy: str = CHAIN) -> Judgement:
-        """The configured verdict. What it allows is what the policies have left so far: a masked word stays masked."""
+        """The ``on_error`` verdict. If it allows, the message passes as left so far: masked words stay masked."""
         if self._on_error.kind == "allow" and left.verdict.kind == "rewrite":
             before = left.verdict
             reason = shortened(f"{reason}; {before.policy} had rewritten it: {before.reason}")

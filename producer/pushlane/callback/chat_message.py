@@ -20,11 +20,11 @@ class ChatMessage(NamedTuple):
         sdk_app_id: The app that it belongs to.
         sender: The sender's user ID.
         receiver: The receiver's user ID, or the group's ID.
-        key: What the sender calls it: MsgKey, or for a group ``<Random>_<MsgId>``. Senders choose it.
+        key: The sender's key for it: MsgKey, or for a group ``<Random>_<MsgId>``. Senders choose it freely.
         msg_body: Its elements, each with ``MsgType`` and ``MsgContent``; unknown ones as they came.
         custom_data: Its CloudCustomData.
-        online_only: It goes to receivers who are online, and is stored nowhere.
-        fields: All else that was asked with it, and its ``SdkAppid``, for routing.
+        online_only: It only goes to receivers who are online, and is not stored.
+        fields: The request's other fields, and its ``SdkAppid``, for routing.
     """
 
     command: str
@@ -47,9 +47,9 @@ class ChatMessage(NamedTuple):
 
     @property
     def only_text(self) -> str:
-        """The text of one whose only element is ``{"MsgType": "TIMTextElem", "MsgContent": {"Text": …}}``; else empty.
+        """The text if the only element is ``{"MsgType": "TIMTextElem", "MsgContent": {"Text": …}}``; otherwise empty.
 
-        Most messages are of this form, so that there are quicker ways for it.
+        Most messages have this form, so there are faster paths for it.
         """
         element: Any = self.msg_body[0] if len(self.msg_body) == 1 else None  # policies' rewrites may hold anything
         if not isinstance(element, dict) or len(element) != len(_FORM):

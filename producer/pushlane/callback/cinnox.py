@@ -1,8 +1,8 @@
-"""What CINNOX's third-party channel sends: ``{"userId", "message"}``, and before that once a challenge.
+"""What CINNOX's third-party channel sends: ``{"userId", "message"}``, and once, before that, a challenge.
 
-The shape is that of its page on outgoing third-party messages. What an IMMsg object holds is documented nowhere: the
-places of ids and texts below are those of the nearest public records, and unknown fields are kept. Not tolerated is
-what two readers could read as two different messages: a name given twice, another encoding than UTF-8, NaN.
+The shape is that of its page on outgoing third-party messages. The fields of an IMMsg object are not documented: the
+places of ids and texts below come from the closest public records, and unknown fields are kept. Not tolerated is
+anything that two parsers could read as two different messages: a duplicate name, an encoding other than UTF-8, NaN.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 USER: Final = "userId"
 MESSAGE: Final = "message"
 IDS: Final = ("message.id", "message.msgID", "msgID")
-"""Where a message's id is looked for, the first one first."""
+"""Where a message's id is looked for, in this order."""
 TEXTS: Final = ("message.text", "message.msg.text", "message.msgText", "msgText")
 """The same for its text."""
 MAX_CHALLENGE_CHARS: Final = 1024
-"""Our own number; the platform names none."""
+"""Our own limit; the platform documents none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """The platform's question whether the address is ours: the value is to be sent back."""
+    """The platform's check that the address is ours: the value has to be sent back."""
 
     value: str
 
@@ -41,9 +41,9 @@ class Incoming:
     """A message for the queue.
 
     Attributes:
-        identity: What a repeat of it has in common with it, and nothing else: 64 hex digits.
-        named: The identity is the user's and the message's own ids. Otherwise it is that of the bytes, and the same
-            bytes may come again later as another message.
+        identity: 64 hex digits that only a retry of the same message shares.
+        named: The identity comes from the user's and the message's own ids. Otherwise it comes from the bytes, and the
+            same bytes may arrive later as another message.
         fields: The whole body, for routing.
     """
 
@@ -54,32 +54,32 @@ class Incoming:
 
     @property
     def text(self) -> str:
-        """What it says; empty for a file and the like."""
+        """Its text; empty for a file and the like."""
         return next((text for text in _values(self.fields, TEXTS) if isinstance(text, str)), "")
 
     def written(self, name: str) -> str:
-        """A field, as a template has it. Raises InvalidMessage for one that is absent or no string or integer."""
+        """A field's value for a template. Raises InvalidMessage if it is absent, or not a string or an integer."""
         if text := _written(_at(self.fields, name)):
             return text
-        raise InvalidMessage(name, "must be a string or an integer: it says where the message goes")
+        raise InvalidMessage(name, "must be a string or an integer: it determines where the message goes")
 
     def as_message(self, kind: str, to: str) -> Message | None:
-        """The message for a channel of this kind; None without a text for one that takes texts alone.
+        """The message for a channel of this kind; None if it has no text and the channel only accepts texts.
 
         Raises:
             InvalidMessage: It cannot be sent there, such as to a room with control characters.
         """
-        check_id("room_id" if kind == RoomMessage.kind else "user_id", to)  # without a text, too: it is logged
+        check_id("room_id" if kind == RoomMessage.kind else "user_id", to)  # even without a text, as it is logged
         if kind == ThirdPartyMessage.kind:
             return ThirdPartyMessage(to, self.message)
         return RoomMessage(to, self.text) if self.text else None
 
 
 def parse(body: bytes) -> Challenge | Incoming:
-    """What the body asks. A message that has a challenge beside it is a message, as in CINNOX's event envelopes.
+    """Parses the body. If it has both a message and a challenge, it is a message, as in CINNOX's event envelopes.
 
     Raises:
-        InvalidMessage: It is neither. Names the field, and quotes nothing of it.
+        InvalidMessage: It has neither. The error names the field, and quotes nothing of it.
     """
     fields = load(body, "body")
     if not isinstance(fields, dict):
@@ -90,11 +90,11 @@ def parse(body: bytes) -> Challenge | Incoming:
         if fields.get(name) is None:
             raise InvalidMessage(name, "is missing")
     check_id(USER, fields[USER])
-    # Whatever channel it goes to: an object, and not too large.
+    # Whatever channel it goes to, it must be an object and not too large.
     message = ThirdPartyMessage(fields[USER], fields[MESSAGE]).message
     own_id = next(filter(None, map(_written, _values(fields, IDS))), "")
-    told = json.dumps([fields[USER], own_id]).encode() if own_id else body
-    return Incoming(sha256(told).hexdigest(), bool(own_id), message, fields)
+    identity = json.dumps([fields[USER], own_id]).encode() if own_id else body
+    return Incoming(sha256(identity).hexdigest(), bool(own_id), message, fields)
 
 
 def _challenge(value: object) -> str:

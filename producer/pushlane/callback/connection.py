@@ -1,7 +1,7 @@
-"""One connection: uvicorn's, with bounds for what a stranger may send, for how long, and for how long he may read.
+"""One connection: uvicorn's, with limits on how much an unknown peer may send, and how long it may send and read.
 
-What is over a bound is answered and closed, or only closed. A request's head counts until it is whole: no trailer is
-added to its headers later, and an offer to upgrade is declined without losing the body behind it.
+A connection that exceeds a limit is answered and closed, or only closed. Only a request's head counts: trailers are not
+added to its headers, and an offer to upgrade is declined without losing the body behind it.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
     from pushlane.callback.connection_limit import ConnectionLimit
 
 PEER: Final = "pushlane.peer"
-"""In a request's ``scope["extensions"]`` its ``connection``, whose ``known`` says that it has shown a secret."""
+"""Key in ``scope["extensions"]``: holds the request's ``connection``, whose ``known`` is set once it shows a secret."""
 
 HEAD_BYTES: Final = 16 * 1024
-"""Of a request's head: ten times what the platform and some proxies write."""
+"""Of a request's head: ten times what the platform and a few proxies write."""
 HEAD_LINES: Final = 100
 REQUEST_BYTES: Final = 5 * 1024 * 1024
 """Of a whole request: the largest body, in chunks of 64 bytes and more, and trailers."""
 PIPELINED: Final = 16
-"""Requests that wait behind the one that is answered. Proxies send none."""
+"""Requests that may wait behind the one that is being answered. Proxies do not pipeline."""
 HEAD_S: Final = 5.0
 """From a new connection, or a head's first byte, to its last."""
 ANSWER_S: Final = 15.0
-"""From a whole head to the answer's end: for a body 5 s, for Redis twice 2 s."""
+"""From a complete head to the answer's end: 5 s for a body, twice 2 s for Redis."""
 KEEP_ALIVE_S: Final = 75
-"""Longer than the 60 s for which nginx keeps an idle connection: whoever asks on one that closes just then gets no
-answer, and the platform delivers."""
+"""Longer than the 60 s for which nginx keeps an idle connection: a request on one that is just closing gets no answer,
+and the platform delivers."""
 READ_S: Final = 5.0
-"""For a reader that has stopped in the middle of its answer."""
+"""For a peer that has stopped reading in the middle of its answer."""
 REST_BYTES: Final = 64 * 1024
-"""Of a body that goes on after its answer: a small one is read to its end, and the connection can be used again."""
+"""Of a body that continues after its answer: a small one is read to its end, so that the connection can be reused."""
 LINGER_S: Final = 1.0
 """After the last answer, or for the rest of a body: a connection that is closed at once may lose the answer."""
 LINGER_BYTES: Final = 4 * 1024 * 1024
-"""How much is thrown away after the last answer."""
+"""How much is read and discarded after the last answer."""
 
 
 class Connection(HttpToolsProtocol):
-    """What uvicorn makes for each connection.
+    """The protocol of each connection that uvicorn accepts.
 
     Args:
         limit: The process's.
-        how: What uvicorn's own protocol takes.
+        how: The arguments of uvicorn's own protocol.
     """
 
     def __init__(self, limit: ConnectionLimit, **how: Any) -> None:  # noqa: ANN401 # uvicorn's to know
@@ -67,13 +67,13 @@ class Connection(HttpToolsProtocol):
         self._lingers = False
 
     def end(self) -> None:
-        """Ends it at once, whatever is on its way."""
+        """Closes it at once, whatever is in progress."""
         self.transport.abort()
 
-    # --- what the transport says -------------------------------------------------------------------------------------
+    # --- called by the transport -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
-        """Begins, if there is a place."""
+        """Begins, if there is room."""
         super().connection_made(transport)
         if not self._limit.take(self, self._host()):
             logger().warning("connection.refused", reason="no place is left", address=self._host())
@@ -85,7 +85,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Reads on, in pieces, so that no read is longer than a head may be."""
+        """Reads in pieces that are no longer than a head may be."""
         self._unset_keepalive_if_required()
         for start in range(0, len(data), HEAD_BYTES):
             if self.transport.is_closing():
@@ -105,7 +105,7 @@ class Connection(HttpToolsProtocol):
         elif not self._lingers and not self.transport.is_closing():
             self._wait(KEEP_ALIVE_S)
 
-    # --- what the parser says ----------------------------------------------------------------------------------------
+    # --- called by the parser ----------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -115,7 +115,7 @@ class Connection(HttpToolsProtocol):
             self.deadline = min(self.deadline, self.loop.time() + HEAD_S)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which is none: proxies have checked the head alone."""
+        """A header, or a trailer, which is ignored: proxies only check the head."""
         if self._has_head:
             return
         super().on_header(name, value)
@@ -124,7 +124,7 @@ class Connection(HttpToolsProtocol):
             raise ValueError
 
     def on_headers_complete(self) -> None:
-        """A request begins. One with an offer comes again, without it."""
+        """A request begins. One with an offer to upgrade is parsed again without it."""
         if self.parser.should_upgrade():
             return
         if len(self.pipeline) >= PIPELINED:
@@ -143,7 +143,7 @@ class Connection(HttpToolsProtocol):
                 self._wait(KEEP_ALIVE_S)
 
     def on_response_complete(self) -> None:
-        """It is answered: to the next one, or the end."""
+        """The request is answered: goes on with the next one, or ends."""
         is_last = not self.pipeline
         super().on_response_complete()
         if self.transport.is_closing():
@@ -191,7 +191,7 @@ class Connection(HttpToolsProtocol):
         self._read(b"\r\n".join(lines))
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answers what is no request, unless it is behind one that is being answered, and closes."""
+        """Answers an invalid request, unless it follows one that is being answered, and closes."""
         if self._lingers or self.transport.is_closing():
             return
         logger().warning("connection.refused", reason=status.phrase, address=self._host())
@@ -207,7 +207,7 @@ class Connection(HttpToolsProtocol):
         self._linger()
 
     def _linger(self) -> None:
-        """Says no more, and throws away what the peer still says."""
+        """Sends nothing more, and discards what the peer still sends."""
         self._unset_keepalive_if_required()
         self._lingers = True
         self._received = 0
@@ -234,6 +234,6 @@ class Connection(HttpToolsProtocol):
 
 
 def _answer(status: HTTPStatus) -> bytes:
-    answer = problem(status, status.phrase, "is not a request that this server reads", headers={"connection": "close"})
+    answer = problem(status, status.phrase, "not a request that this server accepts", headers={"connection": "close"})
     head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
     return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, status.phrase.encode(), head, bytes(answer.body))

@@ -1,9 +1,9 @@
-"""How many connections a process holds, and which one goes when another comes.
+"""Limits the connections of a process, and chooses which one is closed for a new one.
 
-A connection **waits** while no request of it is answered: it is silent, its head is on its way, it idles, or nobody
-reads its answer. One that waits is ended for a newcomer when there is no place left: the oldest of those that have not
-shown a secret, of the address that has most of them, so that whoever holds connections makes room with his own. Only if
-all are at work, a newcomer is turned away.
+A connection **waits** while none of its requests is being answered: it is silent, its head is arriving, it idles, or
+its peer does not read the answer. If there is no room for a new connection, a waiting one is closed: the oldest of
+those that have not shown a secret, from the address that has the most of them, so that a peer that hoards connections
+loses its own. A new connection is only turned away if none waits.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pushlane.callback.settings import Network
 
 SWEEP_S: Final = 0.5
-"""How often connections whose time is over are looked for."""
+"""How often connections past their deadline are looked for."""
 IPV6_BITS: Final = 64
-"""How much of an IPv6 address is one peer: its holder chooses the rest."""
+"""How many bits of an IPv6 address identify a peer: it chooses the rest itself."""
 
 
 class Holder(Protocol):
@@ -31,19 +31,19 @@ class Holder(Protocol):
 
     Attributes:
         known: It has shown a secret, or comes from a proxy that we trust.
-        deadline: It is ended when the event loop's clock is past this.
+        deadline: It is closed when the event loop's clock is past this.
     """
 
     known: bool
     deadline: float
 
     def end(self) -> None:
-        """Ends it at once."""
+        """Closes it at once."""
 
 
 @dataclass(slots=True)
 class _Peer:
-    """The connections of an address, and those that wait, the oldest first."""
+    """The connections of an address, and which of them wait, the oldest first."""
 
     address: str
     trusted: bool
@@ -56,8 +56,8 @@ class ConnectionLimit:
     """The connections of a process. Belongs to one event loop.
 
     Args:
-        most: How many in all.
-        each: How many of one address, unless it is a trusted proxy's, which speaks for many.
+        most: How many in total.
+        each: How many from one address, unless it is a trusted proxy, which stands for many peers.
         proxies: The networks of trusted proxies.
     """
 
@@ -70,7 +70,7 @@ class ConnectionLimit:
         self._sweeping: asyncio.TimerHandle | None = None
 
     def take(self, one: Holder, host: str) -> bool:
-        """A place for a new connection from there, which waits; False if there is none."""
+        """Admits a new connection from this host, which waits at first; False if there is no room."""
         address = _network(host)
         peer = self._peers.get(address) or _Peer(address, is_within(host, self._proxies))
         if not peer.trusted and peer.count >= self._each:
@@ -89,7 +89,7 @@ class ConnectionLimit:
         return True
 
     def work(self, one: Holder) -> None:
-        """A request of it is answered from now on: it stays."""
+        """One of its requests is being answered from now on: it stays."""
         if peer := self._held.get(one):
             peer.strangers.pop(one, None)
             peer.known.pop(one, None)

@@ -1,4 +1,4 @@
-"""Secrets of the settings: read from the environment or from a file, and compared in a time that tells nothing."""
+"""Secrets in the settings: read from the environment or from a file, and compared in constant time."""
 
 import hmac
 import re
@@ -17,25 +17,25 @@ _SECRET: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class SecretSettings(BaseModel):
-    """A section whose secrets stand in the environment or in a file; its errors show none of them."""
+    """A section whose secrets are in the environment or in a file; its errors show none of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def is_one_of(secrets: Sequence[str], given: str) -> bool:
-    """Whether it is one of the secrets, in a time that tells nothing about them."""
+    """Whether it is one of the secrets, in a time that reveals nothing about them."""
     presented = given.encode(errors="surrogateescape")
-    matches = [hmac.compare_digest(secret.encode(), presented) for secret in secrets]  # a list: no early end
+    matches = [hmac.compare_digest(secret.encode(), presented) for secret in secrets]  # a list: compares all of them
     return any(matches)
 
 
 def wrong(setting: str, problem: str) -> PydanticCustomError:
-    """The error of a setting that does not go with the others."""
+    """The error for a setting that does not fit the others."""
     return PydanticCustomError("together", "{problem}", {"problem": problem, "setting": [setting]})
 
 
 def read(name: str, file: Path) -> str:
-    """What the file holds, without blanks around it. Raises SettingsError, with this name for the setting."""
+    """The file's content, without surrounding blanks. Raises SettingsError, with this name for the setting."""
     try:
         return file.read_text(encoding="utf-8").strip()
     except OSError as error:
@@ -45,7 +45,7 @@ def read(name: str, file: Path) -> str:
 
 
 def checked(name: str, secrets: Sequence[str], most: int) -> tuple[str, ...]:
-    """The secrets without blanks around them, 1 to ``most``. Raises SettingsError, with this name for the setting."""
+    """The secrets without surrounding blanks, 1 to ``most``. Raises SettingsError, with this name for the setting."""
     stripped = tuple(secret.strip() for secret in secrets if secret.strip())
     if not 1 <= len(stripped) <= most or any(not _SECRET.fullmatch(secret) for secret in stripped):
         many = "one secret" if most == 1 else "one or two secrets"

@@ -1,4 +1,4 @@
-"""A moderation decision: what was decided, by whom, when, why, and for which message; never what the message said."""
+"""A moderation decision: what was decided, by whom, when, why, and for which message; never the message's text."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Decision:
     """A verdict on one message.
 
     Attributes:
-        key: The message and its content; a repeat of the same request has the same.
-        message_key: The message whatever it says; empty for a late one and one that was not read.
+        key: Identifies the message with its content; a repeated request has the same one.
+        message_key: Identifies the message whatever its content; empty if the decision is late or its body unread.
         at_ms: When it was decided, by the callback's clock.
         took_ms: How long that took.
-        late: The answer had gone out before.
-        effects: What is to be done in a channel.
+        late: It was made after the answer.
+        effects: What it has to do in a channel.
     """
 
     key: str
@@ -66,7 +66,7 @@ class Decision:
 
     @classmethod
     def unread(cls, body: bytes, command: str, sdk_app_id: str, verdict: Verdict, *, at_ms: int, took_ms: int) -> Self:
-        """The decision on a body that was not read: whose message it is, and to whom, nobody knows."""
+        """The decision on a body that was not read, so that its sender and receiver are unknown."""
         key = sha256(f"{command},{sdk_app_id},".encode() + body).hexdigest()
         return cls(
             key=key,
@@ -82,7 +82,7 @@ class Decision:
         )
 
     def as_late(self) -> Decision:
-        """The same as one that came after its answer."""
+        """The same decision as a late one."""
         return replace(self, key=f"{self.key}:late", message_key="", late=True, effects=())
 
     def entry(self) -> bytes:
@@ -111,23 +111,23 @@ class Decision:
 
     @classmethod
     def read(cls, document: bytes) -> Self:
-        """The decision in such a document. Raises ValueError, TypeError or KeyError for what is none."""
+        """The decision in such a document. Raises ValueError, TypeError or KeyError for an invalid one."""
         values: dict[str, Any] = json.loads(document)
         return cls(**{**values, "verdict": Verdict(**values["verdict"])})
 
 
 def answer_document(verdict: Verdict) -> bytes:
-    """What a repeat of a request is answered from."""
+    """The document from which a repeated request is answered."""
     return to_json(_document(verdict))
 
 
 def read_answer(document: bytes) -> Verdict:
-    """The verdict in such a document. Raises ValueError or TypeError for what is none."""
+    """The verdict in such a document. Raises ValueError or TypeError for an invalid one."""
     return Verdict(**json.loads(document))
 
 
 def _document(verdict: Verdict) -> dict[str, Any]:
-    """What of it is not as it would be anyway; dataclasses.asdict would copy a rewrite's elements."""
+    """Its fields without those at their defaults; dataclasses.asdict would copy a rewrite's elements."""
     document = {"kind": verdict.kind}
     for name, default in _DEFAULTS.items():
         if (value := getattr(verdict, name)) != default:

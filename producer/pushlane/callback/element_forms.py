@@ -1,6 +1,6 @@
-"""What each element of a message must look like to be sent: a rewrite is other people's code.
+"""The form that each element of a message needs to be sent: rewrites come from other people's code.
 
-Source: Tencent Chat's message formats (269/2720), stream elements (269/128596). What is required is what the page
+Source: Tencent Chat's message formats (269/2720), stream elements (269/128596). Required are the fields that the page
 lists for every version of the SDK; unknown elements and fields may be newer than this.
 """
 
@@ -31,9 +31,9 @@ _FORMS: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def problem(elements: Sequence[Mapping[str, Any]]) -> str:
-    """What is wrong with the first element that cannot be sent, in words that quote nothing; empty if all can be.
+    """What is wrong with the first element that cannot be sent, without quoting it; empty if all can be.
 
-    Relayed messages are looked into: their elements are of the same forms.
+    The elements of relayed messages are checked, too.
     """
     todo = list(elements)
     while todo:
@@ -46,7 +46,7 @@ def problem(elements: Sequence[Mapping[str, Any]]) -> str:
             if value is None and name != field:
                 return f"is a {kind} without {field}"
             if value is not None and not _is(value, what):
-                return f"is a {kind} whose {field} is no {what}"
+                return f"is a {kind} whose {field} is not a {what}"
         if kind == RELAY:
             messages = [message for message in content.get("MsgList") or () if isinstance(message, dict)]
             bodies = [body for message in messages if isinstance(body := message.get("MsgBody"), list)]

@@ -1,9 +1,9 @@
 """Every text of a message, whatever its shape, and the message's elements with some texts replaced.
 
-Texts are all strings of all elements, of those that this module does not know too, and CloudCustomData. Left out are
-the addresses and identifiers of the elements in ``_MACHINE``, and the names of fields. Relayed messages are elements
-within an element. The chunks of a stream are read one by one and joined, as the receiver will see them, and so are the
-text elements, as they are relayed.
+Texts are all strings in all elements, including unknown ones, and CloudCustomData, except for the addresses and
+identifiers of the elements in ``_MACHINE`` and the names of fields. Relayed messages are elements within an element.
+The chunks of a stream are read both one by one and joined, as the receiver will see them; so are the text elements, as
+they are relayed.
 
 Sources: Tencent Chat's message formats (269/2720) and stream elements (269/128596).
 """
@@ -25,7 +25,7 @@ Place = tuple[str | int, ...]
 MAX_DEPTH: Final = 64
 """Lists and objects within each other; a relayed message takes five, so this is a relay within twelve relays."""
 MAX_ESCAPE_ROUNDS: Final = 4
-"""Rounds of decoding; one takes any number of backslashes, so that only ``\\u005c`` within itself needs more."""
+"""Rounds of decoding; one handles any number of backslashes, so only ``\\u005c`` within itself needs more."""
 
 _DISPLAYED: Final = {
     "TIMTextElem": frozenset(["Text"]),
@@ -48,23 +48,23 @@ _CUSTOM_DATA: Final = "CloudCustomData"
 _ONLY_TEXT: Final = (0, "MsgContent", "Text")
 # Marks, embeddings, overrides and isolates.
 _DIRECTION: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-# From the start of a run of backslashes only: from each of them, a run of n that leads nowhere would cost n * n.
+# Only from the start of a run of backslashes: trying each one of them would take n * n for a run of n without a match.
 _ESCAPE: Final = re.compile(r'(?<!\\)\\++(?:u([0-9a-fA-F]{4})|([nrtbf"/]))')
 _SHORT: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", '"': '"', "/": "/"}
 
 
 class TooDeep(ValueError):
-    """The message is nested so deep that part of it was not read: a policy must not let it pass as clean."""
+    """The message is nested so deeply that part of it was not read: a policy must not let it pass as clean."""
 
 
 class Text(NamedTuple):
     """One string of a message.
 
     Attributes:
-        value: The string as it stands.
-        where: The type of the element that holds it, or what stands for one: never words of the sender's.
-        place: The way to it through the message's elements; empty for what is no single string of theirs.
-        displayed: Clients show it as it is and no program reads it, so that a part of it may be replaced.
+        value: The string, unchanged.
+        where: The type of the element that contains it, or a substitute for that: never the sender's words.
+        place: The path to it through the message's elements; empty if it is not a single string in them.
+        displayed: Clients show it as it is and no program reads it, so parts of it may be replaced.
     """
 
     value: str
@@ -73,7 +73,7 @@ class Text(NamedTuple):
     displayed: bool
 
 
-# A value, the type of its element, its place, and the name of its field. Tuples: a message is made of many.
+# A value, the type of its element, its path, and the name of its field. A tuple, because a message has many.
 _Node = tuple[object, str, Place, str]
 
 
@@ -83,12 +83,12 @@ def texts(message: ChatMessage) -> Iterator[Text]:
     Raises:
         TooDeep: Perhaps after some texts.
     """
-    if message.custom_data == "" and (said := message.only_text):  # most messages
-        yield Text(said, "TIMTextElem", _ONLY_TEXT, displayed=True)
+    if message.custom_data == "" and (text := message.only_text):  # most messages
+        yield Text(text, "TIMTextElem", _ONLY_TEXT, displayed=True)
         return
     if len(message.msg_body) > 1 and (relayed := message.text):
         yield Text(relayed, "TIMTextElem", (), displayed=False)
-    # Not by recursion: how deep that may go depends on who calls.
+    # Not recursive: how deep that may go depends on the caller's stack.
     nodes: list[_Node] = [(message.custom_data, _CUSTOM_DATA, (), ""), (message.msg_body, "", (), "MsgBody")]
     while nodes:
         value, where, place, field = node = nodes.pop()
@@ -105,11 +105,11 @@ def texts(message: ChatMessage) -> Iterator[Text]:
 
 
 def readings(value: str) -> Iterator[str]:
-    r"""What a string says: as it stands, as it is once the escapes of JSON are decoded, and as it is shown.
+    r"""The ways to read a string: unchanged, with JSON's escapes decoded, and as it is displayed.
 
-    Custom data is often JSON within JSON, where ``\u0063asino`` is ``casino``. The escapes are decoded in any string
-    and however often they were escaped; parsing would miss what only a lenient parser reads, and the first of two
-    fields of one name. Characters that change the direction show letters, or words, in another order.
+    Custom data is often JSON within JSON, where ``\u0063asino`` is ``casino``. The escapes are decoded in any string,
+    however often they were escaped; parsing would miss what only a lenient parser accepts, and the first of two fields
+    with the same name. Characters that change the direction display letters, or words, in another order.
 
     Raises:
         TooDeep: Perhaps after some readings.
@@ -128,11 +128,11 @@ def readings(value: str) -> Iterator[str]:
         yield decoded
     if _DIRECTION.search(decoded):
         shown = decoded.encode(errors="replace").decode()
-        yield from (get_display(shown, base_dir=side) for side in ("L", "R"))  # clients take either side as the first
+        yield from (get_display(shown, base_dir=side) for side in ("L", "R"))  # clients start from either side
 
 
 def replaced(msg_body: Sequence[dict[str, Any]], texts: Mapping[Place, str]) -> list[dict[str, Any]]:
-    """The elements with these texts in these places. All else is the same, and the elements given are not changed."""
+    """A copy of the elements with these texts at these paths. The elements given are not changed."""
     copies: dict[Place, Any] = {(): _copy(msg_body)}
     for place, text in texts.items():
         for depth in range(1, len(place)):

@@ -1,6 +1,6 @@
-"""What has failed, for the log: what kind of error and where, never what it says.
+"""Logs failures: the kind of error and where it was raised, never its message.
 
-Errors of policies and of routing quote what people write: that of ``float(message.text)`` is the text.
+Errors of policies and of routing quote what people write: that of ``float(message.text)`` contains the text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, Self
 from pushlane.logs import logger
 
 MAX_FRAMES: Final = 20
-"""An endless recursion has a thousand, and the innermost ones tell it all."""
+"""An endless recursion has a thousand, and the innermost ones are enough."""
 
 
 class Failure(Exception):
@@ -25,7 +25,7 @@ class Failure(Exception):
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
-        """All that may be told of an error: file, line and function, and never what it says."""
+        """What may be logged of an error: file, line and function, but never its message."""
         frames = deque(walk_tb(error.__traceback__), MAX_FRAMES)
         lines = (f'  File "{one.f_code.co_filename}", line {line}, in {one.f_code.co_name}' for one, line in frames)
         return cls(type(error).__qualname__, "\n".join(lines))

@@ -1,7 +1,7 @@
-"""From a decision to the queue: record, effects, acknowledge; and the disk while Redis is away.
+"""From a decision to the queue: records it, applies its effects and acknowledges; spools while Redis is unreachable.
 
-Recording comes before the answer and makes a repeat of a request get the first answer. The effects come after it, in
-the order of the decisions: what this process does not get done, it catches up on, or a worker does.
+Recording comes before the answer, so that a repeated request gets the first answer. The effects come after it, in the
+order of the decisions: what this process does not get done, it catches up on later, or a worker does it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from pushlane.callback.verdict import Verdict
 
 AWAY_S: Final = 1.0
-"""After a failure Redis is left alone for this long: a second request need not find out what the first one did."""
+"""After a failure, Redis is left alone for this long, so that not every request has to run into it."""
 MAX_WAITING: Final = 1000
-"""Decisions whose effects wait in this process; what is more it reads from Redis when it has done these."""
+"""Decisions whose effects may wait in this process; it reads further ones from Redis once these are done."""
 APPLY_AT_ONCE: Final = 100
 LEAST_SPOOL_S: Final = 0.05
-"""A disk gets this long, even when its request has no time left."""
+"""Time allowed for the disk even if the request has no time left."""
 REFEED_EACH_S: Final = 0.5
 REFEED_AT_ONCE: Final = 100
 REFEED_S: Final = 2.0
@@ -66,14 +66,14 @@ class Feed:
         self._left_out = 0
         self._behind = False
         self.lost = 0
-        """Decisions that neither Redis nor the disk took."""
+        """Decisions that neither Redis nor the disk accepted."""
 
     def start(self) -> None:
-        """Begins to apply effects, and to feed what is on disk."""
+        """Starts to apply effects, and to feed what is on disk."""
         self._tasks = [asyncio.create_task(self._apply_all()), asyncio.create_task(self._refeed_all())]
 
     async def aclose(self) -> None:
-        """Applies what waits for a moment, then closes; the rest is a worker's."""
+        """Spends a moment applying what waits, then closes; workers do the rest."""
         if self._spooling:
             await asyncio.wait(self._spooling, timeout=CLOSE_S)
         with contextlib.suppress(TimeoutError):
@@ -85,25 +85,25 @@ class Feed:
         await self._redis.aclose()
 
     async def record(self, decision: Decision, *, until: float | None = None) -> Verdict:
-        """Records the decision, and returns the verdict that its request is answered with: an earlier one stands.
+        """Records the decision, and returns the verdict that its request gets: an earlier one takes precedence.
 
         Args:
             decision: The decision.
-            until: When its request must be answered, by ``time.monotonic``: a disk that takes longer goes on alone.
+            until: When its request must be answered, by ``time.monotonic``: a slower disk finishes in the background.
         """
         # New decisions go behind old ones: while something waits on disk, everything goes there.
         if self._spool.empty and time.monotonic() >= self._away_until:
             try:
                 earlier = await self._recorder.record(decision)
             except UNANSWERED as error:
-                if time.monotonic() >= self._away_until:  # not for each decision of a batch
+                if time.monotonic() >= self._away_until:  # once per batch, not per decision
                     logger().warning("decision.redis_away", problem=str(error) or type(error).__name__)
                 self._away_until = time.monotonic() + AWAY_S
-            except Exception as error:  # noqa: BLE001 # whatever happens here, its request is answered
+            except Exception as error:  # noqa: BLE001 # whatever happens, the request must be answered
                 log_failure("decision.broken", error, key=decision.key)
             else:
                 if earlier is not None:
-                    # Perhaps by this very call, whose first reply was lost: then nobody does its effects yet.
+                    # Perhaps by this very call, whose first reply was lost: then nobody has applied its effects yet.
                     self._behind = self._behind or bool(decision.effects)
                     return earlier
                 self._queue(decision)
@@ -112,7 +112,7 @@ class Feed:
         return decision.verdict
 
     async def _keep(self, decision: Decision, until: float | None) -> None:
-        # A task of its own: neither the end of the time nor that of the request ends it.
+        # A separate task: neither the timeout nor the end of the request cancels it.
         kept = asyncio.create_task(self._append(decision))
         self._spooling.add(kept)
         kept.add_done_callback(self._spooling.discard)
@@ -149,7 +149,7 @@ class Feed:
             except (*UNANSWERED, PushlaneError) as error:
                 self._behind = True
                 logger().warning("effects.postponed", count=len(batch), problem=str(error) or type(error).__name__)
-            except Exception as error:  # noqa: BLE001 # one decision must not end the feed of all others
+            except Exception as error:  # noqa: BLE001 # one decision must not stop the feed of all others
                 self._behind = True
                 log_failure("effects.broken", error)
             finally:
@@ -157,8 +157,8 @@ class Feed:
                     self._waiting.task_done()
 
     async def _catch_up(self) -> None:
-        """Does all that is recorded, in its order: what this process has in its memory must not overtake the rest."""
-        self._behind = False  # before it: what finds no place meanwhile makes another one necessary
+        """Applies all that is recorded, in order: what is in this process's memory must not overtake the rest."""
+        self._behind = False  # before that: a decision that finds no room in the meantime requires another round
         while await backlog.feed_recorded(self._redis, self._producer):
             pass
 
@@ -173,12 +173,12 @@ class Feed:
                 self._left_out = self._spool.left_out
 
     async def _try(self, what: str, step: Callable[[], Awaitable[None]]) -> bool:
-        """Whether it went well."""
+        """Whether it succeeded."""
         try:
             await step()
         except UNANSWERED as error:
             logger().warning(f"spool.{what}_waits", problem=str(error) or type(error).__name__)
-        except Exception as error:  # noqa: BLE001 # one decision must not end the feed of all others
+        except Exception as error:  # noqa: BLE001 # one decision must not stop the feed of all others
             log_failure(f"spool.{what}_broken", error)
         else:
             return True
@@ -198,6 +198,6 @@ class Feed:
         for decision, earlier in zip(decisions, recorded, strict=True):
             if earlier is None:
                 self._queue(decision)
-            elif decision.effects:  # perhaps it was recorded by a call whose answer was lost, and nobody has done them
+            elif decision.effects:  # perhaps a call whose reply was lost recorded it, and they are yet to be applied
                 self._behind = True
         await self._spool.confirm(len(payloads))

@@ -1,19 +1,19 @@
-r"""Folds a text so that what looks the same becomes the same, and keeps where each character came from.
+r"""Folds a text so that what looks the same becomes the same, and remembers where each character came from.
 
-What is folded away, character by character: case, accents, compatibility forms (full width, mathematical, circled),
-what cannot be seen (zero-width, format and control characters, fillers), and the look-alikes of ASCII letters in other
-scripts, by Unicode's confusables (TR39, as ``confusable-homoglyphs`` carries them). All white space is one space.
+Folded away, character by character: case, accents, compatibility forms (full width, mathematical, circled), invisible
+characters (zero-width, format and control characters, fillers), and the look-alikes of ASCII letters in other scripts,
+by Unicode's confusables (TR39, as in ``confusable-homoglyphs``). All white space becomes one space.
 
-Only characters outside ASCII become ASCII letters. TR39 also calls ``1``, ``I`` and ``l`` one character, and ``m`` and
-``rn``; folded so, ``clam`` would be ``clarn`` and ordinary text would be full of matches. Leet (``c4sino``), letters
-spelled out (``c a s i n o``) and doubled letters are therefore other texts.
+Only characters outside ASCII become ASCII letters. TR39 also treats ``1``, ``I`` and ``l`` as one character, and ``m``
+and ``rn``; folded like that, ``clam`` would be ``clarn`` and ordinary text would be full of matches. Leet (``c4sino``),
+letters spelled out (``c a s i n o``) and doubled letters are therefore different texts.
 
-Words of other scripts stay themselves: marks that spell (vowel signs, voicing, tones) stay after letters of their own
-script and are folded away only where they are strays. Hangul falls into its letters, final ones made initial ones,
-so that a syllable equals its letters typed one by one. Scripts that are written from right to left, or without spaces,
-have no look-alikes: a letter of theirs that became an ASCII one would break their words.
+Words of other scripts are preserved: marks that spell (vowel signs, voicing, tones) stay after letters of their own
+script and are only folded away as strays. Hangul is split into its letters, with final ones made initial ones, so that
+a syllable equals its letters typed one by one. Scripts that are written from right to left, or without spaces, have no
+look-alikes: turning one of their letters into an ASCII one would break their words.
 
-A character can look like two letters. So a text has up to three foldings: Cyrillic and Greek as their small letters
+A character can look like two letters, so a text has up to three foldings: Cyrillic and Greek as their small letters
 look, as their capitals look (Cyrillic En is an h, Greek Nu an n), and bars (a capital Iota) as l, after the i of the
 first two.
 """
@@ -49,8 +49,8 @@ SPACELESS: Final = frozenset(
 )
 """The scripts that put no space between words, as :func:`script` names them."""
 
-# Everything of the property Default_Ignorable_Code_Point, the fillers among it; then the tone marks that fit any Hangul
-# and Han, the object replacement character, and what is no character.
+# All characters with the property Default_Ignorable_Code_Point, including the fillers; then the tone marks that fit any
+# Hangul and Han, the object replacement character, and non-characters.
 _UNSEEN: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
@@ -58,7 +58,7 @@ _UNSEEN: Final = re.compile(
 )
 _BLANKS: Final = "\t\n\v\f\r\x85\u2800"
 _VOICED: Final = "\u3099\u309a"
-# ɴ, ø, 🅰, ⒜ and 🇦, of which compatibility forms and TR39 know some.
+# ɴ, ø, 🅰, ⒜ and 🇦, only some of which compatibility forms and TR39 cover.
 _LATIN: Final = re.compile(
     r"LATIN (?:(?:CAPITAL|SMALL) LETTER|LETTER SMALL CAPITAL) ([A-Z])(?: WITH .+)?$|REGIONAL INDICATOR .* ([A-Z])$"
 )
@@ -69,14 +69,14 @@ WORD_SCRIPTS: Final = frozenset(["CYRILLIC", "GREEK", "ARMENIAN"])
 _PLACED_AT_ONCE: Final = 4096
 _LATIN_LETTER: Final = re.compile("[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]")
 _BLOCKS: Final = (range(0x20000), range(0x2F800, 0x2FA20), range(0xE0000, 0xE1000))
-"""Where characters are that a folding changes; beyond lie Han characters, and nothing."""
+"""The blocks with characters that a folding changes; all others are Han or unassigned."""
 
 
 class Folded:
     """A text in its folded form.
 
     Attributes:
-        text: The pieces, joined. It holds no lone surrogate, so that it can be encoded.
+        text: The pieces, joined. It contains no lone surrogate, so it can be encoded.
     """
 
     def __init__(self, source: str, table: Mapping[int, str]) -> None:
@@ -86,10 +86,10 @@ class Folded:
         self._places: list[int] = []
         self._placed = 0
         self._is_plain = source.isascii() and source.isprintable() and "  " not in source
-        if self._is_plain:  # most texts: each character is its small letter
+        if self._is_plain:  # most texts: each character becomes its small letter
             self.text = source.lower()
             return
-        self.text = source.translate(table)  # a twentieth of the time that the pieces take
+        self.text = source.translate(table)  # takes a twentieth of the time of the pieces
         if "  " in self.text or not _tables().marks.isdisjoint(self.text):
             self._settled = self._pieces(0, len(source))
             _settle(self._settled)
@@ -97,11 +97,11 @@ class Folded:
 
     @property
     def pieces(self) -> Sequence[str]:
-        """What has become of each character of the text: mostly one character, or none, or several."""
+        """What each character of the text has become: usually one character, sometimes none or several."""
         return self._pieces(0, len(self._source))
 
     def places(self, least: int | None = None) -> Sequence[int]:
-        """For each character of the folded text, or so many at least, its place in the original one; never falling."""
+        """The position in the original text of each character of the folded one, or of at least the first ``least``."""
         if self._is_plain:
             return range(len(self.text))
         while self._placed < len(self._source) and (least is None or len(self._places) < least):
@@ -118,7 +118,7 @@ class Folded:
 
 
 class _Table(NamedTuple):
-    """A way to fold: the characters that it is about, and what becomes of each character that changes."""
+    """A way to fold: the characters that it concerns, and what each character that changes becomes."""
 
     about: frozenset[str]
     pieces: Mapping[int, str]
@@ -133,12 +133,12 @@ class _Tables(NamedTuple):
 
 
 def fold(text: str) -> Folded:
-    """The first of the text's foldings, in which case never matters."""
+    """The first of the text's foldings, which ignores case."""
     return next(foldings(text))
 
 
 def foldings(text: str) -> Iterator[Folded]:
-    """Every folding of the text that differs from the first, after the first. Takes any string."""
+    """The first folding of the text, then all others that differ from it. Accepts any string."""
     tables = _tables()
     yield Folded(text, tables.plain)
     if text.isascii():
@@ -149,12 +149,12 @@ def foldings(text: str) -> Iterator[Folded]:
 
 
 def own(text: str) -> str:
-    """The text folded, but for the letters of the scripts that whole words are written in: they stay what they are."""
+    """The text folded, except that letters of ``WORD_SCRIPTS`` stay in their own script."""
     return Folded(text, _tables().own).text
 
 
 def written(text: str) -> str:
-    """The text as ``own`` folds it, but for Latin letters with what languages write on them: an ``ú`` is no ``u``."""
+    """The text as ``own`` folds it, except that Latin letters keep their accents: an ``ú`` is not a ``u``."""
     plain = _tables().plain.get
     composed = normalize("NFC", _UNSEEN.sub("", text))
     return "".join(letter.lower() if _LATIN_LETTER.match(letter) else plain(ord(letter), letter) for letter in composed)
@@ -162,7 +162,7 @@ def written(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def is_seen(character: str) -> bool:
-    """Whether a character that stands alone is any more than a mark with nothing to stand on."""
+    """Whether a character is visible on its own, and not just a mark without a letter."""
     return fold(character).text != ""
 
 
@@ -172,7 +172,7 @@ def script(character: str) -> str:
 
 
 def _settle(pieces: list[str]) -> None:
-    """Empties what depends on what stands before it: further spaces, and marks on letters of another script."""
+    """Empties the pieces that depend on the one before: further spaces, and marks on letters of another script."""
     marks = _tables().marks
     base = ""
     for place, piece in enumerate(pieces):
@@ -191,7 +191,7 @@ def _spells(mark: str, base: str) -> bool:
 
 @cache
 def _tables() -> _Tables:
-    """Takes a fraction of a second, once a process. Bounded, whatever is folded: it holds only what changes."""
+    """Takes a fraction of a second, once per process. Bounded, whatever is folded: it only contains what changes."""
     look = _look_alikes()
     finals = _final_consonants()
     plain: dict[str, str] = {}
@@ -222,7 +222,7 @@ def _tables() -> _Tables:
 
 
 def _is_itself(character: str, look: dict[str, str]) -> bool:
-    """True for the many that need no closer look: Han, Yi, what is not assigned."""
+    """True for the many characters that need no closer look: Han, Yi, unassigned ones."""
     plain = category(character) in ("Lo", "Cn", "Co") and normalize("NFKD", character) == character
     return plain and character not in look and not _UNSEEN.match(character)
 
@@ -249,30 +249,30 @@ def _small(character: str, look: dict[str, str]) -> str:
 
 
 def _shown(character: str, look: dict[str, str]) -> str:
-    """What it looks like. TR39's l is a bar here, which is an i first."""
+    """What the character looks like. TR39's l is a bar here, which is first an i."""
     shown = look.get(character, character)
     return "i" if shown == "l" else shown.lower()
 
 
 def _bare(text: str) -> str:
-    """The text taken apart, without its accents."""
+    """The text decomposed, without its accents."""
     return "".join(part for part in normalize("NFKD", text) if not (_is_accent(part) or _UNSEEN.match(part)))
 
 
 def _is_accent(character: str) -> bool:
-    """A mark that any letter can wear, or one that Arabic and Hebrew are mostly written without."""
+    """Whether it is a mark that any letter can have, or one that Arabic and Hebrew are usually written without."""
     if category(character) not in ("Mn", "Me"):
-        return character == "\u0640"  # the tatweel, which stretches an Arabic word
+        return character == "\u0640"  # the tatweel, which stretches Arabic words
     called = name(character, "")
     if called.startswith("COMBINING "):
         return character not in _VOICED
-    # Madda and hamza make another letter.
+    # Madda and hamza make a different letter.
     return called.startswith(("HEBREW ", "ARABIC ")) and character not in "\u0653\u0654\u0655"
 
 
 def _look_alikes() -> dict[str, str]:
     """Which ASCII letter each character looks like; several letters for ligatures."""
-    # It lists each pair both ways and calls m an rn. Characters of right-to-left scripts it wraps in marks, so that
+    # The file lists each pair both ways and treats m as rn. It wraps characters of right-to-left scripts in marks, so
     # none of them is a single character here.
     raw = json.loads(files("confusable_homoglyphs").joinpath("confusables.json").read_text("utf-8"))
     look = dict(_ALSO_ALIKE)

@@ -1,4 +1,4 @@
-"""What uvicorn calls: the app, with a line in the log for each request."""
+"""The app that uvicorn calls, with a line in the log for each request."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPEN: Final = frozenset({"GET", "HEAD"})
-"""Methods that answer anybody; whoever gets something else done has shown a signature, a token or a key."""
+"""Methods that answer anybody; success with any other takes a signature, a token or a key."""
 
 
 class Front:
     """An ASGI app around the app.
 
-    A request's line tells method, path, status and ms; neither its query, which holds a signature, nor its body.
+    A request's line has its method, path, status and ms, but not its query, which contains a signature, nor its body.
 
     Args:
         app: The app.
-        log: Writes a request's line, from its method, its path as it came, the status and the seconds that it took.
-        close: Called when the app has ended: uvicorn's workers kill themselves then.
+        log: Writes a request's line, from its method, its undecoded path, the status and the seconds that it took.
+        close: Called when the app has ended: uvicorn's workers then kill themselves.
     """
 
     def __init__(self, app: ASGIApp, log: Callable[[str, bytes, int, float], None], close: Callable[[], None]) -> None:
@@ -34,7 +34,7 @@ class Front:
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves a request and tells of it."""
+        """Serves a request and logs it."""
         if scope["type"] != "http":
             try:
                 await self._app(scope, receive, send)
@@ -58,6 +58,6 @@ class Front:
 
 
 def _vouch(scope: Scope) -> None:
-    """The connection has shown a secret, and is not ended for a stranger's."""
+    """Marks a connection that has shown a secret, so that it is not closed for one that has not."""
     if PEER in scope.get("extensions", {}):
         scope["extensions"][PEER]["connection"].known = True

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pushlane.message import Message
 
 _FIELDS: Final = frozenset({"verdict", "message", "reason"})
-_AGAIN: Final = "perhaps decided; repeating the request is safe"
+_AGAIN: Final = "perhaps decided; retrying is safe"
 
 
 class Holds:
@@ -32,7 +32,7 @@ class Holds:
         self._keys = keys
 
     async def decide(self, request: Request) -> Response:
-        """``{"verdict": "allow" | "rewrite" | "forbid" | "discard", "message"?, "reason"?}``; 409 if another stands."""
+        """``{"verdict": "allow" | "rewrite" | "forbid" | "discard", "message"?, "reason"?}``; else 409 if decided."""
         channel, key = request.path_params["channel"], request.path_params["key"]
         if (refused := self._keys.refuse(request, channel)) is not None:
             return refused
@@ -44,9 +44,9 @@ class Holds:
         except REFUSED as error:
             return refusal(error, _AGAIN)
         if not standing.same:
-            detail = f"the key was decided before, and otherwise: {standing.verdict}"
+            detail = f"the key was decided before, differently: {standing.verdict}"
             return problem(409, "Conflict", detail, verdict=standing.verdict)
-        # As asked: a discard is kept as the forbid that it is to the queue.
+        # The requested one: to the queue, a discard is a forbid.
         return json_response({"key": key, "verdict": fields["verdict"]})
 
     async def _decide(self, channel: str, key: str, fields: dict[str, Any]) -> Standing:
@@ -56,7 +56,7 @@ class Holds:
 
 
 def _check_is_text(request: Request) -> None:
-    """Raises InvalidMessage for a path that is not UTF-8: all such keys would be one, with replacement characters."""
+    """Raises InvalidMessage for a path that is not UTF-8: replacement characters would make different keys equal."""
     try:
         unquote_to_bytes(request.scope["raw_path"]).decode()
     except UnicodeDecodeError:
@@ -69,7 +69,7 @@ def _fields(body: bytes) -> dict[str, Any]:
         raise InvalidMessage("body", "must be a JSON object")
     for name in fields:
         if name not in _FIELDS:
-            raise InvalidMessage("body", "has a field that is none of verdict, message and reason")
+            raise InvalidMessage("body", "has a field other than verdict, message and reason")
     if not isinstance(fields.get("reason"), str | None):
         raise InvalidMessage("reason", "must be a string")
     if not isinstance(fields.get("verdict"), str):
@@ -82,5 +82,5 @@ def _message(fields: dict[str, Any]) -> Message | None:
         return None
     form = build(fields["message"])
     if form.options != NO_OPTIONS:
-        raise InvalidMessage("message", "takes no options here: only what it says counts")
+        raise InvalidMessage("message", "takes no options here: only its content counts")
     return form.message

@@ -1,4 +1,4 @@
-"""Which letters are written together in one word: what no language has is a disguise."""
+"""Which letters appear together in one word: a combination that no language has is a disguise."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _ALPHABETS: Final[Mapping[str, Sequence[frozenset[str]]]] = {
     "GREEK": (frozenset("αβγδεζηθικλμνξοπρστυφχψω"),),
     "ARMENIAN": (frozenset(map(chr, range(0x561, 0x588))),),
 }
-"""The small letters of languages, without accents, by their script; scripts that are not here are not looked at.
+"""The small letters of languages, without accents, by script; other scripts are not checked.
 
-Letters that are in none of these together, nobody writes in one word. Left out is the rare Macedonian U+0455, with
-which English words are forged best.
+Nobody writes a word with letters that are not all in one of these. The rare Macedonian U+0455 is left out, because it
+is the best one for forging English words.
 """
 _WORD: Final = re.compile(r"[^\W_]+")
 
 
 @lru_cache(maxsize=4096)
 def is_disguised(text: str) -> bool:
-    """Whether a word of this text, as ``folding.own`` gives it, is of several scripts, or of no language."""
+    """Whether a word of this text, as ``folding.own`` returns it, mixes scripts or belongs to no language."""
     return not all(map(_is_of_one_language, _WORD.findall(text)))
 
 

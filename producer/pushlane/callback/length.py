@@ -1,4 +1,4 @@
-"""The policy ``length``: no message longer than so many characters."""
+"""The policy ``length``: forbids messages that are too long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Length:
     """Forbids a message whose text elements, joined by newlines, have more than ``max_chars`` code points.
 
-    What else a message carries (custom data, relayed messages) does not count; the platform bounds its bytes.
+    Its other content (custom data, relayed messages) does not count; the platform limits its bytes.
     """
 
     name = "length"
@@ -25,7 +25,7 @@ class Length:
         self._text = text
 
     def judge(self, message: ChatMessage) -> Verdict | None:
-        """Forbid, or nothing to say."""
+        """Forbid, or None."""
         if (chars := len(message.text)) <= self._max_chars:
             return None
         reason = f"{chars} characters, {self._max_chars} are allowed"

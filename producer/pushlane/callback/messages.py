@@ -1,6 +1,6 @@
-"""``/v1/channels/{channel}/messages``: services enqueue over HTTP, and ask for or cancel what they enqueued.
+"""``/v1/channels/{channel}/messages``: services enqueue over HTTP, and query or cancel what they enqueued.
 
-The body is the one JSON form of a message (``form.py``), or a list of them that is accepted whole or not at all.
+The body is the JSON form of a message (``form.py``), or a list of them that is accepted whole or not at all.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ if TYPE_CHECKING:
     from pushlane.callback.web import ApiKeys
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
-"""4 KiB for each message of a full list. More would take a process's memory and its time for moderation."""
+"""4 KiB for each message of a full list. More would take too much memory, and time that moderation needs."""
 RECEIVE_S: Final = 4.0
 """How long a body may take to arrive: 4 MiB over 9 Mbit/s."""
 LARGE_BYTES: Final = 64 * 1024
-"""A larger body needs a place while it arrives, and one by one they are read and stored."""
+"""A larger body needs a slot while it arrives, and such bodies are parsed and stored one at a time."""
 LARGE_AT_ONCE: Final = 4
-"""Places, of 4 MiB each. Read and stored, the worst body takes 45 MB more: four bytes for each character."""
+"""Slots, of 4 MiB each. While it is parsed and stored, the worst body takes 45 MB more: four bytes per character."""
 PLACE_S: Final = 0.25
 TURN_S: Final = 0.75
-"""How long another one waits for either before it is asked to come again: together a second of the server's grace."""
+"""How long a body waits for its slot and its turn before its sender has to retry: a second of the server's grace."""
 SLICE_S: Final = 0.002
-"""After so much time with one body others have their turn; a single message of it takes 10 ms at worst."""
+"""After this time with one body, others get a turn; a single message of it takes 10 ms at worst."""
 MESSAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 _HOW_MANY = f"must be 1 to {CHUNK} in a list"
-_AGAIN = "perhaps accepted, so repeat the request with the same Idempotency-Key"
-_CANCEL_AGAIN = "perhaps cancelled; repeating the request is safe"
-_STATUS_AGAIN = "repeating the request is safe"
+_AGAIN = "perhaps accepted, so retry with the same Idempotency-Key"
+_CANCEL_AGAIN = "perhaps cancelled; retrying is safe"
+_STATUS_AGAIN = "retrying is safe"
 _NOT_CANCELLED = {
-    "in_flight": "a push of the message is on its way",
+    "in_flight": "the message is being pushed",
     "already_final": "the message is delivered, cancelled or dead",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What a body asks for."""
+    """The messages in a body."""
 
     forms: Sequence[Form]
     is_list: bool
@@ -92,7 +92,7 @@ class Messages:
         return json_response({"receipts": receipts} if order.is_list else receipts[0], 202)
 
     async def one(self, request: Request) -> Response:
-        """One message: ``GET`` tells where it is, ``DELETE`` cancels it."""
+        """One message: ``GET`` returns its status, ``DELETE`` cancels it."""
         channel, message_id = request.path_params["channel"], request.path_params["message_id"]
         if (refused := self._keys.refuse(request, channel)) is not None:
             return refused
@@ -129,7 +129,7 @@ class Messages:
 
 @contextlib.asynccontextmanager
 async def _waiting_for(place: asyncio.Semaphore, within_s: float) -> AsyncIterator[None]:
-    """With a place, or Busy."""
+    """Holds a slot. Raises Busy if none is free in time."""
     try:
         async with asyncio.timeout(within_s):
             await place.acquire()
@@ -157,7 +157,7 @@ async def _read(request: Request, body: bytes, key: str | None) -> _Order:
 
 
 async def _read_list(request: Request, body: bytes, key: str | None) -> list[Form]:
-    """The messages, read one by one: a thread would hold the interpreter as well, and nobody could stop it."""
+    """The messages, parsed one by one: a thread would block the interpreter just as much, and could not be stopped."""
     forms: list[Form] = []
     since = time.monotonic()
     for index, fields in enumerate(load_elements(body, "message")):
@@ -189,9 +189,9 @@ def _element(index: int, fields: object, key: str | None) -> Form:
 
 
 def _keyed(form: Form, key: str | None) -> Form:
-    """The form with the header's key; one of its own may stand beside it if it is the same."""
+    """The form with the header's key. It may have its own, if that is the same."""
     if key is None:
         return form
     if form.options.idempotency_key not in {None, key}:
-        raise InvalidMessage("idempotency_key", "is another one than the header Idempotency-Key gives this message")
+        raise InvalidMessage("idempotency_key", "differs from the key that the header Idempotency-Key implies")
     return replace(form, options=replace(form.options, idempotency_key=key))

@@ -1,7 +1,7 @@
 """``POST /tencent/callback``: may this message pass? Answered in time, whatever is broken behind it.
 
-To an authenticated request always HTTP 200 with one of the documented shapes: Tencent takes anything else for a failure
-of ours, and delivers. The order is check, judge, record, answer; what a decision does comes after.
+An authenticated request always gets HTTP 200 with one of the documented shapes: Tencent treats anything else as our
+failure, and delivers. The order is check, judge, record, answer; a decision's effects come after that.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from pushlane.effects import Effect
 
     Router = Callable[[ChatMessage, float], Awaitable[Target | None]]
-    """Where a message goes, answered until a time of the monotonic clock."""
+    """Where a message goes; to be answered by a time of the monotonic clock."""
 
 RESERVE_S: Final = RECORD_S + 0.1
-"""What the policies leave of the deadline: for Redis, and if it is away for the disk."""
+"""What the policies leave of the deadline: for Redis or, if that is unreachable, for the disk."""
 CLOSE_S: Final = 2.0
 LARGE_BYTES: Final = 32 * 1024
-"""Messages have 12 KB: a larger body is a stream's, or somebody's who wants to keep us busy for 30 ms."""
+"""Messages have 12 KB: a larger body is a stream's, or an attempt to keep us busy for 30 ms."""
 
 
 class Moderation:
@@ -59,7 +59,7 @@ class Moderation:
         feed: Feed,
         route: Router | None,
     ) -> None:
-        # A pydantic model's fields take their time.
+        # A pydantic model's fields are slow to read.
         self._deadline_s = settings.deadline_s
         self._relay_channel = settings.relay_channel
         self._source_networks = settings.source_networks
@@ -74,7 +74,7 @@ class Moderation:
         self._large = asyncio.Lock()
 
     async def aclose(self) -> None:
-        """Gives up on policies that have not answered; what came late is still recorded."""
+        """Gives up on policies that have not answered; late judgements are still recorded."""
         self._chain.close()
         if self._apart:
             await asyncio.wait(self._apart, timeout=CLOSE_S)
@@ -91,8 +91,8 @@ class Moderation:
             return await self._moderate(request, query, started)
         except (ClientDisconnect, KeyboardInterrupt):
             raise
-        # A defect of ours, or a cancellation by other people's code or by a server that stops: without an answer
-        # messages would pass that on_error forbids.
+        # A bug of ours, or a cancellation by other people's code or by a server that stops: without an answer,
+        # messages that on_error forbids would pass.
         except BaseException as error:  # noqa: BLE001
             log_failure("callback.failed", error, command=query.command)
             return _json(self._answer(self._on_error, query.command))
@@ -103,7 +103,7 @@ class Moderation:
         except BodyRefused as error:
             return self._unreadable(query, str(error), error.headers)
         if len(body) > LARGE_BYTES:
-            async with self._large:  # between two of these, others are answered
+            async with self._large:  # between two of these, other requests are answered
                 await asyncio.sleep(0)
         message = parse(body, query)
         match message:
@@ -116,7 +116,7 @@ class Moderation:
                 return await self._forbid_unread(body, query, message.reason, started)
             case Unreadable():
                 return self._unreadable(query, message.reason)
-        # The chain's own deadline is a little earlier, unless the body took long to arrive.
+        # The chain's own deadline is a little earlier, unless the body was slow to arrive.
         until = started + self._deadline_s - RECORD_S
         judgement = await self._chain.judge(message, within_s=until - time.monotonic())
         verdict, decision = judgement.verdict, None
@@ -126,7 +126,7 @@ class Moderation:
             verdict = await self._feed.record(decision, until=started + self._deadline_s)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 # as in respond(); but what was judged stands
+        except BaseException as error:  # noqa: BLE001 # as in respond(), but the judgement still applies
             log_failure("decision.failed", error, key=message.key)
             if decision is not None and isinstance(error, asyncio.CancelledError):
                 self._record_apart(decision)
@@ -151,7 +151,7 @@ class Moderation:
         return _json(self._answer(self._on_error, query.command), headers)
 
     async def _forbid_unread(self, body: bytes, query: Query, reason: str, started: float) -> Response:
-        """The answer to what its sender has made unreadable: no policy can say that it is clean."""
+        """The answer to a body that its sender has made unreadable: no policy can tell that it is clean."""
         logger().warning("callback.unreadable", command=query.command, reason=reason)
         verdict = Verdict("forbid", reason=f"it {reason}", policy=CHAIN)
         at_ms, took_ms = round(time.time() * 1000), round((time.monotonic() - started) * 1000)
@@ -165,7 +165,7 @@ class Moderation:
     def _answer(self, verdict: Verdict, command: str) -> bytes:
         try:
             return answer.answer(verdict, command)
-        except ValueError as error:  # recorded for the same message by another version
+        except ValueError as error:  # another version recorded it for the same message
             logger().error("callback.bad_record", policy=verdict.policy, problem=str(error))
             return answer.answer(self._on_error, command)
 
@@ -197,7 +197,7 @@ class Moderation:
         )
 
     def _record_apart(self, decision: Decision) -> None:
-        """In a task of its own: nobody waits for it."""
+        """Records it in a separate task that nobody waits for."""
         task = asyncio.get_running_loop().create_task(self._feed.record(decision))
         self._apart.add(task)
         task.add_done_callback(self._apart.discard)
@@ -205,7 +205,7 @@ class Moderation:
 
 def _json(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
     if body is answer.ALLOWED and headers is None:
-        return _PASSES  # most answers; it is sent and not changed
+        return _PASSES  # most answers; sending does not change it
     return Response(body, headers=headers, media_type="application/json")
 
 

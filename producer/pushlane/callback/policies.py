@@ -1,4 +1,4 @@
-"""The chain that the settings name: built-in policies, and a service's own by Python path."""
+"""The chain of policies in the settings: built-in ones, and a service's own by Python path."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LENGTH = "length"
 
 
 def make_policies(settings: ModerationSettings) -> Sequence[Policy | str]:
-    """The policies in their order, those of a service's own by their paths. Raises SettingsError.
+    """The policies in order, a service's own ones as their paths. Raises SettingsError.
 
-    With words and no chain it is the blocked words alone.
+    With a file of words but no chain, it is only the blocked words.
     """
     chain = settings.policies
     if not chain and settings.blocked_words_file is not None:

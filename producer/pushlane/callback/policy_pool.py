@@ -1,17 +1,17 @@
-"""A few processes for policies and a routing of one's own: they can hang, burn or end, and the answer is in time.
+"""A few processes for custom policies and routing: they can hang, spin or end, and the answer is still in time.
 
 ::
 
-    waiting ──▶ a process that is free ──▶ said
+    waiting ──▶ a process that is free ──▶ answered
        ▲               │
        └── once more ──┴─ it hangs with others in it, or ends
 
-A process gets the next question when it has answered the one before, or awaits something in it. When it hangs (it
-answers no ping), what awaits something in it is asked again elsewhere. It is killed when nothing in it is in time any
-more, and another one takes its place.
+A process gets the next question when it has answered the previous one, or that one awaits something. When it hangs (it
+does not answer pings), the questions that await something in it are asked again elsewhere. It is killed once none of
+its questions can be answered in time, and another one replaces it.
 
-A plain policy that is too late has ended with its process. One that awaits something may still answer, and does so for
-as long as somebody waits.
+A plain policy that is too late ends with its process. One that awaits something may still answer while its late answer
+is waited for.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ if TYPE_CHECKING:
     _Loaded = asyncio.Future[_Told]
 
 PROCESSES: Final = 4
-"""How many messages can hang at once; each process has about 30 MB and what its policies need."""
+"""How many messages can hang at once; each process takes about 30 MB and what its policies need."""
 FIRST: Final = 2
-"""How many have to be there before the first question: one may hang at once."""
+"""How many must be running before the first question: one may hang at once."""
 WATCH_S: Final = 0.05
 REST_S: Final = 0.4
-"""Before another one is started: what was late with the last one is being answered just now, and needs the cores."""
+"""Until another one is started: the questions that the last one delayed are being answered, and need the cores."""
 AGAIN_S: Final = 1.0
-"""Between two starts in one place: what ends as soon as it has begun must not take a core."""
+"""Between two starts of a process and its successor: one that ends right after its start must not keep a core busy."""
 
 
 class PolicyPool:
-    """Runs policies and a routing, given by their Python paths. Belongs to one event loop; an asynchronous context.
+    """Runs policies and a routing function, given by their Python paths. Belongs to one event loop; an async context.
 
     Raises:
-        SettingsError: On entering, for what cannot be loaded.
+        SettingsError: On entering, if something cannot be loaded.
     """
 
     def __init__(self, policies: Sequence[str], routing: str | None, size: int) -> None:
@@ -89,39 +89,39 @@ class PolicyPool:
             self._watching.cancel()
 
     def chain(self, policies: Sequence[Policy | str]) -> Sequence[Policy | Elsewhere]:
-        """The same policies, with something to ask for each path. Raises SettingsError."""
+        """The same policies, with each path replaced by a policy to ask. Raises SettingsError."""
         own = iter(enumerate(self._policies))
         return [self._policy(one, *next(own)) if isinstance(one, str) else one for one in policies]
 
     async def ask(self, which: int, message: ChatMessage, until: float) -> Any:  # noqa: ANN401 # any JSON
-        """What the policy or the routing says. Raises Late, Failure, and InvalidMessage as they did."""
+        """The answer of the policy or the routing. Raises Late, Failure, and InvalidMessage if they did."""
         question = Question(next(self._numbers), which, message, until, asyncio.get_running_loop().create_future())
         self._waiting.append(question)
         self._dispatch()
         self._watch_on()
         try:
-            return await question.said
+            return await question.answer
         finally:
             for process in self._processes:
                 process.forget(question)
 
     async def route(self, message: ChatMessage, until: float) -> Target | None:
-        """Where the routing sends it. Raises as ``ask``, and TimeoutError."""
+        """Where the routing sends it. Raises like ``ask``, and TimeoutError."""
         async with asyncio.timeout(until - time.monotonic()):
-            said = await self.ask(ROUTING, message, until)
-        return None if said is None else Target(*said)
+            answer = await self.ask(ROUTING, message, until)
+        return None if answer is None else Target(*answer)
 
-    def _policy(self, path: str, which: int, told: tuple[str, bool]) -> Policy | Elsewhere:
-        name, inline = told
+    def _policy(self, path: str, which: int, described: tuple[str, bool]) -> Policy | Elsewhere:
+        name, inline = described
         return load_policy(path) if inline else _PooledPolicy(self, which, name)
 
     async def _keep(self, loaded: _Loaded | None) -> None:
-        """Keeps one process alive. What cannot be loaded is tried again, unless somebody waits to know of it."""
+        """Keeps one process alive. If loading fails, it tries again, unless ``loaded`` gets the error."""
         while True:
             begun = time.monotonic()
             try:
                 await self._run(loaded)
-            except Exception as error:  # noqa: BLE001 # whatever it is, the place must not stay empty
+            except Exception as error:  # noqa: BLE001 # whatever it is, another process must be started
                 if loaded is not None and not loaded.done():
                     loaded.set_exception(error)
                     return
@@ -131,9 +131,9 @@ class PolicyPool:
     async def _run(self, loaded: _Loaded | None) -> None:
         process = await PolicyProcess.start()
         try:
-            told = await process.load(self._setup)
+            described = await process.load(self._setup)
             if loaded is not None and not loaded.done():
-                loaded.set_result(told)
+                loaded.set_result(described)
             self._processes.append(process)
             self._dispatch()
             async for line in process.lines():
@@ -143,9 +143,9 @@ class PolicyPool:
                 self._processes.remove(process)
             self._ended(process, await process.aclose())
 
-    def _hear(self, process: PolicyProcess, number: int = -1, kind: str = "", *told: Any) -> None:  # noqa: ANN401 # any JSON
+    def _hear(self, process: PolicyProcess, number: int = -1, kind: str = "", *result: Any) -> None:  # noqa: ANN401 # any JSON
         if kind and (question := process.hear(number, kind)):
-            _settle(question, kind, *told)
+            _settle(question, kind, *result)
         self._dispatch()
 
     def _dispatch(self) -> None:
@@ -156,7 +156,7 @@ class PolicyPool:
                 return
             question = self._waiting.popleft()
             process = min(free, key=lambda one: len(one.held))
-            if not question.said.done() and question.number not in process.held:
+            if not question.answer.done() and question.number not in process.held:
                 process.ask(question)
 
     def _watch_on(self) -> None:
@@ -197,7 +197,7 @@ class PolicyPool:
         return True
 
     def _ended(self, process: PolicyProcess, code: int) -> None:
-        """Asks again what it held, but for what it was running."""
+        """Asks its open questions again, except for the one that it was running."""
         now = time.monotonic()
         for question in process.held.values():
             if any(question.number in one.held for one in self._processes) or question in self._waiting:
@@ -208,7 +208,7 @@ class PolicyPool:
 
 
 class _PooledPolicy(Elsewhere):
-    """A policy of somebody's own."""
+    """A custom policy, which runs in the pool."""
 
     def __init__(self, pool: PolicyPool, which: int, name: str) -> None:
         self.name = name
@@ -217,30 +217,30 @@ class _PooledPolicy(Elsewhere):
 
     async def ask(self, message: ChatMessage, until: float) -> Verdict | None:
         """Its verdict."""
-        said = await self._pool.ask(self._which, message, until)
-        return None if said is None else Verdict(**said)
+        answer = await self._pool.ask(self._which, message, until)
+        return None if answer is None else Verdict(**answer)
 
 
 def _first(loaded: Sequence[_Told | BaseException]) -> _Told:
-    """What each of them has loaded. Raises what one has raised."""
-    told: _Told = ()
+    """The policies as the processes describe them, all alike. Raises the error of a process that has one."""
+    described: _Told = ()
     for one in loaded:
         if isinstance(one, BaseException):
             raise one
-        told = one
-    return told
+        described = one
+    return described
 
 
-def _settle(question: Question, kind: str, *told: Any) -> None:  # noqa: ANN401 # any JSON
-    said = question.said
-    if said.done():
+def _settle(question: Question, kind: str, *result: Any) -> None:  # noqa: ANN401 # any JSON
+    answer = question.answer
+    if answer.done():
         return
     match kind:
         case "said":
-            said.set_result(told[0])
+            answer.set_result(result[0])
         case "late":
-            said.set_exception(Late())
+            answer.set_exception(Late())
         case "invalid":
-            said.set_exception(InvalidMessage(*told))
+            answer.set_exception(InvalidMessage(*result))
         case _:
-            said.set_exception(Failure(*told))
+            answer.set_exception(Failure(*result))

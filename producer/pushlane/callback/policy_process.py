@@ -1,4 +1,4 @@
-"""One process for other people's code, seen from the process that has started it; see ``policy_program.py``."""
+"""One process for other people's code, as seen from the process that started it; see ``policy_program.py``."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 LOAD_S: Final = 120.0
 """Models are large."""
 HUNG_S: Final = 0.25
-"""A process that has not answered a ping for this long runs other people's code without a pause."""
+"""A process that has not answered a ping for this long is running other people's code without a pause."""
 _PROGRAM: Final = "from pushlane.callback.policy_program import main; main({})"
 
 
 @dataclass(eq=False, slots=True)
 class Question:
-    """A message for a policy, by its place in the chain, or for the routing.
+    """A message for a policy, by its index in the chain, or for the routing.
 
     Attributes:
-        until: When nobody needs the answer in time any more, on the monotonic clock.
-        said: What came of it.
+        until: When the answer would be too late, on the monotonic clock.
+        answer: Its result.
         again: It is asked for the second time: its first process hangs or has ended.
     """
 
@@ -42,12 +42,12 @@ class Question:
     which: int
     message: ChatMessage
     until: float
-    said: asyncio.Future[Any]
+    answer: asyncio.Future[Any]
     again: bool = False
 
     def is_open(self, now: float) -> bool:
-        """Whether somebody waits for it who is not late yet."""
-        return self.until > now and not self.said.done()
+        """Whether its answer is still needed, and not yet late."""
+        return self.until > now and not self.answer.done()
 
 
 class PolicyProcess:
@@ -55,8 +55,8 @@ class PolicyProcess:
 
     Attributes:
         held: The questions that it was asked and has not answered.
-        asked: The one that it has not begun yet, as far as it said.
-        runs: The one that it goes on with. The others await something.
+        asked: The one that it has not reported as begun yet.
+        runs: The one that it is working on. The others await something.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class PolicyProcess:
 
     @classmethod
     async def start(cls) -> Self:
-        """A new interpreter: a fork would take the locks of this process's threads with it. Raises OSError."""
+        """Starts a new interpreter: a fork would inherit locks of this process's threads. Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
-            # -P: what lies in the current folder is no module of ours. -u: what policies print is not lost.
-            words = [sys.executable, "-P", "-u", "-c", _PROGRAM.format(theirs.fileno())]
+            # -P: nothing in the current folder is imported as a module. -u: what policies print is not lost.
+            command = [sys.executable, "-P", "-u", "-c", _PROGRAM.format(theirs.fileno())]
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *words, stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+                    *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()]
                 )
             except BaseException:
                 ours.close()
@@ -103,53 +103,53 @@ class PolicyProcess:
         return [(name, inline) for name, inline in answer["policies"]]
 
     async def lines(self) -> AsyncIterator[Sequence[Any]]:
-        """What it says, until its end. Raises ValueError for a line that is too long."""
-        with contextlib.suppress(ConnectionError):  # its end, with questions that it has not read
+        """The lines that it sends, until it ends. Raises ValueError for a line that is too long."""
+        with contextlib.suppress(ConnectionError):  # it ended with unread questions
             while line := await self._reader.readline():
                 self._pinged = None
                 yield json.loads(line)
 
     def ask(self, question: Question) -> None:
-        """Asks it."""
+        """Sends it the question."""
         self.held[question.number] = self.asked = question
         self._write([question.number, question.which, question.message])
 
     @property
     def culprit(self) -> Question | None:
-        """Whom it is with, if it hangs; None when its own tasks may do anything."""
+        """The question to blame if it hangs; None if it may be any of its tasks."""
         return self.runs or self.asked
 
     def hear(self, number: int, kind: str) -> Question | None:
-        """Notes how far a question is; the question, when it has its answer."""
+        """Notes the progress of a question; returns the question once it is answered."""
         question = self.held.get(number)
         if question is self.asked:
             self.asked = None
         self.runs = question if kind == "goes" else None
         if question is None or kind not in {"goes", "waits"}:
             return self.held.pop(number, None)
-        if question.said.done():
-            self.forget(question)  # nobody waited any more when it could not be stopped yet
+        if question.answer.done():
+            self.forget(question)  # it was given up before it could be stopped
         return None
 
     def forget(self, question: Question) -> None:
-        """Nobody waits for this answer any more. What may be running now cannot be stopped, and stays held."""
+        """Gives up a question. One that may be running now cannot be stopped, and stays held."""
         if question not in {self.asked, self.runs} and question.number in self.held:
             del self.held[question.number]
             self._write([question.number])
 
     def ping(self, now: float) -> None:
-        """Asks whether it is there, unless it still has to say so."""
+        """Pings it, unless it still has to answer a ping."""
         if self._pinged is None and self.held:
             self._pinged = now
             self._write([])
 
     def is_hung(self, now: float) -> bool:
-        """Whether it should have answered a ping."""
+        """Whether its answer to a ping is overdue."""
         return self._pinged is not None and now - self._pinged > HUNG_S
 
     def kill(self) -> None:
-        """Ends it, whatever it does; ``lines`` end."""
-        # asyncio's own kill() may reap it, which its watcher then logs as a mystery.
+        """Kills it, whatever it is doing; that ends ``lines``."""
+        # asyncio's own kill() may reap it, and asyncio's child watcher would then log a process that it cannot find.
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
@@ -160,7 +160,7 @@ class PolicyProcess:
         return await self._ended
 
     async def _end(self) -> int:
-        """Ends the lines with the process: children that its code forked may hold the other end for ever."""
+        """Ends ``lines`` with the process: children that its code forked may keep the other end open for ever."""
         code = await self._process.wait()
         self._writer.transport.abort()
         return code

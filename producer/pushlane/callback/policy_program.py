@@ -1,17 +1,17 @@
-"""The program of a process for other people's code: what that does to its interpreter, it does to itself alone.
+"""The program of a process for other people's code: whatever that does to its interpreter only affects itself.
 
 ``policy_process.py`` starts it with one end of a socket pair. Each side writes lines of JSON::
 
-    {"path": […], "policies": […], "routing": …}            ▶   what to load, and where it is looked for
+    {"path": […], "policies": […], "routing": …}            ▶   what to load, and where to look for it
     {"policies": [[name, inline], …]}                        ◀   it is loaded
-    {"setting": …, "problem": …}                             ◀   or cannot be
+    {"setting": …, "problem": …}                             ◀   or it cannot be
     [number, which, message]                                 ▶   a question, to the policy ``which`` or to the routing
     [number, "waits"] [number, "goes"]                       ◀   it awaits something; it goes on
-    [number, "said", …] [number, "raised", kind, frames] [number, "invalid", field, problem]   ◀   its end
-    [number]                                                 ▶   nobody waits for its end any more
+    [number, "said", …] [number, "raised", kind, frames] [number, "invalid", field, problem]   ◀   its result
+    [number]                                                 ▶   the result is no longer needed
     []                                                       ▶◀  is it still there? yes
 
-It ends with the process that has started it.
+It ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 
 ROUTING: Final = -1
-"""Stands for a policy's place in the chain."""
+"""Used instead of a policy's index in the chain."""
 MAX_QUESTION_BYTES: Final = 16 * 1024 * 1024
-"""A question is a message of at most 256 KiB, and JSON may write each of its characters in six."""
+"""A question is a message of at most 256 KiB, and JSON may need six characters for each of its own."""
 MAX_ANSWER_BYTES: Final = 256 * 1024
 """No rewrite is larger than a message; reading one of this size takes the event loop 2 ms."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
 class _UserCode:
-    """What was loaded, and the questions that await something."""
+    """The loaded policies and routing, and the questions that await something."""
 
     def __init__(self, paths: Sequence[str], routing: str | None, send: Callable[[bytes], None]) -> None:
         self._policies = [load_policy(path) for path in paths]
@@ -58,7 +58,7 @@ class _UserCode:
         return {"policies": [[policy.name, is_inline(policy)] for policy in self._policies]}
 
     def take(self, asked: Sequence[Any]) -> None:
-        """Begins a question, forgets one, or says that it is there."""
+        """Begins a question, cancels one, or answers a ping."""
         match asked:
             case [number, which, message]:
                 self._begin(number, which, ChatMessage(*message))
@@ -74,21 +74,21 @@ class _UserCode:
                 self._send(_line(number, "said", self._routed(message)))
                 return
             policy = self._policies[which]
-            said = policy.judge(message)
-            if not inspect.isawaitable(said):
-                self._send(_verdict(number, said, policy.name))
+            answer = policy.judge(message)
+            if not inspect.isawaitable(answer):
+                self._send(_verdict(number, answer, policy.name))
                 return
         except BaseException as error:  # noqa: BLE001 # other people's code may raise anything
             self._send(_raised(number, error))
             return
         loop = asyncio.get_running_loop()
-        self._waiting[number] = task = loop.create_task(self._finish(number, said, policy.name))
+        self._waiting[number] = task = loop.create_task(self._finish(number, answer, policy.name))
         task.add_done_callback(lambda _: self._waiting.pop(number))
         loop.call_soon(self._tell_waits, number, task)  # after its first step
 
-    async def _finish(self, number: int, said: Awaitable[object], name: str) -> None:
+    async def _finish(self, number: int, answer: Awaitable[object], name: str) -> None:
         try:
-            self._send(_verdict(number, await _Told(said, lambda what: self._send(_line(number, what))), name))
+            self._send(_verdict(number, await _Told(answer, lambda state: self._send(_line(number, state))), name))
         except BaseException as error:  # noqa: BLE001 # the same
             self._send(_raised(number, error))
 
@@ -97,14 +97,14 @@ class _UserCode:
             self._send(_line(number, "waits"))
 
     def _routed(self, message: ChatMessage) -> object:
-        from pushlane.callback.routing import target_of  # noqa: PLC0415 # most have no routing, and it costs 6 MB
+        from pushlane.callback.routing import target_of  # noqa: PLC0415 # rarely used, and it costs 6 MB
 
-        assert self._route is not None  # noqa: S101 # else nobody asks it
+        assert self._route is not None  # noqa: S101 # otherwise it is not asked
         return target_of(self._route(message))
 
 
 class _Told:
-    """Awaits something, and tells before each step but the first that it goes on, and after it that it waits."""
+    """Awaits something. Before each step but the first, it reports that it goes on, and afterwards that it waits."""
 
     def __init__(self, awaited: Awaitable[object], tell: Callable[[str], None]) -> None:
         self._steps = awaited.__await__()
@@ -116,7 +116,7 @@ class _Told:
             while True:
                 try:
                     yield waits_for
-                except BaseException as error:  # noqa: BLE001 # it is for what is awaited
+                except BaseException as error:  # noqa: BLE001 # passed on to what is awaited
                     self._tell("goes")
                     waits_for = self._steps.throw(error)
                 else:
@@ -128,21 +128,21 @@ class _Told:
 
 
 def _line(*parts: object) -> bytes:
-    """Raises ValueError, TypeError or RecursionError for what is no JSON or too large."""
+    """A line of JSON. Raises ValueError, TypeError or RecursionError if it is not JSON, or too large."""
     line = json.dumps(parts, allow_nan=False).encode() + b"\n"
     if len(line) > MAX_ANSWER_BYTES:
         raise ValueError(f"has more than {MAX_ANSWER_BYTES} bytes")
     return line
 
 
-def _verdict(number: int, said: object, policy: str) -> bytes:
-    verdict = read(said, policy)
+def _verdict(number: int, answer: object, policy: str) -> bytes:
+    verdict = read(answer, policy)
     if verdict is None:
         return _line(number, "said", None)
     given = {name: getattr(verdict, name) for name in Verdict.__slots__}
     try:
         return _line(number, "said", given)
-    except (ValueError, TypeError, RecursionError):  # a rewrite to what is no message, and none is that to the chain
+    except (ValueError, TypeError, RecursionError):  # the rewrite is not a message; the chain refuses an empty one
         return _line(number, "said", {**given, "msg_body": [], "custom_data": None})
 
 
@@ -169,10 +169,10 @@ async def _serve(end: socket.socket) -> None:
 
 
 def main(fileno: int) -> None:
-    """Serves until the other end is closed, then ends at once, whatever still runs."""
-    if sys.platform == "linux":  # also in the middle of a loop without end
+    """Serves until the other end is closed, then ends at once, whatever is still running."""
+    if sys.platform == "linux":  # even in the middle of an endless loop
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all at once; what is in flight is still answered
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all processes; questions in flight are still answered
         signal.signal(number, lambda *_: None)
     try:
         asyncio.run(_serve(socket.socket(fileno=fileno)))

@@ -1,6 +1,6 @@
-"""What goes wrong, as the answer that tells it: ``application/problem+json`` (RFC 9457).
+"""The answers to errors: ``application/problem+json`` (RFC 9457).
 
-Only what the caller can use: neither what a message says nor where Redis is.
+They contain only what the caller can use: neither a message's text nor where Redis is.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 RETRY_AFTER_AWAY_S: Final = 1
-"""Redis is back at once after a restart, and nobody knows when after anything else."""
+"""After a restart, Redis is back at once; after anything else, that is unknown."""
 
 
 class WrongMediaType(Exception):
-    """The body is of another media type than JSON."""
+    """The body is not JSON by its media type."""
 
 
 class Busy(Exception):
-    """As many large bodies as a process holds are on their way already; nothing was done."""
+    """The process already holds as many large bodies as it may; nothing was done."""
 
 
 def check_is_json(request: Request) -> None:
-    """Raises WrongMediaType for a Content-Type other than JSON in UTF-8. Without one, the body is taken for JSON."""
+    """Raises WrongMediaType for a Content-Type other than JSON in UTF-8. Without one, the body counts as JSON."""
     values = request.headers.getlist("content-type")
     kind, *parameters = (part.strip().lower() for part in (values or ["application/json"])[0].split(";"))
     known = all(parameter in {"", "charset=utf-8", 'charset="utf-8"'} for parameter in parameters)
@@ -48,15 +48,15 @@ def check_is_json(request: Request) -> None:
 
 
 REFUSED: Final = (PushlaneError, BodyRefused, WrongMediaType, Busy)
-"""What ``refusal`` answers."""
+"""The errors that ``refusal`` answers."""
 
 
 def refusal(error: PushlaneError | BodyRefused | WrongMediaType | Busy, again: str) -> Response:
-    """The answer to a request that met this error. Raises it again when it is none of those that a caller can cause.
+    """The answer to a request that failed with this error. Reraises the error if no caller can cause it.
 
     Args:
-        error: What it met.
-        again: Whether and how to repeat a request that Redis did not answer.
+        error: The error.
+        again: Whether and how to retry a request that Redis did not answer.
     """
     match error:
         case WrongMediaType():
@@ -102,16 +102,16 @@ def _invalid(error: InvalidMessage) -> Response:
 
 
 async def of_routing(_request: Request, error: Exception) -> Response:
-    """For an address that nothing is at, or a method that it does not have."""
+    """For an unknown address, or a method that it does not have."""
     if not isinstance(error, HTTPException):
         raise error
     headers = dict(error.headers or {})
     if "Allow" in headers:
         headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
-    detail = f"the methods here are {headers['Allow']}" if "Allow" in headers else "there is nothing at this address"
+    detail = f"the allowed methods are {headers['Allow']}" if "Allow" in headers else "there is nothing at this address"
     return problem(error.status_code, HTTPStatus(error.status_code).phrase, detail, headers=headers)
 
 
 async def of_defect(_request: Request, _error: Exception) -> Response:
-    """For what should not happen. The log has it; the caller learns nothing of our inside."""
-    return problem(500, "Internal Server Error", "a defect of the server; its log has the cause")
+    """For bugs. The log has the cause; the caller learns nothing about our internals."""
+    return problem(500, "Internal Server Error", "a bug in the server; its log has the cause")

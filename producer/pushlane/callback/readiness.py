@@ -1,4 +1,4 @@
-"""Whether the callback's Redis is there and fit: ``/readyz`` asks, and the log tells once a minute."""
+"""Whether the callback's Redis is reachable and fit: for ``/readyz``, and logged once a minute."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Readiness:
         self._watch = Watch(self._redis)
 
     async def problem(self) -> str | None:
-        """Why nothing can be enqueued now; None when something can. Takes ``TIMEOUT_S`` at most."""
+        """Why nothing can be enqueued now; None if that is possible. Takes at most ``TIMEOUT_S``."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 found = misplaced(await self._redis.info(*WHERE_ASKED))

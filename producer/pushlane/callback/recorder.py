@@ -1,4 +1,4 @@
-"""Records decisions in Redis, many with one script call: a busy callback would spend its time on round trips."""
+"""Records decisions in Redis, many per script call: otherwise a busy callback would spend its time on round trips."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Waiting(NamedTuple):
 
 
 class Recorder:
-    """Belongs to one event loop. While a call is on its way, what comes meanwhile gathers for the next one."""
+    """Belongs to one event loop. While a call is in progress, new decisions are collected for the next one."""
 
     def __init__(self, client: redis.asyncio.Redis, retention_s: float) -> None:
         self._script: Any = client.register_script(source("decision"))
@@ -45,13 +45,13 @@ class Recorder:
         self._flushing: asyncio.Task[None] | None = None
 
     def record(self, decision: Decision) -> asyncio.Future[Verdict | None]:
-        """Records it; the verdict that its key has already, if it has one.
+        """Records it; the result is the verdict that its key already has, or None.
 
         Raises, here or when it is awaited:
-            TimeoutError, redis.RedisError, OSError: Redis did not answer in time; perhaps it is recorded.
-            TypeError, ValueError: It cannot be written down, and is not recorded.
+            TimeoutError, redis.RedisError, OSError: Redis did not answer in time; it may have been recorded.
+            TypeError, ValueError: It cannot be serialised, and is not recorded.
         """
-        arguments = _arguments(decision)  # here, so that one which cannot be written down spoils no batch
+        arguments = _arguments(decision)  # here, so that a decision that cannot be serialised spoils no batch
         done: asyncio.Future[Verdict | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(arguments, time.monotonic(), done))
         if self._flushing is None:
@@ -59,11 +59,11 @@ class Recorder:
         return done
 
     async def record_all(self, decisions: Sequence[Decision], *, within_s: float = RECORD_S) -> list[Verdict | None]:
-        """Records these with one call. Raises as ``record``."""
+        """Records these with one call. Raises like ``record``."""
         return await self._record([_arguments(decision) for decision in decisions], within_s)
 
     async def aclose(self) -> None:
-        """Gives up on what is on its way."""
+        """Gives up on the call in progress."""
         if (flushing := self._flushing) is not None:
             flushing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -75,7 +75,7 @@ class Recorder:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-                # Who has given up meanwhile has its decision elsewhere.
+                # Callers that have given up by now have put their decision elsewhere.
                 batch = [one for one in batch if not one.done.done()]
                 if batch:
                     left_s = batch[0].since + RECORD_S - time.monotonic()
@@ -89,7 +89,7 @@ class Recorder:
                 problem = TimeoutError("closed")
                 raise
         finally:
-            # Also those behind this batch: for them Redis would take as long.
+            # Also those behind this batch: Redis would take as long for them.
             waiting, self._waiting, self._flushing = [*batch, *self._waiting], [], None
             for one in waiting:
                 if problem is not None and not one.done.done():
@@ -118,6 +118,6 @@ def _arguments(decision: Decision) -> _Arguments:
 def _read(answer: bytes) -> Verdict | None:
     try:
         return read_answer(answer)
-    except (ValueError, TypeError) as error:  # another version wrote it: what was decided now is as good
+    except (ValueError, TypeError) as error:  # another version wrote it; the new decision is as good
         log_failure("answer.unreadable", error)
         return None

@@ -1,4 +1,4 @@
-"""Where an allowed message goes: by a template of the request's fields, or by a function of the operator's own."""
+"""Where an allowed message goes: by a template of the request's fields, or by the operator's own function."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A message for a channel, as a routing function answers it; None relays nothing."""
+    """A message for a channel, as a routing function returns it; None relays nothing."""
 
     channel: str
     message: Message
 
 
 def by_template(channel: str, template: str) -> Callable[[ChatMessage], Route]:
-    """Routes each text to the room of this template, such as ``{To_Account}``; a field that is absent is empty."""
+    """Routes each text to the room of this template, such as ``{To_Account}``; an absent field is empty."""
 
     def route(message: ChatMessage) -> Route:
         room = templates.fill(template, lambda name: _written(message.fields.get(name)))
@@ -38,33 +38,34 @@ def by_template(channel: str, template: str) -> Callable[[ChatMessage], Route]:
 
 
 class Target(NamedTuple):
-    """A route that was checked: its message as the fields of its JSON form."""
+    """A checked route, with its message as the fields of its JSON form."""
 
     channel: str
     fields: Mapping[str, object]
 
 
 def target_of(route: Route | None) -> Target | None:
-    """The target of a route. Raises InvalidMessage for a channel that is none."""
+    """The target of a route. Raises InvalidMessage for an invalid channel name."""
     if route is None:
         return None
     return Target(check_channel_name(route.channel), _fields(route.message))
 
 
 def is_relayed(message: ChatMessage, verdict: Verdict) -> bool:
-    """Whether a message goes anywhere: those without text, and those that only reach who is online, do not."""
+    """Whether a message is relayed: not if it has no text, or only goes to receivers who are online."""
     return verdict.kind in {"allow", "rewrite"} and not message.online_only and bool(message.text)
 
 
 def relay(target: Target, key: str) -> Effect:
-    """How the message that the decision ``key`` was made on goes to its target, once."""
+    """The effect that relays the message of the decision ``key`` to its target, once."""
     return effects.relay(target.channel, target.fields, f"moderation/{key}")
 
 
 def decide(message: ChatMessage, verdict: Verdict, channel: str) -> Effect:
-    """What the verdict on this message, as it was left, does to those that the channel holds for its key.
+    """The effect of the verdict on the messages that the channel holds for this message's key.
 
-    A rewrite whose elements hold no text any more forbids what is held: its text was not to be seen.
+    The message is as the policies left it. A rewrite that leaves no text forbids the held ones, whose text must not be
+    seen.
     """
     if verdict.kind != "rewrite":
         return effects.decide(channel, message.key, verdict.kind, fields=None, reason=verdict.reason)

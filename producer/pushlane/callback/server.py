@@ -27,31 +27,31 @@ if TYPE_CHECKING:
     from pushlane.callback.settings import CallbackSettings
 
 GRACE_S: Final = 9
-"""How long requests in flight may go on after SIGTERM: as long as any may take: 5 s to arrive, twice 2 s for Redis."""
+"""How long requests in flight may continue after SIGTERM: the longest takes 5 s to arrive, and twice 2 s for Redis."""
 BACKLOG: Final = 2048
-"""Connections that wait for the processes to take them."""
+"""Connections that may wait for a process to accept them."""
 MAX_CONNECTIONS: Final = 2000
-"""Of a process: it would only be late for more of them."""
+"""Per process: with more of them, it would only be late."""
 SEND_BYTES: Final = 64 * 1024
-"""Of answers that nobody reads, so much waits in the kernel, which would take megabytes of each connection."""
+"""How much of an unread answer the kernel buffers; it would take megabytes per connection."""
 OTHER_FILES: Final = 200
-"""Of a process: its connections to Redis, its log, its spool and what policies open."""
+"""Per process: its connections to Redis, its log, its spool and what policies open."""
 
 
 def run(host: str, port: int, workers: int) -> None:
     """Serves until it is stopped.
 
     Raises:
-        SettingsError: A setting is wrong, or requests would be taken unsigned from anywhere. Nothing was started.
-        OSError: The port cannot be had.
+        SettingsError: A setting is wrong, or unsigned requests would be accepted from anywhere. Nothing was started.
+        OSError: The port is not available.
     """
     settings = load_callback_settings()
     check_open(settings, host)
     configure(settings.log_format, settings.log_level)
     library_log.take_over()
-    # uvicorn raises the signal again that ended it: a stop that was asked for is no failure.
+    # uvicorn raises the signal that ended it again: a requested stop is not a failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    asyncio.run(check_app(settings))  # whatever is wrong ends the start here, and not in each worker
+    asyncio.run(check_app(settings))  # fail here, not in each worker
     most = _connections()
     proxies = settings.moderation.trusted_proxies if settings.moderation else ()
     config = uvicorn.Config(
@@ -61,11 +61,11 @@ def run(host: str, port: int, workers: int) -> None:
         port=port,
         workers=workers,
         loop="uvloop",
-        http=functools.partial(Connection, ConnectionLimit(most, most // 2, proxies)),  # type: ignore[arg-type] # it calls it
+        http=functools.partial(Connection, ConnectionLimit(most, most // 2, proxies)),  # type: ignore[arg-type] # it is called
         ws="none",
         access_log=False,
         log_config=None,
-        proxy_headers=False,  # only the proxies of the settings are believed
+        proxy_headers=False,  # only the proxies in the settings are trusted
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -77,13 +77,13 @@ def run(host: str, port: int, workers: int) -> None:
         else:
             supervisor = Multiprocess(config, [listener])
             supervisor.run()
-            # Stopped by itself, because a worker could not start.
+            # It stopped by itself, because a worker could not start.
             if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
                 sys.exit(1)
 
 
 def _connections() -> int:
-    """How many connections a process may hold: files are few where nobody has raised their limit."""
+    """How many connections a process may hold; raises the limit of open files, which is low by default."""
     needed = MAX_CONNECTIONS + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
@@ -100,17 +100,17 @@ def _listening(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)  # its connections have it from here
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)  # its connections inherit it
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:
         raise OSError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-    listener.set_inheritable(True)  # its only argument
+    listener.set_inheritable(True)  # a positional-only argument
     return listener
 
 
 def check_open(settings: CallbackSettings, host: str) -> None:
-    """Raises SettingsError when there is nothing to serve, or unsigned requests could come from another machine."""
+    """Raises SettingsError if there is nothing to serve, or unsigned requests could come from another machine."""
     moderation = settings.moderation
     if moderation is None:
         if not settings.api_keys and not settings.webhook:

@@ -28,7 +28,7 @@ from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
 
 MIN_DEADLINE_S: Final = 0.5
-"""Recording takes up to a quarter of a second of it; with less, no body would arrive and no policy answer in time."""
+"""Recording takes up to a quarter of a second of it; the rest is for the body to arrive and the policies to answer."""
 MAX_DEADLINE_S: Final = 1.8
 """Tencent waits 2 s for an answer and then delivers; the network and the server's own work need the rest."""
 BUILT_IN: Final = frozenset({"blocked_words", "length"})
@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 REQUEST_FIELDS: Final = frozenset(
     {"CallbackCommand", "SdkAppid", "From_Account", "To_Account", "GroupId", "Type", "Operator_Account", "TopicId"}
 )
-"""What a template may name: what the platform documents of a message's ends."""
+"""What a template may name: the fields that the platform documents for a message's sender and receiver."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -55,16 +55,18 @@ def _room_template(template: str) -> str:
 
 
 def _to_template(template: str) -> str:
-    # What a message holds is documented nowhere, so any field of it may be meant.
+    # A message's fields are not documented, so any of them may be meant.
     return _template(template, lambda name: bool(_PLACE.fullmatch(name)), "userId and message.<field>")
 
 
 def _template(template: str, is_known: Callable[[str], bool], known: str) -> str:
     for name in templates.names_in(template):
         if not is_known(name):
-            raise PydanticCustomError("template", "names {name}; known are {known}", {"name": name, "known": known})
+            raise PydanticCustomError(
+                "template", "names {name}; the fields are {known}", {"name": name, "known": known}
+            )
     if not templates.is_whole(template):
-        raise PydanticCustomError("template", "must have its braces around the names of fields alone")
+        raise PydanticCustomError("template", "must use braces only around the names of fields")
     return template
 
 
@@ -105,7 +107,7 @@ class PolicySettings(BaseModel):
 
     policy: str = Field(description="`blocked_words`, `length`, or the Python path `package.module:name` of a policy.")
     code: Annotated[int, AfterValidator(_own_code)] | None = Field(
-        None, description="The code that the sender's client gets, of its command's own ones."
+        None, description="The code that the sender's client gets, one of its command's own."
     )
     text: str = Field("", max_length=MAX_ERROR_INFO_CHARS, description="The text that goes with `code`.")
     max_chars: int = Field(5000, ge=1, description="For `length`: how long a message's text may be.")
@@ -114,9 +116,9 @@ class PolicySettings(BaseModel):
     def _is_used(self) -> "PolicySettings":
         given = self.model_fields_set
         if self.policy != "length" and "max_chars" in given:
-            raise wrong("max_chars", "goes with the policy length alone")
+            raise wrong("max_chars", "is only for the policy length")
         if self.policy not in BUILT_IN and given & {"code", "text"}:
-            raise wrong("code", f"goes with {' and '.join(sorted(BUILT_IN))} alone: other policies choose their own")
+            raise wrong("code", f"is only for {' and '.join(sorted(BUILT_IN))}: other policies choose their own")
         if self.text and self.code is None:
             raise wrong("text", "needs a code: the platform shows no text without one")
         return self
@@ -135,35 +137,35 @@ class ModerationSettings(SecretSettings):
     """The moderation callback of Tencent Chat."""
 
     sdk_app_ids: _SdkAppIds = Field(min_length=1, description="The SDKAppIDs that are ours.")
-    tokens: _Tokens = Field((), max_length=MAX_SECRETS, description="The webhook token; two while it changes.")
-    tokens_file: Path | None = Field(None, description="A file with the token, or with two, a line each.")
-    unsigned: bool = Field(default=False, description="Take requests without a signature; needs `SOURCE_NETWORKS`.")
-    source_networks: _Networks = Field((), description="Take requests from these networks alone.")
+    tokens: _Tokens = Field((), max_length=MAX_SECRETS, description="The webhook token; two during a change.")
+    tokens_file: Path | None = Field(None, description="A file with the token, or with two, one per line.")
+    unsigned: bool = Field(default=False, description="Accept requests without a signature; needs `SOURCE_NETWORKS`.")
+    source_networks: _Networks = Field((), description="Accept requests only from these networks.")
     trusted_proxies: _Networks = Field(
-        (), description="Networks whose X-Forwarded-For is believed; they may hold more connections."
+        (), description="Networks whose X-Forwarded-For is trusted; they may hold more connections."
     )
     deadline_s: float = Field(
         1.5, ge=MIN_DEADLINE_S, le=MAX_DEADLINE_S, description="Seconds until a request is answered."
     )
     on_error: Literal["allow", "forbid"] = Field("allow", description="The verdict when no policy gave one in time.")
     policies: _Policies = Field((), description="The chain: `blocked_words`, `length`, Python paths; or objects.")
-    blocked_words_file: Path | None = Field(None, description="The words of `blocked_words`, one a line.")
+    blocked_words_file: Path | None = Field(None, description="The words of `blocked_words`, one per line.")
     blocked_words_action: Literal["forbid", "mask"] = Field("forbid", description="`forbid`, or `mask` the words.")
     relay_channel: _Channel | None = Field(None, description="The channel that allowed messages go to.")
     relay_room: Annotated[str, AfterValidator(_room_template)] | None = Field(
         None, description="The room there, a template such as `{To_Account}`."
     )
     routing: str | None = Field(None, description="Python path of a function that routes instead.")
-    spool_dir: Path = Field(Path("pushlane-spool"), description="Where decisions wait while Redis is away.")
+    spool_dir: Path = Field(Path("pushlane-spool"), description="Where decisions wait while Redis is unreachable.")
 
     @model_validator(mode="after")
     def _belongs_together(self) -> "ModerationSettings":
         if self.tokens and self.tokens_file is not None:
             raise wrong("tokens", "set at most one of TOKENS and TOKENS_FILE")
         if self.unsigned and (self.tokens or self.tokens_file is not None):
-            raise wrong("unsigned", "goes with neither TOKENS nor TOKENS_FILE: what has a token is signed")
+            raise wrong("unsigned", "cannot be combined with TOKENS or TOKENS_FILE: with a token, requests are signed")
         if self.unsigned and not self.source_networks:
-            raise wrong("unsigned", "needs SOURCE_NETWORKS: else anybody could decide")
+            raise wrong("unsigned", "needs SOURCE_NETWORKS: otherwise anybody could send requests")
         if self.relay_room is not None and self.relay_channel is None:
             raise wrong("relay_room", "needs RELAY_CHANNEL")
         if self.relay_room is not None and self.routing is not None:
@@ -207,10 +209,10 @@ class ApiKeySettings(SecretSettings):
 
 
 class WebhookSettings(SecretSettings):
-    """A webhook of CINNOX's third-party channel, and where what it brings goes."""
+    """A webhook of CINNOX's third-party channel, and where its messages go."""
 
     token: SecretStr | None = Field(None, description="Its token. Exactly one of `TOKEN` and `TOKEN_FILE` is set.")
-    token_file: Path | None = Field(None, description="A file with its token, or with two, a line each.")
+    token_file: Path | None = Field(None, description="A file with its token, or with two, one per line.")
     relay_channel: _Channel = Field(description="The channel that its messages go to.")
     relay_to: Annotated[str, StringConstraints(min_length=1), AfterValidator(_to_template)] = Field(
         "{userId}", description="The room or user there, a template such as `{userId}` or `{message.to.room}`."
@@ -223,14 +225,14 @@ class WebhookSettings(SecretSettings):
         return self
 
     def read_tokens(self) -> tuple[str, ...]:
-        """Its token, or two while it changes, from their file if they are in one. Raises SettingsError."""
+        """Its token, or two during a change, from their file if they are in one. Raises SettingsError."""
         if self.token is not None:
             return checked("TOKEN", [self.token.get_secret_value()], 1)
         return checked("TOKEN_FILE", read("TOKEN_FILE", Path(str(self.token_file))).split("\n"), MAX_SECRETS)
 
 
 class CallbackSettings(CommonSettings):
-    """Everything the callback is told."""
+    """All settings of the callback."""
 
     moderation: ModerationSettings | None = Field(
         None, description="The moderation callback: `PUSHLANE_MODERATION__…`."
@@ -264,7 +266,7 @@ def _check_owners(section: str, secret: str, values: Mapping[str, Sequence[str]]
     for name, own in values.items():
         for value in own:
             if (owner := owners.setdefault(value, name)) != name:
-                raise SettingsError(variable([section, name, secret]), f"is the {secret} of {owner} too")
+                raise SettingsError(variable([section, name, secret]), f"is also the {secret} of {owner}")
 
 
 def _named(path: list[str], read: Callable[[], _T]) -> _T:

@@ -1,7 +1,7 @@
-"""Who asks: the query string of a callback, checked before anything else of the request is looked at.
+"""Authenticates a callback by its query string, before anything else in the request is looked at.
 
-``Sign`` is the hex SHA-256 of the token and ``RequestTime``, joined by nothing. It covers neither the body nor the
-command, so who has seen one request can send others for a minute.
+``Sign`` is the hex SHA-256 of the token, directly followed by ``RequestTime``. It covers neither the body nor the
+command, so anyone who has seen one request can send others for a minute.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_QUERY_BYTES: Final = 8192
-"""Many times what Tencent sends; our own number."""
+"""Many times what Tencent sends; our own limit."""
 
 WINDOW_S: Final = 60
-"""So old or so early a RequestTime may be (cloud.tencent.com/document/product/269/32431)."""
+"""How far off a RequestTime may be, either way (cloud.tencent.com/document/product/269/32431)."""
 
 Reason = Literal["too_long", "unreadable", "parameter_twice", "foreign_app", "request_time", "sign", "stale"]
 
@@ -30,7 +30,7 @@ _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Query(NamedTuple):
-    """What a query says. All but ``sdk_app_id`` is unchecked, and empty when it is absent.
+    """The parameters of a query. All but ``sdk_app_id`` are unchecked, and empty if absent.
 
     Attributes:
         sdk_app_id: One of ours.
@@ -52,21 +52,21 @@ class Refused:
     """A query that is not answered.
 
     Attributes:
-        reason: One of a few fixed words for the log and a metric's label; ``stale`` means that the sign was right,
-            so it is a clock or a replay. Holds nothing that helps to sign.
+        reason: One of a few fixed words for the log and a metric's label; ``stale`` means that the signature was right,
+            so the cause is a clock or a replay. It reveals nothing that helps to forge a signature.
     """
 
     reason: Reason
 
 
 def check_query(raw_query: bytes, *, sdk_app_ids: frozenset[str], tokens: Sequence[str], now: float) -> Query | Refused:
-    """The query's facts, if it comes from one of these apps and is signed with one of these tokens.
+    """The query's parameters, if it comes from one of these apps and is signed with one of these tokens.
 
     Args:
-        raw_query: What stands behind the question mark, as it came.
+        raw_query: Everything after the question mark, not decoded.
         sdk_app_ids: Ours.
-        tokens: One, or two while they rotate. Without any, nothing needs to be signed: whether that may be is decided
-            where the endpoint is set up. An empty token matches no sign.
+        tokens: One, or two while they rotate. Without any, no signature is needed: whether that is allowed is decided
+            where the endpoint is set up. An empty token matches no signature.
         now: Seconds since 1970.
     """
     if len(raw_query) > MAX_QUERY_BYTES:
@@ -85,7 +85,7 @@ def check_query(raw_query: bytes, *, sdk_app_ids: frozenset[str], tokens: Sequen
 
 
 def _parameters(raw_query: bytes) -> dict[str, str] | Refused:
-    # What Tencent sends mostly holds nothing to unescape; then it is decoded at once.
+    # Most of Tencent's queries contain nothing to unescape, and are decoded in one go.
     try:
         query = raw_query.decode()
         pieces = [piece.partition("=") for piece in query.split("&")]
@@ -94,12 +94,12 @@ def _parameters(raw_query: bytes) -> dict[str, str] | Refused:
             parameters = {_unescape(name): _unescape(value) for name, value in parameters.items()}
     except ValueError:
         return Refused("unreadable")
-    # A proxy in front may read the first of two, and we the last.
+    # Of a duplicate parameter, a proxy in front may read the first value, and we the last.
     return parameters if len(parameters) == len(pieces) else Refused("parameter_twice")
 
 
 def _unescape(piece: str) -> str:
-    # unquote leaves a broken escape as it is, and would put a replacement character for a broken UTF-8 sequence.
+    # unquote leaves a broken escape as it is, and would replace a broken UTF-8 sequence.
     if _BROKEN_ESCAPE.search(piece):
         raise ValueError("broken percent-encoding")
     return unquote_to_bytes(piece.replace("+", " ")).decode()
@@ -118,7 +118,7 @@ def _check_sign(parameters: dict[str, str], tokens: Sequence[str], now: float) -
     return None if abs(now - int(request_time)) <= WINDOW_S else Refused("stale")
 
 
-@lru_cache(maxsize=256)  # all requests of a second have the same
+@lru_cache(maxsize=256)  # all requests of a second share it
 def sign(token: str, request_time: str) -> str:
     """The ``Sign`` of a request of this time, in seconds since 1970."""
     return sha256((token + request_time).encode()).hexdigest()

@@ -1,19 +1,19 @@
-"""The spool: the callback's decisions on disk while Redis is away, and the way back from there in order.
+"""The spool: the callback's decisions on disk while Redis is unreachable, and their way back in order.
 
 ::
 
-    <directory>/<created, ns>-<random>.spool1     one of each process, locked (flock) for as long as it lives
+    <directory>/<created, ns>-<random>.spool1     one per process, locked (flock) for as long as it lives
         frame, frame, …                           payload length (4), CRC-32 of length and payload (4), payload
-    <directory>/….spool1.damaged                  set aside for a person: the rest of it could not be read
+    <directory>/….spool1.damaged                  set aside for manual inspection: the rest could not be read
 
 A process appends to its own file. It reads the older ones first: those of dead processes, whose lock is free, and those
-of its own that it has retired. A file that is fed whole is deleted, its own truncated. Nothing is written about how far
-a file is fed: after a crash it is read again from its start, and feeding is idempotent.
+of its own that it has retired. A file that is completely fed is deleted, the own one truncated. How far a file is fed
+is not written down: after a crash it is read again from its start, and feeding is idempotent.
 
-The version is in the name and not in the file, so a file is whole from the moment it exists; the CRC covers the length,
-so the zeros that a power cut may leave behind are no frame.
+The version is in the name and not in the file, so a file is valid from the moment it exists; the CRC covers the length,
+so the zeros that a power cut may leave behind do not pass for a frame.
 
-Order holds within a file. Files come by the age in their names, as far as one process gets them.
+Order holds within a file. Files are read by the age in their names, as far as one process gets hold of them.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 64 * 2**20
 """Of one process's file: some 30,000 decisions of 2 KiB."""
 MAX_PENDING_BYTES: Final = 4 * 2**20
-"""What may wait in memory for a disk that hangs; beyond it the spool is full. Also the largest payload."""
+"""How much may wait in memory for a disk that hangs; beyond that, the spool is full. Also the largest payload."""
 
 _T = TypeVar("_T")
 
 
 class SpoolFull(Exception):
-    """The payload was not kept: the process's file, or what waits for the disk, is as large as it may be."""
+    """The payload was not kept: the process's file, or what waits for the disk, is at its limit."""
 
 
 class Spool:
     """Payloads on disk, first in, first out. Belongs to the process that opened it: open it after the fork.
 
-    All file operations run in one thread, one after the other, so no method blocks the event loop however the disk
-    behaves. That thread keeps no interpreter from its exit.
+    All file operations run in one thread, one after the other, so no method blocks the event loop, whatever the disk
+    does. That thread does not keep the interpreter from exiting.
     """
 
     def __init__(self) -> None:
@@ -64,17 +64,17 @@ class Spool:
 
     @classmethod
     async def open(cls, directory: Path, *, max_bytes: int = MAX_BYTES) -> Self:
-        """Makes the directory if it is missing, and in it this process's file, and adopts what dead processes left.
+        """Creates the directory if it is missing, and this process's file in it, and adopts what dead processes left.
 
-        Cancelled, it may hold files until the process ends.
+        If cancelled, it may hold files until the process ends.
 
         Args:
             directory: On a file system with flock that reaches every process which shares it.
-            max_bytes: The bound of this process's file. One that is half fed when it is full gives way to a second one,
-                so that feeding makes room: twice this may lie on disk.
+            max_bytes: The limit of this process's file. One that is half fed when it is full is followed by a second
+                one, so that feeding makes room: twice this may be on disk.
 
         Raises:
-            OSError: The directory cannot be used, or a file in it not be opened; the message says why.
+            OSError: The directory cannot be used, or a file in it cannot be opened; the message says why.
         """
         spool = cls()
         try:
@@ -86,21 +86,22 @@ class Spool:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing that was appended or adopted waits to be confirmed."""
+        """Whether everything that was appended or adopted is confirmed."""
         return self._files.empty
 
     @property
     def left_out(self) -> int:
-        """Bytes that reading has left out so far: a file's first torn or damaged frame, and all behind it."""
+        """Bytes that reading has skipped so far: a file's first torn or damaged frame, and everything behind it."""
         return self._files.left_out
 
     async def append(self, payload: bytes) -> None:
-        """Returns once the payload is on disk. Appends that run at once share one fsync.
+        """Returns once the payload is on disk. Concurrent appends share one fsync.
 
-        A cancelled one may be kept or not. One that raises OSError is not, unless the process dies right then.
+        If cancelled, the payload may or may not be kept. If this raises OSError, it is not kept, unless the process
+        dies right then.
 
         Raises:
-            SpoolFull: It was not kept, for want of room.
+            SpoolFull: It was not kept, for lack of room.
             OSError: The disk refused it, or the spool is closed; what was kept before is untouched.
         """
         self._check_open()
@@ -115,7 +116,7 @@ class Spool:
         await asyncio.wrap_future(kept)
 
     async def read(self, most: int) -> list[bytes]:
-        """The oldest payloads that are not confirmed, at most this many. They stay until they are.
+        """The oldest payloads that are not confirmed, at most this many. They stay until they are confirmed.
 
         Raises:
             OSError: A file cannot be read, or the spool is closed.
@@ -127,8 +128,8 @@ class Spool:
         """Takes note that the first ``count`` payloads of the latest read, beyond those already confirmed, are fed.
 
         Raises:
-            OSError: A file that is fed whole cannot be deleted. Its payloads count as confirmed all the same, and
-                deleting it is tried again with the next confirmation or adoption.
+            OSError: A file that is completely fed cannot be deleted. Its payloads still count as confirmed, and the
+                next confirmation or adoption tries again to delete it.
             ValueError: There are fewer.
         """
         self._check_open()
@@ -138,13 +139,13 @@ class Spool:
         """Takes over the files of processes that died.
 
         Raises:
-            OSError: One of them cannot be opened; the others were taken.
+            OSError: One of them cannot be opened; the others were taken over.
         """
         self._check_open()
         await self._do(self._files.adopt)
 
     async def aclose(self) -> None:
-        """Finishes what was asked for, and leaves what is not confirmed to the next process that adopts."""
+        """Finishes what was requested, and leaves unconfirmed payloads to the next process that adopts them."""
         if self._closed:
             return
         self._closed = True
@@ -182,7 +183,7 @@ class Spool:
         errors: list[Exception | None]
         try:
             fits = self._files.append([payload for payload, _ in batch])
-            errors = [None if fit else SpoolFull("the process's file is as large as it may be") for fit in fits]
+            errors = [None if fit else SpoolFull("the process's file is at its limit") for fit in fits]
         except Exception as error:  # noqa: BLE001 # it is raised again where it is awaited
             errors = [copy.copy(error) for _ in batch]
         self._done_bytes += sum(HEAD_BYTES + len(payload) for payload, _ in batch)

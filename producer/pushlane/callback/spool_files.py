@@ -20,14 +20,14 @@ HEAD_BYTES: Final = 8
 
 
 class Files:
-    """The files that this process holds. Used by the spool's thread alone, but for ``empty`` and ``left_out``."""
+    """The files that this process holds. Used only by the spool's thread, except for ``empty`` and ``left_out``."""
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self._directory = directory
         self._max_bytes = max_bytes
         self._handed: list[tuple[File, int]] = []
         self.left_out = 0
-        # Oldest first, our own last. Replaced and never changed, for the loop's thread looks at it.
+        # Oldest first, our own last. Replaced and never changed, because the event loop's thread reads it.
         self._all: tuple[File, ...] = ()
         try:
             self._all = (self._create(),)
@@ -43,7 +43,7 @@ class Files:
         return not [file for file in self._all if file.fed != file.size]
 
     def append(self, payloads: Sequence[bytes]) -> list[bool]:
-        """Whether each of them had room; those that had are on disk."""
+        """Whether there was room for each payload; those that had room are on disk."""
         frames = [_frame(payload) for payload in payloads]
         own = self._all[-1]
         full = own.size + sum(map(len, frames)) > self._max_bytes
@@ -60,7 +60,7 @@ class Files:
         return fits
 
     def read(self, most: int) -> list[bytes]:
-        """The oldest payloads that are not fed, at most so many."""
+        """The oldest payloads that are not fed, at most this many."""
         payloads: list[bytes] = []
         handed: list[tuple[File, int]] = []
         for file in self._all:
@@ -73,12 +73,12 @@ class Files:
                 at += HEAD_BYTES + len(payload)
                 payloads.append(payload)
                 handed.append((file, at))
-        # Kept with their files: one that is adopted or retired before the confirmation must not shift what it means.
+        # Kept with their files: adopting or retiring a file before the confirmation must not change what it refers to.
         self._handed = handed
         return payloads
 
     def confirm(self, count: int) -> None:
-        """Takes note that the first of those that were read last are fed."""
+        """Takes note that the first ``count`` of those read last are fed."""
         if not 0 <= count <= len(self._handed):
             raise ValueError(f"{count} of {len(self._handed)} payloads cannot be confirmed")
         for file, end in self._handed[:count]:
@@ -89,7 +89,7 @@ class Files:
     def adopt(self) -> None:
         """Takes over the files of processes that died."""
         *older, own = self._all
-        # Not left to the locks: a network's file system may grant a second one to the process that has the first.
+        # Not left to the locks: a network file system may grant a process the same lock twice.
         held = {file.path for file in self._all}
         errors: list[OSError] = []
         for path in self._directory.iterdir():
@@ -105,20 +105,20 @@ class Files:
 
     def close(self) -> None:
         """Lets go of all files; empty ones are removed."""
-        with contextlib.ExitStack() as last:  # which goes on when one of them fails
+        with contextlib.ExitStack() as last:  # it continues if one of them fails
             for file in self._all:
                 last.callback(file.close)
                 if file.fed == file.size:
                     last.callback(file.discard)
 
     def _create(self) -> File:
-        # Again with every new file: somebody may have deleted the directory with all in it.
+        # Again for every new file: the directory may have been deleted with everything in it.
         with contextlib.suppress(FileExistsError):
             self._directory.mkdir(mode=0o700, parents=True)
         return File.create(self._directory)
 
     def _renew(self) -> File:
-        """A new file of our own; the old one, full and half fed, or deleted by somebody, is read to its end."""
+        """A new file of our own; the old one, which is full and half fed, or was deleted, is read to its end."""
         own = self._create()
         self._all = (*self._all, own)
         return own
@@ -145,7 +145,7 @@ class File:
     """One file of the spool, open.
 
     Attributes:
-        size: The end of its last good frame, as far as is known: beyond it nothing was promised.
+        size: The end of its last good frame, as far as is known: nothing beyond it was promised.
         fed: The end of its last confirmed frame.
         damaged: Some of it could not be read.
     """
@@ -158,7 +158,7 @@ class File:
 
     @classmethod
     def create(cls, directory: Path) -> Self:
-        """A new one, locked; its name is on disk too."""
+        """A new one, locked; its name is on disk, too."""
         while True:
             path = directory / f"{time.time_ns():020d}-{secrets.token_hex(4)}{_SUFFIX}"
             file = cls(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -173,7 +173,7 @@ class File:
 
     @classmethod
     def take(cls, path: Path) -> Self | None:
-        """The file of a dead process, locked; None if somebody living has it, or had it and deleted it."""
+        """The file of a dead process, locked; None if a living one has it, or had it and deleted it."""
         try:
             file = cls(path, os.open(path, os.O_RDWR))
         except FileNotFoundError:
@@ -187,7 +187,7 @@ class File:
         return file
 
     def lock(self) -> bool:
-        """Whether it is ours now: nobody has it, and its path still leads to it."""
+        """Locks it. True if it is ours now: no other process has it, and its path still leads to it."""
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -204,13 +204,13 @@ class File:
             return False
 
     def append(self, frames: bytes) -> None:
-        """Writes frames behind the others and syncs them; what was written of them before an error is cut off again."""
+        """Appends frames and syncs them; if that fails, what was written of them is cut off again."""
         done = 0
         try:
             while done < len(frames):
                 done += os.pwrite(self.fd, frames[done:], self.size + done)
-            # After a failure the kernel takes the pages it could not write for written. The only one of them that holds
-            # older frames is dirtied again by the truncation and by the next append, whose fsync then speaks for it.
+            # After a failure, the kernel treats the pages it could not write as written. The only one of them that
+            # holds older frames is dirtied again by the truncation and by the next append, whose fsync then covers it.
             os.fsync(self.fd)
         except OSError:
             with contextlib.suppress(OSError):
@@ -219,7 +219,7 @@ class File:
         self.size += len(frames)
 
     def payload(self, at: int) -> bytes | None:
-        """What the frame there carries; None if it is torn or damaged."""
+        """The payload of the frame at this position; None if it is torn or damaged."""
         head = os.pread(self.fd, HEAD_BYTES, at)
         length = int.from_bytes(head[:4])
         if len(head) < HEAD_BYTES or at + HEAD_BYTES + length > self.size:
@@ -233,7 +233,7 @@ class File:
         self.size = self.fed = 0
 
     def discard(self) -> None:
-        """Takes it out of the spool, before it is closed: who gets the lock after us finds that it does not stand."""
+        """Takes it out of the spool before it is closed: the next process to lock it finds that it is gone."""
         if self.stands():
             if self.damaged:
                 self.path.rename(f"{self.path}.damaged")

@@ -1,4 +1,4 @@
-"""Templates of the settings, such as ``im-{To_Account}``: where what comes in is relayed to."""
+"""Templates in the settings, such as ``im-{To_Account}``: where incoming messages are relayed to."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _FIELD: Final = re.compile(r"\{([\w.]*)\}")
 
 
 def names_in(template: str) -> Sequence[str]:
-    """The fields that it names; a dot leads into an object."""
+    """The fields that it names; a dot means a field of an object."""
     return _FIELD.findall(template)
 
 
 def is_whole(template: str) -> bool:
-    """Whether its braces stand around names alone."""
+    """Whether its braces only surround names."""
     return not set("{}") & set(_FIELD.sub("", template))
 
 
 def fill(template: str, read: Callable[[str], str]) -> str:
-    """The template with each field as ``read`` gives it."""
+    """The template with each field as ``read`` returns it."""
     return _FIELD.sub(lambda name: read(name[1]), template)

@@ -1,8 +1,9 @@
-"""What Tencent asks: the body of a callback as the message to judge, and what tells one message from another.
+"""Tencent's requests: parses the body of a callback into the message to judge, and identifies messages.
 
-Tolerant, because it is a peer's: unknown fields and element types are kept, optional ones may be absent or null, and
-a number may be a numeric string (Group samples print EventTime so). Not tolerated is what two readers could read as
-two different messages: a name given twice, another encoding than UTF-8, half a surrogate pair, NaN.
+Parsing is tolerant, because the body is a peer's: unknown fields and element types are kept, optional ones may be
+absent or null, and a number may be a numeric string (as EventTime is in the Group samples). Not tolerated is anything
+that two parsers could read as two different messages: a duplicate name, an encoding other than UTF-8, half a surrogate
+pair, NaN.
 """
 
 import json
@@ -22,20 +23,20 @@ from pushlane.strict_json import NotStrictJson, TooMuchJson
 C2C: Final = "C2C.CallbackBeforeSendMsg"
 GROUP: Final = "Group.CallbackBeforeSendMsg"
 MODERATED: Final = frozenset({C2C, GROUP})
-"""The commands that ask for a decision of ours. Of the others, most only tell what has happened."""
+"""The commands that ask us for a decision. Most others only report what has happened."""
 
 MAX_SHOWN_CHARS: Final = 64
-"""How much of a foreign command's name is repeated; the longest one that is documented has 34."""
+"""How much of a foreign command's name is quoted; the longest documented one has 34."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A body that is no message.
+    """A body that is not a message.
 
     Attributes:
-        reason: The field and the kind of error, never what the body says.
-        hides: Its sender may have made it so that nobody can judge it, such as by relays within relays: it must not
-            pass as clean. All else that is wrong with a body, only the platform can have done.
+        reason: The field and the kind of error, never any of the body's content.
+        hides: Its sender may have made it impossible to judge, for example by nesting relays: it must not pass as
+            clean. Anything else that is wrong with a body can only be the platform's doing.
     """
 
     reason: str
@@ -44,26 +45,26 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class WrongCommand:
-    """A body that belongs to another command than its query: half of the request is not Tencent's."""
+    """A body whose command differs from that of its query: one of the two is not Tencent's."""
 
     command: str
 
 
 @dataclass(frozen=True, slots=True)
 class NothingToJudge:
-    """No question: the console's check, which has an empty body, or a command that is not moderated."""
+    """There is nothing to decide: the console's check, with an empty body, or a command that is not moderated."""
 
     reason: str
 
 
 class Keys(NamedTuple):
-    """What tells one message from another, in 64 hex digits each.
+    """The keys that identify a message, of 64 hex digits each.
 
     Attributes:
-        decision: What is one decision: this message with this content. Neither the order of names nor blanks make
-            another one; any other value, element or custom data does.
-        message: What the sender says is one message, whatever it holds. Senders choose it: one with two decision keys
-            is a message that was changed after it was judged.
+        decision: Identifies a decision: this message with this content. The order of names and blanks make no
+            difference; any other value, element or custom data does.
+        message: Identifies what the sender calls the same message, whatever its content. Senders choose it: if it has
+            two decision keys, the message was changed after it was judged.
     """
 
     decision: str
@@ -80,7 +81,7 @@ class Element(TypedDict):
 
 @with_config(ConfigDict(extra="allow"))
 class Question(TypedDict):
-    """The body of a question; unknown fields are kept."""
+    """The body of a request to moderate; unknown fields are kept."""
 
     CallbackCommand: str
     From_Account: str
@@ -99,15 +100,15 @@ class Question(TypedDict):
 
 
 QUESTION: Final = TypeAdapter(Question)
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # json.dumps would make one each time
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # json.dumps would create one every time
 
 
 def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongCommand | Unreadable:
     """The message in a body, or why there is none. Raises nothing, whatever the body is.
 
-    A body holds at most 10,000 values, 200 deep, a number at most 4,300 digits (Python's limit). Numbers with a
-    fraction are rounded to a double; what a double cannot hold is unreadable. The body's size is for the caller to
-    limit.
+    A body may have at most 10,000 values, nested 200 deep, and a number at most 4,300 digits (Python's limit). Numbers
+    with a fraction are rounded to a double; what a double cannot hold is unreadable. The caller must limit the body's
+    size.
     """
     if not body.strip():
         return NothingToJudge("empty body")
@@ -129,9 +130,9 @@ def keys_of(message: ChatMessage) -> Keys:
     """The two keys of a message."""
     parts = (message.sdk_app_id, message.command, message.sender, message.receiver, message.key)
     identity = ",".join(map(_quoted, parts))
-    # A JSON array has one reading: no value can run into the next, and 1, 1.0, "1" and true stay apart.
-    if said := message.only_text:  # what the encoder makes of it
-        elements = f'[{{"MsgContent":{{"Text":{_quoted(said)}}},"MsgType":"TIMTextElem"}}]'
+    # A JSON array is unambiguous: no value can run into the next, and 1, 1.0, "1" and true stay different.
+    if text := message.only_text:  # the same as the encoder's result
+        elements = f'[{{"MsgContent":{{"Text":{_quoted(text)}}},"MsgType":"TIMTextElem"}}]'
         content = f"[{elements},{_quoted(message.custom_data)}]"
     else:
         content = _CANONICAL.encode([list(message.msg_body), message.custom_data])
@@ -146,9 +147,9 @@ def _message(request: Question, query: Query) -> ChatMessage | Unreadable:
     key = _group_key(request) if group else _c2c_key(request)
     if key is None:
         return Unreadable("Random: missing" if group else "MsgKey: missing")
-    fields: dict[str, Any] = request  # type: ignore[assignment] # a dict that nobody else has
+    fields: dict[str, Any] = request  # type: ignore[assignment] # nobody else has this dict
     body = fields.pop("MsgBody")
-    fields["SdkAppid"] = query.sdk_app_id  # the body does not name it, and this one is checked
+    fields["SdkAppid"] = query.sdk_app_id  # the body does not contain it, and this one is checked
     online_only = request.get("OnlineOnlyFlag") == 1
     custom_data = request.get("CloudCustomData") or ""
     return ChatMessage(
@@ -156,7 +157,7 @@ def _message(request: Question, query: Query) -> ChatMessage | Unreadable:
     )
 
 
-# Without a key, two messages of one text would be one decision, and the second would never be relayed.
+# Without a key, two messages with the same text would share a decision, and the second would never be relayed.
 def _c2c_key(request: Question) -> str | None:
     if key := request.get("MsgKey"):
         return key
@@ -181,7 +182,7 @@ def _read(body: bytes) -> Question:
 
 
 def _command(body: bytes) -> str | None:
-    """The command of a body that is no question, if it names one, and one alone."""
+    """The command of a body that does not validate, if it names exactly one."""
     try:
         named = _PAIRS.decode(body.decode())
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a policy says of a message, and what a policy is."""
+"""Policies, and their verdicts on messages."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Verdict:
     """A policy's answer.
 
     Attributes:
-        kind: ``discard`` drops the message while its sender believes that it was sent.
-        code: What the client of a forbidden message's sender gets, of the platform's range for such codes; None for its
-            plain "forbidden".
-        text: What goes with ``code``.
-        msg_body: The elements that replace the message's own; None leaves them.
-        custom_data: What replaces the message's CloudCustomData; None leaves it.
+        kind: ``discard`` drops the message, but its sender sees it as sent.
+        code: The code that the sender's client gets for a forbidden message, from the platform's range for such codes;
+            None for its plain "forbidden".
+        text: The text that goes with ``code``.
+        msg_body: The elements that replace the message's own; None keeps them.
+        custom_data: The string that replaces the message's CloudCustomData; None keeps it.
         reason: Why, for the record. Never the message's own text.
-        policy: Who; the chain fills it in.
+        policy: The policy's name; the chain fills it in.
     """
 
     kind: Kind
@@ -41,19 +41,19 @@ class Verdict:
 
     @classmethod
     def allow(cls, *, reason: str = "") -> Self:
-        """The message passes as far as this policy is concerned; the next one is asked."""
+        """The message passes, as far as this policy is concerned; the next one is asked."""
         return cls("allow", reason=reason)
 
     @classmethod
     def rewrite(
         cls, *, msg_body: Sequence[dict[str, Any]] | None = None, custom_data: str | None = None, reason: str = ""
     ) -> Self:
-        """The message passes changed; the next policy is asked about what it has become."""
+        """The message passes with changes; the next policy is asked about the changed message."""
         return cls("rewrite", msg_body=msg_body, custom_data=custom_data, reason=reason)
 
     @classmethod
     def forbid(cls, *, code: int | None = None, text: str = "", reason: str = "") -> Self:
-        """The message is refused, and its sender told so; no further policy is asked."""
+        """The message is refused, and its sender gets an error; no further policy is asked."""
         return cls("forbid", code=code, text=text, reason=reason)
 
     @classmethod
@@ -65,26 +65,27 @@ class Verdict:
 class Policy(Protocol):
     """One judge of the chain.
 
-    It runs in processes of its own, each with an instance of it: a plain ``judge`` one message at a time, an ``async``
-    one as many as wait for something. One with a true ``inline`` runs on the callback's event loop, which waits for it.
+    It runs in separate processes, each with its own instance: a plain ``judge`` gets one message at a time, an
+    ``async`` one gets more while the others await something. With a true ``inline``, it runs on the callback's event
+    loop, which waits for it.
     """
 
     name: str
 
     def judge(self, message: ChatMessage) -> Verdict | Awaitable[Verdict | None] | None:
-        """The policy's verdict; None when it has nothing to say."""
+        """The policy's verdict; None if it has no objection."""
 
 
-def read(said: object, policy: str) -> Verdict | None:
-    """A policy's verdict without what no record could hold. Raises TypeError for what is none.
+def read(answer: object, policy: str) -> Verdict | None:
+    """A policy's verdict, without anything that a record cannot hold. Raises TypeError if it is not a verdict.
 
-    Policies are other people's code: what they forbid stays forbidden, whatever stands beside it.
+    Policies are other people's code: what they forbid stays forbidden, whatever the other fields contain.
     """
-    if said is None:
+    if answer is None:
         return None
-    if not isinstance(said, Verdict):
-        raise TypeError(f"must answer a Verdict or None, not {type(said).__name__}")
-    given: Any = said  # for its annotations hold nobody
+    if not isinstance(answer, Verdict):
+        raise TypeError(f"must return a Verdict or None, not {type(answer).__name__}")
+    given: Any = answer  # its annotations are not enforced
     reason = shortened(given.reason)
     if given.kind == "rewrite":
         body = None if given.msg_body is None else list(given.msg_body)
@@ -94,9 +95,9 @@ def read(said: object, policy: str) -> Verdict | None:
         return Verdict("forbid", code, shortened(given.text), reason=reason, policy=policy)
     if given.kind in ("allow", "discard"):
         return Verdict(given.kind, reason=reason, policy=policy)
-    raise TypeError("must answer a Verdict of a known kind")
+    raise TypeError("must return a Verdict of a known kind")
 
 
 def shortened(given: object) -> str:
-    """A text that any record can hold; nothing for what is no text."""
+    """The text, so that any record can hold it; empty if it is not a text."""
     return given[:MAX_TEXT_CHARS].encode(errors="replace").decode() if isinstance(given, str) else ""

@@ -1,4 +1,4 @@
-"""What every route needs: a bounded body in bounded time, who calls, and answers in one form."""
+"""What every route needs: a bounded body in bounded time, the caller's identity, and answers in one form."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from pushlane.callback.settings import Network
 
 MAX_PROXIES: Final = 20
-"""Of X-Forwarded-For so many addresses are looked at, the nearest first."""
+"""How many addresses of X-Forwarded-For are looked at, the nearest first."""
 MAX_BODY_BYTES: Final = 256 * 1024
-"""Tencent's messages have at most 12 KB; what is larger goes by a key (its table of limits). Room for its envelope."""
+"""Tencent's messages have at most 12 KB; larger content is sent as a key (its table of limits). Room for the envelope.
+"""
 CLOSE: Final = types.MappingProxyType({"Connection": "close"})
-"""For answers to a body that is still on its way: whoever drips bytes holds no connection."""
+"""For answers to a body that is still arriving, so that a peer that trickles bytes does not keep its connection."""
 RECEIVE_S: Final = 1.0
 """How long a body may take to arrive."""
 
@@ -34,12 +35,12 @@ _CODINGS: Final = {b"content-encoding": b"identity", b"transfer-encoding": b"chu
 
 
 class BodyRefused(Exception):
-    """The body is none that is read. Its message goes on where "the body" began.
+    """The body is refused. The message continues a sentence that begins with "the body".
 
     Attributes:
-        status: What it is answered with.
-        title: What this status is called.
-        headers: Of the answer.
+        status: The status of the answer.
+        title: The name of this status.
+        headers: The headers of the answer.
     """
 
     status: int
@@ -54,19 +55,19 @@ class BodyTooLarge(BodyRefused):
 
 
 class BodyTooSlow(BodyRefused):
-    """It was not there in time."""
+    """It did not arrive in time."""
 
     status, title, headers = 408, "Request Timeout", CLOSE
 
 
 class BodyLost(BodyRefused):
-    """It is empty, and the head says that there is one: a server or a proxy has dropped what it asked."""
+    """It is empty although the head announces one: a server or a proxy has dropped it."""
 
     status, title, headers = 400, "Bad Request", types.MappingProxyType[str, str]({})
 
 
 class BodyEncoded(BodyRefused):
-    """It is compressed: nobody knows how much it is."""
+    """It is compressed, so its real size is unknown."""
 
     status, title, headers = 415, "Unsupported Media Type", types.MappingProxyType({"Accept-Encoding": "identity"})
 
@@ -75,10 +76,10 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: f
     """The whole body.
 
     Raises:
-        BodyEncoded: It is not sent as it is.
-        BodyLost: It is not there, and should be.
-        BodyTooLarge: It has more bytes, counted while they arrive.
-        BodyTooSlow: It is not there in time.
+        BodyEncoded: It is compressed or otherwise encoded.
+        BodyLost: It is missing.
+        BodyTooLarge: It has more than ``most`` bytes, counted as they arrive.
+        BodyTooSlow: It did not arrive in time.
         starlette.requests.ClientDisconnect: The peer is gone.
     """
     _check_is_plain(request)
@@ -86,9 +87,9 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: f
         async with asyncio.timeout(within_s):
             body = await _receive(request, most)
     except TimeoutError:
-        raise BodyTooSlow(f"was not there within {within_s:g} s") from None
+        raise BodyTooSlow(f"did not arrive within {within_s:g} s") from None
     if not body and _declares_body(request):
-        raise BodyLost("is empty, and the head says that there is one")
+        raise BodyLost("is empty although the head announces one")
     return body
 
 
@@ -109,7 +110,7 @@ async def _receive(request: Request, most: int) -> bytes:
 def _check_is_plain(request: Request) -> None:
     for name, value in request.scope["headers"]:
         if name in _CODINGS and value.strip().lower() != _CODINGS[name]:
-            raise BodyEncoded("is compressed or coded otherwise: send it as it is")
+            raise BodyEncoded("is compressed or otherwise encoded: send it unencoded")
 
 
 def _declares_body(request: Request) -> bool:
@@ -117,7 +118,7 @@ def _declares_body(request: Request) -> bool:
 
 
 def source_address(request: Request, proxies: Sequence[Network]) -> str:
-    """The caller's address: the connection's, or what the nearest proxies that we trust say of it."""
+    """The caller's address: the connection's, or the one that the nearest trusted proxies report."""
     address = request.client.host if request.client else ""
     if not proxies:
         return address
@@ -128,7 +129,7 @@ def source_address(request: Request, proxies: Sequence[Network]) -> str:
 
 
 def is_within(address: str, networks: Sequence[Network]) -> bool:
-    """Whether the address lies in one of the networks; what is no address lies in none."""
+    """Whether the address is in one of the networks; False for an invalid address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -138,14 +139,14 @@ def is_within(address: str, networks: Sequence[Network]) -> bool:
 
 
 def bearer(request: Request) -> str:
-    """The bearer token of the request; empty when it has none, or several."""
+    """The bearer token of the request; empty if it has none, or several."""
     values = request.headers.getlist("authorization")
     kind, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     return token.strip() if kind.lower() == "bearer" else ""
 
 
 def caller(request: Request, secrets: Mapping[str, Sequence[str]]) -> str | None:
-    """Whose secret the request brings, of those by name. Each is compared, in a time that tells nothing."""
+    """The name of the owner of the request's secret. Every secret is compared, each in constant time."""
     token = bearer(request)
     matches = [name for name, known in secrets.items() if is_one_of(known, token)]
     return matches[0] if token and matches else None
@@ -164,7 +165,7 @@ class ApiKeys:
         self._channels = channels
 
     def refuse(self, request: Request, channel: str) -> Response | None:
-        """What a request gets that may not use the channel: 401 without a known key, 403 with another's; else None."""
+        """The answer if the request must not use the channel: 401 without a known key, else 403. None if it may."""
         service = self.service(request)
         if service is None:
             return unauthorized()
@@ -173,12 +174,12 @@ class ApiKeys:
         return None
 
     def service(self, request: Request) -> str | None:
-        """The service whose key the request brings."""
+        """The service whose key the request carries."""
         return caller(request, self._keys)
 
 
 def unauthorized() -> Response:
-    """What a request without a known API key gets."""
+    """The answer to a request without a known API key."""
     headers = {"WWW-Authenticate": "Bearer"}
     return problem(401, "Unauthorized", "needs an API key: Authorization: Bearer …", headers=headers)
 
@@ -191,6 +192,6 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
 def problem(
     status: int, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: object
 ) -> Response:
-    """An error as ``application/problem+json`` (RFC 9457). The detail never quotes what a message says."""
+    """An error as ``application/problem+json`` (RFC 9457). The detail never quotes a message's text."""
     document = {"title": title, "status": status, "detail": detail, **more}
     return Response(json.dumps(document), status, headers, "application/problem+json")

@@ -1,7 +1,7 @@
-"""``POST /cinnox/webhook``: what CINNOX's third-party channel sends goes into the queue.
+"""``POST /cinnox/webhook``: enqueues what CINNOX's third-party channel sends.
 
-Answered with ``{"code": 0}`` once it is stored, so that a sender which repeats what got no such answer loses nothing.
-A repeat is the same message: its idempotency key is made of its id, or without one of its bytes and the time.
+The answer is ``{"code": 0}`` once the message is stored, so that a sender that retries until then loses nothing. A
+retry is the same message: its idempotency key is derived from its id or, without one, from its bytes and the time.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from pushlane.callback.settings import WebhookSettings
 
 STORE_S: Final = 1.5
-"""How long storing may take in all, whatever state Redis is in."""
+"""How long storing may take in total, whatever state Redis is in."""
 REPEAT_S: Final = 120
-"""The same bytes without an id are a repeat for this long at least, and for less than twice as long."""
+"""Without an id, the same bytes count as a retry for at least this long, and for less than twice as long."""
 
 
 class Webhook:
@@ -43,8 +43,8 @@ class Webhook:
 
     Args:
         producer: The queue's.
-        webhooks: Where what comes in goes, by the webhook's name.
-        tokens: Their tokens, by name; a token belongs to one of them.
+        webhooks: The settings of each webhook, by name.
+        tokens: The tokens of each webhook, by name; no two webhooks share one.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Webhook:
         self._tokens = tokens
 
     async def respond(self, request: Request) -> Response:
-        """The answer to one request: 200, or 4xx for what can never be stored, or 503 for what is to come again."""
+        """The answer to one request: 200, 4xx for what can never be stored, or 503 for what should be sent again."""
         name = caller(request, self._tokens)
         if name is None:
             return _refusal(401, "needs a webhook's token: Authorization: Bearer …")
@@ -67,9 +67,9 @@ class Webhook:
             async with asyncio.timeout(STORE_S):
                 await self._store(name, asked)
         except (BodyRefused, PushlaneError, *UNANSWERED) as error:
-            # Only our own errors are sure not to quote what a message says.
-            told = str(error) if isinstance(error, BodyRefused | PushlaneError) else type(error).__name__
-            logger().warning("webhook.refused", webhook=name, problem=told)
+            # Only our own errors are certain not to quote a message's text.
+            problem = str(error) if isinstance(error, BodyRefused | PushlaneError) else type(error).__name__
+            logger().warning("webhook.refused", webhook=name, problem=problem)
             return _answer(error)
         return json_response({"code": 0})
 
@@ -85,14 +85,14 @@ class Webhook:
         try:
             receipt = await self._producer.send_form(channel, Form(message, Options(key)))
         except IdempotencyConflict as error:
-            # The sender's id names the message that is there. Refused, it would come again and again.
+            # The sender's id belongs to a message that is already stored. If refused, it would be sent again and again.
             logger().warning("webhook.conflict", webhook=name, message=error.message_id, conversation=to)
             return
         facts = {"message": receipt.message_id, "conversation": to, "duplicate": receipt.duplicate}
         logger().info("webhook.stored", webhook=name, **facts)
 
     async def _key(self, channel: str, key: str, *, named: bool) -> str:
-        """The idempotency key. Without an id it holds for a window of time; the one before is looked at, too."""
+        """The idempotency key. Without an id, it is valid for a time window; the previous window is checked, too."""
         if named:
             return key
         window = int(time.time() // REPEAT_S)
@@ -102,13 +102,13 @@ class Webhook:
 
 
 def _digest(name: str, incoming: Incoming) -> str:
-    """The webhook is in it: what two senders call the same is not."""
+    """It includes the webhook: the same id from two senders is not the same message."""
     digest = sha256(f"{name}/{incoming.identity}".encode(errors="replace")).hexdigest()
     return internal_key(f"webhook/{digest}")
 
 
 def _answer(error: Exception) -> Response:
-    """What is said outside: never an address or a channel of ours."""
+    """The answer to an error. It never reveals an address or a channel of ours."""
     match error:
         case BodyRefused():
             return _refusal(error.status, f"the body {error}", headers=error.headers)

@@ -1,6 +1,6 @@
-"""``GET /openapi.json``: what is served here, as OpenAPI 3.1, for whoever has an API key.
+"""``GET /openapi.json``: the served routes as OpenAPI 3.1, for callers with an API key.
 
-A module for each group of routes gives its ``Part``; only parts whose routes are served are in the document.
+Each group of routes has a module with its ``Part``; only parts whose routes are served are in the document.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Description:
-    """The route. The document is made once."""
+    """The route. The document is built once."""
 
     def __init__(self, settings: CallbackSettings, keys: ApiKeys) -> None:
         self._keys = keys

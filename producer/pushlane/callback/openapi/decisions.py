@@ -6,15 +6,15 @@ from pushlane.callback.openapi.part import CHANNEL, ID, NEEDS_KEY, Part, json_co
 from pushlane.callback.web import MAX_BODY_BYTES
 from pushlane.hold import VERDICTS
 
-_REASON: Final = {"type": ["string", "null"], "description": "For `forbid`: why, as the dead letter tells it."}
-_MESSAGE: Final = {"anyOf": [ref("RoomMessage"), ref("UserMessage")], "description": "Only what it says counts."}
+_REASON: Final = {"type": ["string", "null"], "description": "For `forbid`: why; kept with the dead letter."}
+_MESSAGE: Final = {"anyOf": [ref("RoomMessage"), ref("UserMessage")], "description": "Only its content counts."}
 _NO_MESSAGE: Final = {"type": "null"}
 
 _DECIDE: Final = {
     "operationId": "decide",
     "tags": ["decisions"],
-    "summary": "Decides on the messages that are held for a key, and on those that still come.",
-    "description": f"The first decision on a key stands. The body has at most {MAX_BODY_BYTES} bytes.",
+    "summary": "Decides on the messages that are held for a key, and on those still to come.",
+    "description": f"The first decision on a key applies. The body has at most {MAX_BODY_BYTES} bytes.",
     "security": NEEDS_KEY,
     "parameters": [
         CHANNEL,
@@ -22,7 +22,7 @@ _DECIDE: Final = {
             "name": "key",
             "in": "path",
             "required": True,
-            "description": "What the messages are held for, percent-encoded.",
+            "description": "The key that the messages are held for, percent-encoded.",
             "schema": ID,
             "example": "refund-7",
         },
@@ -38,14 +38,14 @@ _DECIDE: Final = {
     },
     "responses": {
         "200": {
-            "description": "This decision stands, from now on or since an earlier time.",
+            "description": "This decision applies, from now on or since an earlier request.",
             "content": json_content(ref("Standing"), allow={"key": "refund-7", "verdict": "allow"}),
         },
         **problems(
             *(401, 403, 404, 408, 409, 413, 415, 422, 429, 503),
-            on_404="Nobody has registered the channel.",
-            on_409="Another decision on the key stands already, and nothing was changed: `verdict` says which.",
-            on_503="Redis did not answer in time: perhaps decided; repeating the request is safe.",
+            on_404="The channel is not registered.",
+            on_409="There is already another decision on the key, and nothing was changed: `verdict` says which.",
+            on_503="Redis did not answer in time: perhaps decided; retrying is safe.",
         ),
     },
 }

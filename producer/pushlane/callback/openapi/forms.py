@@ -1,4 +1,4 @@
-"""The one JSON form of a message (``form.py``) as JSON Schema."""
+"""The JSON form of a message (``form.py``) as JSON Schema."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from pushlane.message import MAX_KEY_CHARS
 from pushlane.options import MAX_AHEAD_DAYS
 
 MAX_TEXT_CHARS: Final = 5000
-"""What the chat API takes, and so what a channel's record says."""
+"""The chat API's limit, and so the one in a channel's record."""
 _DAY_S: Final = 86_400
 
 
@@ -45,9 +45,9 @@ _OPTIONS: Final = {
 }
 _ROOM = {"room_id": ID, "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS}}
 _EIDS = {"sender_eid": _or_null(ID), "receiver_eid": _or_null(ID)}
-_USER = {"user_id": ID, "message": {"type": "object", "description": "At most 64 KiB, nested at most 64 deep."}}
+_USER = {"user_id": ID, "message": {"type": "object", "description": "At most 64 KiB, nested at most 64 levels deep."}}
 _ONE_WAIT = {
-    "description": "`hold` does not go with `not_before`.",
+    "description": "`hold` cannot be combined with `not_before`.",
     "anyOf": [{"properties": {name: {"type": "null"}}} for name in ("hold", "not_before")],
 }
 

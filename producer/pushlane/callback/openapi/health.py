@@ -1,4 +1,4 @@
-"""The document's part for whoever watches the process; the only routes that need no authentication."""
+"""The document's part for health checks; the only routes that need no authentication."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ def _probe(name: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
 
 _OK = {"description": "Yes.", "content": json_content(ref("Health"), ok={"status": "ok"})}
 _AWAY = {
-    "description": "Redis is away, or cannot hold a queue.",
+    "description": "Redis is unreachable, or cannot hold a queue.",
     "content": json_content(ref("Health"), away={"status": "redis is away"}),
 }
 
@@ -20,7 +20,7 @@ PART: Final = Part(
         "/healthz": _probe("healthz", "Whether the process answers.", {"200": _OK}),
         "/readyz": _probe(
             "readyz",
-            "Whether Redis answers as well and can hold a queue; where messages are moderated it is ready without.",
+            "Whether Redis answers, too, and can hold a queue; with moderation, it is ready without Redis.",
             {"200": _OK, "503": _AWAY},
         ),
     },

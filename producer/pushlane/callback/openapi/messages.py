@@ -1,4 +1,4 @@
-"""The document's part for enqueueing, and for what has become of a message."""
+"""The document's part for enqueueing, and for the status of a message."""
 
 from typing import Any, Final
 
@@ -38,8 +38,8 @@ _STATUS: Final = {
 _KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key and message again is the same message; element i of a list has the key `{key}/{i}`, "
-    f"which has at most {MAX_KEY_CHARS} characters too. A message's own `idempotency_key` must be the same.",
+    "description": "Sending the same key and message again does not enqueue it twice. Element i of a list has the key "
+    f"`{{key}}/{{i}}`, also of at most {MAX_KEY_CHARS} characters. A message's own `idempotency_key` must be the same.",
     "schema": {"type": "string", "maxLength": MAX_KEY_CHARS, "pattern": r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"},
     "example": "order-7-shipped",
 }
@@ -77,34 +77,34 @@ _ENQUEUE: Final = {
     },
     "responses": {
         "202": {
-            "description": "Accepted: the receipt, or in a list's case all of them in its order.",
+            "description": "Accepted: the receipt, or for a list all receipts in its order.",
             "content": json_content(ref("Receipts"), one=_RECEIPT, several={"receipts": [_RECEIPT]}),
         },
         **problems(
             *(401, 403, 404, 408, 409, 413, 415, 422, 429, 503),
-            on_404="Nobody has registered the channel.",
+            on_404="The channel is not registered.",
             on_409="The idempotency key was used before, for another message.",
-            on_503="Redis did not answer in time: perhaps accepted, so repeat it with the same key. Or too many "
-            "large bodies came at once, as `detail` says; then nothing was done.",
+            on_503="Redis did not answer in time: perhaps accepted, so retry with the same key. Or too many large "
+            "bodies arrived at once, as `detail` says; then nothing was done.",
         ),
     },
 }
 _GET: Final = {
     "operationId": "status",
     "tags": ["messages"],
-    "summary": "Where a message is, without what it says.",
+    "summary": "The status of a message, without its text.",
     "security": NEEDS_KEY,
     "parameters": [CHANNEL, _MESSAGE_ID],
     "responses": {
-        "200": {"description": "Where it is.", "content": json_content(ref("MessageStatus"), delivered=_STATUS)},
+        "200": {"description": "The status.", "content": json_content(ref("MessageStatus"), delivered=_STATUS)},
         **problems(401, 403, 404, 503),
     },
 }
 _DELETE: Final = {
     "operationId": "cancel",
     "tags": ["messages"],
-    "summary": "Takes a message out of the queue, if it is still in it.",
-    "description": "Its status stays to be read: it is `cancelled`.",
+    "summary": "Takes a message out of the queue, if it is still there.",
+    "description": "Its status can still be read: it is `cancelled`.",
     "security": NEEDS_KEY,
     "parameters": [CHANNEL, _MESSAGE_ID],
     "responses": {
@@ -114,7 +114,7 @@ _DELETE: Final = {
         },
         **problems(
             *(401, 403, 404, 409, 503),
-            on_409="A push of it is on its way (`in_flight`), or it is delivered, cancelled or dead (`already_final`).",
+            on_409="It is being pushed (`in_flight`), or it is delivered, cancelled or dead (`already_final`).",
         ),
     },
 }

@@ -1,4 +1,4 @@
-"""The document's part for the chat platform's question."""
+"""The document's part for the chat platform's moderation requests."""
 
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ def _parameter(name: str, description: str, example: str, **schema: str) -> dict
 
 _PARAMETERS: Final = [
     _parameter("SdkAppid", "One of `SDK_APP_IDS`.", "1400000001", pattern="^[0-9]+$") | {"required": True},
-    _parameter("CallbackCommand", "What is asked or told; what is not a question of ours gets code 0.", C2C),
+    _parameter("CallbackCommand", "The kind of request; one that is not moderated gets code 0.", C2C),
     _parameter("contenttype", "Always `json`.", "json"),
     _parameter("ClientIP", "The sender's address, as the platform saw it.", "192.0.2.1"),
     _parameter("OptPlatform", "The sender's platform.", "iOS"),
@@ -42,7 +42,7 @@ _SECURITY_SCHEMES: Final = {
         "type": "apiKey",
         "in": "query",
         "name": "Sign",
-        "description": "The hexadecimal SHA-256 of the token and `RequestTime`, joined by nothing.",
+        "description": "The hexadecimal SHA-256 of the token, directly followed by `RequestTime`.",
     },
     "request_time": {
         "type": "apiKey",
@@ -58,10 +58,10 @@ _ANSWER: Final = {
         "ErrorInfo": {"type": "string", "maxLength": MAX_ERROR_INFO_CHARS},
         "ErrorCode": {
             "type": "integer",
-            "description": "0: it passes; 1: its sender is told no; 2: it is dropped; else an own code of the command.",
+            "description": "0: it passes; 1: it is refused; 2: it is dropped; else one of the command's own codes.",
             "anyOf": [{"enum": [0, 1, 2]}, *_OWN],
         },
-        "MsgBody": {"type": "array", "items": {"type": "object"}, "description": "It passes as this."},
+        "MsgBody": {"type": "array", "items": {"type": "object"}, "description": "It passes, changed to this."},
         "CloudCustomData": {"type": "string", "description": "It passes with this."},
     },
     "required": ["ActionStatus", "ErrorInfo", "ErrorCode"],
@@ -70,14 +70,14 @@ _ANSWER: Final = {
 
 
 def part(*, signed: bool) -> Part:
-    """The callback; not signed if there is no token, and then the source's network is all that is checked."""
+    """The callback. Without a token it is not signed, and only the network that it comes from is checked."""
     asked = schema_of(Question)
     question = {
         "operationId": "moderate",
         "tags": ["moderation"],
         "summary": "May this message pass?",
-        "description": "Always 200 for who may ask: the platform takes anything else for a failure, and delivers. "
-        f"A body that cannot be read or has more than {MAX_BODY_BYTES} bytes gets the answer of `ON_ERROR`.",
+        "description": "Always 200 for an authenticated caller: the platform treats anything else as a failure, and "
+        f"delivers. A body that cannot be read or has more than {MAX_BODY_BYTES} bytes gets the answer of `ON_ERROR`.",
         "security": [{name: [] for name in _SECURITY_SCHEMES}] if signed else [],
         "parameters": _PARAMETERS,
         "requestBody": {"content": json_content(ref("Question"), hello=_HELLO)},

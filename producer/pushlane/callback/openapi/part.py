@@ -1,4 +1,4 @@
-"""What the parts of the document are made of: answers, problems and parameters that several routes have."""
+"""Building blocks of the document: answers, problems and parameters that several routes share."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ ID: Final = {
 }
 PROBLEM: Final = {
     "type": "object",
-    "description": "What went wrong (RFC 9457), without what a message says.",
+    "description": "What went wrong (RFC 9457), without the text of any message.",
     "properties": {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "field": {"type": "string", "description": "The field at fault."},
         "problem": {"type": "string", "description": "What is wrong with it."},
-        "index": {"type": "integer", "description": "The message's place in its list, from 0."},
-        "limit": {"type": "integer", "description": "The limit that it breaks."},
+        "index": {"type": "integer", "description": "The message's index in its list, from 0."},
+        "limit": {"type": "integer", "description": "The limit that it exceeds."},
         "message_id": {"type": "string", "description": "The message that was perhaps accepted, or that has the key."},
-        "result": {"type": "string", "description": "What cancelling came to."},
-        "verdict": {"type": "string", "description": "The verdict that stands for the key."},
+        "result": {"type": "string", "description": "The result of cancelling."},
+        "verdict": {"type": "string", "description": "The verdict that applies to the key."},
     },
     "required": ["title", "status", "detail"],
 }
 _PROBLEMS: Final = {
     401: "No API key, or an unknown one.",
     403: "The API key is not for this channel, whether there is such a channel or not.",
-    404: "There is no such message, or nobody has registered the channel.",
-    408: "The body was not there in time.",
+    404: "There is no such message, or the channel is not registered.",
+    408: "The body did not arrive in time.",
     413: "The body is too large.",
-    415: "The body is compressed, or not `application/json`. Without a Content-Type it is taken for that.",
+    415: "The body is compressed, or not `application/json`. Without a Content-Type, it counts as such.",
     422: "The body, the key or the path breaks a rule: `field`, `problem`, and in a list `index`, say which.",
     429: "The channel or Redis is full; nothing was done.",
     503: "Redis did not answer in time.",
@@ -91,12 +91,12 @@ def json_content(schema: Mapping[str, Any], **examples: object) -> dict[str, Any
 
 
 def problems(*statuses: int, **descriptions: str) -> dict[str, Any]:
-    """The answers with these statuses; ``on_409`` and the like say what one means here."""
+    """The answers with these statuses; ``on_409`` and so on describe what one means here."""
     return {str(status): _problem(status, descriptions.get(f"on_{status}", "")) for status in statuses}
 
 
 def schema_of(kind: type) -> dict[str, Any]:
-    """The schema of a dataclass, or of what else pydantic knows, with its own definitions in it."""
+    """The schema of a dataclass, or of any other type that pydantic knows, with its own definitions in it."""
     schema = TypeAdapter[Any](kind).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     return {name: value for name, value in schema.items() if name != "title"}
 

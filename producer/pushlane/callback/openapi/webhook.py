@@ -17,8 +17,8 @@ def _refusal(description: str) -> dict[str, Any]:
 _TAKE: Final = {
     "operationId": "take",
     "tags": ["webhook"],
-    "summary": "Takes a message into the queue, or answers the set-up challenge.",
-    "description": "The token says which webhook it is, and so which channel the message goes to. A repeat is the same "
+    "summary": "Enqueues a message, or answers the set-up challenge.",
+    "description": "The token identifies the webhook, and so the channel that the message goes to. A retry is the same "
     f"message. The body has at most {MAX_BODY_BYTES} bytes.",
     "security": [{"webhook_token": []}],
     "requestBody": {
@@ -27,17 +27,17 @@ _TAKE: Final = {
     },
     "responses": {
         "200": {
-            "description": "Stored, or there already; or the challenge.",
+            "description": "Stored, now or before; or the challenge.",
             "content": json_content(
                 ref("Taken"), stored={"code": 0}, challenge={"code": 0, "result": {"challenge": "a1b2c3"}}
             ),
         },
-        "400": _refusal("It is no message, or cannot be sent on; it never will."),
+        "400": _refusal("It is not a message, or can never be relayed."),
         "401": _refusal("No webhook has this token."),
-        "408": _refusal("The body was not there in time."),
+        "408": _refusal("The body did not arrive in time."),
         "413": _refusal("The body is too large."),
         "415": _refusal("The body is compressed."),
-        "503": _refusal("It was not stored, or only perhaps: to be sent again.") | {"headers": RETRY_AFTER},
+        "503": _refusal("It was not stored, or may not have been: send it again.") | {"headers": RETRY_AFTER},
     },
 }
 
