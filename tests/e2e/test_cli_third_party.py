@@ -83,7 +83,7 @@ def test_a_held_object_is_rewritten(partner: str) -> None:
     (taken,) = claim(partner, "partner")
     assert taken.records[0].endswith(b'{"n":2}')
     both = pushlane("decide", "partner", "k", "rewrite", "--json", "{}", "--text", "x", redis_url=partner)
-    both.refused(2, "--text or --json")
+    both.refused(2, "exactly one of --text and --json")
 
 
 def test_a_dead_letter_says_what_it_said_and_is_replayed(partner: str) -> None:

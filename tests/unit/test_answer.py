@@ -188,7 +188,7 @@ def circle() -> list[object]:
 )
 def test_a_rewrite_that_the_platform_could_not_take_does_not_leave(msg_body: object) -> None:
     """The caller answers on_error instead; and the error quotes nothing, as it goes to the log."""
-    with pytest.raises(ValueError, match=r"MsgBody|no JSON") as caught:
+    with pytest.raises(ValueError, match=r"MsgBody|not JSON") as caught:
         rewritten(msg_body)
     assert type(caught.value) is ValueError
     assert "secret" not in str(caught.value)
@@ -200,22 +200,22 @@ def test_a_rewrite_that_the_platform_could_not_take_does_not_leave(msg_body: obj
     [
         ("TIMTextElem", {}, "without Text"),
         ("TIMTextElem", {"Text": None}, "without Text"),
-        ("TIMTextElem", {"Text": 5}, "Text is no text"),
-        ("TIMTextElem", {"Text": ["secret"]}, "Text is no text"),
+        ("TIMTextElem", {"Text": 5}, "Text is not a text"),
+        ("TIMTextElem", {"Text": ["secret"]}, "Text is not a text"),
         ("TIMLocationElem", {"Desc": "secret"}, "without Latitude"),
-        ("TIMLocationElem", {"Desc": 5, "Latitude": 1.5, "Longitude": 2}, "Desc is no text"),
-        ("TIMLocationElem", {"Desc": "secret", "Latitude": "north", "Longitude": 2}, "Latitude is no number"),
-        ("TIMFaceElem", {"Index": True}, "Index is no number"),
-        ("TIMFaceElem", {"Index": 1, "Data": {}}, "Data is no text"),
-        ("TIMCustomElem", {"Data": {"a": "secret"}}, "Data is no text"),
-        ("TIMSoundElem", {"UUID": "secret", "Second": []}, "Second is no number"),
-        ("TIMImageElem", {"UUID": "secret", "ImageInfoArray": {}}, "ImageInfoArray is no list"),
+        ("TIMLocationElem", {"Desc": 5, "Latitude": 1.5, "Longitude": 2}, "Desc is not a text"),
+        ("TIMLocationElem", {"Desc": "secret", "Latitude": "north", "Longitude": 2}, "Latitude is not a number"),
+        ("TIMFaceElem", {"Index": True}, "Index is not a number"),
+        ("TIMFaceElem", {"Index": 1, "Data": {}}, "Data is not a text"),
+        ("TIMCustomElem", {"Data": {"a": "secret"}}, "Data is not a text"),
+        ("TIMSoundElem", {"UUID": "secret", "Second": []}, "Second is not a number"),
+        ("TIMImageElem", {"UUID": "secret", "ImageInfoArray": {}}, "ImageInfoArray is not a list"),
         ("TIMFileElem", {"FileName": "secret"}, "without UUID"),
         ("TIMVideoFileElem", {"VideoUrl": "secret"}, "without VideoUUID"),
-        ("TIMRelayElem", {"AbstractList": "secret"}, "AbstractList is no list"),
-        ("TIMRelayElem", {"MsgList": [{"MsgBody": holding(5)}]}, "Text is no text"),
+        ("TIMRelayElem", {"AbstractList": "secret"}, "AbstractList is not a list"),
+        ("TIMRelayElem", {"MsgList": [{"MsgBody": holding(5)}]}, "Text is not a text"),
         ("TIMRelayElem", {"MsgList": [{"MsgBody": [{"MsgType": "secret"}]}]}, "no MsgContent"),
-        ("TIMStreamElem", {"Chunks": "secret"}, "Chunks is no list"),
+        ("TIMStreamElem", {"Chunks": "secret"}, "Chunks is not a list"),
     ],
 )
 def test_an_element_of_another_form_than_its_type_does_not_leave(kind: str, content: object, what: str) -> None:
@@ -270,7 +270,7 @@ def test_a_rewrite_of_any_size_is_refused_at_little_cost() -> None:
 @pytest.mark.parametrize("custom_data", [7, b"x", {"a": 1}, "secret\ud800"])
 def test_custom_data_that_is_no_text_does_not_leave(custom_data: Any) -> None:  # noqa: ANN401 # mistakes
     """It is a string, and one of Unicode."""
-    with pytest.raises(ValueError, match=r"CloudCustomData|no JSON"):
+    with pytest.raises(ValueError, match=r"CloudCustomData|not JSON"):
         answer(Verdict.rewrite(custom_data=custom_data), C2C)
 
 
