@@ -15,7 +15,7 @@ from pushlane.errors import (
 )
 from pushlane.hold import Hold
 from pushlane.message import MessageStatus, Receipt, RoomMessage, ThirdPartyMessage
-from pushlane.outbox import AsyncProducer, Producer
+from pushlane.producer import AsyncProducer, Producer
 
 __all__ = [
     "AsyncProducer",

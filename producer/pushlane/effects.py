@@ -1,7 +1,8 @@
 """What a moderation decision does in a channel: relays its message, or decides on messages that are held for its key.
 
 Effects are idempotent: the callback applies them at once, and workers apply them again until they are acknowledged
-(``backlog.py``). An effect is stored complete with its decision, so applying it takes none of the callback's settings.
+(``retry_effects.py``). An effect is stored complete with its decision, so applying it takes none of the callback's
+settings.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 import redis.asyncio
 
-from pushlane.acceptance import decision_of, read_decision
+from pushlane.enqueue_protocol import decision_of, read_decision
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,
@@ -20,18 +21,18 @@ from pushlane.errors import (
     QueueFull,
     UnknownChannel,
 )
-from pushlane.form import build
 from pushlane.keys import BELL, POSTPONED, channel_prefix
 from pushlane.logs import logger
 from pushlane.message import Limits, check_channel_name
-from pushlane.options import internal_key
+from pushlane.message_json import build
 from pushlane.scripts import source
+from pushlane.send_options import internal_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pushlane.async_outbox import AsyncProducer
-    from pushlane.form import Form
+    from pushlane.async_producer import AsyncProducer
+    from pushlane.message_json import Form
 
 _BROKEN: Final = (InvalidMessage, IdempotencyConflict, AttributeError, LookupError, TypeError, ValueError)
 """Errors that retrying cannot fix, including those of a document that is not an effect."""

@@ -18,7 +18,7 @@ DECIDED: Final[dict[str, Verdict]] = {"a": "allow", "w": "rewrite", "f": "forbid
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StandingDecision:
     """The decision that applies to a key: its first one. ``same``: it is the requested one, whatever its reason.
 
     ``met`` counts the held messages that this call has decided on.

@@ -9,7 +9,7 @@ after the prefix       type    content                                          
 =====================  ======  ============================================================================  ===========
 ``channel``            hash    what producers and scripts need to know: kind, limits, rate; no secret        for ever
 ``conversation:<id>``  list    message ids, oldest first                                                     till empty
-``message:<id>``       string  one packed record (``record.py``)                                             see below
+``message:<id>``       string  one packed record (``message_record.py``)                                     see below
 ``ready``              zset    conversations that may be pushed now, in the order in which they became so    till empty
 ``delayed``            zset    conversations that are backing off, by due ms                                 till empty
 ``leases``             zset    leased conversations, by deadline ms                                          till empty

@@ -16,11 +16,11 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from pushlane.form import build, fields_of
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
-from pushlane.outbox import AsyncProducer, Producer
-from pushlane.record import read_content, read_header
+from pushlane.message_json import build, fields_of
+from pushlane.message_record import read_content, read_header
+from pushlane.producer import AsyncProducer, Producer
 from pushlane.scripts import source
 
 try:

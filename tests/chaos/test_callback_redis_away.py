@@ -18,8 +18,8 @@ from support.callback import Callback, c2c, callback, moderation, query
 from support.channels import register
 from support.waiting import wait_until
 
-from pushlane import backlog
-from pushlane.async_outbox import AsyncProducer
+from pushlane import retry_effects
+from pushlane.async_producer import AsyncProducer
 from pushlane.callback.signature import Query
 from pushlane.callback.tencent import keys_of, parse
 from pushlane.keys import DECISIONS_PREFIX, UNFED, channel_prefix
@@ -134,7 +134,7 @@ def relayed(client: Redis) -> list[bytes]:
 async def sweep(url: str) -> None:
     """What the workers do with effects that nobody has acknowledged, without waiting for their time."""
     async with AsyncProducer(url) as producer:
-        await backlog.refeed(producer._redis, producer, 86_400)
+        await retry_effects.refeed(producer._redis, producer, 86_400)
 
 
 def check_answers(asked: Asked, most_broken: int) -> None:
@@ -183,7 +183,7 @@ def test_nothing_is_late_or_lost_while_redis_is_away_and_a_worker_dies(
             assert len(recorded) == len(set(recorded))
             assert set(asked.keys()) <= set(recorded)
             assert set(recorded) <= set(map(key_of, range(MESSAGES)))
-            monkeypatch.setattr(backlog, "REFEED_AFTER_MS", 0)
+            monkeypatch.setattr(retry_effects, "REFEED_AFTER_MS", 0)
 
             def swept() -> bool:
                 asyncio.run(sweep(server.url))

@@ -14,7 +14,7 @@ from support.channels import claim, register
 from support.waiting import wait_until
 from support.webhook import PATH, bearer, incoming, webhook
 
-from pushlane.record import read_content
+from pushlane.message_record import read_content
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from support.callback import Callback, c2c, callback, moderation
 from support.channels import register
-from support.outbox import bytes_of
+from support.producers import bytes_of
 from support.stack import Stack, channel_settings, fake_api
 from support.waiting import assert_takes, wait_until
 

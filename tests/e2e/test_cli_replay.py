@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import pytest
 from redis import Redis
 from support.command import Ended, pushlane
-from support.outbox import bytes_of, everything
 from support.processes import environment, installed
+from support.producers import bytes_of, everything
 from support.queue import Queue, settle
 
 from pushlane.keys import channel_prefix

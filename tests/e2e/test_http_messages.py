@@ -13,7 +13,7 @@ from support.http_api import HELLO, KEYS, SUPPORT, Api, problem, stored
 from support.shell import show
 
 from pushlane import IdempotencyConflict, Producer, RoomMessage
-from pushlane.fields import as_fields
+from pushlane.json_fields import as_fields
 from pushlane_worker.outcome import Outcome
 
 if TYPE_CHECKING:

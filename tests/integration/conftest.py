@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 from support.channels import register
-from support.outbox import AsyncDoor, Door, Open
+from support.producers import AsyncDoor, Door, Open
 from support.stack import FakeApi, fake_api
 
 from pushlane import Producer

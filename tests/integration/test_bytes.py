@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.crc import key_slot
 from support.channels import push, register
-from support.outbox import Door, Open, ids_in, url_of
+from support.producers import Door, Open, ids_in, url_of
 
 from pushlane import InvalidMessage, Producer, RoomMessage, ThirdPartyMessage
 from pushlane.keys import BELL, CHANNELS
-from pushlane.record import read_content
+from pushlane.message_record import read_content
 
 
 @pytest.mark.parametrize("room", ["{sales}", "}{", "a:b:c", 'quo"te', "a b", "%s\\n", "ü", "*", "[1]", "x" * 256])

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 from support.channels import register
-from support.outbox import HELLO, PREFIX, Open, bytes_of, ids_in, texts
+from support.producers import HELLO, PREFIX, Open, bytes_of, ids_in, texts
 
 from pushlane import AsyncProducer, Producer, QueueUnavailable, RoomMessage
 from pushlane.clients import MAX_CONNECTIONS
-from pushlane.record import read_content
+from pushlane.message_record import read_content
 from pushlane_worker.store import Store
 
 # --- address -----------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from support.channels import register
 from support.waiting import wait_until_async
 
-from pushlane import Hold, RoomMessage, ThirdPartyMessage, backlog, effects
-from pushlane.async_outbox import AsyncProducer
+from pushlane import Hold, RoomMessage, ThirdPartyMessage, effects, retry_effects
+from pushlane.async_producer import AsyncProducer
 from pushlane.callback import feed as feed_module
 from pushlane.callback import recorder
 from pushlane.callback.decision import Decision
@@ -284,7 +284,7 @@ async def test_the_stream_is_trimmed_by_age(redis: Redis) -> None:
     for number in range(300):
         pipeline.xadd(f"{DECISIONS_PREFIX}stream", {"key": "young"}, id=f"{now - 20_000}-{number}")
     pipeline.execute()
-    script = redis.register_script(source("decision"))
+    script = redis.register_script(source("record_decisions"))
     script(keys=[DECISIONS_PREFIX], args=["", 30_000, "new", "", b"{}", "", "allow", b"{}"])
     left = stream(redis)
     assert (left.count("young"), left[-1]) == (300, "new")
@@ -379,7 +379,7 @@ async def test_an_unknown_channel_waits_and_blocks_no_other(
 ) -> None:
     """However much waits for it: one try each few seconds, one line; once it is registered all is done, in order."""
     register(redis)
-    monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
+    monkeypatch.setattr(retry_effects, "REFEED_AFTER_MS", -1)
     async with open_feed() as feed:
         for number in range(0, 160, 2):
             await feed.record(decision(number, ALLOW, relay(number, "later")))
@@ -392,15 +392,15 @@ async def test_an_unknown_channel_waits_and_blocks_no_other(
         assert len(queued(redis)) == 80
     assert queued(redis) == [f"text {number}" for number in range(1, 160, 2)]
     assert (unfed(redis), len(postponed(redis))) == ([], 80)
-    assert await backlog.refeed(client, producer, RETENTION_S) == 0, "its time has not come"
-    monkeypatch.setattr(backlog, "POSTPONED_MS", -1)
+    assert await retry_effects.refeed(client, producer, RETENTION_S) == 0, "its time has not come"
+    monkeypatch.setattr(retry_effects, "POSTPONED_MS", -1)
     redis.zadd(POSTPONED, {"relay/later": 1, "decide/later": 1}, xx=True)
     with capture_logs() as logs:
         for _ in range(3):
-            assert await backlog.refeed(client, producer, RETENTION_S) == 0, "nobody need look again at once"
+            assert await retry_effects.refeed(client, producer, RETENTION_S) == 0, "nobody need look again at once"
     assert [one["event"] for one in logs] == ["effect.postponed"] * 6, "one line a lane and try"
     register(redis, "later")
-    while await backlog.refeed(client, producer, RETENTION_S):
+    while await retry_effects.refeed(client, producer, RETENTION_S):
         pass
     assert list(redis.scan_iter(f"{DECISIONS_PREFIX}effects:*")) == []
     assert redis.exists(POSTPONED, f"{DECISIONS_PREFIX}lane:relay/later") == 0
@@ -414,14 +414,14 @@ async def test_what_has_to_wait_stands_in_nobodys_way(
 ) -> None:
     """More decisions of an unknown channel than a sweep takes do not keep the one behind them from its turn."""
     register(redis)
-    for number in range(backlog.AT_ONCE + 1):
-        waits = number < backlog.AT_ONCE
+    for number in range(retry_effects.AT_ONCE + 1):
+        waits = number < retry_effects.AT_ONCE
         redis.set(f"{DECISIONS_PREFIX}effects:{number}", json.dumps([relay(number, "later" if waits else "support")]))
         redis.zadd(UNFED, {str(number): number + 1e12})
-    assert await backlog.refeed(client, producer, 1e9) == backlog.AT_ONCE
-    assert await backlog.refeed(client, producer, 1e9) == 1
-    assert queued(redis) == [f"text {backlog.AT_ONCE}"]
-    assert await backlog.refeed(client, producer, 1e9) == 0, "the others have their rest"
+    assert await retry_effects.refeed(client, producer, 1e9) == retry_effects.AT_ONCE
+    assert await retry_effects.refeed(client, producer, 1e9) == 1
+    assert queued(redis) == [f"text {retry_effects.AT_ONCE}"]
+    assert await retry_effects.refeed(client, producer, 1e9) == 0, "the others have their rest"
 
 
 async def test_what_is_done_of_a_decision_is_not_done_again(
@@ -430,23 +430,23 @@ async def test_what_is_done_of_a_decision_is_not_done_again(
     """Its message is a new one once the idempotency window is over, so it must not go out as long as the rest waits."""
     register(redis)
     waits = effects.decide("later", "k", "allow", fields=None, reason="")
-    monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
-    monkeypatch.setattr(backlog, "POSTPONED_MS", -1)
+    monkeypatch.setattr(retry_effects, "REFEED_AFTER_MS", -1)
+    monkeypatch.setattr(retry_effects, "POSTPONED_MS", -1)
     redis.set(f"{DECISIONS_PREFIX}effects:left", json.dumps([relay(1), waits]))
     redis.zadd(UNFED, {"left": time.time() * 1000})
     async with open_feed() as feed:
         await feed.record(decision(2, ALLOW, relay(2), waits))
         await soon(lambda: "text 2" in queued(redis), "what can be done")
-    await backlog.refeed(client, producer, RETENTION_S)
+    await retry_effects.refeed(client, producer, RETENTION_S)
     assert sorted(queued(redis)) == ["text 1", "text 2"]
     for key in redis.scan_iter(f"{channel_prefix('support')}*"):
         redis.delete(key)  # delivered, and a day has passed
     register(redis)
     for _ in range(3):
-        await backlog.refeed(client, producer, RETENTION_S)
+        await retry_effects.refeed(client, producer, RETENTION_S)
     assert queued(redis) == []
     register(redis, "later")
-    await backlog.refeed(client, producer, RETENTION_S)
+    await retry_effects.refeed(client, producer, RETENTION_S)
     assert await producer.decide("later", "k", "forbid") == "allow"
 
 
@@ -455,7 +455,7 @@ async def test_decisions_wait_in_the_order_of_their_recording(
 ) -> None:
     """Whatever their keys are: many of one call, in one ms, and after the clock stepped back."""
     register(redis)
-    record: Any = redis.register_script(source("decision"))
+    record: Any = redis.register_script(source("record_decisions"))
     keys = [f"{number * 37 % 48:02}" for number in range(48)]
     clock: Any = redis.time()
     now = clock[0] * 1000 - 60_000
@@ -463,7 +463,7 @@ async def test_decisions_wait_in_the_order_of_their_recording(
         groups = [[key, "", b"{}", json.dumps([relay(int(key))]), "allow", b"{}"] for key in keys[first : first + 12]]
         record(keys=[DECISIONS_PREFIX], args=[at, 60_000, *(argument for group in groups for argument in group)])
     assert unfed(redis) == keys
-    while await backlog.refeed(client, producer, RETENTION_S):
+    while await retry_effects.refeed(client, producer, RETENTION_S):
         pass
     assert queued(redis) == [f"text {int(key)}" for key in keys]
 
@@ -479,7 +479,7 @@ async def test_a_clock_that_stepped_back_delays_no_effects(
     redis.set(f"{DECISIONS_PREFIX}effects:b@relay/support", json.dumps([relay(2)]))
     redis.zadd(f"{DECISIONS_PREFIX}lane:relay/support", {"b": later - 1})
     redis.zadd(POSTPONED, {"relay/support": later})
-    while await backlog.refeed(client, producer, RETENTION_S):
+    while await retry_effects.refeed(client, producer, RETENTION_S):
         pass
     assert queued(redis) == ["text 2", "text 1"]
 
@@ -499,9 +499,9 @@ async def test_a_full_channel_keeps_the_order_whoever_comes_when_it_has_room(
         await feed.record(decision(6, ALLOW, relay(6)))
         await soon(lambda: not unfed(redis), "the one behind")
         assert queued(redis) == ["text 0", "text 1"]
-        monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
+        monkeypatch.setattr(retry_effects, "REFEED_AFTER_MS", -1)
         redis.zadd(POSTPONED, {"relay/support": 1})
-        assert await backlog.refeed(client, producer, RETENTION_S) == 5
+        assert await retry_effects.refeed(client, producer, RETENTION_S) == 5
         for number in range(7, 9):
             await feed.record(decision(number, ALLOW, relay(number)))
             await soon(lambda: not unfed(redis), "it to be done")
@@ -515,7 +515,7 @@ async def test_a_full_channel_still_takes_decisions(redis: Redis, client: AsyncR
     for number in range(2):
         redis.set(f"{DECISIONS_PREFIX}effects:{number}", json.dumps([relay(number)]))
         redis.zadd(UNFED, {str(number): number + 1})
-    await backlog.refeed(client, producer, 1e9)
+    await retry_effects.refeed(client, producer, 1e9)
     allow = effects.decide("support", "k", "allow", fields=None, reason="")
     assert await effects.apply(client, producer, {"a": [relay(7), allow]}) == {"a": [relay(7)]}
 
@@ -586,7 +586,7 @@ async def test_what_waits_too_long_is_given_up(
     redis: Redis, client: AsyncRedis, producer: AsyncProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As old as decisions are kept, with a line each; what is younger waits on, and what nobody has tried is tried."""
-    monkeypatch.setattr(backlog, "POSTPONED_MS", -1)
+    monkeypatch.setattr(retry_effects, "POSTPONED_MS", -1)
     ages_s = [RETENTION_S * 3, RETENTION_S + 5, RETENTION_S - 5]
     for number, age_s in enumerate(ages_s):
         redis.set(f"{DECISIONS_PREFIX}effects:{number}@relay/later", json.dumps([relay(number, "later")]))
@@ -596,7 +596,7 @@ async def test_what_waits_too_long_is_given_up(
     redis.zadd(UNFED, {"new": 1})
     register(redis)
     with capture_logs() as logs:
-        assert await backlog.refeed(client, producer, RETENTION_S) == 3
+        assert await retry_effects.refeed(client, producer, RETENTION_S) == 3
     given_up = [(one["decision"], one["problem"]) for one in logs if one["event"] == "effect.given_up"]
     assert given_up == [(str(number), "it waited too long: relay/later") for number in range(2)]
     assert (postponed(redis), queued(redis)) == (["2"], ["text 7"])
@@ -615,9 +615,9 @@ async def test_the_sweep_does_what_a_process_did_not(
         for number in range(60):
             await feed.record(decision(number, ALLOW, relay(number)))
     assert (len(unfed(redis)), queued(redis)) == (60, [])
-    assert await backlog.refeed(client, producer, RETENTION_S) == 0, "the process still has time"
-    monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
-    while any(await asyncio.gather(*(backlog.refeed(client, producer, RETENTION_S) for _ in range(3)))):
+    assert await retry_effects.refeed(client, producer, RETENTION_S) == 0, "the process still has time"
+    monkeypatch.setattr(retry_effects, "REFEED_AFTER_MS", -1)
+    while any(await asyncio.gather(*(retry_effects.refeed(client, producer, RETENTION_S) for _ in range(3)))):
         pass
     assert unfed(redis) == []
     assert sorted(queued(redis)) == sorted(f"text {number}" for number in range(60))
@@ -717,11 +717,11 @@ async def test_a_broken_document_does_not_stop_the_sweep(
 ) -> None:
     """It is given up, and the next one is done."""
     register(redis)
-    monkeypatch.setattr(backlog, "REFEED_AFTER_MS", -1)
+    monkeypatch.setattr(retry_effects, "REFEED_AFTER_MS", -1)
     for key, document in [("a", stored), ("b", json.dumps([relay(1)]).encode())]:
         redis.set(f"{DECISIONS_PREFIX}effects:{key}", document)
         redis.zadd(UNFED, {key: 1})
-    await backlog.refeed(client, producer, RETENTION_S)
+    await retry_effects.refeed(client, producer, RETENTION_S)
     assert (unfed(redis), queued(redis)) == ([], ["text 1"])
 
 

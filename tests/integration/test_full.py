@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
 from support.channels import push, register
-from support.outbox import HELLO, Door, Open, everything, ids_in, texts, url_of
+from support.producers import HELLO, Door, Open, everything, ids_in, texts, url_of
 from support.queue import Queue
 from support.waiting import wait_until
 

@@ -15,7 +15,7 @@ from support.stack import channel_settings
 from support.waiting import wait_until
 from support.webhook import webhook
 
-from pushlane import health
+from pushlane import redis_requirements
 from pushlane.clients import connect_async
 from pushlane_worker.embedded import EmbeddedServer
 
@@ -48,7 +48,7 @@ def pair() -> Iterator[Pair]:
 async def test_a_server_that_becomes_unfit_is_reported_at_each_look(evicting: Redis, redis_url: str) -> None:
     """A warning is not: without an append-only file a server is a choice."""
     client = connect_async(redis_url, timeout=2, connect_timeout=2)
-    watch = health.Watch(client)
+    watch = redis_requirements.Watch(client)
     with capture_logs() as logs:
         await watch.look()
         await watch.look()
@@ -61,10 +61,10 @@ async def test_a_server_that_becomes_unfit_is_reported_at_each_look(evicting: Re
 
 async def test_a_server_that_was_away_is_looked_at_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """And not only a minute later."""
-    monkeypatch.setattr(health, "STEP_S", 0)
+    monkeypatch.setattr(redis_requirements, "STEP_S", 0)
     with EmbeddedServer() as server:
         client = connect_async(server.url, timeout=2, connect_timeout=2)
-        watch = health.Watch(client)
+        watch = redis_requirements.Watch(client)
         server.kill()
         with capture_logs() as logs:
             await watch.step()

@@ -10,7 +10,7 @@ from support.stack import FakeApi, Stack, channel_settings
 from support.waiting import wait_until
 
 from pushlane import Hold, Producer, RoomMessage
-from pushlane.record import read_content
+from pushlane.message_record import read_content
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.outcome import Outcome
 

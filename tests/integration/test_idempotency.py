@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from redis import Redis
 from support.channels import claim, push, register
-from support.outbox import HELLO, PREFIX, Door, everything, ids_in, url_of
+from support.producers import HELLO, PREFIX, Door, everything, ids_in, url_of
 
 from pushlane import IdempotencyConflict, Receipt, RoomMessage
 from pushlane.keys import BELL, channel_prefix

@@ -2,13 +2,13 @@
 
 import pytest
 from redis import Redis, ResponseError
-from support.outbox import everything
+from support.producers import everything
 from support.queue import Queue, settle
 
 from pushlane import InvalidMessage, UnknownChannel
 from pushlane_worker.dead_letters import Selection
 from pushlane_worker.inspection import Inspector
-from pushlane_worker.operation import RUN_KEPT_S, Operator, Skipped
+from pushlane_worker.operator_actions import RUN_KEPT_S, Operator, Skipped
 from pushlane_worker.outcome import Outcome
 
 

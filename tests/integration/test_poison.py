@@ -14,8 +14,8 @@ from support.stack import Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
-from pushlane.form import Form
-from pushlane.options import Options
+from pushlane.message_json import Form
+from pushlane.send_options import SendOptions
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import RetryPolicy, next_step
 from pushlane_worker.store import Settled, Settlement
@@ -242,7 +242,7 @@ def test_a_worker_splits_on_while_messages_come_and_go(redis_url: str, redis: Re
 
 def _send_ten(producer: Producer, room: str, offenders: tuple[int, ...]) -> list[Receipt]:
     """Ten messages in one call, the last of which expires."""
-    lasting, passing = Options(), Options.check(None, None, EXPIRES_S)
+    lasting, passing = SendOptions(), SendOptions.check(None, None, EXPIRES_S)
     texts = [f"{'BAD' if place in offenders else 'good'} #{place}" for place in range(BATCH)]
     options = [lasting] * (BATCH - 1) + [passing]
     return producer.send_forms(

@@ -10,13 +10,13 @@ from celery import Celery
 from redis.exceptions import ReadOnlyError
 from support.channels import register
 from support.failover import Pair, replicated
-from support.outbox import HELLO, Open, ids_in
+from support.producers import HELLO, Open, ids_in
 
 from pushlane import RoomMessage
 from pushlane.address import parse
 from pushlane.clients import connect, connect_async
 from pushlane_worker.broker import Connection
-from pushlane_worker.operation import Operator
+from pushlane_worker.operator_actions import Operator
 from pushlane_worker.task_message import DRAIN
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 import trustme
 from support.channels import register
 from support.command import pushlane
-from support.outbox import HELLO, Open
+from support.producers import HELLO, Open
 from support.proxy import proxy
 
 if TYPE_CHECKING:

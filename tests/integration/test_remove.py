@@ -9,7 +9,7 @@ from support.queue import EPOCH_MS, Queue, settle
 
 from pushlane import InvalidMessage, UnknownChannel, keys
 from pushlane.scripts import source
-from pushlane_worker.operation import Operator, Removal
+from pushlane_worker.operator_actions import Operator, Removal
 from pushlane_worker.outcome import Outcome
 from pushlane_worker.store import WORKER
 

@@ -14,11 +14,11 @@ from support.stack import FakeApi, Stack, Worker, channel_settings
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
-from pushlane.acceptance import CHUNK
-from pushlane.form import Form
-from pushlane.options import Options
-from pushlane.record import HEADER_BYTES, Header, read_header
+from pushlane.enqueue_protocol import CHUNK
+from pushlane.message_json import Form
+from pushlane.message_record import HEADER_BYTES, Header, read_header
 from pushlane.scripts import source
+from pushlane.send_options import SendOptions
 
 pytestmark = pytest.mark.alone
 PREFIX = "pushlane:1:{support}:"
@@ -104,7 +104,7 @@ def _schedule(producer: Producer, first: datetime, over_s: float) -> list[str]:
         forms = [
             Form(
                 RoomMessage(f"r{n % ROOMS}", f"{TEXT} #{100 + n}"),
-                Options.check(None, first + timedelta(seconds=over_s * n / MESSAGES)),
+                SendOptions.check(None, first + timedelta(seconds=over_s * n / MESSAGES)),
             )
             for n in range(start, start + CHUNK)
         ]

@@ -3,7 +3,7 @@
 import pytest
 from redis import Redis
 from support.channels import register
-from support.outbox import HELLO, PREFIX, Door, Open, everything, ids_in
+from support.producers import HELLO, PREFIX, Door, Open, everything, ids_in
 
 from pushlane import InvalidMessage, Receipt, RoomMessage, ThirdPartyMessage, UnknownChannel
 from pushlane.keys import BELL

@@ -3,7 +3,7 @@
 import pytest
 from redis import Redis
 from support.channels import register
-from support.outbox import HELLO, Door, everything, ids_in, texts
+from support.producers import HELLO, Door, everything, ids_in, texts
 
 from pushlane import IdempotencyConflict, InvalidMessage, QueueFull, RoomMessage
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.queue import LEASE_MS, Queue, settle, unsent
 
-from pushlane.record import read_content
+from pushlane.message_record import read_content
 from pushlane_worker.outcome import Outcome
 
 if TYPE_CHECKING:

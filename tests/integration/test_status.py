@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis import Redis
 from support.channels import claim, push
-from support.outbox import HELLO, Door, url_of
+from support.producers import HELLO, Door, url_of
 
 from pushlane import RoomMessage
 from pushlane_worker.outcome import Outcome

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from support.outbox import bytes_of
+from support.producers import bytes_of
 from support.queue import Queue
 from support.stack import FakeApi, Stack, channel_settings, fake_api
 from support.waiting import wait_until

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from redis import Redis
 from support.channels import register
-from support.outbox import HELLO, Door, Open, ids_in, texts
+from support.producers import HELLO, Door, Open, ids_in, texts
 from support.waiting import assert_takes
 
 from pushlane import AsyncProducer, QueueUnavailable

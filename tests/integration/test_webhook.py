@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from support.channels import push, register
 from support.in_process import URL, InProcess
-from support.outbox import bytes_of, everything, url_of
+from support.producers import bytes_of, everything, url_of
 from support.webhook import PATH, TOKEN, bearer, incoming, webhook
 
 from pushlane import Producer, RoomMessage
@@ -24,7 +24,7 @@ from pushlane.callback.app import make_app
 from pushlane.callback.cinnox import Incoming, parse
 from pushlane.callback.settings import load_callback_settings
 from pushlane.keys import channel_prefix
-from pushlane.record import read_content
+from pushlane.message_record import read_content
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from redis import Redis
 
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.scripts import source
+from pushlane_worker.channel import channel_record as worker_record
 from pushlane_worker.channel_settings import ChannelSettings
-from pushlane_worker.line import channel_record as worker_record
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import NextStep
 from pushlane_worker.settings import Settings

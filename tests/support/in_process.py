@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from pushlane.callback.front import Front
+from pushlane.callback.access_log import AccessLog
 from pushlane.logs import make_writer, request_log
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class InProcess:
 
     def __init__(self, app: Starlette) -> None:
         self._log = make_writer("text")
-        self._app = Front(app, request_log("text", "INFO", self._log), self._log.close)
+        self._app = AccessLog(app, request_log("text", "INFO", self._log), self._log.close)
         self._runner = asyncio.Runner()
         self._life = app.router.lifespan_context(app)
 

@@ -16,7 +16,7 @@ import schemathesis
 from hypothesis import strategies as st
 
 from pushlane.message import CHANNEL_NAME, MAX_KEY_CHARS
-from pushlane.options import MAX_AHEAD_DAYS
+from pushlane.send_options import MAX_AHEAD_DAYS
 
 Case = schemathesis.Case[Any]
 

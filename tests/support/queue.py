@@ -16,7 +16,7 @@ from support.queue_replies import Accepted, Sweep, texts
 
 from pushlane import scripts
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.record import NO_REASON, STATES, Header, read_content, read_header
+from pushlane.message_record import NO_REASON, STATES, Header, read_content, read_header
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import NextStep
 from pushlane_worker.store import WORKER, Claim, Settlement

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from support.queue_message import WAITING
 
 from pushlane.keys import BELL, CHANNELS
-from pushlane.record import read_content, read_header
+from pushlane.message_record import read_content, read_header
 from pushlane_worker.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from support.queue_model import Model
     from support.queue_snapshot import Snapshot
 
-    from pushlane.record import Header
+    from pushlane.message_record import Header
 
 _STANDING = frozenset(
     [

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from support.queue import LEASE_MS, room
 from support.queue_message import FINAL, WAITING, Flight, Message
 
-from pushlane.record import read_content, read_header
+from pushlane.message_record import read_content, read_header
 from pushlane_worker.outcome import Outcome
 from pushlane_worker.store import Settled
 

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from support.documentation import DOCUMENTS, README, ROOT, anchors, blocks, links, page, pages, read, table
 
 import pushlane as library
-from pushlane import errors, form
+from pushlane import errors, message_json
 from pushlane.callback import ChatMessage
 from pushlane.callback.blocked_words import BlockedWords
 from pushlane.callback.openapi import decisions, messages, webhook
@@ -129,7 +129,7 @@ def test_every_result_of_a_cancellation_is_documented() -> None:
 def test_every_field_of_a_message_is_documented() -> None:
     """The table has all fields of the JSON form, of either kind."""
     named = {name for cell in table("field", EVERYTHING) for name in re.findall(r"`(\w+)`", cell)}
-    assert named == {*form._ROOM, *form._THIRD_PARTY}
+    assert named == {*message_json._ROOM, *message_json._THIRD_PARTY}
 
 
 def statuses(part: Part) -> set[str]:

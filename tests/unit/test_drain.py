@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from support.waiting import wait_until_async
 
+from pushlane_worker.capacity import Capacity
 from pushlane_worker.drain import Drain, Ended, Report
 from pushlane_worker.monitoring import read_trouble
 from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.places import Places
 from pushlane_worker.push import FRESH_S, Pushers
 from pushlane_worker.retry import NextStep
 from pushlane_worker.store import ONLY_SETTLE, Claim, Settled, Settlement, Turn, Turns
@@ -21,8 +21,8 @@ from pushlane_worker.store import ONLY_SETTLE, Claim, Settled, Settlement, Turn,
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pushlane_worker.channel import Channel
     from pushlane_worker.http import PushClient
-    from pushlane_worker.line import Line
     from pushlane_worker.push import Job
 
 CHANNEL = "support"
@@ -111,13 +111,13 @@ def make(
     *answers: Turn | Exception,
     slice_s: float = 60,
     limit: int = 4,
-    places: Places | None = None,
+    capacity: Capacity | None = None,
     channel: str = CHANNEL,
 ) -> tuple[Drain, FakeTurns, FakePushers]:
     """A drain with these answers."""
     turns, pushers = FakeTurns(list(answers), channel), FakePushers()
-    places = places or Places(limit, channels=1)
-    drain = Drain(cast("Turns", turns), cast("Pushers", pushers), places, slice_s, Report(channel))
+    capacity = capacity or Capacity(limit, channels=1)
+    drain = Drain(cast("Turns", turns), cast("Pushers", pushers), capacity, slice_s, Report(channel))
     return drain, turns, pushers
 
 
@@ -146,10 +146,10 @@ async def test_a_full_drain_notices_by_itself_that_another_gave_a_place_back(mon
     """The places may be another channel's or an earlier drain's, which wakes nobody: it looks each 20 ms."""
     monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 60)  # after which it would look anyhow
     drain, turns, _ = make(LATER, limit=1, slice_s=60)
-    drain.places.take(CHANNEL, 1)
+    drain.capacity.reserve(CHANNEL, 1)
     claiming = asyncio.create_task(drain.claim())
     await wait_until_async(lambda: _soon(turns.frees), "the first turn")
-    drain.places.give(CHANNEL)
+    drain.capacity.release(CHANNEL)
     await wait_until_async(lambda: _soon(turns.frees[1:]), "the second turn")
     drain.end("shutdown")
     await claiming
@@ -161,7 +161,7 @@ async def test_a_full_drain_takes_a_turn_now_and_then(monkeypatch: pytest.Monkey
     """With no place it still vouches for the ring that is out, which would lapse."""
     monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 0.01)
     drain, turns, _ = make(LATER, limit=1)
-    drain.places.take(CHANNEL, 1)
+    drain.capacity.reserve(CHANNEL, 1)
     claiming = asyncio.create_task(drain.claim())
     await wait_until_async(lambda: _soon(turns.frees[2:]), "the third turn")
     drain.end("shutdown")
@@ -251,7 +251,7 @@ async def test_what_waits_for_word_of_the_gate_gets_it_after_its_drain_has_left(
     """A process too busy to use what a turn told lets nothing wait for ever: the drain asks again."""
     monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 0.05)
     drain, turns, _ = make(Turn(-1, "empty", [], [claim(b"a"), claim(b"b")]), NOTHING, slice_s=0.01)
-    drain.pushers = SlowPushers(cast("Line", None), cast("PushClient", None), deadline_s=1, count=1)
+    drain.pushers = SlowPushers(cast("Channel", None), cast("PushClient", None), deadline_s=1, count=1)
     await drain.claim()
     # Only the turn that settles the first push is followed by such a delay.
     turns.after = lambda: asyncio.get_running_loop().call_soon(time.sleep, 1.5 * FRESH_S)
@@ -263,8 +263,8 @@ async def test_what_waits_for_word_of_the_gate_gets_it_after_its_drain_has_left(
 
 async def test_drains_of_two_channels_never_claim_into_the_same_places() -> None:
     """What one has asked for is taken until Redis answers, and what it did not get is free again."""
-    places = Places(8, channels=2)
-    (one, first, _), (two, second, _) = (make(LATER, places=places, channel=name) for name in ("one", "two"))
+    capacity = Capacity(8, channels=2)
+    (one, first, _), (two, second, _) = (make(LATER, capacity=capacity, channel=name) for name in ("one", "two"))
     claiming = [asyncio.create_task(drain.claim()) for drain in (one, two)]
     await wait_until_async(lambda: _soon(first.frees and second.frees), "both to have asked")
     assert (first.frees[0], second.frees[0]) == (9, 1), "an eighth is the other one's, a quarter is claimed ahead"
@@ -273,7 +273,7 @@ async def test_drains_of_two_channels_never_claim_into_the_same_places() -> None
     for drain in (one, two):
         drain.end("shutdown")
     await asyncio.gather(*claiming)
-    assert (places.free("one"), places.free("two")) == (9, 9)
+    assert (capacity.free("one"), capacity.free("two")) == (9, 9)
 
 
 async def test_a_turn_that_fails_keeps_no_places() -> None:
@@ -281,4 +281,4 @@ async def test_a_turn_that_fails_keeps_no_places() -> None:
     drain, _, _ = make(ValueError("the reply made no sense"))
     with pytest.raises(ValueError, match="no sense"):
         await drain.claim()
-    assert drain.places.free(CHANNEL) == 5
+    assert drain.capacity.free(CHANNEL) == 5

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushlane.callback import ChatMessage
-from pushlane.callback.elements import MAX_DEPTH, Place, TooDeep, readings, replaced, texts
+from pushlane.callback.elements import MAX_DEPTH, ElementPath, TooDeep, readings, replaced, texts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -223,7 +223,7 @@ def test_replacing_texts_keeps_all_else_and_leaves_the_given_elements_alone() ->
         relay([element("TIMTextElem", Text="b", Extra={"k": 1})], AbstractList=["c", "d"]),
     ]
     before = copy.deepcopy(body)
-    inside: Place = (2, "MsgContent", "MsgList", 0, "MsgBody", 0, "MsgContent", "Text")
+    inside: ElementPath = (2, "MsgContent", "MsgList", 0, "MsgBody", 0, "MsgContent", "Text")
     changed = replaced(body, {(0, "MsgContent", "Text"): "A", inside: "B", (2, "MsgContent", "AbstractList", 1): "D"})
 
     assert body == before

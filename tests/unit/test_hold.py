@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pushlane import Hold, InvalidMessage, RoomMessage, ThirdPartyMessage, UnknownChannel
-from pushlane.acceptance import MAX_REASON_BYTES, decision_of, read_decision
-from pushlane.hold import MAX_HOLD_DAYS, Standing
+from pushlane.enqueue_protocol import MAX_REASON_BYTES, decision_of, read_decision
+from pushlane.hold import MAX_HOLD_DAYS, StandingDecision
 from pushlane.message import Limits
-from pushlane.options import Options
+from pushlane.send_options import SendOptions
 
 if TYPE_CHECKING:
     from pushlane.hold import Verdict
@@ -35,14 +35,14 @@ OBJECTS = Limits("third_party", 5, "codepoints", 65_536)
 )
 def test_a_hold_is_never_shorter_than_asked_for(timeout: timedelta | float, milliseconds: int) -> None:
     """In whole milliseconds, as the script takes it."""
-    assert Options.check(None, hold=Hold("k", timeout)).hold == f"d{milliseconds}:k"
+    assert SendOptions.check(None, hold=Hold("k", timeout)).hold == f"d{milliseconds}:k"
 
 
 def test_a_hold_says_what_its_timeout_does() -> None:
     """A dead letter, unless its sender chose otherwise; the key is taken as it is."""
-    assert Options.check(None, hold=Hold("a:b/ü 1", 1)).hold == "d1000:a:b/ü 1"
-    assert Options.check(None, hold=Hold("k", 1, on_timeout="release")).hold == "r1000:k"
-    assert Options.check(None).hold == ""
+    assert SendOptions.check(None, hold=Hold("a:b/ü 1", 1)).hold == "d1000:a:b/ü 1"
+    assert SendOptions.check(None, hold=Hold("k", 1, on_timeout="release")).hold == "r1000:k"
+    assert SendOptions.check(None).hold == ""
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_hold_that_is_none_is_refused(field: str, arguments: dict[str, Any]) -
 def test_a_hold_is_a_hold() -> None:
     """A key alone does not say when the wait is over."""
     with pytest.raises(InvalidMessage, match="must be a Hold") as caught:
-        Options.check(None, hold="k")  # type: ignore[arg-type] # that is the case
+        SendOptions.check(None, hold="k")  # type: ignore[arg-type] # that is the case
     assert caught.value.field == "hold"
 
 
@@ -89,25 +89,25 @@ def test_a_hold_is_a_hold() -> None:
 def test_a_hold_does_not_go_with_a_later_time(not_before: timedelta | float) -> None:
     """A held message has its place already."""
     with pytest.raises(InvalidMessage, match="not_before") as caught:
-        Options.check(None, not_before, hold=Hold("k", 60))
+        SendOptions.check(None, not_before, hold=Hold("k", 60))
     assert caught.value.field == "hold"
     with pytest.raises(InvalidMessage, match="not_before"):
-        Options.from_json(None, "2026-11-22T12:00:00Z", None, {"key": "k", "timeout_s": 60})
+        SendOptions.from_json(None, "2026-11-22T12:00:00Z", None, {"key": "k", "timeout_s": 60})
 
 
 def test_a_hold_goes_with_an_end() -> None:
     """Whichever comes first."""
-    options = Options.check("once", expires_in=9, hold=Hold("k", 60))
-    assert options == Options("once", "", "9000", "d60000:k")
+    options = SendOptions.check("once", expires_in=9, hold=Hold("k", 60))
+    assert options == SendOptions("once", "", "9000", "d60000:k")
 
 
 def test_json_takes_a_hold() -> None:
     """With the unit in the name of its timeout; null is nothing."""
-    assert Options.from_json(None, None, None, {"key": "k", "timeout_s": 60}).hold == "d60000:k"
+    assert SendOptions.from_json(None, None, None, {"key": "k", "timeout_s": 60}).hold == "d60000:k"
     given = {"key": "k", "timeout_s": 0.5, "on_timeout": "release"}
-    assert Options.from_json(None, None, None, given).hold == "r500:k"
-    assert Options.from_json(None, None, None, {**given, "on_timeout": None}).hold == "d500:k"
-    assert Options.from_json(None, None, None, None).hold == ""
+    assert SendOptions.from_json(None, None, None, given).hold == "r500:k"
+    assert SendOptions.from_json(None, None, None, {**given, "on_timeout": None}).hold == "d500:k"
+    assert SendOptions.from_json(None, None, None, None).hold == ""
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_json_takes_a_hold() -> None:
 def test_json_takes_no_other_holds(field: str, value: object) -> None:
     """A typo must not become a message that is not held."""
     with pytest.raises(InvalidMessage) as caught:
-        Options.from_json(None, None, None, value)
+        SendOptions.from_json(None, None, None, value)
     assert caught.value.field == field
 
 
@@ -179,10 +179,10 @@ def test_a_decision_that_is_none_is_refused(
 
 def test_the_scripts_answer_is_the_verdict_that_stands() -> None:
     """And whether it says what was asked for now; a reason is not compared."""
-    assert read_decision("support", b"a", [b"a", 3, 0]) == (Standing("allow", same=True, met=3), 0)
-    assert read_decision("support", b"a", [b'w"x"', 0, 9]) == (Standing("rewrite", same=False, met=0), 9)
-    assert read_decision("support", b'w"x"', [b'w"x"', 0, 9]) == (Standing("rewrite", same=True, met=0), 9)
-    assert read_decision("support", b'w"y"', [b'w"x"', 0, 9]) == (Standing("rewrite", same=False, met=0), 9)
-    assert read_decision("support", b"fno", [b"fwhy", 0, 0]) == (Standing("forbid", same=True, met=0), 0)
+    assert read_decision("support", b"a", [b"a", 3, 0]) == (StandingDecision("allow", same=True, met=3), 0)
+    assert read_decision("support", b"a", [b'w"x"', 0, 9]) == (StandingDecision("rewrite", same=False, met=0), 9)
+    assert read_decision("support", b'w"x"', [b'w"x"', 0, 9]) == (StandingDecision("rewrite", same=True, met=0), 9)
+    assert read_decision("support", b'w"y"', [b'w"x"', 0, 9]) == (StandingDecision("rewrite", same=False, met=0), 9)
+    assert read_decision("support", b"fno", [b"fwhy", 0, 0]) == (StandingDecision("forbid", same=True, met=0), 0)
     with pytest.raises(UnknownChannel):
         read_decision("support", b"a", [-2])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.environment import CHANNEL, ROOT, Tell
 
-from pushlane_worker.loop import LoopThread
+from pushlane_worker.loop_thread import LoopThread
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.push import Pushers
 from pushlane_worker.store import Claim, Settled, Settlement, Turn
@@ -60,7 +60,7 @@ class FakeTurns:
 def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     """The answers, which a test sets."""
     script = Script()
-    monkeypatch.setattr("pushlane_worker.loop.Turns", script.turns)
+    monkeypatch.setattr("pushlane_worker.loop_thread.Turns", script.turns)
     return script
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from pushlane.errors import InvalidMessage
-from pushlane.options import MAX_AHEAD_DAYS, NO_OPTIONS, Options
+from pushlane.send_options import MAX_AHEAD_DAYS, NO_OPTIONS, SendOptions
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
 )
 def test_a_time_is_never_rounded_to_an_earlier_one(not_before: datetime | timedelta | float | None, due: str) -> None:
     """What is relative is added to Redis's clock there; what is past is now."""
-    assert Options.check(None, not_before).due == due
+    assert SendOptions.check(None, not_before).due == due
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_time_is_never_rounded_to_an_earlier_one(not_before: datetime | timede
 def test_a_time_that_is_none_is_refused(not_before: object, problem: str) -> None:
     """The error names the argument and what would be right."""
     with pytest.raises(InvalidMessage, match=problem) as caught:
-        Options.check(None, not_before)  # type: ignore[arg-type] # that is the case
+        SendOptions.check(None, not_before)  # type: ignore[arg-type] # that is the case
     assert caught.value.field == "not_before"
 
 
@@ -61,7 +61,7 @@ def test_a_time_that_is_none_is_refused(not_before: object, problem: str) -> Non
 )
 def test_a_span_counts_in_milliseconds(expires_in: timedelta | float | None, expires: str) -> None:
     """The least one is a millisecond: 0 would mean never."""
-    assert Options.check("key", expires_in=expires_in) == Options("key", "", expires)
+    assert SendOptions.check("key", expires_in=expires_in) == SendOptions("key", "", expires)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_span_counts_in_milliseconds(expires_in: timedelta | float | None, exp
 def test_a_span_that_is_none_is_refused(expires_in: object, problem: str) -> None:
     """A message that nobody could ever deliver in time is a mistake."""
     with pytest.raises(InvalidMessage, match=problem) as caught:
-        Options.check(None, expires_in=expires_in)  # type: ignore[arg-type] # that is the case
+        SendOptions.check(None, expires_in=expires_in)  # type: ignore[arg-type] # that is the case
     assert caught.value.field == "expires_in"
 
 
@@ -97,7 +97,7 @@ def test_a_span_that_is_none_is_refused(expires_in: object, problem: str) -> Non
 )
 def test_json_takes_times_of_rfc_3339(text: str, due: str) -> None:
     """The zone is part of them."""
-    assert Options.from_json(None, text, None) == Options(None, due)
+    assert SendOptions.from_json(None, text, None) == SendOptions(None, due)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_json_takes_times_of_rfc_3339(text: str, due: str) -> None:
 def test_json_takes_no_other_times(value: object) -> None:
     """A date without a zone could be any of 26 hours."""
     with pytest.raises(InvalidMessage, match="RFC 3339") as caught:
-        Options.from_json(None, value, None)
+        SendOptions.from_json(None, value, None)
     assert caught.value.field == "not_before"
 
 
@@ -115,10 +115,10 @@ def test_json_takes_no_other_times(value: object) -> None:
 def test_json_takes_no_other_spans(value: object) -> None:
     """The error names the field as JSON has it."""
     with pytest.raises(InvalidMessage) as caught:
-        Options.from_json(None, None, value)
+        SendOptions.from_json(None, None, value)
     assert caught.value.field == "expires_in_s"
 
 
 def test_no_options_are_the_default() -> None:
     """A message without any joins at once and never expires."""
-    assert Options.check(None) == Options.from_json(None, None, None) == NO_OPTIONS
+    assert SendOptions.check(None) == SendOptions.from_json(None, None, None) == NO_OPTIONS

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from pushlane_worker.channel import make_channel
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.http import PushClient
-from pushlane_worker.line import make_line
 from pushlane_worker.outcome import Outcome
 from pushlane_worker.push import Job, Pushers
 from pushlane_worker.store import Claim
@@ -99,7 +99,7 @@ async def pushers(api: Api) -> AsyncIterator[Pushers]:
         kind="cinnox", base_url="https://api.example.com", app_id="app", token=SecretStr("t"), token_file=None
     )
     client = PushClient(httpx.MockTransport(api), deadline_s=DEADLINE_S)
-    pushers = Pushers(make_line("support", settings, DEADLINE_S), client, DEADLINE_S, count=1)
+    pushers = Pushers(make_channel("support", settings, DEADLINE_S), client, DEADLINE_S, count=1)
     yield pushers
     await pushers.close()
 
@@ -124,7 +124,7 @@ async def push(
 
 def with_kind(pushers: Pushers, kind: ChannelKind) -> None:
     """Replaces the channel's kind."""
-    pushers.line = dataclasses.replace(pushers.line, kind=kind)
+    pushers.channel = dataclasses.replace(pushers.channel, kind=kind)
 
 
 async def test_a_push_is_done(pushers: Pushers, api: Api) -> None:

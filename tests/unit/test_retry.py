@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushlane.record import REASONS
+from pushlane.message_record import REASONS
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import History, NextStep, RetryPolicy, backoff_s, next_step
 

@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 from support.channels import channel_record
 
-from pushlane import record
+from pushlane import message_record
 from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
 from pushlane.scripts import source
 from pushlane_worker import drain, settings
@@ -22,7 +22,19 @@ FILES = {
 }
 SCRIPTS = sorted(key for key in FILES if not key[1].startswith("lib_"))
 LIBRARIES = {name: text for (_, name), text in FILES.items() if name.startswith("lib_")}
-FREE_MEMORY = {"advance", "announce", "cancel", "look", "pause", "purge", "register", "remove", "skip", "sweep", "turn"}
+FREE_MEMORY = {
+    "announce",
+    "cancel",
+    "finish_lane",
+    "look",
+    "pause",
+    "purge",
+    "register",
+    "remove",
+    "skip",
+    "sweep",
+    "turn",
+}
 """Scripts that a Redis at its memory limit still runs: without them it would never have room again.
 
 Registering and announcing free none; but a worker that starts then must be able to. A look is what brings the sweeps.
@@ -190,12 +202,15 @@ def test_every_outcome_has_its_counter() -> None:
 
 def test_the_record_has_one_length_of_header() -> None:
     """Both sides cut the record at the same byte."""
-    assert number(LIBRARIES["lib_record"], "HEADER_BYTES") == record.HEADER_BYTES
+    assert number(LIBRARIES["lib_record"], "HEADER_BYTES") == message_record.HEADER_BYTES
 
 
 def test_states_and_reasons_have_one_letter_on_both_sides() -> None:
     """The legend in the library is the table in Python."""
-    for title, table in [("state", record.STATES), ("reason", {record.NO_REASON: "none"} | record.REASONS)]:
+    for title, table in [
+        ("state", message_record.STATES),
+        ("reason", {message_record.NO_REASON: "none"} | message_record.REASONS),
+    ]:
         legend = re.search(rf"^-- {title}: (.+)$", LIBRARIES["lib_record"], re.MULTILINE)
         assert legend
         assert dict(pair.split(" ") for pair in legend[1].split(", ")) == table

@@ -13,7 +13,7 @@ from typing import Any
 
 from pushlane.keys import channel_prefix
 from pushlane.message import check_channel_name
-from pushlane.record import HEADER_BYTES, from_ms, read_header
+from pushlane.message_record import HEADER_BYTES, from_ms, read_header
 
 PAGE = 200
 """Conversations per page, which takes two round trips."""

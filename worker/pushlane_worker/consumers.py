@@ -35,7 +35,7 @@ class Announcer:
         await self._script(keys=[CONSUMERS], args=["", round(KEPT_S * 1000), *self._consumed()])
 
 
-class Unread:
+class UnconsumedQueues:
     """Logs queues without a consumer: one error for each channel with messages, until that changes."""
 
     def __init__(self) -> None:

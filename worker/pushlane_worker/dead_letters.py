@@ -11,7 +11,7 @@ from typing import Any
 
 from pushlane.keys import channel_prefix
 from pushlane.message import MAX_ID_BYTES, check_channel_name
-from pushlane.record import HEADER_BYTES, from_ms, read_content, read_header
+from pushlane.message_record import HEADER_BYTES, from_ms, read_content, read_header
 
 PAGE = 200
 """Dead letters per round trip when they are read with their details."""

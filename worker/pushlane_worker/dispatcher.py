@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import Callable, Collection
 from functools import partial
 
-from pushlane import backlog
-from pushlane.async_outbox import AsyncProducer
-from pushlane.health import Watch
+from pushlane import retry_effects
+from pushlane.async_producer import AsyncProducer
+from pushlane.redis_requirements import Watch
+from pushlane_worker.channel import channel_records, make_channel
 from pushlane_worker.consumers import ANNOUNCED_EACH_S, Announcer
-from pushlane_worker.keeper import Keeper
-from pushlane_worker.line import channel_records, make_line
 from pushlane_worker.settings import Settings
 from pushlane_worker.store import Store
+from pushlane_worker.supervisor import Supervisor
 from pushlane_worker.sweeper import Sweeper
 from pushlane_worker.telemetry import logger
 
@@ -52,13 +52,13 @@ class Dispatcher:
         self._publish = publish
         self._drain = drain
         self._consumed = consumed
-        self._keeper = Keeper()
+        self._keeper = Supervisor()
         self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._producer = AsyncProducer(settings.redis_url)
         self._watch = Watch(self._store.redis)
         self._queues = {name: channel.queue for name, channel in settings.channels.items()}
         self._lines = {
-            name: make_line(name, channel, settings.push_deadline_s) for name, channel in settings.channels.items()
+            name: make_channel(name, channel, settings.push_deadline_s) for name, channel in settings.channels.items()
         }
         self._sweeper = Sweeper(self._store, self._lines, self._queues, settings.lease_s)
         self._announcer = Announcer(self._store.redis, consumed)
@@ -117,7 +117,7 @@ class Dispatcher:
 
     async def _refeed(self) -> None:
         """Carries out moderation decisions that the callback could not."""
-        if not await backlog.refeed(self._store.redis, self._producer, self._settings.retention_s):
+        if not await retry_effects.refeed(self._store.redis, self._producer, self._settings.retention_s):
             await asyncio.sleep(REFEED_EACH_S)
 
     async def _answer_bell(self) -> None:

@@ -15,9 +15,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pushlane.record import REASONS
+from pushlane.message_record import REASONS
+from pushlane_worker.capacity import Capacity
 from pushlane_worker.outcome import Outcome
-from pushlane_worker.places import Places
 from pushlane_worker.push import Job, Pushers
 from pushlane_worker.store import ONLY_SETTLE, Settled, Settlement, Turn, Turns
 from pushlane_worker.telemetry import logger
@@ -32,11 +32,11 @@ LINGER_S = 0.25
 """How long a drain with pushes in flight stays when there is nothing to claim: most answers take less, and a hanging
 push must not occupy the process for a whole slice."""
 
-RESTS_S = 0.1
+IDLE_AFTER_S = 0.1
 """A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
 
 Ended = Literal["empty", "slice", "rate", "gate", "shutdown", "busy"]
-"""``slice`` also if the next drain took its place; ``busy`` if it never claimed as another did (``relay.py``)."""
+"""``slice`` also if the next drain took its place; ``busy`` if it never claimed as another did (``handover.py``)."""
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class Drain:
 
     turns: Turns
     pushers: Pushers
-    places: Places
+    capacity: Capacity
     slice_s: float
     report: Report
     _moved: float = field(default_factory=time.monotonic)
@@ -130,12 +130,12 @@ class Drain:
         """The claiming phase: returns at the end of the slice, on ``end``, or when there is nothing to do."""
         over = time.monotonic() + self.slice_s
         lingers = None
-        with self.places.drain(self.turns.channel):
+        with self.capacity.drain(self.turns.channel):
             while True:
                 if self._ends or time.monotonic() >= over:
                     self.report.ended = self._ends or "slice"
                     break
-                turn = await self._turn(self.places.free(self.turns.channel))
+                turn = await self._turn(self.capacity.free(self.turns.channel))
                 if self._leaves(turn):
                     return
                 lingers = self._linger(lingers, turn)
@@ -155,9 +155,9 @@ class Drain:
                 await self._turn(ONLY_SETTLE)
 
     @property
-    def rests(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether it is only waiting: for the gate, the rate, an answer or Redis."""
-        return time.monotonic() - self._moved >= RESTS_S
+        return time.monotonic() - self._moved >= IDLE_AFTER_S
 
     @property
     def settled(self) -> bool:
@@ -169,12 +169,12 @@ class Drain:
         finished, self._finished = self._finished, []
         # Reserved before Redis answers, or another channel's drain would claim into the same places.
         reserved = max(free, 0)
-        self.places.take(self.turns.channel, reserved)
+        self.capacity.reserve(self.turns.channel, reserved)
         try:
             turn = await self.turns.take(free, self._busy, finished)
         except BaseException:
             self._finished[:0] = finished
-            self.places.give(self.turns.channel, reserved)
+            self.capacity.release(self.turns.channel, reserved)
             raise
         for settlement, settled in zip(finished, turn.settled, strict=True):
             self.report.add(settlement, settled)
@@ -184,7 +184,7 @@ class Drain:
         if turn.claims or finished:
             self._moved = time.monotonic()
         self._busy += len(turn.claims)
-        self.places.give(self.turns.channel, reserved - len(turn.claims))
+        self.capacity.release(self.turns.channel, reserved - len(turn.claims))
         self.pushers.told(asked, closed=turn.closed)
         for claim in turn.claims:
             self.pushers.submit(Job(claim, self._done))
@@ -193,7 +193,7 @@ class Drain:
     def _done(self, settlement: Settlement) -> None:
         self._busy -= 1
         self._finished.append(settlement)
-        self.places.give(self.turns.channel)
+        self.capacity.release(self.turns.channel)
         self._wake.set()
 
     def _leaves(self, turn: Turn) -> bool:
@@ -209,13 +209,13 @@ class Drain:
         return time.monotonic() + LINGER_S if lingers is None else lingers
 
     async def _wait(self, turn: Turn, over: float) -> None:
-        if self.places.free(self.turns.channel) == 0:
+        if self.capacity.free(self.turns.channel) == 0:
             # The places may be held by an earlier drain or another channel, which does not wake this one.
             vouch = min(over, time.monotonic() + VOUCH_S)
             while (
                 not self._finished
                 and not self._ends
-                and self.places.free(self.turns.channel) == 0
+                and self.capacity.free(self.turns.channel) == 0
                 and time.monotonic() < vouch
             ):
                 await self._sleep(POLL_S)

@@ -23,8 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pushlane_worker.child_process import tied_to_parent
 from pushlane_worker.errors import EmbeddedServerError
-from pushlane_worker.lifetime import tied_to_parent
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 5.0

@@ -2,7 +2,8 @@
 
 A message is accepted once the task has run; before that it may be lost with its worker. The task's id is the
 idempotency key unless the message has one, so a task that runs twice enqueues one message. Its arguments contain the
-message's text: ``Discreet``, ``hush`` and ``task_message.py`` keep them out of events, logs and ``celery inspect``.
+message's text: ``RedactedRequest``, ``redact_logs`` and ``task_message.py`` keep them out of events, logs and
+``celery inspect``.
 """
 
 import logging
@@ -16,10 +17,10 @@ from celery.exceptions import Reject
 from celery.worker.request import Request
 
 from pushlane.errors import PushlaneError, QueueFull, QueueUnavailable
-from pushlane.form import build
 from pushlane.message import Receipt, check_channel_name, check_idempotency_key
-from pushlane.options import internal_key
-from pushlane.outbox import Producer
+from pushlane.message_json import build
+from pushlane.producer import Producer
+from pushlane.send_options import internal_key
 from pushlane_worker.celery import app
 from pushlane_worker.settings import load_settings
 from pushlane_worker.task_message import ENQUEUE
@@ -30,7 +31,7 @@ MAX_WAIT_S: Final = 60.0
 """Below the broker's visibility timeout, after which a waiting task would be delivered again."""
 
 
-class Discreet(Request):  # type: ignore[misc] # celery has no types
+class RedactedRequest(Request):  # type: ignore[misc] # celery has no types
     """A request that hides its arguments; monitors see only the ``argsrepr`` of ``task_message.py``."""
 
     def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 # celery's signature
@@ -39,7 +40,7 @@ class Discreet(Request):  # type: ignore[misc] # celery has no types
         return shown
 
 
-class _Bodiless(logging.Filter):
+class _BodyFilter(logging.Filter):
     """Removes the task from Celery's log line that it goes to the pool."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -49,15 +50,15 @@ class _Bodiless(logging.Filter):
         return True
 
 
-def hush() -> None:
+def redact_logs() -> None:
     """Keeps message content out of a worker's log, even at DEBUG."""
-    pool.logger.addFilter(_Bodiless())
+    pool.logger.addFilter(_BodyFilter())
 
 
 class EnqueueTask(Task):  # type: ignore[misc] # celery has no types
     """Holds the process's producer, created at the first message, after the fork."""
 
-    Request = Discreet
+    Request = RedactedRequest
     _producer: Producer | None = None
     running = 0
 
@@ -92,7 +93,7 @@ def enqueue(self: EnqueueTask, channel: object = None, message: object = None) -
     Args:
         self: The task.
         channel: The channel's name.
-        message: The message in its JSON form; see ``pushlane.form``.
+        message: The message in its JSON form; see ``pushlane.message_json``.
     """
     self.running += 1
     try:

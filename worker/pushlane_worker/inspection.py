@@ -13,7 +13,7 @@ from pushlane.clients import connect
 from pushlane.errors import UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane.message import Limits, check_channel_name
-from pushlane.record import from_ms
+from pushlane.message_record import from_ms
 from pushlane_worker.blocked import Blocked, read_blocked
 from pushlane_worker.dead_letters import DeadLetters
 from pushlane_worker.outcome import Outcome

@@ -1,7 +1,7 @@
 """Reports a drain to monitors such as Flower and to the log, once, when its last push is settled.
 
-A drain outlives its Celery task (``loop.py``), but Celery would report a state when the task ends. So the task asks
-Celery to ignore it, and the final event is sent here.
+A drain outlives its Celery task (``loop_thread.py``), but Celery would report a state when the task ends. So the task
+asks Celery to ignore it, and the final event is sent here.
 """
 
 import logging

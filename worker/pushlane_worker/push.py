@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pushlane.record import read_content
+from pushlane.message_record import read_content
+from pushlane_worker.channel import Channel
 from pushlane_worker.errors import PushNotSent, PushUnanswered
 from pushlane_worker.http import PushClient
-from pushlane_worker.line import Line
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import History, next_step
 from pushlane_worker.store import Claim, Settlement
@@ -40,13 +40,13 @@ class Pushers:
     if a turn has just seen the gate open and no push has failed since.
 
     Args:
-        line: The channel.
+        channel: Where the messages go.
         client: Sends the requests, each within its total deadline.
         deadline_s: That deadline: a claim whose lease would expire earlier is given back unsent.
         count: The number of coroutines, and so the channel's maximum of pushes in flight.
     """
 
-    line: Line
+    channel: Channel
     client: PushClient
     deadline_s: float
     count: int
@@ -98,7 +98,7 @@ class Pushers:
     async def _work(self) -> None:
         while True:
             while not self._jobs.empty() and time.monotonic() - self._gate_seen_at > FRESH_S:
-                await self._hear()
+                await self._await_turn()
             job = await self._jobs.get()
             started = time.monotonic()
             result = await self._push(job.claim, started)
@@ -109,7 +109,7 @@ class Pushers:
             with contextlib.suppress(Exception):
                 self._log(job.claim, result, time.monotonic() - started)
 
-    async def _hear(self) -> None:
+    async def _await_turn(self) -> None:
         self._gate_seen.clear()
         self._waiting += 1
         try:
@@ -121,10 +121,10 @@ class Pushers:
         try:
             history = [] if result.outcome is Outcome.DELIVERED else claim.history()
         except Exception:  # noqa: BLE001 # damaged record: settle it as if new
-            logger().exception("push.history_broken", channel=self.line.name)
+            logger().exception("push.history_broken", channel=self.channel.name)
             history = [History(0, 0.0)] * len(claim.message_ids)
         jitter = random.random()  # noqa: S311 # only spreads retries
-        return Settlement(claim, result, next_step(result, history, self.line.policy, jitter, claim.early_ms))
+        return Settlement(claim, result, next_step(result, history, self.channel.policy, jitter, claim.early_ms))
 
     async def _push(self, claim: Claim, now: float) -> PushResult:
         if claim.deadline - now < self.deadline_s:
@@ -134,14 +134,14 @@ class Pushers:
             if claim.over(now):  # the next claim drops it
                 return PushResult(Outcome.UNSENT, "a message has expired", reached=False)
             contents = [read_content(record) for record in claim.records]
-            request = self.line.kind.request(contents[0][0], contents[0][1], [content[2] for content in contents])
-            return self.line.kind.read(await self.client.exchange(request))
+            request = self.channel.kind.request(contents[0][0], contents[0][1], [content[2] for content in contents])
+            return self.channel.kind.read(await self.client.exchange(request))
         except PushNotSent as error:
             return PushResult(Outcome.FAILED, str(error), reached=False)
         except PushUnanswered as error:
             return PushResult(Outcome.UNKNOWN, str(error))
         except Exception as error:  # noqa: BLE001 # our own bugs must not stop the coroutines
-            logger().exception("push.broken", channel=self.line.name)
+            logger().exception("push.broken", channel=self.channel.name)
             outcome = Outcome.FAILED if request is None else Outcome.UNKNOWN
             return PushResult(outcome, f"a fault in Pushlane: {type(error).__name__}", reached=request is not None)
 
@@ -149,7 +149,7 @@ class Pushers:
         delivered = result.outcome is Outcome.DELIVERED
         (logger().info if delivered else logger().warning)(
             "push.done",
-            channel=self.line.name,
+            channel=self.channel.name,
             conversation=claim.conversation.decode(),
             size=len(claim.message_ids),
             message_ids=b",".join(claim.message_ids).decode(),
@@ -157,7 +157,7 @@ class Pushers:
             outcome=result.outcome.name.lower(),
             duration_ms=round(duration_s * 1000, 1),
             **({} if delivered else {"detail": result.detail}),
-            **_cut(result.retry_after_s, self.line.policy.retry_after_cap_s),
+            **_cut(result.retry_after_s, self.channel.policy.retry_after_cap_s),
             **result.log,
         )
 

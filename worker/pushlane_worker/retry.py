@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pushlane.record import NO_REASON, REASON_CODES
+from pushlane.message_record import NO_REASON, REASON_CODES
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.splitting import left_part
 

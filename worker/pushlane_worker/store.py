@@ -18,7 +18,7 @@ import redis.asyncio
 
 from pushlane.clients import connect_async
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.record import HEADER_BYTES, Header, first_expiry, read_header
+from pushlane.message_record import HEADER_BYTES, Header, first_expiry, read_header
 from pushlane.scripts import source
 from pushlane_worker.outcome import MAX_DETAIL_CHARS, PushResult
 from pushlane_worker.rate_clock import RateClock
@@ -179,7 +179,7 @@ class Store:
         queue = await self.redis.hget(f"{channel_prefix(channel)}channel", "queue")
         return _text(queue) if queue is not None else None
 
-    async def is_rung(self, channel: str) -> bool:
+    async def is_ring_out(self, channel: str) -> bool:
         """Whether there is a ring for the channel that no drain has answered yet."""
         return bool(await self.redis.exists(f"{channel_prefix(channel)}pending"))
 
@@ -226,7 +226,7 @@ def _log_gate(channel: str, change: Sequence[Any]) -> None:
             logger().warning(f"gate.{state.decode()}", channel=channel, reason=_text(reason), next_s=wait_ms / 1000)
 
 
-def fails_of_itself(error: Exception) -> bool:
+def is_script_error(error: Exception) -> bool:
     """Whether the script itself fails, which is permanent; a server that refuses calls does so only for a while."""
     words = str(error)
     return type(error) is redis.ResponseError and "user_script" in words and not words.startswith(_REFUSALS)
@@ -293,7 +293,7 @@ class Turns:
             try:
                 return await self.store.turn(self.channel, arguments)
             except UNANSWERED as error:
-                refused += fails_of_itself(error)
+                refused += is_script_error(error)
                 if refused > _MAX_REFUSED:
                     raise
                 logger().warning("turn.unanswered", channel=self.channel, turn=self.number, problem=str(error))

@@ -20,18 +20,18 @@ from typing import Any
 
 from pushlane.keys import CONSUMERS, channel_prefix, looked_key
 from pushlane.scripts import source
-from pushlane_worker.consumers import Unread
+from pushlane_worker.channel import Channel
+from pushlane_worker.consumers import UnconsumedQueues
 from pushlane_worker.drain import log_dead_letters
-from pushlane_worker.keeper import Keeper
-from pushlane_worker.line import Line
 from pushlane_worker.outcome import Outcome, PushResult
 from pushlane_worker.retry import next_step
 from pushlane_worker.store import ONLY_SETTLE, WORKER, Claim, Settled, Settlement, Store, Turns
+from pushlane_worker.supervisor import Supervisor
 from pushlane_worker.telemetry import logger
 
 LOOK_EACH_S = 0.95
 JITTER_S = 0.1
-RESTS_MS = 900
+LOOK_VALID_MS = 900
 """How long the other dispatchers skip a group, so that lost work is repaired within about a second."""
 GROUP = 200
 """How many channels one call looks at; it blocks Redis for about a millisecond."""
@@ -64,29 +64,31 @@ class Sweeper:
 
     Args:
         store: Belongs to the event loop that sweeps.
-        lines: The channels that it knows.
+        channels: The channels that it knows.
         queues: Their Celery queues.
         lease_s: How long a claim lasts.
     """
 
-    def __init__(self, store: Store, lines: Mapping[str, Line], queues: Mapping[str, str], lease_s: float) -> None:
+    def __init__(
+        self, store: Store, channels: Mapping[str, Channel], queues: Mapping[str, str], lease_s: float
+    ) -> None:
         self._store = store
-        self._lines = lines
+        self._channels = channels
         self._queues = queues
         self._lease_s = lease_s
         self._look_script: Any = store.redis.register_script(source("look", WORKER))
         self._sweeping: set[str] = set()
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._unread = Unread()
+        self._unread = UnconsumedQueues()
 
-    async def run(self, keeper: Keeper) -> None:
+    async def run(self, keeper: Supervisor) -> None:
         """Looks and sweeps until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for group in _groups(sorted(self._lines)):
+            for group in _groups(sorted(self._channels)):
                 tasks.create_task(keeper.keep("look", partial(self._look, group, keeper, tasks)))
 
-    async def _look(self, group: _Group, keeper: Keeper, tasks: asyncio.TaskGroup) -> None:
-        reply = await self._look_script(keys=group.keys, args=["", RESTS_MS])
+    async def _look(self, group: _Group, keeper: Supervisor, tasks: asyncio.TaskGroup) -> None:
+        reply = await self._look_script(keys=group.keys, args=["", LOOK_VALID_MS])
         if reply:
             consumed = {queue.decode() for queue in reply[0]}
             self._unread.look_at_enqueue(consumed)
@@ -99,14 +101,14 @@ class Sweeper:
                     tasks.create_task(self._sweep_all(name, keeper))
         await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random())  # noqa: S311
 
-    async def _sweep_all(self, channel: str, keeper: Keeper) -> None:
+    async def _sweep_all(self, channel: str, keeper: Supervisor) -> None:
         """Sweeps until nothing is left; after an error the next look starts again."""
         try:
             await keeper.tried("sweep", partial(self._sweep, channel, keeper))
         finally:
             self._sweeping.discard(channel)
 
-    async def _sweep(self, channel: str, keeper: Keeper) -> None:
+    async def _sweep(self, channel: str, keeper: Supervisor) -> None:
         more = True
         while more and not keeper.ended:
             async with self._places:
@@ -116,7 +118,7 @@ class Sweeper:
 
     async def _lose(self, channel: str, expired: list[Claim]) -> None:
         turns = Turns(self._store, channel, self._lease_s, number=1)  # turn 0 would answer a ring
-        lost = [_lost(claim, self._lines[channel]) for claim in expired]
+        lost = [_lost(claim, self._channels[channel]) for claim in expired]
         turn = await turns.take(ONLY_SETTLE, 0, lost)
         for settlement, settled in zip(lost, turn.settled, strict=True):
             if settled is Settled.CURRENT:
@@ -124,6 +126,6 @@ class Sweeper:
         logger().warning("lease.expired", channel=channel, conversations=len(expired))
 
 
-def _lost(claim: Claim, line: Line) -> Settlement:
+def _lost(claim: Claim, channel: Channel) -> Settlement:
     # The jitter only spreads retries.
-    return Settlement(claim, LOST, next_step(LOST, claim.history(), line.policy, random.random()), lost=True)  # noqa: S311
+    return Settlement(claim, LOST, next_step(LOST, claim.history(), channel.policy, random.random()), lost=True)  # noqa: S311

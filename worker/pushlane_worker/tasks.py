@@ -16,13 +16,13 @@ from celery import Task, signals
 from celery.exceptions import Ignore
 
 from pushlane.errors import SettingsError
-from pushlane.health import is_replica, server_findings
+from pushlane.redis_requirements import is_replica, server_findings
 from pushlane_worker.celery import app, consume_also
 from pushlane_worker.dispatcher_step import DispatcherStep
 from pushlane_worker.drain import Report
-from pushlane_worker.enqueue import enqueue, hush
+from pushlane_worker.enqueue import enqueue, redact_logs
 from pushlane_worker.inspection import Inspector
-from pushlane_worker.loop import LoopThread
+from pushlane_worker.loop_thread import LoopThread
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
 from pushlane_worker.settings import Settings, load_settings
 from pushlane_worker.task_message import DRAIN
@@ -130,7 +130,7 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
     try:
         settings = _checked(load_settings(), str(getattr(instance, "pool_cls", "")))
         configure(settings)
-        hush()
+        redact_logs()
         drop_ignored_lines()
         _check_server(settings)
         consume_also(channel.queue for channel in settings.channels.values())

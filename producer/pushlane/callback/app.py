@@ -14,11 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pushlane.async_outbox import AsyncProducer
+from pushlane.async_producer import AsyncProducer
 from pushlane.callback import library_log, problems, routing
+from pushlane.callback.access_log import AccessLog
 from pushlane.callback.cancelling import cancel_and_wait
 from pushlane.callback.feed import Feed
-from pushlane.callback.front import Front
 from pushlane.callback.holds import Holds
 from pushlane.callback.messages import Messages
 from pushlane.callback.moderation import Moderation
@@ -68,7 +68,7 @@ def create_app() -> ASGIApp:
     configure(settings.log_format, settings.log_level, writer)
     library_log.take_over()
     log = request_log(settings.log_format, settings.log_level, writer)
-    app = Front(make_app(settings), log, writer.close)
+    app = AccessLog(make_app(settings), log, writer.close)
     # These objects live for ever: every full collection would pause for 100 ms just to find that out.
     gc.collect()
     gc.freeze()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pushlane.callback.chat_message import ChatMessage
-    from pushlane.callback.elements import Place
+    from pushlane.callback.elements import ElementPath
 
 MAX_WORD_CHARS: Final = 200
 """A longer line is not a word or phrase: it is probably the wrong file."""
@@ -181,7 +181,7 @@ class BlockedWords:
                     return f'the blocked word "{match.word}" in {text.where}'
         return ""
 
-    def _masked(self, message: ChatMessage, work: Work) -> dict[Place, str]:
+    def _masked(self, message: ChatMessage, work: Work) -> dict[ElementPath, str]:
         masked = {}
         for text in texts(message):
             if text.displayed and (matches := list(self._matches(text.value, work))):

@@ -13,8 +13,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.errors import InvalidMessage
-from pushlane.form import load
 from pushlane.message import Message, RoomMessage, ThirdPartyMessage, check_id
+from pushlane.message_json import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pushlane.callback.chat_message import ChatMessage
 
-Place = tuple[str | int, ...]
+ElementPath = tuple[str | int, ...]
 
 MAX_DEPTH: Final = 64
 """Lists and objects within each other; a relayed message takes five, so this is a relay within twelve relays."""
@@ -69,12 +69,12 @@ class Text(NamedTuple):
 
     value: str
     where: str
-    place: Place
+    place: ElementPath
     displayed: bool
 
 
 # A value, the type of its element, its path, and the name of its field. A tuple, because a message has many.
-_Node = tuple[object, str, Place, str]
+_Node = tuple[object, str, ElementPath, str]
 
 
 def texts(message: ChatMessage) -> Iterator[Text]:
@@ -131,9 +131,9 @@ def readings(value: str) -> Iterator[str]:
         yield from (get_display(shown, base_dir=side) for side in ("L", "R"))  # clients start from either side
 
 
-def replaced(msg_body: Sequence[dict[str, Any]], texts: Mapping[Place, str]) -> list[dict[str, Any]]:
+def replaced(msg_body: Sequence[dict[str, Any]], texts: Mapping[ElementPath, str]) -> list[dict[str, Any]]:
     """A copy of the elements with these texts at these paths. The elements given are not changed."""
-    copies: dict[Place, Any] = {(): _copy(msg_body)}
+    copies: dict[ElementPath, Any] = {(): _copy(msg_body)}
     for place, text in texts.items():
         for depth in range(1, len(place)):
             if place[:depth] not in copies:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import redis
 
-from pushlane import backlog
-from pushlane.async_outbox import AsyncProducer
+from pushlane import retry_effects
+from pushlane.async_producer import AsyncProducer
 from pushlane.callback.cancelling import cancel_and_wait
 from pushlane.callback.decision import Decision
 from pushlane.callback.failures import log_failure
@@ -70,7 +70,7 @@ class Feed:
 
     def start(self) -> None:
         """Starts to apply effects, and to feed what is on disk."""
-        self._tasks = [asyncio.create_task(self._apply_all()), asyncio.create_task(self._refeed_all())]
+        self._tasks = [asyncio.create_task(self._apply_all()), asyncio.create_task(self._feed_spools())]
 
     async def aclose(self) -> None:
         """Spends a moment applying what waits, then closes; workers do the rest."""
@@ -145,7 +145,7 @@ class Feed:
                 if self._behind:
                     await self._catch_up()
                 else:
-                    await backlog.feed(self._redis, self._producer, {one.key: one.effects for one in batch})
+                    await retry_effects.feed(self._redis, self._producer, {one.key: one.effects for one in batch})
             except (*UNANSWERED, PushlaneError) as error:
                 self._behind = True
                 logger().warning("effects.postponed", count=len(batch), problem=str(error) or type(error).__name__)
@@ -159,10 +159,10 @@ class Feed:
     async def _catch_up(self) -> None:
         """Applies all that is recorded, in order: what is in this process's memory must not overtake the rest."""
         self._behind = False  # before that: a decision that finds no room in the meantime requires another round
-        while await backlog.feed_recorded(self._redis, self._producer):
+        while await retry_effects.feed_recorded(self._redis, self._producer):
             pass
 
-    async def _refeed_all(self) -> None:
+    async def _feed_spools(self) -> None:
         while True:
             await asyncio.sleep(REFEED_EACH_S)
             await self._try("adopt", self._spool.adopt)  # a file that cannot be opened must not stop the others

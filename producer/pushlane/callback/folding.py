@@ -66,7 +66,7 @@ _LATIN: Final = re.compile(
 _ALSO_ALIKE: Final = dict(zip("пŋᎦᗩᑕᗴᕮᘜᒎᑎᗝᑫᔕᗯᘔ₳฿₵€₣₲₤₦₱₴𐌀𐌍𐌏𐌔", "nnsaceegjnoqswzabcefglnpsanos", strict=True))
 WORD_SCRIPTS: Final = frozenset(["CYRILLIC", "GREEK", "ARMENIAN"])
 """The scripts in which whole words look like Latin ones."""
-_PLACED_AT_ONCE: Final = 4096
+_MAPPED_AT_ONCE: Final = 4096
 _LATIN_LETTER: Final = re.compile("[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]")
 _BLOCKS: Final = (range(0x20000), range(0x2F800, 0x2FA20), range(0xE0000, 0xE1000))
 """The blocks with characters that a folding changes; all others are Han or unassigned."""
@@ -105,7 +105,7 @@ class Folded:
         if self._is_plain:
             return range(len(self.text))
         while self._placed < len(self._source) and (least is None or len(self._places) < least):
-            pieces = self._pieces(self._placed, self._placed + _PLACED_AT_ONCE)
+            pieces = self._pieces(self._placed, self._placed + _MAPPED_AT_ONCE)
             self._places += [place for place, piece in enumerate(pieces, self._placed) for _ in piece]
             self._placed += len(pieces)
         return self._places

@@ -8,16 +8,16 @@ from urllib.parse import unquote_to_bytes
 from pushlane.callback.problems import REFUSED, check_is_json, refusal
 from pushlane.callback.web import json_response, problem, read_body
 from pushlane.errors import InvalidMessage
-from pushlane.form import build, load
-from pushlane.options import NO_OPTIONS
+from pushlane.message_json import build, load
+from pushlane.send_options import NO_OPTIONS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from pushlane.async_outbox import AsyncProducer
+    from pushlane.async_producer import AsyncProducer
     from pushlane.callback.web import ApiKeys
-    from pushlane.hold import Standing
+    from pushlane.hold import StandingDecision
     from pushlane.message import Message
 
 _FIELDS: Final = frozenset({"verdict", "message", "reason"})
@@ -49,7 +49,7 @@ class Holds:
         # The requested one: to the queue, a discard is a forbid.
         return json_response({"key": key, "verdict": fields["verdict"]})
 
-    async def _decide(self, channel: str, key: str, fields: dict[str, Any]) -> Standing:
+    async def _decide(self, channel: str, key: str, fields: dict[str, Any]) -> StandingDecision:
         reason = fields.get("reason") or ""
         verdict, message = fields["verdict"], _message(fields)
         return await self._producer.decide_once(channel, key, verdict, message=message, reason=reason)

@@ -1,6 +1,6 @@
 """``/v1/channels/{channel}/messages``: services enqueue over HTTP, and query or cancel what they enqueued.
 
-The body is the JSON form of a message (``form.py``), or a list of them that is accepted whole or not at all.
+The body is the JSON form of a message (``message_json.py``), or a list of them that is accepted whole or not at all.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import ClientDisconnect
 
-from pushlane.acceptance import CHUNK
 from pushlane.callback.problems import REFUSED, Busy, check_is_json, refusal
 from pushlane.callback.web import json_response, problem, read_body
+from pushlane.enqueue_protocol import CHUNK
 from pushlane.errors import InvalidMessage, PushlaneError
-from pushlane.fields import as_fields
-from pushlane.form import Form, build, load, load_elements
+from pushlane.json_fields import as_fields
 from pushlane.message import check_idempotency_key
+from pushlane.message_json import Form, build, load, load_elements
 from pushlane.strict_json import is_list
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from pushlane.async_outbox import AsyncProducer
+    from pushlane.async_producer import AsyncProducer
     from pushlane.callback.web import ApiKeys
 
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024

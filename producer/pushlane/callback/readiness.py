@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import redis
 
 from pushlane.clients import connect_async
-from pushlane.health import WHERE_ASKED, Watch, misplaced
+from pushlane.redis_requirements import TOPOLOGY_SECTIONS, Watch, topology_problem
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -27,7 +27,7 @@ class Readiness:
         """Why nothing can be enqueued now; None if that is possible. Takes at most ``TIMEOUT_S``."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                found = misplaced(await self._redis.info(*WHERE_ASKED))
+                found = topology_problem(await self._redis.info(*TOPOLOGY_SECTIONS))
         except (redis.RedisError, OSError, TimeoutError):
             return "redis is away"
         return None if found is None else f"redis {found}"

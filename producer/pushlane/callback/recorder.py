@@ -39,7 +39,7 @@ class Recorder:
     """Belongs to one event loop. While a call is in progress, new decisions are collected for the next one."""
 
     def __init__(self, client: redis.asyncio.Redis, retention_s: float) -> None:
-        self._script: Any = client.register_script(source("decision"))
+        self._script: Any = client.register_script(source("record_decisions"))
         self._kept_ms = round(retention_s * 1000)
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pushlane import effects
 from pushlane.callback import template as templates
-from pushlane.form import fields_of
 from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
+from pushlane.message_json import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

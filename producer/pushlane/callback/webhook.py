@@ -12,15 +12,15 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from pushlane.acceptance import message_id_of
 from pushlane.callback import template
 from pushlane.callback.cinnox import Challenge, parse
 from pushlane.callback.feed import UNANSWERED
 from pushlane.callback.web import BodyRefused, caller, json_response, read_body
+from pushlane.enqueue_protocol import message_id_of
 from pushlane.errors import IdempotencyConflict, InvalidMessage, PushlaneError, QueueFull, UnknownChannel
-from pushlane.form import Form
 from pushlane.logs import logger
-from pushlane.options import Options, internal_key
+from pushlane.message_json import Form
+from pushlane.send_options import SendOptions, internal_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from pushlane.async_outbox import AsyncProducer
+    from pushlane.async_producer import AsyncProducer
     from pushlane.callback.cinnox import Incoming
     from pushlane.callback.settings import WebhookSettings
 
@@ -83,7 +83,7 @@ class Webhook:
             return
         key = await self._key(channel, _digest(name, incoming), named=incoming.named)
         try:
-            receipt = await self._producer.send_form(channel, Form(message, Options(key)))
+            receipt = await self._producer.send_form(channel, Form(message, SendOptions(key)))
         except IdempotencyConflict as error:
             # The sender's id belongs to a message that is already stored. If refused, it would be sent again and again.
             logger().warning("webhook.conflict", webhook=name, message=error.message_id, conversation=to)

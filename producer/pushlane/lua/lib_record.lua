@@ -1,7 +1,7 @@
 -- The packed record of a message: a header of fixed width, then conversation, address, body and detail. While it is
 -- held the detail is what its hold's timeout does (r releases, d dead-letters) and the hold's key; `due` is when the
 -- hold ends. Text, not binary: fakeredis has no `struct`, `redis-cli GET` shows it in readable form, and SETRANGE
--- changes a field in place. `record.py` reads the same layout in Python; a test keeps the two in step.
+-- changes a field in place. `message_record.py` reads the same layout in Python; a test keeps the two in step.
 --
 --   1  version 1        19-32  sequence        98-110  last push, ms     ms fields: server time, 0 = never
 --   2  state            33-45  accepted, ms   111-134  fingerprint

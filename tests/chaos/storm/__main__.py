@@ -10,7 +10,7 @@ import click
 from chaos.storm import plan, report
 from chaos.storm.gather import gather
 from chaos.storm.judge import judge
-from chaos.storm.options import Options
+from chaos.storm.options import SendOptions
 from chaos.storm.sabotage import DEFECTS
 from chaos.storm.server import BUILT_IN
 from chaos.storm.storm import run
@@ -42,7 +42,7 @@ def main(
         evidence = gather(folder)
         problems = judge(evidence)
     else:
-        options = Options(seconds, seed, mix, on_unknown, server, sabotage, per_second)
+        options = SendOptions(seconds, seed, mix, on_unknown, server, sabotage, per_second)
         KEPT.mkdir(exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{time.strftime('%H%M%S')}-seed{seed}-", dir=KEPT)) / "evidence"
         click.echo(f"seed {seed}, mix {mix}, {seconds:g} s, ON_UNKNOWN={on_unknown}, {server}; evidence in {folder}")

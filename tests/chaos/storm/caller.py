@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pushlane import Hold, QueueUnavailable, RoomMessage, ThirdPartyMessage
-from pushlane.acceptance import message_id_of
+from pushlane.enqueue_protocol import message_id_of
 from pushlane.errors import IdempotencyConflict, PushlaneError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from support.processes import installed
 
-from pushlane_worker.lifetime import tied_to_parent
+from pushlane_worker.child_process import tied_to_parent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from chaos.storm.plan import CHANNELS
 from redis import RedisError
 
 from pushlane_worker.inspection import Inspector
-from pushlane_worker.operation import Operator
+from pushlane_worker.operator_actions import Operator
 
 if TYPE_CHECKING:
     from chaos.storm.stage import Stage

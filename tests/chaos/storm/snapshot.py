@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from support.leaks import everlasting_keys
 
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.record import read_content, read_header
+from pushlane.message_record import read_content, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

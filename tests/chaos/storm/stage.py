@@ -25,13 +25,13 @@ from support.processes import environment
 from support.stack import FakeApi, channel_settings, third_party_settings
 from support.waiting import wait_until
 
+from pushlane_worker.child_process import tied_to_parent
 from pushlane_worker.inspection import Inspector
-from pushlane_worker.lifetime import tied_to_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from chaos.storm.options import Options
+    from chaos.storm.options import SendOptions
 
 RATE: Final = 40
 WINDOW_S: Final = 2.0
@@ -46,7 +46,7 @@ STYLES: Final = ("sync", "async")
 class Stage:
     """The running parts, and what the nemesis may do to them."""
 
-    options: Options
+    options: SendOptions
     folder: Path
     server: Server
     links: Links
@@ -89,7 +89,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(options: Options, folder: Path, source: Sequence[Path]) -> Iterator[Stage]:
+def stage(options: SendOptions, folder: Path, source: Sequence[Path]) -> Iterator[Stage]:
     """Everything up, and killed at the end; ``source`` is where the workers' code lies, if not here."""
     server = Server(options.server, folder)
     with contextlib.ExitStack() as exits:

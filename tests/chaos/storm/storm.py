@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chaos.storm.evidence import Evidence
-    from chaos.storm.options import Options
+    from chaos.storm.options import SendOptions
 
 PRODUCERS_S: Final = 120.0
 """How long the producers may take for the repeats that must be answered."""
@@ -30,7 +30,7 @@ CLEAN_S: Final = 20.0
 """What is left over after this is residue."""
 
 
-def run(options: Options, folder: Path) -> tuple[Evidence, dict[str, Sequence[str]]]:
+def run(options: SendOptions, folder: Path) -> tuple[Evidence, dict[str, Sequence[str]]]:
     """Runs it, keeps its evidence in the folder, and judges that."""
     folder.mkdir(parents=True)
     faults = plan.draw(options.seed, options.seconds, options.mix)

@@ -2,9 +2,9 @@
 
 import click
 
-from pushlane.outbox import Producer
+from pushlane.producer import Producer
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.selection import UTF8
 
 _FAILED = {

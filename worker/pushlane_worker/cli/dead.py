@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import click
 import redis
 
-from pushlane.fields import as_fields
-from pushlane.form import fields_of
+from pushlane.json_fields import as_fields
+from pushlane.message_json import fields_of
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.ending import Failed, explain
+from pushlane_worker.cli.exit_codes import Failed, explain
 from pushlane_worker.cli.preview import preview, print_letter
 from pushlane_worker.cli.preview import show as show_preview
 from pushlane_worker.cli.printing import print_fields, print_json
@@ -17,7 +17,7 @@ from pushlane_worker.cli.progress import progress_bar
 from pushlane_worker.cli.selection import UTF8, selecting
 from pushlane_worker.cli.terminal import counted
 from pushlane_worker.dead_letters import DeadLetters, Selection
-from pushlane_worker.operation import Operator, ReplayRun
+from pushlane_worker.operator_actions import Operator, ReplayRun
 
 _NAMED = 10
 """How many missing ids an error names."""

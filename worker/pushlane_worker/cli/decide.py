@@ -6,9 +6,9 @@ import click
 
 from pushlane.hold import VERDICTS, Verdict
 from pushlane.message import Message, RoomMessage, ThirdPartyMessage
-from pushlane.outbox import Producer
+from pushlane.producer import Producer
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.json_object import JSON_OBJECT
 from pushlane_worker.cli.selection import UTF8
 

@@ -5,7 +5,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from pushlane_worker.cli.ending import Failed, Refused
+from pushlane_worker.cli.exit_codes import Failed, Refused
 from pushlane_worker.fake_api.control import DEMO_APP_ID, DEMO_TOKEN, Control
 from pushlane_worker.fake_api.process import run
 from pushlane_worker.fake_api.rules import THIRD_PARTY_PATH

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from pushlane.errors import InvalidMessage
-from pushlane.form import load
+from pushlane.message_json import load
 
 
 class _JsonObject(click.ParamType[dict[str, Any]]):

@@ -6,8 +6,8 @@ from itertools import islice
 from typing import BinaryIO
 
 from pushlane.errors import InvalidMessage
-from pushlane.form import Form, parse
 from pushlane.message import Limits
+from pushlane.message_json import Form, parse
 
 BATCH = 1000
 """How many messages ``Producer.send_many`` enqueues in one script call."""

@@ -2,10 +2,10 @@
 
 import click
 
-from pushlane.fields import as_fields
-from pushlane.outbox import Producer
+from pushlane.json_fields import as_fields
+from pushlane.producer import Producer
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.printing import print_fields, print_json
 from pushlane_worker.cli.selection import UTF8
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from pushlane.fields import as_fields
+from pushlane.json_fields import as_fields
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.terminal import counted, fit, full_moment
 from pushlane_worker.dead_letters import DeadLetter, DeadLetters, Selection

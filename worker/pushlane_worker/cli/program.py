@@ -6,7 +6,7 @@ import click
 
 from pushlane import __version__
 from pushlane_worker.cli.commands import COMMANDS
-from pushlane_worker.cli.ending import explain
+from pushlane_worker.cli.exit_codes import explain
 
 
 class LazyGroup(click.Group):

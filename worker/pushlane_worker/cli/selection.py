@@ -6,7 +6,7 @@ from typing import Concatenate, ParamSpec
 
 import click
 
-from pushlane.record import REASON_CODES
+from pushlane.message_record import REASON_CODES
 from pushlane_worker.dead_letters import Selection
 
 P = ParamSpec("P")

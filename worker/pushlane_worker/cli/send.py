@@ -10,14 +10,14 @@ import click
 from rich.progress import Progress, TaskID
 
 from pushlane.errors import PushlaneError
-from pushlane.fields import as_fields
-from pushlane.form import Form
 from pushlane.hold import Hold
+from pushlane.json_fields import as_fields
 from pushlane.message import Limits, Message, Receipt, RoomMessage, ThirdPartyMessage
-from pushlane.options import Options
-from pushlane.outbox import Producer
+from pushlane.message_json import Form
+from pushlane.producer import Producer
+from pushlane.send_options import SendOptions
 from pushlane_worker.cli import lines, queue
-from pushlane_worker.cli.ending import Failed, explain
+from pushlane_worker.cli.exit_codes import Failed, explain
 from pushlane_worker.cli.json_object import JSON_OBJECT
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.progress import progress_bar
@@ -69,7 +69,7 @@ def command(
         _send_file(channel, file, tally)
     else:
         message = _message(to_room, to_user)
-        options = Options.check(key, not_before, expires_in, Hold(*hold) if hold else None)
+        options = SendOptions.check(key, not_before, expires_in, Hold(*hold) if hold else None)
         with Producer(queue.redis_url()) as producer:
             tally.add([producer.send_form(channel, Form(message, options))])
     tally.tell()

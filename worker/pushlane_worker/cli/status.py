@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from pushlane.errors import UnknownChannel
-from pushlane.fields import as_fields
+from pushlane.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.terminal import counted, gate_words, width

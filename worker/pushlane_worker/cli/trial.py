@@ -12,7 +12,7 @@ from pushlane.callback.settings import ModerationSettings, load_callback_setting
 from pushlane.callback.signature import sign
 from pushlane.callback.tencent import C2C
 from pushlane.errors import SettingsError
-from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.printing import printable
 
 TIMEOUT_S = 5.0

@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 
 from pushlane.errors import InvalidMessage
-from pushlane.options import Options
+from pushlane.send_options import SendOptions
 
 _SECONDS = re.compile(r"\+?[0-9]+(\.[0-9]+)?")
 
@@ -22,7 +22,7 @@ class When(click.ParamType[datetime | float]):
         if _SECONDS.fullmatch(word):
             return float(word)
         try:
-            Options.from_json(None, word, None)  # checks the RFC 3339 format
+            SendOptions.from_json(None, word, None)  # checks the RFC 3339 format
         except InvalidMessage as error:
             self.fail(f"{error.problem}, or seconds from now, such as 90", param, ctx)
         return datetime.fromisoformat(word.upper())

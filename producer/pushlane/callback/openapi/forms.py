@@ -1,11 +1,11 @@
-"""The JSON form of a message (``form.py``) as JSON Schema."""
+"""The JSON form of a message (``message_json.py``) as JSON Schema."""
 
 from typing import Any, Final
 
 from pushlane.callback.openapi.part import ID, ref
 from pushlane.hold import MAX_HOLD_DAYS
 from pushlane.message import MAX_KEY_CHARS
-from pushlane.options import MAX_AHEAD_DAYS
+from pushlane.send_options import MAX_AHEAD_DAYS
 
 MAX_TEXT_CHARS: Final = 5000
 """The chat API's limit, and so the one in a channel's record."""

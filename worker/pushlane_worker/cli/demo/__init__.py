@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pushlane_worker.cli import children
+from pushlane_worker.cli import child_processes
 from pushlane_worker.cli.demo.load import Load, Plan
 from pushlane_worker.cli.demo.stage import POLL_S, Stage, stage
 from pushlane_worker.cli.demo.verdict import Verdict, judge
-from pushlane_worker.cli.ending import Failed
+from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.inspection import Inspector
 
 STALLED_S = 30.0
@@ -40,7 +40,7 @@ def command(messages: int, rooms: int, flower: bool, sabotage: Literal["swallow"
     swap` makes it swap two: the demo then exits 1.
     """
     console = Console(stderr=True, markup=False, highlight=False)
-    children.end_on_sigterm()
+    child_processes.end_on_sigterm()
     with stage(sabotage, lambda line: console.print(line, soft_wrap=True), flower=flower) as running:
         load = Load(running.redis_url, Plan(running.channel, messages, rooms))
         finished = _run(running, load, console)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pushlane.errors import PushlaneError
 from pushlane.message import Receipt, RoomMessage
-from pushlane.outbox import Producer
+from pushlane.producer import Producer
 
 PRODUCERS = 2
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pushlane.configuration import CONFIG_VARIABLE, PREFIX
-from pushlane_worker.cli import children, worker
-from pushlane_worker.cli.ending import Failed, Refused, explain
+from pushlane_worker.cli import child_processes, worker
+from pushlane_worker.cli.exit_codes import Failed, Refused, explain
 from pushlane_worker.embedded import EmbeddedServer, free_port
 from pushlane_worker.fake_api.client import FakeApiClient
 from pushlane_worker.fake_api.control import DEMO_APP_ID, DEMO_TOKEN
@@ -121,7 +121,7 @@ def _environment(folder: Path) -> dict[str, str]:
 def _fake_api(folder: Path, sabotage: str | None) -> Iterator[str]:
     words = [sys.executable, "-P", "-m", "pushlane_worker.cli", "fake-api", "--port", "0", "--fail", FAILURES]
     words += ["--latency", LATENCY_S, *([f"--{sabotage}", "1"] if sabotage else [])]
-    with children.child(words, env=os.environ, log=folder / "fake-api.log", stdout=subprocess.PIPE) as process:
+    with child_processes.child(words, env=os.environ, log=folder / "fake-api.log", stdout=subprocess.PIPE) as process:
         url = process.stdout.readline().decode().strip() if process.stdout else ""
         if not url:
             raise Failed("the fake API did not start")
@@ -131,7 +131,7 @@ def _fake_api(folder: Path, sabotage: str | None) -> Iterator[str]:
 @contextlib.contextmanager
 def _worker(env: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     words = worker.command_line("INFO", ("-c", "2"))
-    with children.child(words, env=env, log=folder / "worker.log") as process:
+    with child_processes.child(words, env=env, log=folder / "worker.log") as process:
         yield process
 
 
@@ -140,7 +140,7 @@ def _flower(env: Mapping[str, str], folder: Path) -> Iterator[str]:
     port = FLOWER_PORT if _is_free(FLOWER_PORT) else free_port()
     words = [*worker.CELERY, "flower", "--address=127.0.0.1"]
     words.append(f"--tasks_columns={FLOWER_COLUMNS}")
-    with children.child([*words, f"--port={port}"], env=env, log=folder / "flower.log") as process:
+    with child_processes.child([*words, f"--port={port}"], env=env, log=folder / "flower.log") as process:
         _wait(lambda: process.poll() is not None or not _is_free(port), "Flower to start")
         if process.poll() is not None:
             raise Failed("Flower did not start")

@@ -4,14 +4,14 @@ from redis import ConnectionError as RedisConnectionError
 from redis import ResponseError
 from structlog.testing import capture_logs
 
-from pushlane_worker.keeper import Keeper
+from pushlane_worker.supervisor import Supervisor
 
 BROKEN = ResponseError("WRONGTYPE Operation against a key script: 5a2, on @user_script:94.")
 
 
 async def _events(*ends: Exception | None) -> list[str]:
     """Of one step that ends like this, time after time."""
-    keeper = Keeper()
+    keeper = Supervisor()
     with capture_logs() as logs:
         for end in ends:
 

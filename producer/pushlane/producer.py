@@ -1,6 +1,6 @@
 """The producer's side of the queue: ``Producer`` and ``AsyncProducer``, two thin shells over the same scripts.
 
-The code they share is pure and lives in ``acceptance.py``.
+The code they share is pure and lives in ``enqueue_protocol.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Self
 
 import redis
 
-from pushlane.acceptance import (
+from pushlane.async_producer import AsyncProducer
+from pushlane.clients import connect
+from pushlane.enqueue_protocol import (
     LIMIT_FIELDS,
     Entry,
     LimitsCache,
@@ -26,21 +28,19 @@ from pushlane.acceptance import (
     read_status,
     unavailable,
 )
-from pushlane.async_outbox import AsyncProducer
-from pushlane.clients import connect
 from pushlane.errors import PushlaneError
-from pushlane.form import Form
 from pushlane.keys import BELL, channel_prefix
 from pushlane.message import CancelResult, Limits, Message, MessageStatus, Receipt, check_channel_name
-from pushlane.options import Options
+from pushlane.message_json import Form
 from pushlane.scripts import source
+from pushlane.send_options import SendOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from pushlane.hold import Hold, Standing, Verdict
-    from pushlane.options import When
+    from pushlane.hold import Hold, StandingDecision, Verdict
+    from pushlane.send_options import When
 
 
 __all__ = ["AsyncProducer", "Producer"]
@@ -109,7 +109,7 @@ class Producer:
             QueueFull: The channel or Redis is full; nothing was sent.
             QueueUnavailable: No answer within the timeout: it may have been accepted. Retry with the same key.
         """
-        return self.send_form(channel, Form(message, Options.check(idempotency_key, not_before, expires_in, hold)))
+        return self.send_form(channel, Form(message, SendOptions.check(idempotency_key, not_before, expires_in, hold)))
 
     def send_form(self, channel: str, form: Form) -> Receipt:
         """Enqueues a message with its own options; otherwise like ``send``."""
@@ -133,7 +133,7 @@ class Producer:
         Raises:
             PushlaneError: Like ``send``; its ``receipts`` are those of the messages accepted so far.
         """
-        options = Options.check(idempotency_key, not_before, expires_in)
+        options = SendOptions.check(idempotency_key, not_before, expires_in)
         return self.send_forms(channel, forms_of(messages, options))
 
     def send_forms(self, channel: str, forms: Sequence[Form]) -> list[Receipt]:
@@ -205,7 +205,7 @@ class Producer:
         message: Message | None = None,
         reason: str = "",
         brief: bool = False,
-    ) -> Standing:
+    ) -> StandingDecision:
         """Like ``decide``, but also returns whether the decision that applies is the requested one.
 
         ``brief`` keeps the decision for the channel's retention instead of for as long as a message may be held.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pushlane import strict_json
 from pushlane.errors import InvalidMessage
 from pushlane.message import Message, RoomMessage, ThirdPartyMessage
-from pushlane.options import NO_OPTIONS, Options
+from pushlane.send_options import NO_OPTIONS, SendOptions
 from pushlane.strict_json import NotStrictJson
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Form:
     """A message with the options that came in the same object."""
 
     message: Message
-    options: Options = NO_OPTIONS
+    options: SendOptions = NO_OPTIONS
 
 
 def parse(data: bytes) -> Form:
@@ -81,7 +81,7 @@ def build(fields: object) -> Form:
             raise InvalidMessage(_shown(str(name)), _unknown(str(name), fields, known))
     values = {name: fields.get(name) for name in known}
     message = _third_party(values) if known is _THIRD_PARTY else _room(values)
-    return Form(message, Options.from_json(*(values[name] for name in _OPTIONS)))
+    return Form(message, SendOptions.from_json(*(values[name] for name in _OPTIONS)))
 
 
 def fields_of(kind: str, conversation: str, address: bytes, body: bytes) -> dict[str, object]:

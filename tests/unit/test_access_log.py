@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.applications import Starlette
 
-from pushlane.callback.front import Front
+from pushlane.callback.access_log import AccessLog
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -27,7 +27,7 @@ async def test_the_log_is_closed_when_the_app_has_ended(*, fails: bool) -> None:
     async def send(_: object) -> None:
         return None
 
-    front = Front(Starlette(lifespan=lifespan), lambda *_: None, lambda: said.append("closed"))
+    front = AccessLog(Starlette(lifespan=lifespan), lambda *_: None, lambda: said.append("closed"))
     with pytest.raises(ZeroDivisionError) if fails else contextlib.nullcontext():
         await front({"type": "lifespan"}, receive, send)
     assert said == ["ended", "closed"]

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 import uvloop
 
 from pushlane.errors import SettingsError
-from pushlane_worker.drain import RESTS_S, Drain, Report
+from pushlane_worker.capacity import Capacity
+from pushlane_worker.channel import channel_records, make_channel
+from pushlane_worker.drain import IDLE_AFTER_S, Drain, Report
+from pushlane_worker.handover import Handover
 from pushlane_worker.http import AiohttpTransport, PushClient
-from pushlane_worker.line import channel_records, make_line
-from pushlane_worker.places import Places
 from pushlane_worker.push import Pushers
-from pushlane_worker.relay import Relay
 from pushlane_worker.settings import Settings
 from pushlane_worker.store import UNANSWERED, Store, Turns
 from pushlane_worker.telemetry import logger
@@ -40,15 +40,15 @@ class LoopThread:
     _thread: threading.Thread = field(init=False)
     _store: Store = field(init=False)
     _transport: AiohttpTransport = field(init=False)
-    _places: Places = field(init=False)
+    _capacity: Capacity = field(init=False)
     _pushers: dict[str, Pushers] = field(default_factory=dict)
-    _relays: defaultdict[str, Relay] = field(default_factory=lambda: defaultdict(Relay))
+    _handovers: defaultdict[str, Handover] = field(default_factory=lambda: defaultdict(Handover))
     _drains: set[Drain] = field(default_factory=set)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self._places = Places(settings.max_in_flight, len(settings.channels))
+        self._capacity = Capacity(settings.max_in_flight, len(settings.channels))
         self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._transport = AiohttpTransport(limit=settings.max_in_flight)
         self._idle.set()
@@ -111,21 +111,21 @@ class LoopThread:
         drain = Drain(
             turns=Turns(self._store, report.channel, self.settings.lease_s),
             pushers=self._pushers_of(report.channel),
-            places=self._places,
+            capacity=self._capacity,
             slice_s=self.settings.slice_s,
             report=report,
         )
         self._drains.add(drain)
         self._idle.clear()
-        claiming = self._loop.create_task(self._relays[report.channel].claim(drain))
+        claiming = self._loop.create_task(self._handovers[report.channel].claim(drain))
         self._loop.create_task(self._finish(drain, claiming, done))
-        while not claiming.done() and not drain.rests:
-            await asyncio.wait({claiming}, timeout=RESTS_S / 2)
+        while not claiming.done() and not drain.is_idle:
+            await asyncio.wait({claiming}, timeout=IDLE_AFTER_S / 2)
 
     async def _is_wanted(self, channel: str) -> bool:
         """Whether the ring is still unanswered: of several waiting tasks of a channel the first answers it."""
         try:
-            return await self._store.is_rung(channel)
+            return await self._store.is_ring_out(channel)
         except UNANSWERED:
             return True  # its turn will wait for Redis
 
@@ -154,9 +154,9 @@ class LoopThread:
         if channel not in self._pushers:
             own, deadline_s = self.settings.channels[channel], self.settings.push_deadline_s
             self._pushers[channel] = Pushers(
-                line=make_line(channel, own, deadline_s),
+                channel=make_channel(channel, own, deadline_s),
                 client=PushClient(self._transport, deadline_s=deadline_s, proxy=own.proxy_url),
                 deadline_s=deadline_s,
-                count=self._places.alone,
+                count=self._capacity.alone,
             )
         return self._pushers[channel]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pushlane.errors import PushlaneError
-from pushlane_worker.store import UNANSWERED, fails_of_itself
+from pushlane_worker.store import UNANSWERED, is_script_error
 from pushlane_worker.telemetry import logger
 
 PAUSE_AFTER_ERROR_S = 0.5
@@ -13,7 +13,7 @@ PAUSE_AFTER_ERROR_S = 0.5
 Step = Callable[[], Coroutine[Any, Any, object]]
 
 
-class Keeper:
+class Supervisor:
     """Runs steps until ``ended`` is set.
 
     Cancelling a task is not enough: redis-py sends inside asyncio.wait_for, which in Python 3.11 swallows a
@@ -46,7 +46,7 @@ class Keeper:
             await step()
         except (*UNANSWERED, PushlaneError) as error:
             problem = str(error) or type(error).__name__
-            if fails_of_itself(error):
+            if is_script_error(error):
                 logger().warning(f"dispatcher.{what}_failed", problem=problem)
                 return False
             if not self._failing:

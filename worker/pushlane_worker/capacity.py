@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Places:
+class Capacity:
     """The places of one process. Not thread-safe: it belongs to the loop thread.
 
     Args:
@@ -44,10 +44,10 @@ class Places:
         ahead = self.ahead if room >= self.alone else 0
         return max(0, room + ahead - self._taken[channel])
 
-    def take(self, channel: str, count: int) -> None:
+    def reserve(self, channel: str, count: int) -> None:
         """The channel claims ``count`` batches, or is about to."""
         self._taken[channel] += count
 
-    def give(self, channel: str, count: int = 1) -> None:
+    def release(self, channel: str, count: int = 1) -> None:
         """``count`` of its batches are done, or could not be claimed."""
         self._taken[channel] -= count

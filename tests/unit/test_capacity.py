@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushlane_worker.places import Places
+from pushlane_worker.capacity import Capacity
 
 NAMES = ("one", "two", "three")
 CLAIMS = st.tuples(st.just("claim"), st.sampled_from(NAMES))
@@ -20,29 +20,29 @@ class Process:
     """The places with what is claimed; of a channel's claims at most ``alone`` run, one a coroutine."""
 
     def __init__(self, limit: int, channels: int) -> None:
-        self.places = Places(limit, channels)
+        self.capacity = Capacity(limit, channels)
         self.claimed = dict.fromkeys(NAMES, 0)
         self.drains: dict[str, list[ExitStack]] = {name: [] for name in NAMES}
 
     def step(self, what: str, name: str) -> None:
         """One step: claims all that is free, ends one, or a drain comes or goes."""
         if what == "claim":
-            free = self.places.free(name)
-            self.places.take(name, free)
+            free = self.capacity.free(name)
+            self.capacity.reserve(name, free)
             self.claimed[name] += free
         elif what == "end" and self.claimed[name]:
-            self.places.give(name)
+            self.capacity.release(name)
             self.claimed[name] -= 1
         elif what == "enter":
             stack = ExitStack()
-            stack.enter_context(self.places.drain(name))
+            stack.enter_context(self.capacity.drain(name))
             self.drains[name].append(stack)
         elif what == "leave" and self.drains[name]:
             self.drains[name].pop().close()
 
     def running(self, name: str) -> int:
         """The most pushes of the channel that can be in flight now."""
-        return min(self.claimed[name], self.places.alone)
+        return min(self.claimed[name], self.capacity.alone)
 
     def others_drain(self, name: str) -> bool:
         """Whether another channel's drain is at work."""
@@ -80,8 +80,8 @@ def test_what_is_free_is_never_negative_and_claims_stay_a_quarter_ahead(
     for what, name in steps:
         process.step(what, name)
         for each in NAMES:
-            assert process.places.free(each) >= 0
-            assert process.claimed[each] <= process.places.alone + limit // 4
+            assert process.capacity.free(each) >= 0
+            assert process.claimed[each] <= process.capacity.alone + limit // 4
 
 
 @pytest.mark.parametrize(("limit", "reserve"), [(2, 1), (4, 1), (8, 1), (15, 1), (16, 2), (64, 8), (100, 12)])
@@ -104,9 +104,9 @@ def test_the_only_channel_has_every_place_and_claims_a_quarter_ahead(limit: int)
     process.step("claim", "one")
     assert process.running("one") == limit
     assert process.claimed["one"] == limit + limit // 4
-    assert process.places.free("one") == 0
+    assert process.capacity.free("one") == 0
     process.step("end", "one")
-    assert process.places.free("one") == 1
+    assert process.capacity.free("one") == 1
 
 
 def test_two_busy_channels_get_half_each() -> None:
@@ -128,18 +128,18 @@ def test_three_busy_channels_get_a_third_each() -> None:
         process.step("claim", name)
     assert [process.running(name) for name in NAMES] == [21, 21, 21]
     process.step("leave", "three")
-    assert [process.places.share(name) for name in ("one", "two")] == [32, 32]
+    assert [process.capacity.share(name) for name in ("one", "two")] == [32, 32]
 
 
 def test_a_drain_that_left_gives_its_half_back() -> None:
     """Two drains of a channel count until the last one has left, also when one ends with an error."""
-    places = Places(64, 2)
-    with places.drain("two"):
-        with pytest.raises(ValueError, match="over"), places.drain("two"):
+    capacity = Capacity(64, 2)
+    with capacity.drain("two"):
+        with pytest.raises(ValueError, match="over"), capacity.drain("two"):
             raise ValueError("over")
-        assert places.share("one") == 32
-        assert places.share("two") == 56
-    assert places.share("one") == 56
+        assert capacity.share("one") == 32
+        assert capacity.share("two") == 56
+    assert capacity.share("one") == 56
 
 
 def test_with_a_single_place_every_channel_may_wait_for_it() -> None:
@@ -148,6 +148,6 @@ def test_with_a_single_place_every_channel_may_wait_for_it() -> None:
     process.step("enter", "one")
     process.step("enter", "two")
     process.step("claim", "one")
-    assert process.places.free("two") == 0
+    assert process.capacity.free("two") == 0
     process.step("end", "one")
-    assert process.places.free("two") == 1
+    assert process.capacity.free("two") == 1

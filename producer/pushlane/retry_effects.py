@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import redis.asyncio
 
-    from pushlane.async_outbox import AsyncProducer
+    from pushlane.async_producer import AsyncProducer
     from pushlane.effects import Effect
 
 REFEED_AFTER_MS: Final = 5000
@@ -50,7 +50,7 @@ async def feed(client: redis.asyncio.Redis, producer: AsyncProducer, decisions: 
     left = await effects.apply(client, producer, decisions)
     if left:
         groups = [argument for key, rest in left.items() for argument in _by_lane(key, rest)]
-        postpone = client.register_script(source("postpone"))
+        postpone = client.register_script(source("postpone_effects"))
         await postpone(keys=[DECISIONS_PREFIX], args=["", POSTPONED_MS, *groups])
     await _acknowledge(client, [key for key in decisions if key not in left])
 
@@ -110,7 +110,7 @@ async def _try(client: redis.asyncio.Redis, producer: AsyncProducer, lane: str, 
     todo = await _effects(client, {key: f"effects:{key}@{lane}" for key in keys})
     left = await effects.apply(client, producer, todo, in_lane=True)
     done = [*old, *(key for key in keys if key not in left)]
-    advance = client.register_script(source("advance"))
+    advance = client.register_script(source("finish_lane"))
     await advance(keys=[DECISIONS_PREFIX], args=["", lane, POSTPONED_MS if left else 0, *done])
     return len(done)
 

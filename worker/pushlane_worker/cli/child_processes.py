@@ -1,4 +1,4 @@
-"""Child processes that die with us (``lifetime.py``): the demo's worker, its chat API, Flower."""
+"""Child processes that die with us (``child_process.py``): the demo's worker, its chat API, Flower."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from pushlane_worker.lifetime import tied_to_parent
+from pushlane_worker.child_process import tied_to_parent
 
 STOP_S = 20.0
 

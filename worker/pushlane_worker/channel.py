@@ -12,7 +12,7 @@ from pushlane_worker.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Channel:
     """One channel in this process."""
 
     name: str
@@ -52,8 +52,8 @@ class _Token:
         return status.st_mtime_ns, status.st_ino, status.st_size
 
 
-def make_line(name: str, channel: ChannelSettings, push_deadline_s: float) -> Line:
-    """Builds a channel's line. Raises SettingsError when its token cannot be read."""
+def make_channel(name: str, channel: ChannelSettings, push_deadline_s: float) -> Channel:
+    """Builds a channel. Raises SettingsError when its token cannot be read."""
     token = _Token(channel)
     policy = RetryPolicy(
         max_attempts=channel.max_attempts,
@@ -65,7 +65,7 @@ def make_line(name: str, channel: ChannelSettings, push_deadline_s: float) -> Li
         push_deadline_s=push_deadline_s,
     )
     kind = KINDS[channel.kind].make(channel, token)
-    return Line(name, kind, policy, token.renewed)
+    return Channel(name, kind, policy, token.renewed)
 
 
 def channel_record(settings: Settings, name: str) -> dict[str, str | int]:

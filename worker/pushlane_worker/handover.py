@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 
 from pushlane_worker.drain import Drain
 
-RELIEF_EACH_S = 1.0
+TAKEOVER_EACH_S = 1.0
 """How long an unanswered ring is valid (``lua/lib_wake.lua``): a full process keeps a ring no longer than that."""
 
 
 @dataclass(slots=True, eq=False)
-class Relay:
+class Handover:
     """The drains of one channel in the loop of one process."""
 
     _claiming: Drain | None = None
@@ -39,7 +39,7 @@ class Relay:
         """Runs the drain's claiming phase if it gets the place; otherwise it ends as ``busy``."""
         if self._waits:
             drain.report.ended = "busy"
-        elif not await self._gets_the_place():
+        elif not await self._takes_over():
             drain.end("busy")  # so that its one turn only answers the ring
             await drain.claim()
         else:
@@ -50,9 +50,9 @@ class Relay:
                 self._claiming = None
                 self._place.release()
 
-    async def _gets_the_place(self) -> bool:
+    async def _takes_over(self) -> bool:
         if self._claiming is not None and self._due <= time.monotonic():
-            self._due = time.monotonic() + RELIEF_EACH_S
+            self._due = time.monotonic() + TAKEOVER_EACH_S
             self._claiming.end("slice")
         self._waits = True
         try:

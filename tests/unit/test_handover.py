@@ -11,7 +11,7 @@ import pytest
 from support.waiting import wait_until_async
 
 from pushlane_worker.drain import Report
-from pushlane_worker.relay import Relay
+from pushlane_worker.handover import Handover
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.alone
 @pytest.fixture(autouse=True)
 def short_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takeovers each 100 ms."""
-    monkeypatch.setattr("pushlane_worker.relay.RELIEF_EACH_S", SECOND_S)
+    monkeypatch.setattr("pushlane_worker.handover.TAKEOVER_EACH_S", SECOND_S)
 
 
 @dataclass(eq=False)
@@ -51,10 +51,10 @@ class FullDrain:
 
 
 class Process:
-    """One process's relay of one channel, and what its drains did."""
+    """One process's handover of one channel, and what its drains did."""
 
     def __init__(self) -> None:
-        self.relay = Relay()
+        self.handover = Handover()
         self.log: list[str] = []
         self.drains: list[FullDrain] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -63,7 +63,7 @@ class Process:
         """A task brings the next drain, named by a letter."""
         drain = FullDrain("abcdef"[len(self.drains)], self.log)
         self.drains.append(drain)
-        self._tasks.append(asyncio.create_task(self.relay.claim(cast("Drain", drain))))
+        self._tasks.append(asyncio.create_task(self.handover.claim(cast("Drain", drain))))
         return drain
 
     async def until(self, event: str) -> None:

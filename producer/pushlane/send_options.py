@@ -25,7 +25,7 @@ _TOO_FAR: Final = f"must be at most {MAX_AHEAD_DAYS} days ahead"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SendOptions:
     """A message's options, checked.
 
     Attributes:
@@ -46,7 +46,7 @@ class Options:
         not_before: When | None = None,
         expires_in: timedelta | float | None = None,
         hold: Hold | None = None,
-    ) -> Options:
+    ) -> SendOptions:
         """The options of ``send``. Raises InvalidMessage, which names the argument."""
         key = None if idempotency_key is None else check_idempotency_key(idempotency_key)
         return cls(key, _due(not_before), _expires("expires_in", expires_in), _hold(hold, not_before))
@@ -54,14 +54,14 @@ class Options:
     @classmethod
     def from_json(
         cls, idempotency_key: object, not_before: object, expires_in_s: object, hold: object = None
-    ) -> Options:
+    ) -> SendOptions:
         """The options of the JSON form; each may be None. Raises InvalidMessage, which names the field."""
         key = None if idempotency_key is None else check_idempotency_key(idempotency_key)
         due = "" if not_before is None else _due(_parse_time("not_before", not_before))
         return cls(key, due, _expires("expires_in_s", expires_in_s), _hold(_parse_hold(hold), not_before))
 
 
-NO_OPTIONS: Final = Options()
+NO_OPTIONS: Final = SendOptions()
 
 
 def internal_key(name: str) -> str:

@@ -23,8 +23,7 @@ from pushlane.errors import (
     QueueUnavailable,
     UnknownChannel,
 )
-from pushlane.form import Form
-from pushlane.hold import DECIDED, VERDICTS, Standing
+from pushlane.hold import DECIDED, VERDICTS, StandingDecision
 from pushlane.message import (
     CancelResult,
     Limits,
@@ -35,13 +34,14 @@ from pushlane.message import (
     check_id,
     check_idempotency_key,
 )
-from pushlane.record import STATES, from_ms, read_content, read_header
+from pushlane.message_json import Form
+from pushlane.message_record import STATES, from_ms, read_content, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pushlane.hold import Verdict
-    from pushlane.options import Options
+    from pushlane.send_options import SendOptions
 
 CHUNK: Final = 1000
 """Messages per script call, which accepts all of them or none."""
@@ -61,7 +61,7 @@ class Entry:
     message_id: str
     message: Message
     fingerprint: bytes
-    options: Options
+    options: SendOptions
 
 
 def message_id_of(channel: str, key: str | None) -> str:
@@ -90,7 +90,7 @@ def prepare(channel: str, limits: Limits, forms: Sequence[Form], *, single: bool
     return entries
 
 
-def forms_of(messages: Sequence[Message], options: Options) -> list[Form]:
+def forms_of(messages: Sequence[Message], options: SendOptions) -> list[Form]:
     """The messages of a list with these options, each with its own key. Raises InvalidMessage if a key is too long."""
     if (key := options.idempotency_key) is None:
         return [Form(message, options) for message in messages]
@@ -192,13 +192,13 @@ def decision_of(limits: Limits, key: str, verdict: Verdict, message: Message | N
     return b"f" + (reason or f"the decision was {verdict}").encode(errors="replace")[:MAX_REASON_BYTES]
 
 
-def read_decision(channel: str, asked: bytes, reply: Sequence[Any]) -> tuple[Standing, int]:
+def read_decision(channel: str, asked: bytes, reply: Sequence[Any]) -> tuple[StandingDecision, int]:
     """The decision that applies, from the reply of ``lua/decide.lua``, and how many messages are left to decide on."""
     if len(reply) == 1:
         raise UnknownChannel(channel)
     decision, met, left = reply
     same = decision == asked or decision[:1] == asked[:1] == b"f"
-    return Standing(DECIDED[decision[:1].decode()], same, met), left
+    return StandingDecision(DECIDED[decision[:1].decode()], same, met), left
 
 
 def unavailable(channel: str, error: redis.RedisError, message_id: str | None = None) -> PushlaneError:

@@ -17,7 +17,7 @@ OPEN: Final = frozenset({"GET", "HEAD"})
 """Methods that answer anybody; success with any other takes a signature, a token or a key."""
 
 
-class Front:
+class AccessLog:
     """An ASGI app around the app.
 
     A request's line has its method, path, status and ms, but not its query, which contains a signature, nor its body.

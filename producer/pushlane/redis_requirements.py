@@ -25,8 +25,8 @@ LEAST_VERSION: Final = 7
 """Scripts that declare their flags (``#!lua``) came with Redis 7."""
 LOOK_EACH_S: Final = 60.0
 STEP_S: Final = 1.0
-WHERE_ASKED: Final = ("server", "replication")
-"""The parts of ``INFO`` that ``misplaced`` reads; the server needs about 40 us for them."""
+TOPOLOGY_SECTIONS: Final = ("server", "replication")
+"""The parts of ``INFO`` that ``topology_problem`` reads; the server needs about 40 us for them."""
 
 
 class Finding(NamedTuple):
@@ -41,7 +41,7 @@ def is_replica(info: Mapping[str, Any]) -> bool:
     return bool(info.get("role") == "slave")
 
 
-def misplaced(info: Mapping[str, Any]) -> str | None:
+def topology_problem(info: Mapping[str, Any]) -> str | None:
     """Why this server cannot hold a queue at all; None if it can."""
     mode = info.get("server_mode") or info.get("redis_mode")  # Valkey's name and Redis's
     if mode not in {None, "standalone"}:
@@ -57,7 +57,7 @@ def server_findings(info: Mapping[str, Any]) -> Iterator[Finding]:
     new_enough = int(str(version).partition(".")[0]) >= LEAST_VERSION
     needed = "" if new_enough else f"; Pushlane needs {LEAST_VERSION} or newer"
     yield Finding("ok" if new_enough else "failed", f"Redis: {info.get('server_name', 'redis')} {version}{needed}")
-    if (problem := misplaced(info)) is not None:
+    if (problem := topology_problem(info)) is not None:
         yield Finding("failed", f"Redis: it {problem}")
     policy = info.get("maxmemory_policy")
     if policy == "noeviction":

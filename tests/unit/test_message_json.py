@@ -5,9 +5,9 @@ import json
 import pytest
 
 from pushlane.errors import InvalidMessage
-from pushlane.form import Form, build, fields_of, parse
 from pushlane.message import RoomMessage, ThirdPartyMessage
-from pushlane.options import Options
+from pushlane.message_json import Form, build, fields_of, parse
+from pushlane.send_options import SendOptions
 
 ROOM = {"room_id": "r", "text": "hello"}
 
@@ -25,11 +25,11 @@ def refusal(document: object) -> InvalidMessage:
         (ROOM, Form(RoomMessage("r", "hello"))),
         (
             {**ROOM, "sender_eid": "s", "receiver_eid": "t", "idempotency_key": "k"},
-            Form(RoomMessage("r", "hello", sender_eid="s", receiver_eid="t"), Options("k")),
+            Form(RoomMessage("r", "hello", sender_eid="s", receiver_eid="t"), SendOptions("k")),
         ),
         ({**ROOM, "sender_eid": None, "idempotency_key": None}, Form(RoomMessage("r", "hello"))),
         ({"user_id": "u", "message": {"a": [1]}}, Form(ThirdPartyMessage("u", {"a": [1]}))),
-        ({"user_id": "u", "message": {}, "idempotency_key": "k"}, Form(ThirdPartyMessage("u", {}), Options("k"))),
+        ({"user_id": "u", "message": {}, "idempotency_key": "k"}, Form(ThirdPartyMessage("u", {}), SendOptions("k"))),
     ],
     ids=["room", "room with all", "room with nulls", "user", "user with a key"],
 )

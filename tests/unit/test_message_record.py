@@ -12,7 +12,7 @@ from support.channels import channel_record
 
 from pushlane.keys import BELL, channel_prefix
 from pushlane.message import MAX_ID_BYTES
-from pushlane.record import (
+from pushlane.message_record import (
     HEADER_BYTES,
     REASON_CODES,
     REASONS,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Self
 import redis
 import redis.asyncio
 
-from pushlane.acceptance import (
+from pushlane.clients import connect_async
+from pushlane.enqueue_protocol import (
     LIMIT_FIELDS,
     Entry,
     LimitsCache,
@@ -26,20 +27,19 @@ from pushlane.acceptance import (
     read_status,
     unavailable,
 )
-from pushlane.clients import connect_async
 from pushlane.errors import PushlaneError, QueueUnavailable
-from pushlane.form import Form
 from pushlane.keys import BELL, channel_prefix
 from pushlane.message import CancelResult, Limits, Message, MessageStatus, Receipt, check_channel_name
-from pushlane.options import Options
+from pushlane.message_json import Form
 from pushlane.scripts import source
+from pushlane.send_options import SendOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
 
-    from pushlane.hold import Hold, Standing, Verdict
-    from pushlane.options import When
+    from pushlane.hold import Hold, StandingDecision, Verdict
+    from pushlane.send_options import When
 
 
 class AsyncProducer:
@@ -82,7 +82,7 @@ class AsyncProducer:
     ) -> Receipt:
         """Enqueues one message; see ``Producer.send``."""
         return await self.send_form(
-            channel, Form(message, Options.check(idempotency_key, not_before, expires_in, hold))
+            channel, Form(message, SendOptions.check(idempotency_key, not_before, expires_in, hold))
         )
 
     async def send_form(self, channel: str, form: Form) -> Receipt:
@@ -100,7 +100,7 @@ class AsyncProducer:
         expires_in: timedelta | float | None = None,
     ) -> list[Receipt]:
         """Enqueues many messages in order; see ``Producer.send_many``."""
-        options = Options.check(idempotency_key, not_before, expires_in)
+        options = SendOptions.check(idempotency_key, not_before, expires_in)
         return await self.send_forms(channel, forms_of(messages, options))
 
     async def send_forms(self, channel: str, forms: Sequence[Form]) -> list[Receipt]:
@@ -143,7 +143,7 @@ class AsyncProducer:
         message: Message | None = None,
         reason: str = "",
         brief: bool = False,
-    ) -> Standing:
+    ) -> StandingDecision:
         """Decides on a key, once; see ``Producer.decide_once``."""
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         decision = decision_of(await self._limits_of(channel), key, verdict, message, reason)
