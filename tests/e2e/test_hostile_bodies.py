@@ -159,10 +159,10 @@ def test_a_question_is_answered_while_hostile_bodies_arrive(attacked: Callback, 
             times.append(ask(client, attacked, 2000 + len(times)))
         for sent in todo:
             sent.result()
-    # A busy machine delays one question in ten, also quiet ones.
-    times.sort()
-    assert times[len(times) * 9 // 10] < max(ANSWER_S, 10 * max(quiet)), (max(quiet), times)
-    assert times[-1] < PLATFORM_S
+    # A busy machine delays any question once, also quiet ones.
+    *others, slowest = sorted(times)
+    assert others[-1] < max(ANSWER_S, 10 * max(quiet)), (max(quiet), times)
+    assert slowest < PLATFORM_S
     assert memory_kib(attacked, "VmHWM") - before < GROWTH_KIB
 
 

@@ -15,6 +15,7 @@ from support.waiting import wait_until
 from pushlane import Producer, RoomMessage
 from pushlane.keys import channel_prefix
 
+pytestmark = pytest.mark.alone
 BIG = 100_000
 BUDGET = "10/1s"
 SMALL_ROOMS = 15
@@ -49,7 +50,7 @@ def test_a_room_with_a_long_backlog_delays_the_first_message_of_another_by_one_p
             for room in (f"small{n}" for n in range(SMALL_ROOMS)):
                 producer.send("support", RoomMessage(room, "hello"))
                 accepted[room] = time.monotonic()
-                wait_until(lambda: room in api.rooms(), "the small room's message")  # noqa: B023 # called here
+                wait_until(lambda: room in api.rooms(), "the small room's message", 5)  # noqa: B023 # called here
             pushes = api.pushes()
             assert stack.depth() > BIG / 2, "the backlog was too small for this test"
         finally:
@@ -157,7 +158,6 @@ def _long_but_for_one(trouble: Trouble) -> Any:  # noqa: ANN401 # pytest does no
     return pytest.param(trouble, id=trouble.__name__, marks=[] if short else pytest.mark.long)
 
 
-@pytest.mark.alone
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("trouble", [_long_but_for_one(trouble) for trouble in TROUBLES])
 def test_a_channel_in_trouble_delays_no_message_of_another(neighbours: Neighbours, trouble: Trouble) -> None:
@@ -169,7 +169,6 @@ def test_a_channel_in_trouble_delays_no_message_of_another(neighbours: Neighbour
 
 
 @pytest.mark.long
-@pytest.mark.alone
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("trouble", TROUBLES[:-1], ids=lambda trouble: trouble.__name__)
 def test_a_channel_in_trouble_leaves_another_its_pace(neighbours: Neighbours, trouble: Trouble) -> None:
