@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -41,14 +42,14 @@ class Late(Exception):
     """A policy did not answer in time, and never will."""
 
 
-class Elsewhere:
+class Elsewhere(ABC):
     """A policy that does not run in this process."""
 
     name: str
 
+    @abstractmethod
     async def ask(self, message: ChatMessage, until: float) -> object:
         """The policy's answer, needed by ``until`` on the monotonic clock. Raises Late, or anything else."""
-        raise NotImplementedError
 
 
 class Judgement(NamedTuple):
