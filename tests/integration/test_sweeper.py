@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from structlog.testing import capture_logs
+from support.channels import register
 from support.stack import channel_settings
 from support.waiting import wait_until_async
 
 from pushlane import Producer, RoomMessage
+from pushlane.clients import connect_async
 from pushlane.keys import CHANNELS
 from pushlane_worker.dispatcher import Dispatcher
 from pushlane_worker.settings import Settings, load_settings
 from pushlane_worker.store import Claim, Store
+from pushlane_worker.supervisor import Supervisor
+from pushlane_worker.sweeper import Sweeper, _groups
 
 CHANNELS_SET = 450
 """Three groups, the last one not full."""
@@ -110,3 +115,19 @@ async def test_a_channel_that_was_long_idle_is_swept(settings: Settings, redis: 
             return swept["c3"] > 0
 
         await wait_until_async(once, "the idle channel's sweep")
+
+
+async def test_a_look_that_outlives_the_end_starts_no_sweep(redis_url: str, redis: Redis, producer: Producer) -> None:
+    """Its cancellation was swallowed, and the group that it would sweep in takes no more tasks."""
+    register(redis)
+    producer.send("support", RoomMessage("r", "hello"))
+    store, supervisor = Store(connect_async(redis_url, timeout=2, connect_timeout=2), {}), Supervisor()
+    sweeper = Sweeper(store, {}, {"support": "pushlane"}, lease_s=30)
+    supervisor.ended = True
+    with capture_logs() as logs:
+        async with asyncio.TaskGroup() as tasks:
+            tasks._aborting = True  # type: ignore[attr-defined] # what the first cancelled task makes it
+            (group,) = _groups(["support"])
+            assert await supervisor.tried("look", lambda: sweeper._look(group, supervisor, tasks))
+    await store.aclose()
+    assert logs == []

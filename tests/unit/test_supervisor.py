@@ -11,7 +11,7 @@ BROKEN = ResponseError("WRONGTYPE Operation against a key script: 5a2, on @user_
 
 async def _events(*ends: Exception | None) -> list[str]:
     """Of one step that ends like this, time after time."""
-    keeper = Supervisor()
+    supervisor = Supervisor()
     with capture_logs() as logs:
         for end in ends:
 
@@ -19,7 +19,7 @@ async def _events(*ends: Exception | None) -> list[str]:
                 if end is not None:
                     raise end
 
-            await keeper.tried("sweep", step)
+            await supervisor.tried("sweep", step)
     return [line["event"] for line in logs]
 
 

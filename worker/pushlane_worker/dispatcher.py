@@ -52,22 +52,22 @@ class Dispatcher:
         self._publish = publish
         self._drain = drain
         self._consumed = consumed
-        self._keeper = Supervisor()
+        self._supervisor = Supervisor()
         self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._producer = AsyncProducer(settings.redis_url)
         self._watch = Watch(self._store.redis)
         self._queues = {name: channel.queue for name, channel in settings.channels.items()}
-        self._lines = {
+        self._channels = {
             name: make_channel(name, channel, settings.push_deadline_s) for name, channel in settings.channels.items()
         }
-        self._sweeper = Sweeper(self._store, self._lines, self._queues, settings.lease_s)
+        self._sweeper = Sweeper(self._store, self._channels, self._queues, settings.lease_s)
         self._announcer = Announcer(self._store.redis, consumed)
         self._publishing: asyncio.Task[str] | None = None
         self._broker_away = False
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        keep = self._keeper.keep
+        keep = self._supervisor.keep
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(keep("bell", self._answer_bell))
@@ -80,7 +80,7 @@ class Dispatcher:
                 try:
                     await asyncio.Event().wait()
                 finally:
-                    self._keeper.ended = True
+                    self._supervisor.ended = True
         finally:
             await self._producer.aclose()
             await self._store.aclose()
@@ -98,13 +98,13 @@ class Dispatcher:
                 group.create_task(register(channel))
 
     async def _register(self, channel: str) -> None:
-        await self._keeper.once("register", partial(self._store.register, channel))
+        await self._supervisor.once("register", partial(self._store.register, channel))
 
     async def _announce_and_sweep(self) -> None:
-        await self._keeper.once("announce", self._announcer.announce)
+        await self._supervisor.once("announce", self._announcer.announce)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._keeper.keep("announce", self._announce))
-            group.create_task(self._sweeper.run(self._keeper))
+            group.create_task(self._supervisor.keep("announce", self._announce))
+            group.create_task(self._sweeper.run(self._supervisor))
 
     async def _announce(self) -> None:
         await asyncio.sleep(ANNOUNCED_EACH_S)
@@ -112,7 +112,7 @@ class Dispatcher:
 
     async def _look_at_tokens(self, channels: list[str]) -> None:
         await asyncio.sleep(TOKEN_EACH_S)
-        for channel in await asyncio.to_thread(lambda: [name for name in channels if self._lines[name].renewed()]):
+        for channel in await asyncio.to_thread(lambda: [name for name in channels if self._channels[name].renewed()]):
             await self._register(channel)  # a gate that was broken by the old token probes at once
 
     async def _refeed(self) -> None:

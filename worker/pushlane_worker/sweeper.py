@@ -81,15 +81,16 @@ class Sweeper:
         self._places = asyncio.Semaphore(AT_ONCE)
         self._unread = UnconsumedQueues()
 
-    async def run(self, keeper: Supervisor) -> None:
+    async def run(self, supervisor: Supervisor) -> None:
         """Looks and sweeps until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for group in _groups(sorted(self._channels)):
-                tasks.create_task(keeper.keep("look", partial(self._look, group, keeper, tasks)))
+                tasks.create_task(supervisor.keep("look", partial(self._look, group, supervisor, tasks)))
 
-    async def _look(self, group: _Group, keeper: Supervisor, tasks: asyncio.TaskGroup) -> None:
+    async def _look(self, group: _Group, supervisor: Supervisor, tasks: asyncio.TaskGroup) -> None:
         reply = await self._look_script(keys=group.keys, args=["", LOOK_VALID_MS])
-        if reply:
+        # A look that was cancelled may still return (see Supervisor); the group then takes no more tasks.
+        if reply and not supervisor.ended:
             consumed = {queue.decode() for queue in reply[0]}
             self._unread.look_at_enqueue(consumed)
             for name, depth, rested_ms in zip(group.names, reply[1::2], reply[2::2], strict=True):
@@ -98,19 +99,19 @@ class Sweeper:
                 due = abs(rested_ms) > IDLE_MS * (2 + 2 * random.random()) / 3  # noqa: S311
                 if (depth != b"0" or due) and name not in self._sweeping:
                     self._sweeping.add(name)
-                    tasks.create_task(self._sweep_all(name, keeper))
+                    tasks.create_task(self._sweep_all(name, supervisor))
         await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random())  # noqa: S311
 
-    async def _sweep_all(self, channel: str, keeper: Supervisor) -> None:
+    async def _sweep_all(self, channel: str, supervisor: Supervisor) -> None:
         """Sweeps until nothing is left; after an error the next look starts again."""
         try:
-            await keeper.tried("sweep", partial(self._sweep, channel, keeper))
+            await supervisor.tried("sweep", partial(self._sweep, channel, supervisor))
         finally:
             self._sweeping.discard(channel)
 
-    async def _sweep(self, channel: str, keeper: Supervisor) -> None:
+    async def _sweep(self, channel: str, supervisor: Supervisor) -> None:
         more = True
-        while more and not keeper.ended:
+        while more and not supervisor.ended:
             async with self._places:
                 more, expired = await self._store.sweep(channel)
                 if expired:
