@@ -20,6 +20,7 @@ from pushlane.callback.chain import Chain, Elsewhere, Late
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.failures import Failure
 from pushlane.callback.policy_pool import PolicyPool
+from pushlane.callback.policy_process import PolicyProcess
 from pushlane.callback.routing import Target
 from pushlane.callback.verdict import Verdict
 from pushlane.errors import InvalidMessage, SettingsError
@@ -387,6 +388,18 @@ async def test_without_code_of_ones_own_there_is_no_process() -> None:
         assert _children(os.getpid()) == []
 
 
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_start_that_is_cancelled_leaves_no_process(steps: int) -> None:
+    """Wherever it was: a callback that ends, or a process that cannot be loaded, cancels the other starts."""
+    starting = asyncio.create_task(PolicyProcess.start())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await (await starting).aclose()
+    assert not _children(os.getpid())
+
+
 async def test_a_routing_runs_there_too() -> None:
     """Its route arrives checked; what it raises is known, and it hangs no longer than it may."""
     async with running(routing="own_code:route") as processes:
@@ -422,6 +435,7 @@ import asyncio, json, sys, time
 sys.path[:] = json.loads(sys.argv[1])
 from test_policy_pool import asking
 from pushlane.callback.policy_pool import PolicyPool
+from pushlane.callback.policy_process import PolicyProcess
 
 async def main():
     async with PolicyPool(["own_code:Does"], None, 2) as processes:

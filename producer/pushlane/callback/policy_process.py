@@ -76,6 +76,7 @@ class PolicyProcess:
         """Starts a new interpreter: a fork would inherit locks of this process's threads. Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=MAX_ANSWER_BYTES + 1)
             # -P: nothing in the current folder is imported as a module. -u: what policies print is not lost.
             command = [sys.executable, "-P", "-u", "-c", _PROGRAM.format(theirs.fileno())]
             try:
@@ -83,9 +84,9 @@ class PolicyProcess:
                     *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=[theirs.fileno()]
                 )
             except BaseException:
-                ours.close()
+                writer.transport.abort()
                 raise
-        return cls(process, *await asyncio.open_connection(sock=ours, limit=MAX_ANSWER_BYTES + 1))
+        return cls(process, reader, writer)  # no wait after the process is there: cancelled then, it would be left
 
     async def load(self, setup: Mapping[str, object]) -> Sequence[tuple[str, bool]]:
         """Name and ``inline`` of each policy. Raises SettingsError for what cannot be loaded."""
