@@ -12,24 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import Phase, Verbosity, settings
-from integration import (
-    test_blocked,
-    test_early_probe,
-    test_expiry,
-    test_full,
-    test_gate,
-    test_hold,
-    test_own_fault,
-    test_pause,
-    test_poison,
-    test_rate,
-    test_replay,
-    test_schedule,
-    test_settle,
-    test_sweep,
-    test_turn,
-    test_wakeup,
-)
+from integration.drain import test_expiry, test_poison, test_schedule, test_settle, test_sweep, test_turn, test_wakeup
+from integration.enqueue import test_full
+from integration.gate import test_early_probe, test_gate, test_own_fault, test_pause, test_rate
+from integration.hold import test_hold
+from integration.operators import test_blocked, test_replay
 from redis.exceptions import ResponseError
 from support.queue import PRODUCERS, WORKERS, Queue
 from support.queue_machine import walk

@@ -15,7 +15,7 @@ from support.waiting import wait_until
 from pushlane import Producer, RoomMessage, ThirdPartyMessage
 from pushlane.message import Message
 
-SCHEMAS = Path(__file__).parents[1] / "schemas"
+SCHEMAS = Path(__file__).parents[2] / "schemas"
 STRANGE = ["plain", 'quo"te\\', "ü 漢 🙂", "{}[]", "a/b?c#d"]
 
 
