@@ -1,0 +1,57 @@
+"""Feeds, and the clients that do what they leave to do."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+from redis.asyncio import Redis as AsyncRedis
+from support.feed import RETENTION_S, Open
+
+from pushlane.async_producer import AsyncProducer
+from pushlane.callback.feed import Feed
+from pushlane.callback.spool import Spool
+from pushlane_worker.embedded import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def open_feed(redis_url: str, tmp_path: Path) -> Open:
+    """Runs a feed on a server, by default the test's."""
+
+    @contextlib.asynccontextmanager
+    async def run(url: str = redis_url, *, start: bool = True, **spool: int) -> AsyncIterator[Feed]:
+        feed = Feed(url, RETENTION_S, await Spool.open(tmp_path / "spool", **spool))
+        if start:
+            feed.start()
+        try:
+            yield feed
+        finally:
+            await feed.aclose()
+
+    return run
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[AsyncRedis]:
+    """The test's server, asynchronously."""
+    async with AsyncRedis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def producer(redis_url: str) -> AsyncIterator[AsyncProducer]:
+    """A producer there."""
+    async with AsyncProducer(redis_url) as producer:
+        yield producer
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedServer]:
+    """One that a test may spoil."""
+    with EmbeddedServer() as server:
+        yield server
