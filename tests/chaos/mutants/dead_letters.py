@@ -1,0 +1,67 @@
+"""Dead letters, their replay and their purge."""
+
+from __future__ import annotations
+
+from chaos.mutants.mutant import TAIL, Mutant
+from integration.operators import test_replay
+
+DEAD_LETTERS = (
+    Mutant(
+        "a replay keeps the attempts",
+        "string.sub(record, 4, 4) .. '00000000000000'",
+        "string.sub(record, 4, 18)",
+    ),
+    Mutant(
+        "a replay forgets what may be delivered",
+        "'1q-' .. string.sub(record, 4, 4)",
+        "'1q-' .. '-'",
+    ),
+    Mutant(
+        "a replay keeps the time to live",
+        "    .. ZERO_MS .. ZERO_MS .. ZERO_MS .. ",
+        "    .. string.sub(record, 59, 84) .. ZERO_MS .. ",
+    ),
+    Mutant(
+        "a replay fills a full channel",
+        "return depth + replayed >= channel.max_queued",
+        "return false",
+        test_replay.test_a_full_channel_takes_no_more_and_says_so,
+    ),
+    Mutant("a replay takes what was purged", " or redis.call('ZREM', prefix .. 'dead', id) == 0 then", " then"),
+    Mutant(
+        "a replay goes to the head",
+        "  redis.call('RPUSH', list, id)\n",
+        "  redis.call('LPUSH', list, id)\n",
+    ),
+    Mutant(
+        "a replay walks along long lists for ever",
+        " and walked < MAX_WALKED",
+        "",
+        test_replay.test_a_replay_of_what_stands_in_the_middle_of_a_long_room_is_cut_short,
+    ),
+    Mutant(
+        "a replay that was cut short is taken for a full channel",
+        "taken < #ids and is_full() and 1 or 0",
+        "taken < #ids and 1 or 0",
+        test_replay.test_a_replay_of_what_stands_in_the_middle_of_a_long_room_is_cut_short,
+    ),
+    Mutant("a replay is not counted as waiting", "count('depth', replayed)\n", ""),
+    Mutant(
+        "a replay does not ring",
+        TAIL.format("nil", 0) + "\nreturn { replayed",
+        "return { replayed",
+        test_replay.test_a_replay_rings,
+    ),
+    Mutant(
+        "a purge keeps the text",
+        "    entomb(channel, key, 'x', now, false)\n",
+        "",
+        test_replay.test_a_purged_dead_letter_has_no_text_and_still_says_what_became_of_it,
+    ),
+    Mutant(
+        "a purge forgets when it died",
+        "    redis.call('SETRANGE', key, 84, died)\n",
+        "",
+        test_replay.test_a_purged_dead_letter_has_no_text_and_still_says_what_became_of_it,
+    ),
+)

@@ -1,0 +1,127 @@
+"""What the queue never loses, doubles or mixes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chaos.mutants.mutant import Mutant
+from integration.drain import test_settle, test_turn
+from integration.gate import test_own_fault
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+_POP = "redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)"
+
+
+def _tombstone(redis: Redis) -> None:
+    test_settle.test_a_delivered_message_leaves_a_tombstone(redis, 60_000, 86_400_000, 86_390_000)
+
+
+QUEUE = (
+    Mutant("a claim pops", "    write_lease(prefix, gate,", f"    {_POP}\n    write_lease(prefix, gate,"),
+    Mutant("a settle checks no token", "if held ~= token then", "if false then"),
+    Mutant(
+        "a claimed conversation stays ready",
+        "  leave_places(prefix, conversation)\n  redis",
+        "  redis.call('ZREM', prefix .. 'delayed', conversation)\n  redis",
+    ),
+    Mutant("an enqueue readies a leased conversation", "conversation, id) == 1 then", "conversation, id) > 0 then"),
+    Mutant("a settle keeps the lease", "  redis.call('ZREM', prefix .. 'leases', conversation)\n", ""),
+    Mutant("a settle keeps the claim", "  redis.call('HDEL', prefix .. 'claims', conversation)\n", ""),
+    Mutant("a settle does not place", "  place(prefix, conversation, now, due)\n", ""),
+    Mutant(
+        "an empty conversation keeps its place",
+        "    leave_places(prefix, conversation)\n    unblock",
+        "    unblock",
+    ),
+    Mutant(
+        "an enqueue does not ready",
+        "    place(prefix, conversation, now, 0)\n  end\nend",
+        "  end\nend",
+    ),
+    Mutant(
+        "what is due stays delayed", "    redis.call('ZREM', prefix .. 'delayed', conversation)\n    set", "    set"
+    ),
+    Mutant("a repeated turn runs again", "if again then", "if false then"),
+    Mutant(
+        "a repeated enqueue is new",
+        "if header ~= '' then\n    known",
+        "if header ~= '' then fresh = fresh + 1 elseif false then\n    known",
+    ),
+    Mutant("a batch mixes senders", "batch.address ~= address or ", ""),
+    Mutant(
+        "a batch has no limit",
+        "#batch.ids, limit - 1)",
+        "#batch.ids, -1)",
+        test_turn.test_a_batch_holds_at_most_ten_messages,
+    ),
+    Mutant(
+        "losses are not counted", "settled.lost and math.min(tonumber(string.sub(record, 9, 10)) + 1, 99) or 0", "0"
+    ),
+    Mutant(
+        "losses are never forgotten",
+        "+ 1, 99) or 0",
+        "+ 1, 99) or tonumber(string.sub(record, 9, 10))",
+        test_settle.test_losses_count_only_in_a_row,
+    ),
+    Mutant(
+        "attempts are not counted", "tonumber(string.sub(record, 5, 8)) + cost", "tonumber(string.sub(record, 5, 8))"
+    ),
+    Mutant("the push that delivers is no attempt", "(pushed and 1 or 0), 9999)", "0, 9999)"),
+    Mutant(
+        "followers of a push that was given up go at once",
+        "    if settled.reason == 'u' then\n",
+        "    if false then\n",
+        test_own_fault.test_what_comes_after_a_push_that_was_given_up_waits_as_well,
+    ),
+    Mutant(
+        "a probe cuts a rest short",
+        " and rests_until(prefix, first[1]) <= now\n",
+        "\n",
+        test_own_fault.test_a_probe_does_not_cut_a_rest_short,
+    ),
+    Mutant(
+        "rests are never over",
+        "  redis.call('ZPOPMIN', resting, math.min(over, MAX_MOVED))\n",
+        "",
+        test_own_fault.test_a_rest_that_is_over_leaves_nothing,
+    ),
+    Mutant(
+        "one call forgets all rests",
+        "math.min(over, MAX_MOVED)",
+        "over",
+        test_own_fault.test_a_sweep_forgets_no_more_rests_than_it_has_time_for,
+    ),
+    Mutant(
+        "no guard on a rest's clock",
+        "    end_rests(prefix, channel, now)\n    make_ready",
+        "    make_ready",
+        test_own_fault.test_a_clock_that_steps_back_makes_nobody_rest_for_longer,
+    ),
+    Mutant("followers die too", "if string.sub(settled.dead, i, i) == '1' then", "if settled.dead ~= '' then"),
+    Mutant(
+        "the dead count as waiting",
+        "  count('depth', -1)\nend",
+        "end",
+        test_settle.test_the_counters_are_what_a_recount_gives,
+    ),
+    Mutant(
+        "an older turn runs again",
+        "if number and tonumber(number) > tonumber(turn) then",
+        "if false then",
+        test_turn.test_a_turn_that_was_held_up_on_the_way_changes_nothing,
+    ),
+    Mutant(
+        "a claimed conversation goes first again",
+        "'ready', turn, conversation",
+        "'ready', -turn, conversation",
+        test_turn.test_conversations_take_strict_turns,
+    ),
+    Mutant(
+        "a tombstone forgets the idempotency window",
+        "channel.retention_ms, accepted + channel.idempotency_ms - now, 1)",
+        "channel.retention_ms, 1)",
+        _tombstone,
+    ),
+)

@@ -1,0 +1,46 @@
+"""Wake-ups."""
+
+from __future__ import annotations
+
+from chaos.mutants.mutant import TAIL, Mutant
+from integration.drain import test_wakeup
+
+_LISTEN = "redis.call('ZADD', listeners, now + LISTEN_MS, drain)"
+
+
+WAKE_UPS = (
+    Mutant("an enqueue does not ring", TAIL.format("nil", 0) + "\nreturn reply", "return reply"),
+    Mutant(
+        "a turn does not ring",
+        TAIL.format("gate", "free < 0 and SOON_MS or 0"),
+        "",
+        test_wakeup.test_a_drain_whose_slice_is_over_rings_for_what_it_leaves,
+    ),
+    Mutant("a sweep does not ring", TAIL.format("gate", "SOON_MS"), ""),
+    Mutant(
+        "a registration does not ring",
+        "tail(prefix, bell, load_channel(prefix), gate, now, 0)",
+        "",
+        test_wakeup.test_a_registration_rings_for_work_that_waits,
+    ),
+    Mutant(
+        "a full drain listens",
+        "if claimed < free and not leaves then",
+        "if not leaves then",
+        test_wakeup.test_a_full_drain_does_not_listen,
+    ),
+    Mutant(
+        "a drain that left listens",
+        "if claimed < free and not leaves then",
+        "if claimed < free then",
+        test_wakeup.test_a_drain_that_leaves_idle_is_off_the_listeners_in_the_same_call,
+    ),
+    Mutant("nobody listens", _LISTEN, "", test_wakeup.test_a_drain_with_a_free_place_needs_no_ring),
+    Mutant(
+        "a ring is never answered",
+        "  redis.call('DEL', prefix .. 'pending')\n",
+        "",
+        test_wakeup.test_a_drains_first_turn_answers_the_ring,
+    ),
+    Mutant("a lost ring is waited for", "now - pending < TICKET_MS", "true"),
+)
