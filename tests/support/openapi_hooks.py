@@ -1,4 +1,4 @@
-"""What schemathesis is told of our API: how to sign requests, and what JSON Schema can not say.
+"""What schemathesis is told of our API: how to sign requests, and what JSON Schema cannot say.
 
 It is loaded by ``st run`` alone (see ``support/fuzzing.py``).
 """

@@ -254,7 +254,7 @@ def test_one_wrong_line_keeps_the_whole_file_out(
 
 
 def test_a_wrong_line_of_standard_input_keeps_its_thousand_out(redis: Redis, redis_url: str) -> None:
-    """A stream can not be read twice: what came a thousand lines before is in, and the line says so."""
+    """A stream cannot be read twice: what came a thousand lines before is in, and the line says so."""
     register(redis)
     stream = "\n".join([*lines(1500), "{}", *lines(10)]).encode()
     ended = pushlane("send", "support", "--file", "-", stdin=stream, redis_url=redis_url)
@@ -307,5 +307,5 @@ def test_a_wrong_command_line_is_one_line(arguments: tuple[str, ...], words: tup
 
 
 def test_a_port_that_is_taken_is_one_line(server: EmbeddedServer) -> None:
-    """The stand-in that can not listen names its address."""
+    """The stand-in that cannot listen names its address."""
     pushlane("fake-api", "--port", str(server.port)).refused(1, str(server.port), "in use")

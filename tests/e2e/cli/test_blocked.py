@@ -1,4 +1,4 @@
-"""How `pushlane blocked` shows what can not move, and skips it."""
+"""How `pushlane blocked` shows what cannot move, and skips it."""
 
 import json
 import re

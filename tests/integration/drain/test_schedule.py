@@ -132,7 +132,7 @@ def test_a_scheduled_message_can_be_cancelled(redis: Redis) -> None:
 
 
 def test_a_message_that_expires_before_its_time_dies_then_and_never_joins(redis: Redis) -> None:
-    """Nobody waits for a time that can not come, and no conversation is placed for it."""
+    """Nobody waits for a time that cannot come, and no conversation is placed for it."""
     queue = Queue(redis)
     _at(queue, "a", "a1", 5000, expires="2000")
     queue.now += 1999

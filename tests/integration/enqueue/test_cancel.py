@@ -63,7 +63,7 @@ def test_the_last_message_leaves_no_conversation_behind(queue: Queue, producer: 
 
 
 def test_a_message_in_flight_is_not_cancelled_but_one_behind_it_is(queue: Queue, producer: Producer) -> None:
-    """What the API may be reading can not be taken back; the batch is settled as it was claimed."""
+    """What the API may be reading cannot be taken back; the batch is settled as it was claimed."""
     queue.enqueue("a", *(f"m{n}" for n in range(12)))
     (claim,) = queue.turn().claims
     assert producer.cancel("support", "m9") == "in_flight"
@@ -198,7 +198,7 @@ def test_under_load_each_answer_is_true(redis_url: str, producer: Producer, tmp_
 
 
 def test_a_message_of_a_newer_layout_is_left_alone(queue: Queue, redis: Redis) -> None:
-    """During a rolling upgrade an older producer can not judge it."""
+    """During a rolling upgrade an older producer cannot judge it."""
     queue.enqueue("a", "a1")
     redis.setrange(f"{queue.prefix}message:a1", 0, "2")
     before = queue.record("a1")

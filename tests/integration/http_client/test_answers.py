@@ -180,7 +180,7 @@ async def test_a_compressed_bomb_unfolds_no_further_than_the_limit() -> None:
 
 
 async def test_a_status_speaks_also_where_the_compressed_body_is_damaged() -> None:
-    """What can not be decoded arrives as it came, and the channel judges by the status."""
+    """What cannot be decoded arrives as it came, and the channel judges by the status."""
     answer = await exchange(answering(encoded("gzip", b"no gzip", b"429 Slow")))
     assert (answer.status, answer.body) == (429, b"no gzip")
 

@@ -121,7 +121,7 @@ def test_an_empty_conversation_is_blocked_no_more(redis: Redis) -> None:
 
 
 def test_a_head_of_another_layout_blocks_until_it_is_delivered(redis: Redis) -> None:
-    """And can not be skipped: it is a newer worker's."""
+    """And cannot be skipped: it is a newer worker's."""
     queue = Queue(redis)
     queue.enqueue("a", "a1", "a2")
     redis.setrange(queue.prefix + "message:a1", 0, b"2")

@@ -120,7 +120,7 @@ def test_a_worker_that_is_told_to_stop_settles_what_it_drains_itself(
 
 
 def test_a_worker_that_starts_on_a_full_redis_drains_it(stack: Stack, redis: Redis, producer: Producer) -> None:
-    """It can not tell anybody of its queues, but it sweeps and so is rung for."""
+    """It cannot tell anybody of its queues, but it sweeps and so is rung for."""
     _fill(redis, producer)
     redis.delete(BELL, "pushlane:1:{support}:pending")
     stack.worker("-c", "1")

@@ -53,7 +53,7 @@ def test_ascii_folds_by_case_alone(text: str) -> None:
 
 @given(st.text(st.characters(max_codepoint=0x7F)))
 def test_plain_ascii_takes_a_short_cut_to_the_same(text: str) -> None:
-    """A character that can not be seen leads it the long way."""
+    """A character that cannot be seen leads it the long way."""
     short, long = fold(text), fold(text + "\u200b")
     assert (short.text, list(short.places())) == (long.text, list(long.places()))
 

@@ -99,7 +99,7 @@ def test_a_wrong_value_is_refused_by_its_field(fields: dict[str, object], field:
     ids=["nothing", "half", "string", "null", "boolean", "no UTF-8", "deep", "large", "NaN", "long number"],
 )
 def test_what_is_no_json_object_is_refused_without_being_quoted(document: bytes, problem: str) -> None:
-    """Nothing of a document that can not be read reaches an error, and so a log."""
+    """Nothing of a document that cannot be read reaches an error, and so a log."""
     error = refusal(document)
     assert error.field == "message"
     assert problem in error.problem

@@ -186,7 +186,7 @@ def test_each_kind_has_its_own_address(
 
 @pytest.mark.parametrize("value", ["a,b", "[1", "1;2", "1.5", '["a"]'])
 def test_codes_that_are_no_numbers_are_refused_by_their_name(tell: Tell, value: str) -> None:
-    """A list that can not be read is not an empty list."""
+    """A list that cannot be read is not an empty list."""
     assert tell.error(CHANNELS__SUPPORT__RETRY_CODES=value).startswith("PUSHLANE_CHANNELS__SUPPORT__RETRY_CODES: ")
 
 

@@ -65,7 +65,7 @@ def test_stored_texts_are_inserted_in_order_and_untouched(cinnox: Cinnox, count:
 
 @pytest.mark.parametrize("room", ["room", 'a"b\\c', "ü 漢 🙂", "\x00\n", "</script>"])
 def test_a_room_of_any_name_is_escaped(cinnox: Cinnox, room: str) -> None:
-    """A room id is data and can not write into the body."""
+    """A room id is data and cannot write into the body."""
     assert json.loads(cinnox.request(room, b"", [b'""']).read())["roomID"] == room
 
 
@@ -95,7 +95,7 @@ def test_the_headers_are_complete(cinnox: Cinnox) -> None:
     ],
 )
 def test_the_app_id_is_one_part_of_the_path(base_url: str, app_id: str, url: str) -> None:
-    """Whatever the id holds, it can not lead elsewhere."""
+    """Whatever the id holds, it cannot lead elsewhere."""
     assert str(Cinnox(base_url=base_url, app_id=app_id, token="t").request("r", b"", [b'""']).url) == url
 
 
@@ -241,7 +241,7 @@ def test_code_400_speaks_only_where_it_does_not_contradict(cinnox: Cinnox, statu
 
 
 def test_an_unlisted_code_under_a_success_is_failed(cinnox: Cinnox) -> None:
-    """F44: a clear "no" whose reason is not known is tried again, and can not have delivered."""
+    """F44: a clear "no" whose reason is not known is tried again, and cannot have delivered."""
     for code in (1, -1, 401, 0.5, 7000001, 10**400):
         result = cinnox.read(answer(200, {"code": code}))
         assert result.outcome is FAILED

@@ -144,7 +144,7 @@ async def test_a_log_that_breaks_costs_no_delivery(pushers: Pushers, monkeypatch
 
 
 async def test_a_fault_before_the_request_is_a_failed_push(pushers: Pushers, api: Api) -> None:
-    """Nothing left the process: it is tried again, and can not have become two."""
+    """Nothing left the process: it is tried again, and cannot have become two."""
     with_kind(pushers, BrokenBefore())
     settlement = await push(pushers)
     assert (settlement.result.outcome, settlement.result.reached) == (Outcome.FAILED, False)

@@ -47,7 +47,7 @@ def test_a_stored_object_is_inserted_untouched(third_party: ThirdParty, message:
 
 @pytest.mark.parametrize("user", ["user", 'a"b\\c', "ü 漢 🙂", "</script>"])
 def test_a_user_of_any_name_is_escaped(third_party: ThirdParty, user: str) -> None:
-    """A user id is data and can not write into the body."""
+    """A user id is data and cannot write into the body."""
     assert json.loads(third_party.request(user, b"", [b"{}"]).read())["userId"] == user
 
 
