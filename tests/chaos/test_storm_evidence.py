@@ -99,7 +99,7 @@ def test_a_report_has_figures_and_what_was_found(folder: Path) -> None:
 
 
 def test_only_tracebacks_of_broken_connections_pass(tmp_path: Path) -> None:
-    """Celery prints those whole; any other one is told by its last line, also one that was cut off."""
+    """Celery prints those whole; any other is recognised by its last line, also one that was cut off."""
     log = tmp_path / "worker0.0.log"
     begins = "Traceback (most recent call last):\n  File x\n"
     log.write_text(f"{begins}redis.exceptions.ConnectionError: closed\n{begins}KeyError: 'x'\nwell\n{begins}")

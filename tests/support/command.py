@@ -58,7 +58,7 @@ class Ended:
 
 
 def pushlane_in_terminal(*arguments: str, redis_url: str, columns: int = 80) -> str:
-    """What the command shows in a terminal of so many columns, once it is sure that it did its work."""
+    """What the command shows in a terminal of this many columns, once it has done its work."""
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
     try:

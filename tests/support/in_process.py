@@ -54,5 +54,5 @@ class InProcess:
         return self._runner.run(send())
 
     def idle(self, seconds: float) -> None:
-        """Lets the app's background work go on for so long."""
+        """Lets the app's background work go on for this long."""
         self._runner.run(asyncio.sleep(seconds))

@@ -43,7 +43,7 @@ def everything(redis: Redis, folder: Path) -> dict[object, object]:
 
 
 def code(response: httpx.Response, command: str = C2C) -> int:
-    """The ErrorCode of an answer, once it is sure that it is one of the documented ones."""
+    """The ErrorCode of an answer, after a check that it is one of the documented ones."""
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
     fields = json.loads(response.content.decode())
@@ -58,7 +58,7 @@ def code(response: httpx.Response, command: str = C2C) -> int:
 
 
 def recorded_by(app: Asker, redis: Redis, count: int = 1) -> list[dict[str, Any]]:
-    """All that was recorded, once it is so many: on a busy machine they take the way over the disk."""
+    """All that was recorded, once there are this many: on a busy machine they go by way of the disk."""
 
     def are_there() -> bool:
         app.idle(0.02)

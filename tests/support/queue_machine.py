@@ -252,7 +252,7 @@ class QueueMachine(RuleBasedStateMachine):
         return [name for name, message in self.model.messages.items() if message.state not in FINAL]
 
     def _letters(self, draw: _Draw) -> list[str]:
-        """Some dead letters, and perhaps what is none."""
+        """Some dead letters, and perhaps an id of another message."""
         dead = [name for name in self.model.messages if self.model.dead_letter(name)]
         return [*draw(st.lists(st.sampled_from(dead), min_size=1, max_size=5, unique=True)), *self._other(draw, dead)]
 

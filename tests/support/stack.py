@@ -141,7 +141,7 @@ class Stack:
         return self.api.record()
 
     def wait_for(self, accepted: int, timeout_s: float = 60) -> Summary:
-        """Waits until the stand-in has accepted so many messages."""
+        """Waits until the stand-in has accepted this many messages."""
         wait_until(lambda: self.record().accepted >= accepted, f"{accepted} messages at the API", timeout_s)
         return self.record()
 

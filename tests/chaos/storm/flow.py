@@ -52,7 +52,7 @@ class Flow:
     undecided: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     async def run(self, seconds: float, per_second: float) -> None:
-        """Calls until the time is over, so many messages a second if the queue lets it."""
+        """Calls until the time is over, as many messages a second as asked if the queue lets it."""
         started, count = time.monotonic(), 0
         while (now := time.monotonic() - started) < seconds:
             if count > now * per_second:

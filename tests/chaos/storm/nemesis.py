@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 0.05
 LATE_S: Final = PUSH_DEADLINE_S + 1.5
-"""After so long an effect comes that its client has given up: its followers may have arrived by then."""
+"""How late an effect may come that its client has given up: its followers may have arrived by then."""
 SHARE: Final = 0.3
 """Of the pushes that an API's fault strikes."""
 _FAIL: Final[dict[str, dict[str, object]]] = {

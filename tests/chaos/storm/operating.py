@@ -25,7 +25,7 @@ def pause(stage: Stage, channel: str, *, paused: bool) -> None:
 
 
 def skip(stage: Stage, channel: str, count: int) -> None:
-    """Sends the heads of so many blocked conversations to the dead letters."""
+    """Sends the heads of this many blocked conversations to the dead letters."""
     with Inspector(stage.server.url) as inspector, Operator(stage.server.url) as operator:
         for one in list(inspector.blocked(channel, count)):
             stage.lines.write("skip", channel=channel, conversation=one.conversation)
@@ -34,7 +34,7 @@ def skip(stage: Stage, channel: str, count: int) -> None:
 
 
 def replay(stage: Stage, channel: str, count: int) -> None:
-    """Puts so many of the latest dead letters back into the queue."""
+    """Puts this many of the latest dead letters back into the queue."""
     with Inspector(stage.server.url) as inspector, Operator(stage.server.url) as operator:
         letters = {one.message_id: one.sequence for one in inspector.dead_letters(channel).latest(count)}
         with operator.replay(channel) as run:

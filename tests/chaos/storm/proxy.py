@@ -179,7 +179,7 @@ class Links:
         self._change(name, lambda link: setattr(link, "delay_s", link.usual_s + seconds))
 
     def truncate(self, name: str, answers: int) -> None:
-        """Passes on half of each of the next so many pieces of an answer, and ends their connections."""
+        """Passes on half of each of the next pieces, this many, of an answer, and ends their connections."""
         self._change(name, lambda link: setattr(link, "truncations", answers))
 
     def heal(self, name: str) -> None:

@@ -74,7 +74,7 @@ class Stage:
         return sum([worker.supervise(again=again) for worker in self.workers.values()])
 
     def start_producers(self, seconds: float) -> None:
-        """Starts the producers, who produce for so long."""
+        """Starts the producers, who produce for this long."""
         for number, style in enumerate(STYLES):
             config = {
                 "name": f"p{number}",

@@ -141,7 +141,7 @@ def test_a_compressed_body_is_not_taken_for_a_plain_one(peer: Peer, redis: Redis
 
 
 def test_a_trailer_is_no_header(peer: Peer, redis: Redis) -> None:
-    """Proxies check the head: a key behind the body is none, nor is an address."""
+    """Proxies check the head: a key after the body does not count, nor does an address."""
     register(redis)
     peer.send(chunked(SUPPORT, [json.dumps(HELLO).encode()], trailers=[KEY]))
     assert peer.answer().status == 401
@@ -253,7 +253,7 @@ def test_a_small_refused_body_costs_no_connection(peer: Peer) -> None:
 
 
 def test_each_line_of_the_log_has_the_configured_form(serving: Callback, peer: Peer) -> None:
-    """What the server itself says of requests that are none, too."""
+    """Also what the server itself says of broken requests."""
     peer.send(b"\x1b[31m\r\n\r\n")
     peer.answers()
     with Peer(serving.url) as other:

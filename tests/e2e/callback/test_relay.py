@@ -66,7 +66,7 @@ class Relay:
         return self.callback.ask(self.client, c2c(number, text, **fields))
 
     def arrived(self, count: int, timeout_s: float = 30) -> list[str]:
-        """The room's texts, once there are so many and the queue is empty."""
+        """The room's texts, once there are this many and the queue is empty."""
         self.stack.wait_for(count, timeout_s)
         wait_until(lambda: self.stack.depth() == 0, "the queue to be empty")
         return self.stack.api.texts(ROOM)
@@ -171,7 +171,7 @@ def test_messages_that_are_sent_one_after_another_keep_their_order(start: Start)
 
 
 def test_a_function_of_the_operators_own_routes_and_builds_the_text(start: Start) -> None:
-    """It may also say nowhere; its errors are told in the log, and cost nobody the answer."""
+    """It may also say nowhere; its errors are logged, and cost nobody the answer."""
     relay = start(routing="own:route", blocked_words_action="mask")
     for number, text in enumerate(("hello", "nowhere", "broken", "the casino!")):
         assert relay.ask(number, text)["ErrorCode"] == 0

@@ -165,7 +165,7 @@ def test_a_head_of_a_newer_version_is_shown_as_such(queue: Queue, redis: Redis, 
 
 
 def test_a_skip_sends_the_head_to_the_dead_letters(queue: Queue, redis_url: str) -> None:
-    """Its id is told, and those behind it move on at once."""
+    """Its id is printed, and those behind it move on at once."""
     out = pushlane("blocked", "skip", "support", "stuck", redis_url=redis_url).ok()
     assert out.startswith("message s0 is now a dead letter (exhausted)")
     assert (queue.header("s0").state, queue.header("s0").reason) == ("dead", "exhausted")

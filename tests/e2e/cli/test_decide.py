@@ -61,7 +61,7 @@ def held(producer: Producer, key: str, text: str = "hello") -> str:
 
 
 def state(producer: Producer, message_id: str) -> tuple[str, str | None, str | None]:
-    """What its producer is told of a message."""
+    """What a message's producer learns of it."""
     status = producer.status("support", message_id)
     assert status is not None
     return status.state, status.reason, status.detail
@@ -271,7 +271,7 @@ def test_what_is_no_decision_is_refused(http: Callback, redis: Redis, body: byte
 
 
 def test_a_key_that_is_none_and_a_body_without_end_are_refused(http: Callback, redis: Redis) -> None:
-    """422 for the key, 413 for more than 256 KiB; another method is none."""
+    """422 for the key, 413 for more than 256 KiB; no other method is allowed."""
     for key in ("", "k" * 257, "a\tb"):
         answer = post(http, key, {"verdict": "allow"})
         assert (answer.status_code, answer.json()["field"]) == (422, "key")

@@ -92,7 +92,7 @@ def test_replayed_messages_come_back_in_their_old_order(redis: Redis, redis_url:
 
 
 def test_what_a_full_channel_does_not_take_stays_dead(redis: Redis, redis_url: str) -> None:
-    """The oldest go first; both numbers are told, on one line and as JSON."""
+    """The oldest go first; both numbers are shown, on one line and as JSON."""
     queue = Queue(redis, max_queued=3)
     for n in range(5):
         kill(queue, "r", f"m{n}")

@@ -1,4 +1,4 @@
-"""Enqueueing over HTTP: what is refused, how it is told, and what a stranger can learn."""
+"""Enqueueing over HTTP: what is refused, with which answer, and what a stranger can learn."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_key_that_is_none_or_not_the_only_one_is_refused(
 )
 @pytest.mark.parametrize("path", [SUPPORT, "/v1/channels/support/decisions/k"])
 def test_another_media_type_is_refused(api: Api, path: str, kind: str) -> None:
-    """415: a form that a browser sends by itself is none of ours."""
+    """415: we take no form that a browser sends by itself."""
     problem(api.post(path, content=json.dumps(HELLO).encode(), headers={"Content-Type": kind}), 415)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 BATCH = 10
 MOST = {1: 9, 2: 15, 3: 17}
-"""Pushes that ten messages with so many offenders may take."""
+"""How many pushes ten messages with this many offenders may take."""
 REFUSED = "HTTP 400, code 6451000: invalid message"
 AT_ONCE = 6
 """Rooms at a time: of three offenders each, fewer than the 20 in a row that are taken for a fault of the channel."""

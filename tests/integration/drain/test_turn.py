@@ -313,7 +313,7 @@ def test_a_turn_says_that_it_waits_for_the_rate_window(redis: Redis) -> None:
 
 
 def test_a_turn_says_that_it_waits_for_the_gate(redis: Redis) -> None:
-    """Whether the gate is full, or closed for a time; and a closed gate over an empty queue is none's wait."""
+    """Whether the gate is full, or closed for a time; and over an empty queue nobody waits for a closed gate."""
     queue = Queue(redis)
     for n in range(5):
         queue.enqueue(f"r{n}", f"m{n}")

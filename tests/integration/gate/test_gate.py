@@ -39,7 +39,7 @@ def _broken(redis: Redis, conversations: int = 6, **fields: int) -> Queue:
 
 
 def _probe(queue: Queue, after_ms: int) -> Claim:
-    """The one probe, which goes out after so many ms and not one earlier."""
+    """The one probe, which goes out after this many ms and not one earlier."""
     queue.now += after_ms - 1
     early = queue.turn()
     assert (early.claims, early.wait_ms) == ((), 1)
@@ -82,7 +82,7 @@ def test_a_broken_gate_lets_one_probe_through_at_a_time(redis: Redis) -> None:
 
 
 def test_a_probe_that_was_not_sent_makes_room_for_another_at_once(redis: Redis) -> None:
-    """It told nothing about the API."""
+    """It says nothing about the API."""
     queue = _broken(redis)
     turn = queue.turn(unsent(_probe(queue, 1000)))
     assert [claim.probe for claim in turn.claims] == [True]

@@ -60,7 +60,7 @@ def _send(producer: Producer, count: int, name: str) -> list[Receipt]:
 
 
 def _sweeps(redis: Redis, span_ms: int) -> None:
-    """Waits until the worker has looked after the channel for so long."""
+    """Waits until the worker has looked after the channel for this long."""
     at = int(redis.hget(f"{PREFIX}sweep", "at") or 0)
     wait_until(lambda: int(redis.hget(f"{PREFIX}sweep", "at") or 0) >= at + span_ms, "some sweeps")
 

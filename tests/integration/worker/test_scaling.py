@@ -40,7 +40,7 @@ def _backlog(stack: Stack, per_room: int) -> int:
 
 
 def _rate(stack: Stack, processes: int) -> float:
-    """Pushes a second of so many processes: the best of two spells, for a busy machine can only slow them."""
+    """Pushes a second of this many processes: the best of two spells, for a busy machine can only slow them."""
     wait_until(lambda: stack.record().in_flight >= IN_FLIGHT * processes - 2, "all places to be taken", 20)
     return max(_spell(stack) for _ in range(2))
 

@@ -70,7 +70,7 @@ def test_every_text_of_an_element_of_any_shape_is_found(given_element: object, s
 
 
 def test_relayed_messages_are_read_with_their_custom_data() -> None:
-    """Also a relay within a relay; the addresses of its elements are none of its texts."""
+    """Also a relay within a relay; the addresses of its elements are not texts."""
     inner = relay([element("TIMTextElem", Text="a"), element("TIMSoundElem", Url="u")], Title="b")
     outer = relay([inner, element("TIMCustomElem", Data="c")])
     outer["MsgContent"]["MsgList"][0]["CloudCustomData"] = "d"
@@ -140,7 +140,7 @@ def test_no_shape_breaks_the_walk(body: object, custom_data: object) -> None:
 
 
 def nested(levels: int) -> ChatMessage:
-    """A message of so many lists and objects within each other, three of which every message has."""
+    """A message of this many lists and objects within each other, three of which every message has."""
     deep: object = "casino"
     for _ in range(levels - 3):
         deep = [deep]

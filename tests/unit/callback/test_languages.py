@@ -1,4 +1,4 @@
-"""Words of one language, and what is none."""
+"""Words of one language, and words that mix several."""
 # ruff: noqa: RUF001 - the look-alikes are what is tested
 
 import pytest

@@ -68,7 +68,7 @@ def test_more_lines_of_a_message_are_kept(written: Path) -> None:
 
 
 def test_a_line_that_cannot_be_made_stops_nobody(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Arguments that do not fit are told on standard error, as by any handler of logging."""
+    """Arguments that do not fit are reported on standard error, as by any handler of logging."""
     record = logging.LogRecord("uvicorn.error", logging.WARNING, "", 1, "%d", ("no number",), None)
     logging.getLogger().handlers[0].handle(record)
     assert not written.read_text()

@@ -49,7 +49,7 @@ def test_a_level_above_info_leaves_requests_out(written: Path) -> None:
 
 
 def test_a_closed_standard_error_costs_the_line_alone(written: Path) -> None:
-    """The work that the line tells of goes on."""
+    """The work that the line is about goes on."""
     assert sys.__stderr__ is not None
     sys.__stderr__.close()
     configure("text", "INFO")

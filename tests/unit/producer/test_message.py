@@ -29,7 +29,7 @@ LIMITS = Limits(kind="cinnox", max_text=5000, text_unit="codepoints", max_messag
 
 
 def nested(depth: int, leaf: object = None) -> dict[str, Any]:
-    """Objects inside each other, so many of them in all, the innermost with ``leaf`` or empty."""
+    """Objects inside each other, this many in all, the innermost with ``leaf`` or empty."""
     value: dict[str, Any] = {} if leaf is None else {"leaf": leaf}
     for _ in range(depth - 1):
         value = {"in": value}
@@ -37,7 +37,7 @@ def nested(depth: int, leaf: object = None) -> dict[str, Any]:
 
 
 def sized(size: int) -> dict[str, Any]:
-    """An object whose JSON has so many bytes."""
+    """An object whose JSON has this many bytes."""
     return {"k": "x" * (size - len('{"k":""}'))}
 
 

@@ -153,6 +153,6 @@ def test_a_hostile_document_takes_little_memory(document: bytes) -> None:
 
 
 def test_elements_behind_a_wrong_one_are_not_read() -> None:
-    """Whoever reads a list stops at the first that is none of theirs."""
+    """Whoever reads a list stops at the first that does not belong there."""
     reading = elements(b'[{},{"a":1},' + b"\x00" * MIB)
     assert [next(reading), next(reading)] == [{}, {"a": 1}]

@@ -177,7 +177,7 @@ def _failure(producer: Producer, *messages: Any) -> list[str]:  # noqa: ANN401 #
 
 
 def test_what_is_no_message_was_not_sent(producer: Producer) -> None:
-    """A text alone is a mistake in the test, and told as one."""
+    """A text alone is a mistake in the test, and reported as one."""
     producer.send("support", HELLO)
     assert _failure(producer, "Hello")[:2] == ["to 'support' was not sent:", "  'Hello'"]
 

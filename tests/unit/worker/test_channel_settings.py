@@ -99,7 +99,7 @@ def test_a_file_without_a_right_token_stops_the_start(tell: Tell, tmp_path: Path
 
 
 def test_a_token_file_that_can_not_be_read_stops_the_start(tell: Tell, tmp_path: Path) -> None:
-    """A missing file, a folder, and bytes that are no text are told apart from a wrong token."""
+    """A missing file, a folder, and bytes that are not text give other errors than a wrong token."""
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for name in ("missing", "bytes", "."):
         line = tell.error(CHANNELS__SUPPORT__TOKEN="", CHANNELS__SUPPORT__TOKEN_FILE=str(tmp_path / name))

@@ -248,7 +248,7 @@ def test_a_drain_tells_why_messages_died_and_not_how_others_arrived() -> None:
 async def test_what_waits_for_word_of_the_gate_gets_it_after_its_drain_has_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A process too busy to use what a turn told lets nothing wait for ever: the drain asks again."""
+    """A process too busy to use a turn's answer lets nothing wait for ever: the drain asks again."""
     monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 0.05)
     drain, turns, _ = make(Turn(-1, "empty", [], [claim(b"a"), claim(b"b")]), NOTHING, slice_s=0.01)
     drain.pushers = SlowPushers(cast("Channel", None), cast("PushClient", None), deadline_s=1, count=1)

@@ -107,7 +107,7 @@ async def pushers(api: Api) -> AsyncIterator[Pushers]:
 async def push(
     pushers: Pushers, *records: bytes, lease_s: float = 30.0, early_ms: int = 0, age_s: float = 0.0
 ) -> Settlement:
-    """What becomes of a claim that was asked for so long ago, within 5 s."""
+    """What becomes of a claim that was asked for this long ago, within 5 s."""
     done: asyncio.Queue[Settlement] = asyncio.Queue()
     asked, batch = time.monotonic() - age_s, records or (record(),)
     claim = Claim(
@@ -134,7 +134,7 @@ async def test_a_push_is_done(pushers: Pushers, api: Api) -> None:
 
 
 async def test_a_log_that_breaks_costs_no_delivery(pushers: Pushers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is settled before it is told of."""
+    """It is settled before it is reported."""
 
     def broken() -> NoReturn:
         raise OSError(28, "No space left on device")

@@ -1,4 +1,4 @@
-"""Decisions are recorded once a key, on a real server."""
+"""Decisions are recorded once for each key, on a real server."""
 
 from __future__ import annotations
 

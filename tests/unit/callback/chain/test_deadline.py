@@ -136,7 +136,7 @@ async def test_whoever_is_given_up_may_clean_up_but_is_no_failure(run: Run) -> N
 
 
 async def test_closing_gives_up_what_is_late(run: Run, gate: asyncio.Event) -> None:
-    """Nobody is told of it."""
+    """Nobody hears of it."""
     chain = run(hanging(gate))
     await chain.judge(MESSAGE)
     chain.close()

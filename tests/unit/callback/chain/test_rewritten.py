@@ -16,7 +16,7 @@ NO_MESSAGE = [[], [{}], [7], [*text("x"), {"MsgType": "TIMTextElem"}], text(obje
 
 @KINDS
 async def test_what_is_allowed_after_an_error_is_what_was_rewritten_before(run: Run, kind: type) -> None:
-    """A word that is masked stays so, and the record tells of both."""
+    """A word that is masked stays so, and the record has both."""
     judged = await run(MASKS, kind(raising(ValueError("x")), "bad"), on_error=ALLOW).judge(MESSAGE)
     check_masked(judged)
     assert judged.verdict.policy == CHAIN
@@ -26,7 +26,7 @@ async def test_what_is_allowed_after_an_error_is_what_was_rewritten_before(run: 
 
 
 async def test_what_is_allowed_at_the_deadline_is_what_was_rewritten_before(run: Run, gate: asyncio.Event) -> None:
-    """And the late verdict is told all the same."""
+    """And the late verdict is reported all the same."""
     judged = await run(MASKS, hanging(gate), on_error=ALLOW).judge(MESSAGE)
     check_masked(judged)
     assert judged.verdict.policy == CHAIN

@@ -144,7 +144,7 @@ ANY_PAIRS = st.lists(
 def test_no_body_of_two_readings_is_read(
     top: list[tuple[str, str]], element: list[tuple[str, str]], content: list[tuple[str, str]]
 ) -> None:
-    """No name passes that is given twice, nor a number that is none."""
+    """No name passes that is given twice, nor an invalid number."""
     said = f'{{"Text": "x"{_written(content)}}}'
     body = f'[{{"MsgType": "TIMTextElem", "MsgContent": {said}{_written(element)}}}]'
     start = '{"CallbackCommand": "C2C.CallbackBeforeSendMsg", "From_Account": "a", "To_Account": "b", "MsgKey": "k"'
