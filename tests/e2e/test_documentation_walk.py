@@ -36,6 +36,8 @@ def run(folder: Path, env: Mapping[str, str], preamble: str, timeout_s: float) -
         "pushlane fake-api": f"pushlane fake-api --port {ports['8400']}",
         "pushlane callback": f"pushlane callback --port {ports['8080']}",
         "--address=127.0.0.1": f"--address=127.0.0.1 --port={ports['5555']}",
+        # It fails until the worker that was started before is there, which reading takes longer than.
+        "pushlane check ": "until grep -q ready worker.log; do sleep 0.1; done; pushlane check ",
     }
     with subprocess.Popen(
         ["bash"],
