@@ -59,12 +59,7 @@ class Moderation:
         feed: Feed,
         route: Router | None,
     ) -> None:
-        # A pydantic model's fields are slow to read.
-        self._deadline_s = settings.deadline_s
-        self._relay_channel = settings.relay_channel
-        self._source_networks = settings.source_networks
-        self._proxies = settings.trusted_proxies
-        self._sdk_app_ids = frozenset(settings.sdk_app_ids)
+        self._settings = settings
         self._tokens = tokens
         self._feed = feed
         self._route = route
@@ -99,7 +94,7 @@ class Moderation:
 
     async def _moderate(self, request: Request, query: Query, started: float) -> Response:
         try:
-            body = await read_body(request, within_s=min(RECEIVE_S, self._deadline_s - RESERVE_S))
+            body = await read_body(request, within_s=min(RECEIVE_S, self._settings.deadline_s - RESERVE_S))
         except BodyRefused as error:
             return self._unreadable(query, str(error), error.headers)
         if len(body) > LARGE_BYTES:
@@ -117,13 +112,13 @@ class Moderation:
             case Unreadable():
                 return self._unreadable(query, message.reason)
         # The chain's own deadline is a little earlier, unless the body was slow to arrive.
-        until = started + self._deadline_s - RECORD_S
+        until = started + self._settings.deadline_s - RECORD_S
         judgement = await self._chain.judge(message, within_s=until - time.monotonic())
         verdict, decision = judgement.verdict, None
         try:
             decision = self._decide(message, judgement, started)
             decision.effects = await self._effects(judgement, decision.key, until)
-            verdict = await self._feed.record(decision, until=started + self._deadline_s)
+            verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 # as in respond(), but the judgement still applies
@@ -133,16 +128,16 @@ class Moderation:
         return _json(self._answer(verdict, message.command))
 
     def _check(self, request: Request) -> Query | None:
-        if self._source_networks:
-            address = source_address(request, self._proxies)
-            if not is_within(address, self._source_networks):
+        if self._settings.source_networks:
+            address = source_address(request, self._settings.trusted_proxies)
+            if not is_within(address, self._settings.source_networks):
                 logger().warning("callback.refused", reason="network", address=address)
                 return None
         raw: bytes = request.scope["query_string"]
-        query = check_query(raw, sdk_app_ids=self._sdk_app_ids, tokens=self._tokens, now=time.time())
+        query = check_query(raw, sdk_app_ids=self._settings.sdk_app_ids, tokens=self._tokens, now=time.time())
         if isinstance(query, Query):
             return query
-        address = source_address(request, self._proxies)
+        address = source_address(request, self._settings.trusted_proxies)
         logger().warning("callback.refused", reason=query.reason, address=address)
         return None
 
@@ -157,7 +152,7 @@ class Moderation:
         at_ms, took_ms = round(time.time() * 1000), round((time.monotonic() - started) * 1000)
         decision = Decision.unread(body, query.command, query.sdk_app_id, verdict, at_ms=at_ms, took_ms=took_ms)
         try:
-            verdict = await self._feed.record(decision, until=started + self._deadline_s)
+            verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
         except Exception as error:  # noqa: BLE001 # as in _moderate(); it stays forbidden
             log_failure("decision.failed", error)
         return _json(self._answer(verdict, query.command))
@@ -176,7 +171,7 @@ class Moderation:
     async def _effects(self, judgement: Judgement, key: str, until: float) -> Sequence[Effect]:
         verdict, message = judgement
         todo: list[Effect] = []
-        if (channel := self._relay_channel) is not None:
+        if (channel := self._settings.relay_channel) is not None:
             todo.append(routing.decide(message, verdict, channel))
         if self._route is None or not routing.is_relayed(message, verdict):
             return todo
@@ -204,9 +199,4 @@ class Moderation:
 
 
 def _json(body: bytes, headers: Mapping[str, str] | None = None) -> Response:
-    if body is answer.ALLOWED and headers is None:
-        return _PASSES  # most answers; sending does not change it
     return Response(body, headers=headers, media_type="application/json")
-
-
-_PASSES: Final = Response(answer.ALLOWED, media_type="application/json")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 MAX_QUERY_BYTES: Final = 8192
 """Many times what Tencent sends; our own limit."""
@@ -59,7 +59,9 @@ class Refused:
     reason: Reason
 
 
-def check_query(raw_query: bytes, *, sdk_app_ids: frozenset[str], tokens: Sequence[str], now: float) -> Query | Refused:
+def check_query(
+    raw_query: bytes, *, sdk_app_ids: Collection[str], tokens: Sequence[str], now: float
+) -> Query | Refused:
     """The query's parameters, if it comes from one of these apps and is signed with one of these tokens.
 
     Args:
