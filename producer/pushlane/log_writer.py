@@ -40,7 +40,7 @@ class LogWriter:
 
     def _begin(self) -> None:
         """Also runs in a forked child: waiting lines are the parent's to write, and the child has no such thread."""
-        self._waiting: deque[tuple[Callable[..., str], tuple[object, ...]]] = deque()
+        self._waiting: deque[str] = deque()
         self._left_out = 0
         self._counting = threading.Lock()
         self._wakes = threading.Event()
@@ -48,19 +48,21 @@ class LogWriter:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def put(self, line: Callable[..., str], *facts: object) -> None:
-        """Writes ``line(*facts)`` soon. The thread calls it, so the arguments must not change any more."""
+    def msg(self, message: str) -> None:
+        """Writes this line soon."""
         if len(self._waiting) >= MAX_WAITING:
             with self._counting:
                 self._left_out += 1
             return
         if left_out := self._take_left_out():
-            self._waiting.append((self._tell_left_out, (left_out,)))
-        self._waiting.append((line, facts))
+            self._waiting.append(self._tell_left_out(left_out))
+        self._waiting.append(message)
         if not self._wakes.is_set():
             self._wakes.set()
         if self._thread is None:
             self._start()
+
+    debug = info = warning = error = critical = exception = msg
 
     def _take_left_out(self) -> int:
         """How many lines are missing between those waiting and the next one; only one caller gets the number."""
@@ -69,12 +71,6 @@ class LogWriter:
         with self._counting:
             left_out, self._left_out = self._left_out, 0
         return left_out
-
-    def msg(self, message: str) -> None:
-        """Writes this line soon."""
-        self.put(str, message)
-
-    debug = info = warning = error = critical = exception = msg
 
     def close(self) -> None:
         """Writes the waiting lines, for at most a second, and ends the thread; a later line starts another one."""
@@ -111,10 +107,9 @@ class LogWriter:
         piece = b""
         for _ in range(len(self._waiting)):
             try:
-                make, facts = self._waiting.popleft()
+                line = f"{self._waiting.popleft()}\n".encode(errors="backslashreplace")
             except IndexError:  # a thread that was closed while its reader stalled is still running
                 break
-            line = f"{make(*facts)}\n".encode(errors="backslashreplace")
             if piece and len(piece) + len(line) > WRITE_BYTES:
                 yield piece
                 piece = b""

@@ -4,9 +4,7 @@ import contextlib
 import logging
 import os
 import sys
-import time
-from collections.abc import Callable, MutableMapping
-from functools import lru_cache
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -16,7 +14,7 @@ from pushlane.log_writer import LogWriter
 MAX_FACT_CHARS = 500
 """How much of a value is logged: a request's path or a command's name comes from outside."""
 MAX_EXCEPTION_CHARS = 20_000
-_QUOTED = frozenset(" =\"'")
+_STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 Logger = structlog.typing.FilteringBoundLogger
 
 
@@ -25,7 +23,7 @@ def configure(log_format: str, log_level: str, writer: LogWriter | None = None) 
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _STAMP,
             structlog.processors.format_exc_info,
             _cut,
             _renderer(log_format),
@@ -38,53 +36,23 @@ def configure(log_format: str, log_level: str, writer: LogWriter | None = None) 
 
 def make_writer(log_format: str) -> LogWriter:
     """A writer to the real standard error."""
+    render = _renderer(log_format)
 
     def left_out(count: int) -> str:
-        return _line(_renderer(log_format), "warning", time.time(), "log.left_out", count=count)
+        return str(render(None, "", _STAMP(None, "", {"count": count, "event": "log.left_out", "level": "warning"})))
 
     return LogWriter(_standard_error(), left_out)
 
 
-def request_log(log_format: str, log_level: str, writer: LogWriter) -> Callable[[str, bytes, int, float], None]:
-    """A function that logs a request's method, path, status and seconds; the writer's thread makes the line.
-
-    The path is written undecoded, and a long one is cut. The line looks like any other.
-    """
-    if getattr(logging, log_level) > logging.INFO:
-        return lambda *_: None
-    render = _renderer(log_format)
-
-    def line(at: float, method: str, raw_path: bytes, status: int, took_s: float) -> str:
-        ms, path = round(took_s * 1000, 1), _shortened(raw_path.decode("ascii", errors="replace"))
-        if render is _plain:  # the same line in a quarter of the time
-            start = _start(_stamp(at), "info", "request")
-            return f"{start} method={method} ms={ms} path={_shown(path)} status={status}"
-        return _line(render, "info", at, "request", method=method, path=path, status=status, ms=ms)
-
-    def log(method: str, raw_path: bytes, status: int, took_s: float) -> None:
-        writer.put(line, time.time(), method, raw_path, status, took_s)
-
-    return log
-
-
-def _line(render: Any, level: str, at: float, event: str, **facts: object) -> str:  # noqa: ANN401 # a processor of structlog
-    return str(render(None, "", {**facts, "event": event, "level": level, "timestamp": _stamp(at)}))
-
-
-def _stamp(at: float) -> str:
-    second = int(at)
-    return f"{_second(second)}.{int((at - second) * 1e6):06}Z"
-
-
-@lru_cache(maxsize=4)
-def _second(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-
-
-def _renderer(log_format: str) -> Any:  # noqa: ANN401 # a processor of structlog
+def _renderer(log_format: str) -> structlog.typing.Processor:
     if log_format == "json":
         return structlog.processors.JSONRenderer()
-    return _coloured if sys.stderr.isatty() else _plain
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+
+    def text(log: object, name: str, facts: MutableMapping[str, Any]) -> str:
+        return console(log, name, {name: _escaped(fact, name) for name, fact in facts.items()})
+
+    return text
 
 
 def _cut(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -98,45 +66,17 @@ def _shortened(text: str, most: int = MAX_FACT_CHARS) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-_CONSOLE = structlog.dev.ConsoleRenderer(colors=True)
-
-
-def _coloured(log: object, name: str, facts: MutableMapping[str, Any]) -> str:
-    """For a terminal: characters that would control it, or change the direction of text, are escaped."""
-    return str(_CONSOLE(log, name, {name: _escaped(fact, name) for name, fact in facts.items()}))
-
-
 def _escaped(fact: object, name: str) -> object:
-    if not isinstance(fact, str) or fact.isprintable():
+    """Escapes what would control a terminal, or change the direction of text."""
+    if not isinstance(fact, str):
         return fact
-    return _lines(fact) if name == "exception" else _printable(fact)
-
-
-def _lines(text: str) -> str:
-    # Indented, so that none of them passes for a line of the log.
-    return "\n".join(f"  {_printable(line)}" for line in text.split("\n"))
+    if name == "exception":  # indented, so that none of its lines passes for a line of the log
+        return "\n".join(f"  {_printable(line)}" for line in fact.split("\n"))
+    return _printable(fact)
 
 
 def _printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def _plain(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> str:
-    """The line that structlog's ConsoleRenderer makes without colours, in a quarter of the time."""
-    exception = facts.pop("exception", None)
-    start = _start(facts.pop("timestamp"), facts.pop("level"), facts.pop("event"))
-    line = " ".join([start, *(f"{name}={_shown(facts[name])}" for name in sorted(facts))])
-    return line if exception is None else f"{line}\n{_lines(exception)}"
-
-
-def _start(timestamp: str, level: str, event: str) -> str:
-    return f"{timestamp} [{level:<9}] {event:<30}"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, str) and value.isprintable() and not _QUOTED.intersection(value):
-        return value
-    return repr(value)
 
 
 def _standard_error() -> int | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from pushlane.callback.access_log import AccessLog
-from pushlane.logs import make_writer, request_log
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -22,8 +21,7 @@ class InProcess:
     """The app with its lifespan; its loop runs only while a request is answered."""
 
     def __init__(self, app: Starlette) -> None:
-        self._log = make_writer("text")
-        self._app = AccessLog(app, request_log("text", "INFO", self._log), self._log.close)
+        self._app = AccessLog(app, lambda: None)
         self._runner = asyncio.Runner()
         self._life = app.router.lifespan_context(app)
 
@@ -34,7 +32,6 @@ class InProcess:
     def __exit__(self, *_: object) -> None:
         self._runner.run(self._life.__aexit__(None, None, None))
         self._runner.close()
-        self._log.close()
 
     def send(
         self,

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from pushlane.callback.connection import PEER
+from pushlane.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,17 +21,16 @@ OPEN: Final = frozenset({"GET", "HEAD"})
 class AccessLog:
     """An ASGI app around the app.
 
-    A request's line has its method, path, status and ms, but not its query, which contains a signature, nor its body.
+    A request's line has its method, its path as it was sent, status and ms, but not its query, which contains a
+    signature, nor its body.
 
     Args:
         app: The app.
-        log: Writes a request's line, from its method, its undecoded path, the status and the seconds that it took.
         close: Called when the app has ended: uvicorn's workers then kill themselves.
     """
 
-    def __init__(self, app: ASGIApp, log: Callable[[str, bytes, int, float], None], close: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, close: Callable[[], None]) -> None:
         self._app = app
-        self._log = log
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,11 @@ class AccessLog:
         try:
             await self._app(scope, receive, note)
         finally:
-            self._log(scope["method"], scope["raw_path"], status, time.perf_counter() - started)
+            path, ms = (
+                scope["raw_path"].decode("ascii", errors="replace"),
+                round((time.perf_counter() - started) * 1000, 1),
+            )
+            logger().info("request", method=scope["method"], path=path, status=status, ms=ms)
 
 
 def _vouch(scope: Scope) -> None:

@@ -31,7 +31,7 @@ from pushlane.callback.spool import Spool
 from pushlane.callback.web import ApiKeys, json_response
 from pushlane.callback.webhook import Webhook
 from pushlane.errors import SettingsError
-from pushlane.logs import configure, make_writer, request_log
+from pushlane.logs import configure, make_writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,8 +67,7 @@ def create_app() -> ASGIApp:
     writer = make_writer(settings.log_format)
     configure(settings.log_format, settings.log_level, writer)
     library_log.take_over()
-    log = request_log(settings.log_format, settings.log_level, writer)
-    app = AccessLog(make_app(settings), log, writer.close)
+    app = AccessLog(make_app(settings), writer.close)
     # These objects live for ever: every full collection would pause for 100 ms just to find that out.
     gc.collect()
     gc.freeze()

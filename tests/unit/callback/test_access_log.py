@@ -27,7 +27,7 @@ async def test_the_log_is_closed_when_the_app_has_ended(*, fails: bool) -> None:
     async def send(_: object) -> None:
         return None
 
-    front = AccessLog(Starlette(lifespan=lifespan), lambda *_: None, lambda: said.append("closed"))
+    front = AccessLog(Starlette(lifespan=lifespan), lambda: said.append("closed"))
     with pytest.raises(ZeroDivisionError) if fails else contextlib.nullcontext():
         await front({"type": "lifespan"}, receive, send)
     assert said == ["ended", "closed"]

@@ -1,5 +1,6 @@
 """Lines of the log."""
 
+import asyncio
 import io
 import re
 import sys
@@ -8,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import structlog
+from starlette.types import Message, Receive, Scope, Send
 
-from pushlane.logs import MAX_FACT_CHARS, configure, logger, make_writer, request_log
+from pushlane.callback.access_log import AccessLog
+from pushlane.logs import MAX_FACT_CHARS, configure, logger, make_writer
 
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 COLOURS = re.compile(r"\x1b\[\d+m")
-FACTS = {"method": "POST", "path": "/a b", "status": 200, "ms": 1.5}
 
 
 @pytest.fixture
@@ -26,25 +28,46 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     structlog.reset_defaults()
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_requests_line_looks_like_every_other(written: Path, log_format: str) -> None:
-    """It is made another way, which takes a tenth of the time."""
-    writer = make_writer(log_format)
-    configure(log_format, "INFO", writer)
-    logger().info("request", **FACTS)
-    request_log(log_format, "INFO", writer)("POST", b"/a b", 200, 0.00151)
-    writer.close()
-    one, other = TIMES.sub("T", written.read_text()).splitlines()
-    if log_format == "json":
-        one, other = (str(sorted(line.strip("{}").split(", "))) for line in (one, other))
-    assert one == other
+def serve(raw_path: bytes, status: int = 200) -> None:
+    """A request through the access log."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": status})
+
+    async def receive() -> Message:
+        raise NotImplementedError
+
+    async def send(_: Message) -> None:
+        return None
+
+    scope = {"type": "http", "method": "POST", "raw_path": raw_path, "query_string": b"Sign=secret"}
+    asyncio.run(AccessLog(app, lambda: None)(scope, receive, send))
+
+
+@pytest.mark.parametrize(
+    ("log_format", "line"),
+    [
+        ("text", "T [info     ] request                        method=POST ms=N path='/a b%20%C3' status=401\n"),
+        (
+            "json",
+            (
+                '{"method": "POST", "path": "/a b%20%C3", "status": 401, "ms": N, "event": "request", "level": "info",'
+                ' "timestamp": "T"}\n'
+            ),
+        ),
+    ],
+)
+def test_a_requests_line_looks_like_every_other(written: Path, log_format: str, line: str) -> None:
+    """It has the path as it was sent, and no query, which holds a signature."""
+    configure(log_format, "INFO")
+    serve(b"/a b%20%C3", 401)
+    assert re.sub(r"\b\d+\.\d\b", "N", TIMES.sub("T", written.read_text())) == line
 
 
 def test_a_level_above_info_leaves_requests_out(written: Path) -> None:
     """As it does with every other line of this level."""
-    writer = make_writer("text")
-    request_log("text", "WARNING", writer)("GET", b"/", 200, 0.1)
-    writer.close()
+    configure("text", "WARNING")
+    serve(b"/")
     assert not written.read_text()
 
 
@@ -84,12 +107,19 @@ def test_no_fact_steers_a_terminal_or_begins_a_line(
     assert all(line.startswith(" ") for line in more)
 
 
+def test_an_exception_of_one_line_is_indented_too(written: Path) -> None:
+    """Libraries hand over the rest of their message, which may look like a line of ours."""
+    configure("text", "INFO")
+    logger().warning("library.line", exception="forged [info     ] line")
+    assert written.read_text().splitlines()[1] == "  forged [info     ] line"
+
+
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_long_fact_is_cut(written: Path, log_format: str) -> None:
     """A path or a name of a megabyte is no line."""
     writer = make_writer(log_format)
     configure(log_format, "INFO", writer)
     logger().info("refused", command="c" * 10**6)
-    request_log(log_format, "INFO", writer)("POST", b"/" + b"p" * 10**6, 200, 0.1)
+    serve(b"/" + b"p" * 10**6)
     writer.close()
     assert [len(line) < MAX_FACT_CHARS + 200 for line in written.read_text().splitlines()] == [True, True]

@@ -34,7 +34,7 @@ def test_a_reader_that_stalls_stops_nobody(pipe: tuple[int, int]) -> None:
     """What it does not take is left out beyond a bound, and counted in its place among the other lines."""
     reader, file = pipe
     log = LogWriter(file, told)
-    log._waiting.append((str, ("x" * PIPE_BYTES,)))
+    log._waiting.append("x" * PIPE_BYTES)
     log.msg("y")  # wakes the thread, which goes about both
     wait_until(lambda: not select.select([], [file], [], 0)[1], "the thread to be held by its reader")
     for number in range(MAX_WAITING + 5):  # returns, though nobody reads
@@ -127,7 +127,7 @@ def test_lines_are_written_whole_and_many_at_once(pipe: tuple[int, int], monkeyp
     monkeypatch.setattr(os, "write", write)
     log = LogWriter(file, told)
     for number in range(1000):
-        log.put("line {} of {}".format, number, 1000)
+        log.msg(f"line {number} of 1000")
     log.msg("x" * 2 * WRITE_BYTES)
     log.close()
     assert b"".join(writes) == b"".join(b"line %d of 1000\n" % number for number in range(1000)) + b"x" * 8192 + b"\n"
