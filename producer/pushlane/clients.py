@@ -24,6 +24,9 @@ _ELSEWHERE: Final = ("READONLY", "MASTERDOWN", "NOREPLICAS")
 """Errors of a server that is not, or soon will not be, the primary."""
 _AGAIN: Final = (redis.ConnectionError, redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
 """Errors after which a call is retried on a new connection: nothing was done, or retrying does nothing twice."""
+UNANSWERED: Final = (redis.RedisError, OSError, RuntimeError)
+"""What a call may raise while Redis is unavailable or unreachable. uvloop raises a bare RuntimeError if a connection is
+reset while it is being written (seen under a storm of CLIENT KILL)."""
 _CLUSTER: Final = ("MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN")
 
 

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from pushlane.clients import UNANSWERED
 from pushlane.errors import PushlaneError
-from pushlane_worker.store import UNANSWERED, is_script_error
+from pushlane_worker.store import is_script_error
 from pushlane_worker.telemetry import logger
 
 PAUSE_AFTER_ERROR_S = 0.5

@@ -11,8 +11,6 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
-import redis
-
 from pushlane import retry_effects
 from pushlane.async_producer import AsyncProducer
 from pushlane.callback.cancelling import cancel_and_wait
@@ -20,7 +18,7 @@ from pushlane.callback.decision import Decision
 from pushlane.callback.failures import log_failure
 from pushlane.callback.recorder import RECORD_S, Recorder
 from pushlane.callback.spool import SpoolFull
-from pushlane.clients import connect_async
+from pushlane.clients import UNANSWERED, connect_async
 from pushlane.errors import PushlaneError
 from pushlane.logs import logger
 
@@ -42,7 +40,6 @@ REFEED_AT_ONCE: Final = 100
 REFEED_S: Final = 2.0
 """How long one call with spooled decisions may take: nobody waits for it, and they may be large."""
 CLOSE_S: Final = 2.0
-UNANSWERED: Final = (redis.RedisError, OSError, RuntimeError, TimeoutError)
 
 
 class Feed:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from pushlane.callback import template
 from pushlane.callback.cinnox import Challenge, parse
-from pushlane.callback.feed import UNANSWERED
 from pushlane.callback.web import BodyRefused, caller, json_response, read_body
+from pushlane.clients import UNANSWERED
 from pushlane.enqueue_protocol import message_id_of
 from pushlane.errors import IdempotencyConflict, InvalidMessage, PushlaneError, QueueFull, UnknownChannel
 from pushlane.logs import logger
