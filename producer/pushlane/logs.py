@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from pushlane.log_writer import LogWriter
+from pushlane.printable import escaped
 
 MAX_FACT_CHARS = 500
 """How much of a value is logged: a request's path or a command's name comes from outside."""
@@ -50,7 +51,7 @@ def _renderer(log_format: str) -> structlog.typing.Processor:
     console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 
     def text(log: object, name: str, facts: MutableMapping[str, Any]) -> str:
-        return console(log, name, {name: _escaped(fact, name) for name, fact in facts.items()})
+        return console(log, name, {name: _readable(fact, name) for name, fact in facts.items()})
 
     return text
 
@@ -66,17 +67,13 @@ def _shortened(text: str, most: int = MAX_FACT_CHARS) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _escaped(fact: object, name: str) -> object:
+def _readable(fact: object, name: str) -> object:
     """Escapes what would control a terminal, or change the direction of text."""
     if not isinstance(fact, str):
         return fact
     if name == "exception":  # indented, so that none of its lines passes for a line of the log
-        return "\n".join(f"  {_printable(line)}" for line in fact.split("\n"))
-    return _printable(fact)
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        return "\n".join(f"  {escaped(line)}" for line in fact.split("\n"))
+    return escaped(fact)
 
 
 def _standard_error() -> int | None:

@@ -16,6 +16,7 @@ from typing import Final
 
 import httpx
 
+from pushlane.printable import one_line
 from pushlane_worker.outcome import MAX_DETAIL_CHARS, Answer, Outcome, PushResult
 
 SNIPPET_CHARS = 120
@@ -166,13 +167,8 @@ def _by_code(status: int, envelope: Envelope | None, codes: Codes) -> Outcome | 
 
 def _detail(answer: Answer, envelope: Envelope | None) -> str:
     if envelope is None:
-        snippet = printable(answer.body[: 4 * SNIPPET_CHARS].decode("utf-8", "replace"))[:SNIPPET_CHARS]
+        snippet = one_line(answer.body[: 4 * SNIPPET_CHARS].decode("utf-8", "replace"))[:SNIPPET_CHARS]
         return f"HTTP {answer.status}, no readable answer: {snippet}" if snippet else f"HTTP {answer.status}, no answer"
     head = f"HTTP {answer.status}, code {envelope.code}"
-    message = printable(envelope.message)
+    message = one_line(envelope.message[: 4 * MAX_DETAIL_CHARS])
     return (f"{head}: {message}" if message else head)[:MAX_DETAIL_CHARS]
-
-
-def printable(text: str) -> str:
-    """One printable line: control, format and surrogate characters become spaces, and runs of spaces become one."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * MAX_DETAIL_CHARS]).split())

@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Self
 
 import httpx
 
+from pushlane.printable import one_line
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
 from pushlane_worker.channels.cinnox_codes import codes
@@ -74,4 +75,4 @@ class ThirdParty:
         cid = parsed.fields.get("cid") if parsed else None
         if not isinstance(cid, str) or not cid:
             return result
-        return dataclasses.replace(result, log={"cid": envelope.printable(cid)[:MAX_CID_CHARS]})
+        return dataclasses.replace(result, log={"cid": one_line(cid[: 4 * MAX_CID_CHARS])[:MAX_CID_CHARS]})

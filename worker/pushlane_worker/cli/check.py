@@ -9,9 +9,9 @@ from urllib.parse import SplitResult, urlsplit
 import click
 import redis
 
+from pushlane.printable import one_line
 from pushlane.redis_requirements import Finding, server_findings
 from pushlane_worker.channel_settings import ChannelSettings
-from pushlane_worker.cli.exit_codes import one_line
 from pushlane_worker.cli.terminal import counted
 from pushlane_worker.consumers import ENQUEUE_QUEUE
 from pushlane_worker.inspection import Inspector

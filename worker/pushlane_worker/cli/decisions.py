@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from pushlane.keys import DECISIONS_PREFIX
+from pushlane.printable import escaped
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.printing import print_json, printable
+from pushlane_worker.cli.printing import print_json
 
 STREAM = f"{DECISIONS_PREFIX}stream"
 WAIT_MS = 1000
@@ -44,4 +45,4 @@ def _print(fields: dict[bytes, bytes], *, as_json: bool) -> None:
     late = " late" if decision["late"] else ""
     why = f"  ({decision['policy']}: {decision['reason']})" if decision["reason"] else ""
     ends = f"{decision['from']} to {decision['to']}"
-    click.echo(printable(f"{at:%Y-%m-%d %H:%M:%S}  {decision['verdict']}{late}  {ends}  {decision['message']}{why}"))
+    click.echo(escaped(f"{at:%Y-%m-%d %H:%M:%S}  {decision['verdict']}{late}  {ends}  {decision['message']}{why}"))

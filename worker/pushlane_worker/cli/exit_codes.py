@@ -8,6 +8,7 @@ import click
 import redis
 
 from pushlane.errors import IdempotencyConflict, PushlaneError, QueueFull, QueueUnavailable
+from pushlane.printable import one_line
 from pushlane_worker.errors import EmbeddedServerError
 
 ATTEMPTED = (IdempotencyConflict, QueueFull, QueueUnavailable, EmbeddedServerError)
@@ -53,8 +54,3 @@ def _exit_code(error: Exception) -> int:
     # If the built-in server's package is missing, nothing was started.
     attempted = isinstance(error, ATTEMPTED) and not isinstance(error.__cause__, ImportError)
     return 1 if attempted or not isinstance(error, PushlaneError) else 2
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks and terminal control characters."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

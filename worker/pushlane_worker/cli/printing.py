@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import click
 
+from pushlane.printable import escaped
+
 
 def print_json(value: object) -> None:
     """Prints one JSON document on one line, in ASCII, so without terminal control characters."""
@@ -24,9 +26,4 @@ def shown(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return printable(str(value))
-
-
-def printable(text: str) -> str:
-    """The text with all terminal control characters escaped."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return escaped(str(value))

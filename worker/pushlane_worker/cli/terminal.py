@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from pushlane_worker.cli.printing import printable
+from pushlane.printable import escaped
 from pushlane_worker.inspection import Gate
 
 
@@ -23,7 +23,7 @@ def fit(text: str, used: int = 0) -> str:
 
     ``used`` is how many columns of the line are already taken.
     """
-    shown, columns = printable(text), width()
+    shown, columns = escaped(text), width()
     if columns is None or cell_len(shown) <= columns - used:
         return shown
     return f"{set_cell_size(shown, max(columns - used - 1, 0)).rstrip()}…"
@@ -50,7 +50,7 @@ def counted(number: int, noun: str) -> str:
 def gate_words(gate: Gate) -> str:
     """The gate in words: its state, until when and why; if paused, also the state below."""
     until = f" until {moment(gate.until)}" if gate.until else ""
-    reason = f" ({printable(gate.reason)})" if gate.reason else ""
+    reason = f" ({escaped(gate.reason)})" if gate.reason else ""
     if gate.paused_since is None:
         return f"{gate.state}{until}{reason}"
     return f"paused since {moment(gate.paused_since)} (below: {gate.state}{until}{reason})"

@@ -12,8 +12,8 @@ from pushlane.callback.settings import ModerationSettings, load_callback_setting
 from pushlane.callback.signature import sign
 from pushlane.callback.tencent import C2C
 from pushlane.errors import SettingsError
+from pushlane.printable import escaped
 from pushlane_worker.cli.exit_codes import Failed
-from pushlane_worker.cli.printing import printable
 
 TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -75,4 +75,4 @@ def _meaning(answer: dict[str, Any]) -> str:
     )
     if changes:
         return f"rewrite: {json.dumps(changes)}"
-    return _VERDICTS.get(code) or printable(f"forbid: code {code}: {answer['ErrorInfo']}")
+    return _VERDICTS.get(code) or escaped(f"forbid: code {code}: {answer['ErrorInfo']}")
