@@ -99,3 +99,13 @@ def load_settings() -> Settings:
         except SettingsError as error:
             raise SettingsError(variable(["channels", name, error.name]), error.problem) from None
     return settings
+
+
+def load_worker_settings(pool: str) -> Settings:
+    """``load_settings`` for a worker with this pool of Celery's. Raises SettingsError also if it cannot work."""
+    settings = load_settings()
+    if not settings.channels:
+        raise SettingsError("PUSHLANE_CHANNELS__<NAME>__KIND", "no channel is set, so there is nothing to push")
+    if "gevent" in pool or "eventlet" in pool:
+        raise SettingsError("--pool", "gevent and eventlet do not work here; use prefork, threads or solo")
+    return settings

@@ -24,11 +24,9 @@ from pushlane_worker.enqueue import enqueue, redact_logs
 from pushlane_worker.inspection import Inspector
 from pushlane_worker.loop_thread import LoopThread
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
-from pushlane_worker.settings import Settings, load_settings
+from pushlane_worker.settings import Settings, load_settings, load_worker_settings
 from pushlane_worker.task_message import DRAIN
 from pushlane_worker.telemetry import JsonFormatter, configure, logger
-
-REFUSED_POOLS = ("gevent", "eventlet")
 
 app.steps["worker"].add(DispatcherStep)
 
@@ -103,14 +101,6 @@ def drain(self: DrainTask, channel: str) -> None:
     raise Ignore
 
 
-def _checked(settings: Settings, pool: str) -> Settings:
-    if not settings.channels:
-        raise SettingsError("PUSHLANE_CHANNELS__<NAME>__KIND", "no channel is set, so there is nothing to push")
-    if any(refused in pool for refused in REFUSED_POOLS):
-        raise SettingsError("--pool", "gevent and eventlet do not work here; use prefork, threads or solo")
-    return settings
-
-
 def _check_server(settings: Settings) -> None:
     """A server that is unavailable, or a replica during a failover, is no reason to stop: the worker waits for it."""
     try:
@@ -128,7 +118,7 @@ def _check_server(settings: Settings) -> None:
 def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # celery has no types
     """Aborts a worker's start with a one-line error when a setting is wrong."""
     try:
-        settings = _checked(load_settings(), str(getattr(instance, "pool_cls", "")))
+        settings = load_worker_settings(str(getattr(instance, "pool_cls", "")))
         configure(settings)
         redact_logs()
         drop_ignored_lines()

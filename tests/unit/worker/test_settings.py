@@ -6,7 +6,9 @@ import pytest
 from support.environment import CHANNEL, ROOT, SECRET, Tell
 
 from pushlane.configuration import check_names
+from pushlane.errors import SettingsError
 from pushlane_worker.channel_settings import ChannelSettings, RateLimit
+from pushlane_worker.cli.worker import command as worker
 from pushlane_worker.settings import Addresses, Settings, load_settings
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -55,6 +57,24 @@ def test_every_setting_says_what_it_is() -> None:
         for name, field in section.model_fields.items():
             assert field.description, name
             assert field.description.endswith("."), name
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-P", "gevent"), ("-Peventlet",), ("--pool=gevent", "-c", "9"), ("-c", "1", "--pool", "eventlet")]
+)
+def test_a_pool_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    """Before Celery patches the process for it, however it is written; the others may be written as freely."""
+    for name, value in {**ROOT, **CHANNEL}.items():
+        monkeypatch.setenv(name, value)
+    started: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _, words: started.append(words))
+    with pytest.raises(SettingsError, match="--pool: gevent and eventlet do not work here"):
+        worker.main(arguments, standalone_mode=False)
+    assert not started
+    worker.main(
+        [word.replace("gevent", "threads").replace("eventlet", "solo") for word in arguments], standalone_mode=False
+    )
+    assert len(started) == 1
 
 
 def test_no_channel_is_no_error(tell: Tell) -> None:

@@ -7,11 +7,9 @@ import sys
 
 import click
 
-from pushlane.errors import SettingsError
-from pushlane_worker.settings import load_settings
+from pushlane_worker.settings import load_worker_settings
 
-# For these pools Celery patches the process before we could refuse them, and fails if they are not installed.
-_REFUSED_POOL = re.compile(r"(?:^| )(?:-P ?|--pool[ =])(?:gevent|eventlet)(?: |$)")
+_POOL = re.compile(r"(?:^| )(?:-P ?|--pool[ =])(\S+)")
 
 CELERY = (sys.executable, "-P", "-m", "pushlane_worker", "-A", "pushlane_worker")
 """Celery's command line with our app; see ``__main__.py``."""
@@ -35,10 +33,7 @@ def command(arguments: tuple[str, ...]) -> None:
     """
     if importlib.util.find_spec("celery") is None:
         raise ModuleNotFoundError(name="celery")
-    settings = load_settings()
-    if not settings.channels:
-        raise SettingsError("PUSHLANE_CHANNELS__<NAME>__KIND", "no channel is set, so there is nothing to push")
-    if _REFUSED_POOL.search(" ".join(arguments)):
-        raise SettingsError("--pool", "gevent and eventlet do not work here; use prefork, threads or solo")
+    # For the pools that it refuses Celery patches the process before we could, and fails if they are not installed.
+    settings = load_worker_settings(" ".join(_POOL.findall(" ".join(arguments))))
     words = command_line(settings.log_level, arguments)
     os.execv(words[0], words)  # noqa: S606 - no shell
