@@ -45,20 +45,18 @@ if TYPE_CHECKING:
 class AsyncProducer:
     """``Producer`` for asyncio: the same names, arguments, results and errors. Belongs to one event loop."""
 
-    _timeout = 2.0
-
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
         self._timeout = timeout
-        # One timeout covers each request as a whole; see _asking.
-        self._use(connect_async(address_of(redis_url), timeout=None, connect_timeout=timeout))
-
-    def _use(self, client: redis.asyncio.Redis, *, shebang: bool = True) -> None:
-        self._redis = client
+        self._redis = self._connect(redis_url, timeout)
         self._limits = LimitsCache()
-        self._enqueue = client.register_script(source("enqueue", shebang=shebang))
-        self._read_status = client.register_script(source("status", shebang=shebang))
-        self._cancel = client.register_script(source("cancel", shebang=shebang))
-        self._decide = client.register_script(source("decide", shebang=shebang))
+        self._enqueue = self._redis.register_script(source("enqueue"))
+        self._read_status = self._redis.register_script(source("status"))
+        self._cancel = self._redis.register_script(source("cancel"))
+        self._decide = self._redis.register_script(source("decide"))
+
+    def _connect(self, redis_url: str | None, timeout: float) -> redis.asyncio.Redis:
+        # One timeout covers each request as a whole; see _asking.
+        return connect_async(address_of(redis_url), timeout=None, connect_timeout=timeout)
 
     async def __aenter__(self) -> Self:
         return self

@@ -60,15 +60,15 @@ class Producer:
     """
 
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
-        self._use(connect(address_of(redis_url), timeout=timeout))
-
-    def _use(self, client: redis.Redis, *, shebang: bool = True) -> None:
-        self._redis = client
+        self._redis = self._connect(redis_url, timeout)
         self._limits = LimitsCache()
-        self._enqueue = client.register_script(source("enqueue", shebang=shebang))
-        self._read_status = client.register_script(source("status", shebang=shebang))
-        self._cancel = client.register_script(source("cancel", shebang=shebang))
-        self._decide = client.register_script(source("decide", shebang=shebang))
+        self._enqueue = self._redis.register_script(source("enqueue"))
+        self._read_status = self._redis.register_script(source("status"))
+        self._cancel = self._redis.register_script(source("cancel"))
+        self._decide = self._redis.register_script(source("decide"))
+
+    def _connect(self, redis_url: str | None, timeout: float) -> redis.Redis:
+        return connect(address_of(redis_url), timeout=timeout)
 
     def __enter__(self) -> Self:
         return self

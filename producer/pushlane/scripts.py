@@ -1,4 +1,4 @@
-"""The Lua scripts: one file, one operation, called by EVALSHA with a fallback to loading it.
+"""The Lua scripts: one file, one operation, beginning with ``#!lua``, called by EVALSHA with a fallback to loading it.
 
 A script's header says what it does, then each ``KEYS[n] name`` and ``ARGV[n] name``, then what it returns; its line
 ``--- use a b`` includes ``lib_a.lua`` and ``lib_b.lua``, looked up in the worker's own folder first.
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SHEBANG = re.compile(r"\A#!lua.*\n")
 _USE = re.compile(r"^--- use (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 
@@ -30,19 +29,15 @@ def _read(packages: Iterable[str], name: str) -> str:
 
 
 @cache
-def source(name: str, package: str = PRODUCER, *, shebang: bool = True) -> str:
+def source(name: str, package: str = PRODUCER) -> str:
     """The whole text of the script ``name``, including the libraries that it uses.
 
     Args:
         name: The file's name without its extension.
         package: The package that owns the script; ``pushlane``'s own scripts and libraries are always found.
-        shebang: False leaves out the ``#!lua`` line, which fakeredis does not support.
     """
     packages = (package, PRODUCER)
-    text = _read(packages, f"{name}.lua")
-    first = match.group() if (match := _SHEBANG.match(text)) else ""
-    body = text[len(first) :]
+    shebang, _, body = _read(packages, f"{name}.lua").partition("\n")
     used = _USE.search(body)
     libraries = [_read(packages, f"lib_{library}.lua") for library in used.group(1).split()] if used else []
-    whole = _COMMENT.sub("", "\n".join([*libraries, body]))
-    return (first if shebang else "") + whole
+    return f"{shebang}\n" + _COMMENT.sub("", "\n".join([*libraries, body]))

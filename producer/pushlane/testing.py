@@ -64,14 +64,21 @@ _RECORD: Final[Mapping[str, str | int]] = MappingProxyType(
 )
 
 
+def _client(kind: Any, server: FakeServer) -> Any:  # noqa: ANN401 # fakeredis has no types
+    client = kind(server=server)
+    register = client.register_script
+    client.register_script = lambda script: register(script.partition("\n")[2])  # it does not support ``#!lua``
+    return client
+
+
 class _Queue:
     """The queue of one fake producer, with these channels."""
 
     def __init__(self, channels: Mapping[str, str]) -> None:
         self.server = FakeServer()
         self.channels = dict(channels)
-        self._redis: Any = FakeRedis(server=self.server)
-        register = self._redis.register_script(source("register", shebang=False))
+        self._redis = _client(FakeRedis, self.server)
+        register = self._redis.register_script(source("register"))
         for name, kind in channels.items():
             if kind not in _KINDS:
                 raise ValueError(f"channel {name!r} must be of kind {' or '.join(_KINDS)}, not {kind!r}")
@@ -94,13 +101,19 @@ class _Queue:
 class _FakeProducer(Producer):
     def __init__(self, channels: Mapping[str, str]) -> None:
         self.queue = _Queue(channels)
-        self._use(FakeRedis(server=self.queue.server), shebang=False)
+        super().__init__()
+
+    def _connect(self, *_: object) -> Any:  # noqa: ANN401 # the same
+        return _client(FakeRedis, self.queue.server)
 
 
 class _FakeAsyncProducer(AsyncProducer):
     def __init__(self, channels: Mapping[str, str]) -> None:
         self.queue = _Queue(channels)
-        self._use(FakeAsyncRedis(server=self.queue.server), shebang=False)
+        super().__init__()
+
+    def _connect(self, *_: object) -> Any:  # noqa: ANN401 # the same
+        return _client(FakeAsyncRedis, self.queue.server)
 
 
 def fake_producer(channels: Mapping[str, str]) -> Producer:

@@ -44,8 +44,8 @@ def mutate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mutant], None]:
         applies = any(mutant.old in original(name, package) for name, package in names.items())
         assert applies, f"no script holds {mutant.old!r}: this mutant tests nothing any more"
 
-        def source(name: str, package: str = scripts.PRODUCER, *, shebang: bool = True) -> str:
-            return original(name, package, shebang=shebang).replace(mutant.old, mutant.new)
+        def source(name: str, package: str = scripts.PRODUCER) -> str:
+            return original(name, package).replace(mutant.old, mutant.new)
 
         monkeypatch.setattr(scripts, "source", source)
 

@@ -148,11 +148,11 @@ def test_a_script_finds_its_keys_without_searching(package: str, name: str) -> N
 @every_script
 def test_the_whole_text_has_its_libraries_and_one_shebang_at_most(package: str, name: str) -> None:
     """A fake Redis takes no ``#!lua`` line, and a server takes it only at the very beginning."""
-    whole, plain = source(name, package), source(name, package, shebang=False)
-    assert whole.startswith("#!lua")
+    whole = source(name, package)
+    first, _, plain = whole.partition("\n")
+    assert first.startswith("#!lua")
     assert whole.count("#!lua") == 1
     assert "#!" not in plain
-    assert whole.partition("\n")[2] == plain
     used = re.search(r"^--- use (.+)$", FILES[package, name], re.MULTILINE)
     for library in used[1].split() if used else []:
         _, code = split(LIBRARIES[f"lib_{library}"])
@@ -162,7 +162,7 @@ def test_the_whole_text_has_its_libraries_and_one_shebang_at_most(package: str, 
 @every_script
 def test_nothing_is_bound_twice_and_the_limit_of_200_locals_is_far(package: str, name: str) -> None:
     """Libraries share one scope: a name of theirs is not silently taken by another one."""
-    whole = source(name, package, shebang=False)
+    whole = source(name, package)
     bound = [
         local.strip()
         for names in re.findall(r"^local (?:function )?([\w, ]+)", whole, re.MULTILINE)
