@@ -136,18 +136,13 @@ def read_receipts(channel: str, entries: Sequence[Entry], reply: Sequence[Any]) 
     ]
 
 
-def _limits(channel: str, fields: Sequence[bytes | str | None]) -> Limits:
-    kind, max_text, text_unit, max_message_bytes = fields
-    if kind is None or max_text is None or text_unit is None or max_message_bytes is None:
-        raise UnknownChannel(channel)
-    return Limits(_text(kind), int(max_text), _text(text_unit), int(max_message_bytes))
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
 LIMIT_FIELDS: Final = ("kind", "max_text", "text_unit", "max_message_bytes")
+
+
+def read_limits(fields: Sequence[Any]) -> Limits | None:
+    """The limits in these fields of a channel's record; None if the channel is not registered."""
+    kind, max_text, text_unit, max_message_bytes = fields
+    return None if kind is None else Limits(kind.decode(), int(max_text), text_unit.decode(), int(max_message_bytes))
 
 
 def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageStatus | None:
@@ -227,9 +222,11 @@ class LimitsCache:
         known = self._known.get(check_channel_name(channel))
         return known[1] if known and time.monotonic() - known[0] < LIMITS_KEPT_S else None
 
-    def put(self, channel: str, fields: Sequence[bytes | str | None]) -> Limits:
+    def put(self, channel: str, fields: Sequence[Any]) -> Limits:
         """Keeps the limits that Redis returned. Raises UnknownChannel if the channel is not registered."""
-        limits = _limits(channel, fields)
+        limits = read_limits(fields)
+        if limits is None:
+            raise UnknownChannel(channel)
         self._known[channel] = (time.monotonic(), limits)
         return limits
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from pushlane.clients import connect
+from pushlane.enqueue_protocol import LIMIT_FIELDS, read_limits
 from pushlane.errors import UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane.message import Limits, check_channel_name
@@ -114,9 +115,7 @@ class Inspector:
 
     def limits(self, channel: str) -> Limits | None:
         """What the channel takes; None when it is not registered."""
-        names = ("kind", "max_text", "text_unit", "max_message_bytes")
-        kind, max_text, unit, max_bytes = self.redis.hmget(_key(channel, "channel"), names)
-        return None if kind is None else Limits(kind.decode(), int(max_text), unit.decode(), int(max_bytes))
+        return read_limits(self.redis.hmget(_key(channel, "channel"), LIMIT_FIELDS))
 
     def require(self, channel: str) -> Limits:
         """What the channel takes. Raises UnknownChannel when it is not registered."""
