@@ -155,7 +155,7 @@ class AsyncProducer:
         return replace(standing, met=met)
 
     async def kind_of(self, channel: str) -> str:
-        """The channel's kind, ``cinnox`` or ``third_party``. Raises UnknownChannel and QueueUnavailable."""
+        """The channel's kind; see ``Producer.kind_of``."""
         return (await self._limits_of(channel)).kind
 
     async def _limits_of(self, channel: str) -> Limits:

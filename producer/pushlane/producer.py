@@ -222,6 +222,10 @@ class Producer:
             raise unavailable(channel, error) from error
         return replace(standing, met=met)
 
+    def kind_of(self, channel: str) -> str:
+        """The channel's kind, ``cinnox`` or ``third_party``. Raises UnknownChannel and QueueUnavailable."""
+        return self._limits_of(channel).kind
+
     def _limits_of(self, channel: str) -> Limits:
         if known := self._limits.get(channel):
             return known

@@ -1,5 +1,6 @@
 """What a service may import."""
 
+import inspect
 from importlib.metadata import version
 
 import pushlane
@@ -29,6 +30,16 @@ def test_every_public_name_is_there_and_explains_itself() -> None:
     """No name of the list is missing, and each has a docstring of its own."""
     for name in pushlane.__all__:
         assert vars(vars(pushlane)[name])["__doc__"], name
+
+
+def test_both_producers_have_the_same_methods() -> None:
+    """A service that moves to asyncio adds ``await`` and changes nothing else."""
+
+    def methods(kind: type) -> dict[str, object]:
+        found = {name: inspect.signature(method) for name, method in vars(kind).items() if inspect.isfunction(method)}
+        return {name.removeprefix("a"): how for name, how in found.items() if not name.startswith("_")}
+
+    assert methods(pushlane.Producer) == methods(pushlane.AsyncProducer)
 
 
 def test_the_version_is_that_of_the_package() -> None:

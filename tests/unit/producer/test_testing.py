@@ -93,6 +93,13 @@ def test_limits_and_errors_are_the_real_ones(producer: Producer) -> None:
     assert sent(producer) == []
 
 
+def test_a_channels_kind_is_what_it_was_registered_with(producer: Producer) -> None:
+    """The caller then knows which message to make."""
+    assert (producer.kind_of("support"), producer.kind_of("shop")) == ("cinnox", "third_party")
+    with pytest.raises(UnknownChannel):
+        producer.kind_of("suport")
+
+
 def test_two_producers_know_nothing_of_each_other(producer: Producer) -> None:
     """One test leaves nothing to the next one."""
     other = fake_producer({"support": "cinnox"})
