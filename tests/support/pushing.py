@@ -3,17 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 from hostile import Behaviour, serving
 
 from pushlane_worker.http import AiohttpTransport, PushClient
-from pushlane_worker.outcome import Answer
+from pushlane_worker.outcome import Answer, PushRequest
 
 
 @asynccontextmanager
-async def pushing(
-    transport: httpx.AsyncBaseTransport | None = None, deadline_s: float = 5.0
-) -> AsyncIterator[PushClient]:
+async def pushing(transport: AiohttpTransport | None = None, deadline_s: float = 5.0) -> AsyncIterator[PushClient]:
     """A client that is closed at the end."""
     client = PushClient(transport or AiohttpTransport(), deadline_s=deadline_s)
     try:
@@ -22,9 +19,9 @@ async def pushing(
         await client.aclose()
 
 
-def push(url: str, body: bytes = b"{}") -> httpx.Request:
+def push(url: str, body: bytes = b"{}") -> PushRequest:
     """A request with a token that must not be repeated in any error."""
-    return httpx.Request("POST", url, content=body, headers={"Authorization": "Bearer hidden"})
+    return PushRequest(url, {"Authorization": "Bearer hidden"}, body)
 
 
 async def exchange(behave: Behaviour, deadline_s: float = 5.0) -> Answer:
