@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pushlane.callback.verdict import Verdict
-
-_FORM: Final = ("MsgType", "MsgContent")
 
 
 class ChatMessage(NamedTuple):
@@ -44,20 +42,6 @@ class ChatMessage(NamedTuple):
         dicts = (element for element in elements if isinstance(element, dict))
         texts = (_text(element) for element in dicts if element.get("MsgType") == "TIMTextElem")
         return "\n".join(text for text in texts if text)
-
-    @property
-    def only_text(self) -> str:
-        """The text if the only element is ``{"MsgType": "TIMTextElem", "MsgContent": {"Text": …}}``; otherwise empty.
-
-        Most messages have this form, so there are faster paths for it.
-        """
-        element: Any = self.msg_body[0] if len(self.msg_body) == 1 else None  # policies' rewrites may hold anything
-        if not isinstance(element, dict) or len(element) != len(_FORM):
-            return ""
-        content = element.get("MsgContent")
-        if element.get("MsgType") != "TIMTextElem" or not isinstance(content, dict) or len(content) != 1:
-            return ""
-        return _text(element)
 
     def rewritten(self, verdict: Verdict) -> ChatMessage:
         """The message as the verdict leaves it."""

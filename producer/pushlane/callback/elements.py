@@ -45,7 +45,6 @@ _MACHINE: Final = {
 _KNOWN: Final = frozenset([*_DISPLAYED, *_MACHINE, "TIMFaceElem"])
 _UNKNOWN: Final = "an unknown element"
 _CUSTOM_DATA: Final = "CloudCustomData"
-_ONLY_TEXT: Final = (0, "MsgContent", "Text")
 # Marks, embeddings, overrides and isolates.
 _DIRECTION: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # Only from the start of a run of backslashes: trying each one of them would take n * n for a run of n without a match.
@@ -83,9 +82,6 @@ def texts(message: ChatMessage) -> Iterator[Text]:
     Raises:
         TooDeep: Perhaps after some texts.
     """
-    if message.custom_data == "" and (text := message.only_text):  # most messages
-        yield Text(text, "TIMTextElem", _ONLY_TEXT, displayed=True)
-        return
     if len(message.msg_body) > 1 and (relayed := message.text):
         yield Text(relayed, "TIMTextElem", (), displayed=False)
     # Not recursive: how deep that may go depends on the caller's stack.

@@ -9,7 +9,6 @@ pair, NaN.
 import json
 from dataclasses import dataclass
 from hashlib import sha256
-from json.encoder import encode_basestring_ascii as _quoted
 from typing import Annotated, Any, Final, NamedTuple, NotRequired
 
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError, with_config
@@ -128,15 +127,9 @@ def parse(body: bytes, query: Query) -> ChatMessage | NothingToJudge | WrongComm
 
 def keys_of(message: ChatMessage) -> Keys:
     """The two keys of a message."""
-    parts = (message.sdk_app_id, message.command, message.sender, message.receiver, message.key)
-    identity = ",".join(map(_quoted, parts))
-    # A JSON array is unambiguous: no value can run into the next, and 1, 1.0, "1" and true stay different.
-    if text := message.only_text:  # the same as the encoder's result
-        elements = f'[{{"MsgContent":{{"Text":{_quoted(text)}}},"MsgType":"TIMTextElem"}}]'
-        content = f"[{elements},{_quoted(message.custom_data)}]"
-    else:
-        content = _CANONICAL.encode([list(message.msg_body), message.custom_data])
-    return Keys(decision=_digest(f"[{identity},{content}]"), message=_digest(f"[{identity}]"))
+    identity = [message.sdk_app_id, message.command, message.sender, message.receiver, message.key]
+    content = [list(message.msg_body), message.custom_data]
+    return Keys(decision=_digest([*identity, content]), message=_digest(identity))
 
 
 def _message(request: Question, query: Query) -> ChatMessage | Unreadable:
@@ -170,8 +163,9 @@ def _group_key(request: Question) -> str | None:
     return None if random is None else f"{random}_{request.get('MsgId') or ''}"
 
 
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
+def _digest(values: list[Any]) -> str:
+    # A JSON array is unambiguous: no value can run into the next, and 1, 1.0, "1" and true stay different.
+    return sha256(_CANONICAL.encode(values).encode()).hexdigest()
 
 
 def _read(body: bytes) -> Question:
