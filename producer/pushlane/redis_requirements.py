@@ -12,8 +12,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import NoPermissionError
 
+from pushlane.clients import UNANSWERED
 from pushlane.logs import logger
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Watch:
     async def step(self) -> None:
         """Checks if it is time to, then sleeps for a second. Ignores an unreachable Redis: others log it."""
         if time.monotonic() >= self._due:
-            with contextlib.suppress(RedisError, OSError, RuntimeError):
+            with contextlib.suppress(*UNANSWERED):
                 await self.look()
                 self._due = time.monotonic() + LOOK_EACH_S
         await asyncio.sleep(STEP_S)

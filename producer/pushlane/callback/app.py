@@ -82,26 +82,21 @@ def make_app(settings: CallbackSettings) -> Starlette:
         {name: service.read_key() for name, service in settings.api_keys.items()},
         {name: service.channels for name, service in settings.api_keys.items()},
     )
-
-    tokens = {name: webhook.read_tokens() for name, webhook in settings.webhook.items()}
+    producer, readiness = AsyncProducer(settings.redis_url), Readiness(settings.redis_url, moderates=bool(moderation))
+    holds, messages = Holds(producer, keys), Messages(producer, keys)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            producer = await stack.enter_async_context(AsyncProducer(settings.redis_url))
-            app.state.holds = Holds(producer, keys)
-            app.state.messages = Messages(producer, keys)
-            app.state.readiness = readiness = Readiness(settings.redis_url)
+            await stack.enter_async_context(producer)
             stack.push_async_callback(readiness.aclose)
             watching = asyncio.create_task(readiness.watch())
             stack.push_async_callback(cancel_and_wait, watching)
-            app.state.webhook = Webhook(producer, settings.webhook, tokens)
             if moderation is not None:
                 pool = await stack.enter_async_context(_pool(moderation, PROCESSES))
                 feed = Feed(settings.redis_url, settings.retention_s, await _open_spool(moderation))
                 feed.start()
                 stack.push_async_callback(feed.aclose)
-                app.state.feed = feed
                 chain, route = pool.chain(policies), _route(moderation, pool)
                 app.state.moderation = Moderation(moderation, moderation.read_tokens(), chain, feed, route)
                 stack.push_async_callback(app.state.moderation.aclose)
@@ -111,14 +106,16 @@ def make_app(settings: CallbackSettings) -> Starlette:
     routes = [Route(CALLBACK_PATH, _moderate, methods=["POST"])] if moderation is not None else []
     routes += [
         Route("/healthz", _healthz),
-        Route("/readyz", _readyz),
+        Route("/readyz", readiness.respond),
         Route("/openapi.json", Description(settings, keys).respond),
-        Route("/v1/channels/{channel}/messages", _enqueue, methods=["POST"]),
-        Route("/v1/channels/{channel}/messages/{message_id}", _message, methods=["GET", "DELETE"]),
-        Route("/v1/channels/{channel}/decisions/{key:any}", _decide, methods=["POST"]),
+        Route("/v1/channels/{channel}/messages", messages.enqueue, methods=["POST"]),
+        Route("/v1/channels/{channel}/messages/{message_id}", messages.one, methods=["GET", "DELETE"]),
+        Route("/v1/channels/{channel}/decisions/{key:any}", holds.decide, methods=["POST"]),
     ]
     if settings.webhook:
-        routes.append(Route("/cinnox/webhook", _take, methods=["POST"]))
+        tokens = {name: webhook.read_tokens() for name, webhook in settings.webhook.items()}
+        webhook = Webhook(producer, settings.webhook, tokens)
+        routes.append(Route("/cinnox/webhook", webhook.respond, methods=["POST"]))
     handlers = {ClientDisconnect: _gone, HTTPException: problems.of_routing, Exception: problems.of_defect}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     # A redirect would repeat a signed address to any caller, and the chat platform follows none.
@@ -165,26 +162,6 @@ async def _moderate(request: Request) -> Response:
     return await moderation.respond(request)
 
 
-async def _take(request: Request) -> Response:
-    webhook: Webhook = request.app.state.webhook
-    return await webhook.respond(request)
-
-
-async def _decide(request: Request) -> Response:
-    holds: Holds = request.app.state.holds
-    return await holds.decide(request)
-
-
-async def _enqueue(request: Request) -> Response:
-    messages: Messages = request.app.state.messages
-    return await messages.enqueue(request)
-
-
-async def _message(request: Request) -> Response:
-    messages: Messages = request.app.state.messages
-    return await messages.one(request)
-
-
 async def _gone(_request: Request, _error: Exception) -> Response:
     """The peer has left in the middle of its request: nobody reads this."""
     return Response(status_code=GONE)
@@ -193,15 +170,3 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 async def _healthz(_request: Request) -> Response:
     """The process answers."""
     return json_response({"status": "ok"})
-
-
-async def _readyz(request: Request) -> Response:
-    """Redis answers, too, and accepts writes. Without it, nothing can be enqueued.
-
-    With moderation the answer stays 200: that goes on without Redis, and if a balancer took the process out for a 503,
-    the platform would deliver messages without a judgement.
-    """
-    readiness: Readiness = request.app.state.readiness
-    problem = await readiness.problem()
-    moderates = getattr(request.app.state, "moderation", None) is not None
-    return json_response({"status": problem or "ok"}, 200 if problem is None or moderates else 503)

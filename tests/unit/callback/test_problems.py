@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from support.http_api import BILLING, problem
 
 from pushlane.callback.app import make_app
+from pushlane.callback.messages import Messages
 from pushlane.callback.problems import Busy, WrongMediaType, check_is_json, refusal
 from pushlane.callback.settings import ApiKeySettings, CallbackSettings
 from pushlane.callback.web import BodyEncoded, BodyRefused, BodyTooLarge, BodyTooSlow
@@ -74,12 +76,16 @@ def test_only_json_is_json(values: list[bytes]) -> None:
         check_is_json(Request({"type": "http", "headers": [(b"content-type", value) for value in values]}))
 
 
-async def test_a_defect_of_ours_is_a_problem_without_its_cause() -> None:
+async def test_a_defect_of_ours_is_a_problem_without_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     """500; what went wrong is in the log alone."""
+
+    async def broken(*_: object) -> NoReturn:
+        raise AttributeError("'NoneType' object has no attribute 'enqueue'")
+
+    monkeypatch.setattr(Messages, "enqueue", broken)
     keys = {"billing": ApiKeySettings(key=SecretStr(BILLING), key_file=None, channels=("support",))}
     settings = CallbackSettings.model_construct(redis_url="redis://127.0.0.1:1/0", moderation=None, api_keys=keys)
     app = make_app(settings)
-    app.state.messages = None  # whatever a defect may be
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://callback") as client:
         answer = await client.post("/v1/channels/support/messages", json={})
