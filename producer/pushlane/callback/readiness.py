@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import redis
-
 from pushlane.callback.web import json_response
-from pushlane.clients import connect_async
+from pushlane.clients import UNANSWERED, connect_async
 from pushlane.redis_requirements import TOPOLOGY_SECTIONS, Watch, topology_problem
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class Readiness:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 found = topology_problem(await self._redis.info(*TOPOLOGY_SECTIONS))
-        except (redis.RedisError, OSError, TimeoutError):
+        except UNANSWERED:
             return "redis is away"
         return None if found is None else f"redis {found}"
 
