@@ -1,4 +1,4 @@
-"""What the callback costs beside a route that only validates its body: requests a second, and latency at half of that.
+"""What the callback costs beside a route that only validates its body, and its latency at 1,000 requests a second.
 
 ::
 
@@ -8,8 +8,8 @@ Three servers on one core with the same uvicorn settings: ``bare`` reads the bod
 ``TypeAdapter``, ``feed`` is the callback with blocked words, which records each decision in Redis, ``relay`` also
 enqueues each allowed message. The client and Redis have the other cores. The servers take short turns, and compared is
 a round's share of the bare rate of the same round (its median), because the speed of a shared machine changes by the
-second. Rates are closed loop over 16 connections; latency is open loop at half the measured rate, counted from when a
-request was due.
+second. Rates are closed loop over 16 connections; latency is open loop, counted from when a request was due, beside a
+worker that pushes what ``relay`` enqueues. Asked is a p99 below 10 ms.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from load import Requests, measure  # noqa: E402
 from support.callback import Callback, callback, free_port, moderation  # noqa: E402
 from support.channels import register  # noqa: E402
 from support.processes import environment, running  # noqa: E402
+from support.stack import Stack, channel_settings, fake_api  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 
 from pushlane.callback.server import MAX_CONNECTIONS  # noqa: E402
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 SERVER_CORES: Final = {0}
-P99_MS: Final = 20.0
-SHARE: Final = 0.5
+RATE: Final = 1000.0
+P99_MS: Final = 10.0
 LATENCY_S: Final = 4.0
 WORDS: Final = 1000
 _BARE = ["bare"]
@@ -161,16 +162,16 @@ def _run(folder: Path, redis_url: str, client: Redis, arguments: argparse.Namesp
         for name, each in rates.items():
             spread = f"{min(each):.0f} to {max(each):.0f}/s"
             print(f"{name:6} {statistics.median(each):6.0f}/s ({spread}); at best {min(costs[name]):.0f} us each")
-        for name in ("feed", "relay"):
-            share = statistics.median(own / bare for own, bare in zip(rates[name], rates["bare"], strict=True))
-            _clean(client)
-            asked, times = measure(found[name].port, requests, LATENCY_S, statistics.median(rates[name]) / 2)
-            p50, p99 = at(times, 0.5), at(times, 0.99)
-            told = f"{name:6} {share:4.0%} of bare; at {asked:.0f}/s p50 {p50:.1f}, p99 {p99:.1f} ms"
-            if name == "feed":  # relaying has no target
-                holds = share >= SHARE and p99 < P99_MS
-                told += f": {'holds' if holds else 'does NOT hold'} (asked: {SHARE:.0%}, {P99_MS:.0f} ms)"
-            print(told)
+        _clean(client)
+        with fake_api() as api, contextlib.closing(Stack(redis_url, api, folder, channel_settings(api.url))) as stack:
+            stack.worker("-P", "solo").ready()
+            for name in ("feed", "relay"):
+                share = statistics.median(own / bare for own, bare in zip(rates[name], rates["bare"], strict=True))
+                asked, times = measure(found[name].port, requests, LATENCY_S, RATE)
+                p50, p99 = at(times, 0.5), at(times, 0.99)
+                holds = holds and p99 < P99_MS
+                print(f"{name:6} {share:4.0%} of bare; at {asked:.0f}/s p50 {p50:.1f}, p99 {p99:.1f} ms")
+    print(f"p99 below {P99_MS:.0f} ms: {'holds' if holds else 'does NOT hold'}")
     return 0 if holds else 1
 
 
