@@ -8,7 +8,6 @@ import json
 import types
 from typing import TYPE_CHECKING, Final
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from pushlane.callback.credentials import is_one_of
@@ -83,28 +82,18 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: f
         starlette.requests.ClientDisconnect: The peer is gone.
     """
     _check_is_plain(request)
+    body = bytearray()
     try:
         async with asyncio.timeout(within_s):
-            body = await _receive(request, most)
+            async for chunk in request.stream():
+                if len(body) + len(chunk) > most:
+                    raise BodyTooLarge(f"has more than {most} bytes")
+                body += chunk
     except TimeoutError:
         raise BodyTooSlow(f"did not arrive within {within_s:g} s") from None
     if not body and _declares_body(request):
         raise BodyLost("is empty although the head announces one")
-    return body
-
-
-async def _receive(request: Request, most: int) -> bytes:
-    body = bytearray()
-    while True:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        if len(body) + len(chunk) > most:
-            raise BodyTooLarge(f"has more than {most} bytes")
-        if not message.get("more_body", False):
-            return bytes(body) + chunk if body else chunk
-        body += chunk
+    return bytes(body)
 
 
 def _check_is_plain(request: Request) -> None:
