@@ -56,7 +56,8 @@ class Spool:
         self._files: Files
         self._closed = False
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._pending: deque[tuple[bytes, Future[None]]] = deque()
+        self._pending: deque[bytes] = deque()
+        self._outcomes: deque[Exception | None] = deque()
         # Two counters, each with one writer: the event loop's thread and ours.
         self._asked_bytes = 0
         self._done_bytes = 0
@@ -109,11 +110,8 @@ class Spool:
         if self._asked_bytes - self._done_bytes + size > MAX_PENDING_BYTES:
             raise SpoolFull(f"more than {MAX_PENDING_BYTES} bytes would wait for the disk")
         self._asked_bytes += size
-        kept: Future[None] = Future()
-        self._pending.append((payload, kept))
-        # One job each. The first takes all that is pending by then, the others find nothing left to do.
-        self._jobs.put(self._flush)
-        await asyncio.wrap_future(kept)
+        self._pending.append(payload)
+        await self._do(self._keep_next)
 
     async def read(self, most: int) -> list[bytes]:
         """The oldest payloads that are not confirmed, at most this many. They stay until they are confirmed.
@@ -164,41 +162,28 @@ class Spool:
 
     async def _do(self, work: Callable[[], _T]) -> _T:
         answer: Future[_T] = Future()
+        answer.set_running_or_notify_cancel()  # from here on nobody can cancel it: the work is done all the same
 
         def job() -> None:
             try:
-                value = work()
+                answer.set_result(work())
             except Exception as error:  # noqa: BLE001 # it is raised again where it is awaited
-                _fail(answer, error)
-            else:
-                _answer(answer, value)
+                answer.set_exception(error)
 
         self._jobs.put(job)
         return await asyncio.wrap_future(answer)
 
-    def _flush(self) -> None:
-        batch = [self._pending.popleft() for _ in range(len(self._pending))]
-        if not batch:
-            return
-        errors: list[Exception | None]
+    def _keep_next(self) -> None:
+        """One append's job. The first of a batch writes all that is pending by then, and each takes its own outcome."""
+        if not self._outcomes:
+            self._flush([self._pending.popleft() for _ in range(len(self._pending))])
+        if problem := self._outcomes.popleft():
+            raise problem
+
+    def _flush(self, batch: list[bytes]) -> None:
         try:
-            fits = self._files.append([payload for payload, _ in batch])
-            errors = [None if fit else SpoolFull("the process's file is at its limit") for fit in fits]
-        except Exception as error:  # noqa: BLE001 # it is raised again where it is awaited
-            errors = [copy.copy(error) for _ in batch]
-        self._done_bytes += sum(HEAD_BYTES + len(payload) for payload, _ in batch)
-        for (_, kept), failure in zip(batch, errors, strict=True):
-            if failure is None:
-                _answer(kept, None)
-            else:
-                _fail(kept, failure)
-
-
-def _answer(future: Future[_T], value: _T) -> None:
-    if future.set_running_or_notify_cancel():
-        future.set_result(value)
-
-
-def _fail(future: Future[_T], error: Exception) -> None:
-    if future.set_running_or_notify_cancel():
-        future.set_exception(error)
+            fits = self._files.append(batch)
+            self._outcomes.extend(None if fit else SpoolFull("the process's file is at its limit") for fit in fits)
+        except Exception as error:  # noqa: BLE001 # each append raises it
+            self._outcomes.extend(copy.copy(error) for _ in batch)
+        self._done_bytes += sum(HEAD_BYTES + len(payload) for payload in batch)

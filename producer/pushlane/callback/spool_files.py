@@ -44,11 +44,13 @@ class Files:
 
     def append(self, payloads: Sequence[bytes]) -> list[bool]:
         """Whether there was room for each payload; those that had room are on disk."""
-        frames = [_frame(payload) for payload in payloads]
+        frames = [_head(payload) + payload for payload in payloads]
         own = self._all[-1]
         full = own.size + sum(map(len, frames)) > self._max_bytes
-        if not own.stands() or (full and 0 < own.size <= 2 * own.fed):
-            own = self._renew()
+        if own.damaged or not own.stands() or (full and 0 < own.size <= 2 * own.fed):
+            # The old one is read to its end.
+            own = self._create()
+            self._all = (*self._all, own)
         end, kept, fits = own.size, [], []
         for frame in frames:
             fits.append(end + len(frame) <= self._max_bytes)
@@ -68,7 +70,8 @@ class Files:
             while len(payloads) < most and at < file.size:
                 payload = file.payload(at)
                 if payload is None:
-                    self._leave_out(file, at)
+                    self.left_out += file.size - at
+                    file.size, file.damaged = at, True
                     break
                 at += HEAD_BYTES + len(payload)
                 payloads.append(payload)
@@ -94,7 +97,7 @@ class Files:
         errors: list[OSError] = []
         for path in self._directory.iterdir():
             try:
-                if path.suffix == _SUFFIX and path not in held and (file := File.take(path)):
+                if path.suffix == _SUFFIX and path not in held and (file := File.adopt(path)):
                     older.append(file)
             except OSError as error:
                 errors.append(error)
@@ -117,18 +120,6 @@ class Files:
             self._directory.mkdir(mode=0o700, parents=True)
         return File.create(self._directory)
 
-    def _renew(self) -> File:
-        """A new file of our own; the old one, which is full and half fed, or was deleted, is read to its end."""
-        own = self._create()
-        self._all = (*self._all, own)
-        return own
-
-    def _leave_out(self, file: File, at: int) -> None:
-        if file is self._all[-1]:
-            self._renew()
-        self.left_out += file.size - at
-        file.size, file.damaged = at, True
-
     def _discard_fed(self) -> None:
         *older, own = self._all
         for file in older:
@@ -136,7 +127,7 @@ class Files:
                 file.discard()
                 file.close()
                 self._all = tuple(kept for kept in self._all if kept is not file)
-        if own.size and own.fed == own.size:
+        if own.size and own.fed == own.size and not own.damaged:
             own.clear()
 
 
@@ -172,7 +163,7 @@ class File:
                     return file
 
     @classmethod
-    def take(cls, path: Path) -> Self | None:
+    def adopt(cls, path: Path) -> Self | None:
         """The file of a dead process, locked; None if a living one has it, or had it and deleted it."""
         try:
             file = cls(path, os.open(path, os.O_RDWR))
@@ -243,10 +234,6 @@ class File:
     def close(self) -> None:
         """Lets go of the file and its lock."""
         os.close(self.fd)
-
-
-def _frame(payload: bytes) -> bytes:
-    return _head(payload) + payload
 
 
 def _head(payload: bytes) -> bytes:

@@ -117,8 +117,8 @@ async def test_a_file_that_its_adopter_deletes_before_we_lock_it_is_not_ours(
 
     with monkeypatch.context() as patch:
         patch.setattr(fcntl, "flock", too_late)
-        assert File.take(file) is None
-    assert File.take(file) is None, "gone before it is opened"
+        assert File.adopt(file) is None
+    assert File.adopt(file) is None, "gone before it is opened"
 
 
 @pytest.mark.parametrize("finished", [False, True])

@@ -84,20 +84,39 @@ async def test_an_empty_file_is_deleted(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_damage_to_our_own_file_costs_no_later_payload(tmp_path: Path) -> None:
-    """What is appended then goes to another file, and the damaged one is set aside as it is."""
-    spool = await Spool.open(tmp_path)
-    await keep(spool, numbered(1, 2, 3))
+def damage_second(tmp_path: Path) -> tuple[Path, bytearray]:
+    """Damages the second frame of the only file; returns the file and what is in it then."""
     [file] = tmp_path.iterdir()
     damaged = bytearray(file.read_bytes())
     damaged[FRAME + 5] ^= 0x10
     file.write_bytes(damaged)
+    return file, damaged
+
+
+async def test_damage_to_our_own_file_costs_no_later_payload(tmp_path: Path) -> None:
+    """What is appended then goes to another file, and the damaged one is set aside as it is."""
+    spool = await Spool.open(tmp_path)
+    await keep(spool, numbered(1, 2, 3))
+    file, damaged = damage_second(tmp_path)
     assert await spool.read(9) == numbered(1)
     assert spool.left_out == 2 * FRAME
     await spool.append(b"next")
     await spool.confirm(1)
     assert await drained(spool) == [b"next"]
     assert spool.left_out == 2 * FRAME, "counted once"
+    await spool.aclose()
+    [aside] = tmp_path.iterdir()
+    assert aside.name == f"{file.name}.damaged"
+    assert aside.read_bytes() == damaged
+
+
+async def test_our_own_damaged_file_is_set_aside_even_if_nothing_is_appended_to_it(tmp_path: Path) -> None:
+    """What could be read is fed, and the rest stays for a person: the file is not emptied."""
+    spool = await Spool.open(tmp_path)
+    await keep(spool, numbered(1, 2, 3))
+    file, damaged = damage_second(tmp_path)
+    assert await drained(spool) == numbered(1)
+    assert spool.empty
     await spool.aclose()
     [aside] = tmp_path.iterdir()
     assert aside.name == f"{file.name}.damaged"
