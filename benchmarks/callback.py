@@ -9,7 +9,7 @@ Three servers on one core with the same uvicorn settings: ``bare`` reads the bod
 enqueues each allowed message. The client and Redis have the other cores. The servers take short turns, and compared is
 a round's share of the bare rate of the same round (its median), because the speed of a shared machine changes by the
 second. Rates are closed loop over 16 connections; latency is open loop, counted from when a request was due, beside a
-worker that pushes what ``relay`` enqueues. Asked is a p99 below 10 ms.
+worker that pushes what ``relay`` enqueues. Asked of ``feed`` is a p99 below 10 ms.
 """
 
 from __future__ import annotations
@@ -169,9 +169,10 @@ def _run(folder: Path, redis_url: str, client: Redis, arguments: argparse.Namesp
                 share = statistics.median(own / bare for own, bare in zip(rates[name], rates["bare"], strict=True))
                 asked, times = measure(found[name].port, requests, LATENCY_S, RATE)
                 p50, p99 = at(times, 0.5), at(times, 0.99)
-                holds = holds and p99 < P99_MS
+                if name == "feed":  # relaying has no target
+                    holds = p99 < P99_MS
                 print(f"{name:6} {share:4.0%} of bare; at {asked:.0f}/s p50 {p50:.1f}, p99 {p99:.1f} ms")
-    print(f"p99 below {P99_MS:.0f} ms: {'holds' if holds else 'does NOT hold'}")
+    print(f"a p99 of feed below {P99_MS:.0f} ms: {'holds' if holds else 'does NOT hold'}")
     return 0 if holds else 1
 
 
