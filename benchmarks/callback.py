@@ -41,7 +41,7 @@ from support.stack import Stack, channel_settings, fake_api  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 
 from pushlane.callback.server import MAX_CONNECTIONS  # noqa: E402
-from pushlane.callback.tencent import QUESTION  # noqa: E402
+from pushlane.callback.tencent.question import QUESTION  # noqa: E402
 from pushlane_worker.embedded import EmbeddedServer  # noqa: E402
 
 if TYPE_CHECKING:

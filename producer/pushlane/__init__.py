@@ -3,6 +3,27 @@
 >>> from pushlane import Producer, RoomMessage
 >>> with Producer("redis://localhost:6379/0") as producer:
 ...     receipt = producer.send("support", RoomMessage("room-1", "Hello"), idempotency_key="order-7")
+
+::
+
+    producer           Producer
+    async_producer     AsyncProducer
+    enqueue_protocol   what both share: a script's arguments, and what its reply means
+    message            messages, and a channel's limits for them
+    send_options       how a message is to be sent: key, times, hold
+    hold               a message that waits for a decision
+    receipt            what a producer learns about a message
+    message_json       messages with their options as JSON
+    message_record     messages as they are stored
+    keys               every Redis key
+    scripts            loads the Lua scripts in lua/
+    clients            the Redis clients
+    address            the address of a Redis
+    strict_json        reads JSON from outside, within bounds
+    errors             every error
+    testing            producers for a service's own tests (extra ``testing``)
+    service            what the worker and the callback share (their extras)
+    callback           the callback endpoint (extra ``callback``)
 """
 
 from pushlane.errors import (
@@ -14,8 +35,9 @@ from pushlane.errors import (
     UnknownChannel,
 )
 from pushlane.hold import Hold
-from pushlane.message import MessageStatus, Receipt, RoomMessage, ThirdPartyMessage
+from pushlane.message import RoomMessage, ThirdPartyMessage
 from pushlane.producer import AsyncProducer, Producer
+from pushlane.receipt import MessageStatus, Receipt
 
 __all__ = [
     "AsyncProducer",

@@ -29,7 +29,7 @@ from pushlane.enqueue_protocol import (
 )
 from pushlane.errors import PushlaneError, QueueUnavailable
 from pushlane.keys import BELL, channel_prefix
-from pushlane.message import CancelResult, Limits, Message, MessageStatus, Receipt, check_channel_name
+from pushlane.message import Limits, Message, check_channel_name
 from pushlane.message_json import Form
 from pushlane.scripts import source
 from pushlane.send_options import SendOptions
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from pushlane.hold import Hold, StandingDecision, Verdict
+    from pushlane.receipt import CancelResult, MessageStatus, Receipt
     from pushlane.send_options import When
 
 

@@ -24,18 +24,10 @@ from pushlane.errors import (
     UnknownChannel,
 )
 from pushlane.hold import DECIDED, VERDICTS, StandingDecision
-from pushlane.message import (
-    CancelResult,
-    Limits,
-    Message,
-    MessageStatus,
-    Receipt,
-    check_channel_name,
-    check_id,
-    check_idempotency_key,
-)
+from pushlane.message import Limits, Message, check_channel_name, check_id, check_idempotency_key
 from pushlane.message_json import Form
 from pushlane.message_record import STATES, from_ms, read_content, read_header
+from pushlane.receipt import CancelResult, MessageStatus, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

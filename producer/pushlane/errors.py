@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pushlane.message import Receipt
+    from pushlane.receipt import Receipt
 
 
 class PushlaneError(Exception):

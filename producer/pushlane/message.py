@@ -1,4 +1,4 @@
-"""Messages, receipts and their limits: the wire contract between producers and workers.
+"""Messages and their limits: the wire contract between producers and workers.
 
 A message is turned into three strings when it is created: its conversation (within which order is kept), its address
 (which must also be equal for two messages to share a push) and its body. They are passed on unchanged; nothing parses
@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import datetime  # noqa: TC003 # MessageStatus's OpenAPI schema is built from its annotations
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pushlane.errors import InvalidMessage
 
@@ -198,52 +197,3 @@ class Limits:
         if self.text_unit == "utf16":
             return len(text.encode("utf-16-le")) // 2
         return len(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """An accepted message.
-
-    Attributes:
-        sequence: The acceptance number within the channel: messages of a conversation first arrive in this order.
-        duplicate: The idempotency key was used for this message before; nothing was enqueued now.
-    """
-
-    message_id: str
-    channel: str
-    conversation: str
-    sequence: int
-    state: str
-    duplicate: bool
-
-
-CancelResult = Literal["cancelled", "maybe_delivered", "in_flight", "already_final", "not_found"]
-
-
-@dataclass(frozen=True, slots=True)
-class MessageStatus:
-    """Where a message is. Times are aware UTC by Redis's clock; the text is never included.
-
-    Attributes:
-        state: scheduled, held, queued, in_flight, delivered, cancelled or dead.
-        reason: Why it is dead: rejected, expired, exhausted, unknown or forbidden.
-        detail: The reason in words, such as the API's own.
-        attempts: Pushes that counted against its retry budget, and the one that delivered it.
-        maybe_delivered: A push of it had an unknown outcome, so the API may already have it.
-        due_at: When a scheduled message joins its conversation, or the hold of a held one ends.
-        final_at: When it was delivered, cancelled or dead-lettered.
-        last_push: When its last counted push ended.
-    """
-
-    message_id: str
-    channel: str
-    conversation: str
-    state: str
-    reason: str | None
-    detail: str | None
-    attempts: int
-    maybe_delivered: bool
-    accepted_at: datetime
-    due_at: datetime | None
-    final_at: datetime | None
-    last_push: datetime | None

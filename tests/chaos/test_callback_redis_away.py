@@ -18,11 +18,11 @@ from support.callback import Callback, c2c, callback, moderation, query
 from support.channels import register
 from support.waiting import wait_until
 
-from pushlane import retry_effects
 from pushlane.async_producer import AsyncProducer
-from pushlane.callback.signature import Query
-from pushlane.callback.tencent import keys_of, parse
+from pushlane.callback.tencent.question import keys_of, parse
+from pushlane.callback.tencent.signature import Query
 from pushlane.keys import DECISIONS_PREFIX, UNFED, channel_prefix
+from pushlane.service import retry_effects
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def relayed(client: Redis) -> list[bytes]:
 async def sweep(url: str) -> None:
     """What the workers do with effects that nobody has acknowledged, without waiting for their time."""
     async with AsyncProducer(url) as producer:
-        await retry_effects.refeed(producer._redis, producer, 86_400)
+        await retry_effects.retry_lanes(producer._redis, producer, 86_400)
 
 
 def check_answers(asked: Asked, most_broken: int) -> None:

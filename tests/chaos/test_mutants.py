@@ -22,7 +22,7 @@ from redis.exceptions import ResponseError
 from support.queue import PRODUCERS, WORKERS
 
 from pushlane import scripts
-from pushlane_worker.store import WORKER
+from pushlane_worker.queue.store import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

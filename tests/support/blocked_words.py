@@ -3,7 +3,7 @@
 from typing import Any
 
 from pushlane.callback import ChatMessage
-from pushlane.callback.blocked_words import BlockedWords
+from pushlane.callback.blocked_words.policy import BlockedWords
 
 FORBID = BlockedWords(
     ["casino", "badword", "free money", "赌博", "赌", "カジノ", "카지노", "казино", "คาสิโน", "كازينو"]

@@ -8,12 +8,13 @@ from redis import Redis
 
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.scripts import source
-from pushlane_worker.channel import channel_record as worker_record
 from pushlane_worker.channel_settings import ChannelSettings
-from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.retry import NextStep
+from pushlane_worker.channels.channel import channel_record as worker_record
+from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.retry import NextStep
+from pushlane_worker.queue.store import Store
+from pushlane_worker.queue.turns import Claim, Settlement, Turns
 from pushlane_worker.settings import Settings
-from pushlane_worker.store import Claim, Settlement, Store, Turns
 
 LEASE_S = 30.0
 

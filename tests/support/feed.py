@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from support.waiting import wait_until_async
 
-from pushlane import effects
-from pushlane.callback.decision import Decision
-from pushlane.callback.feed import Feed
+from pushlane.callback.decisions.decision import Decision
+from pushlane.callback.decisions.feed import Feed
 from pushlane.callback.verdict import Verdict
 from pushlane.keys import DECISIONS_PREFIX, UNFED, channel_prefix
+from pushlane.service import effects
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from pushlane.effects import Effect
+    from pushlane.service.effects import Effect
 Open = Callable[..., AbstractAsyncContextManager[Feed]]
 RETENTION_S = 60.0
 ALLOW, FORBID = Verdict("allow", policy="chain"), Verdict("forbid", policy="words", reason="why")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from pushlane.callback.access_log import AccessLog
+from pushlane.callback.http.access_log import AccessLog
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

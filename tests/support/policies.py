@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from pushlane.callback.chain import Chain, Elsewhere, Judgement
 from pushlane.callback.chat_message import ChatMessage
-from pushlane.callback.verdict import Policy, Verdict
+from pushlane.callback.moderation.chain import Chain, Elsewhere, Judgement
+from pushlane.callback.policy import Policy
+from pushlane.callback.verdict import Verdict
 
 DEADLINE_S = 0.2
 ON_ERROR, ALLOW = Verdict("forbid"), Verdict("allow")

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from hostile import Behaviour, serving
 
-from pushlane_worker.http import AiohttpTransport, PushClient
-from pushlane_worker.outcome import Answer, PushRequest
+from pushlane_worker.channels.http import AiohttpTransport, PushClient
+from pushlane_worker.queue.outcome import Answer, PushRequest
 
 
 @asynccontextmanager

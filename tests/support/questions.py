@@ -10,8 +10,8 @@ from support.callback import C2C, c2c
 from support.in_process import URL, InProcess
 from support.waiting import wait_until
 
-from pushlane.callback.answer import OWN_CODES
-from pushlane.callback.tencent import MODERATED
+from pushlane.callback.tencent.answer import OWN_CODES
+from pushlane.callback.tencent.question import MODERATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

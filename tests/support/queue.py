@@ -17,9 +17,10 @@ from support.queue_replies import Accepted, Sweep, texts
 from pushlane import scripts
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message_record import NO_REASON, STATES, Header, read_content, read_header
-from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.retry import NextStep
-from pushlane_worker.store import WORKER, Claim, Settlement
+from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.retry import NextStep
+from pushlane_worker.queue.store import WORKER
+from pushlane_worker.queue.turns import Claim, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

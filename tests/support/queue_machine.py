@@ -12,7 +12,7 @@ from support.queue import LEASE_MS
 from support.queue_message import FINAL, Message
 from support.queue_walker import BACKOFF_CAP_MS, CONVERSATIONS, Walker
 
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hypothesis import settings
     from redis import Redis
 
-    from pushlane_worker.store import Claim
+    from pushlane_worker.queue.turns import Claim
 
     _Draw = Callable[[st.SearchStrategy[Any]], Any]
 

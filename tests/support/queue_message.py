@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pushlane_worker.store import Claim
+    from pushlane_worker.queue.turns import Claim
 
 FINAL = frozenset(["delivered", "dead", "cancelled"])
 WAITING = frozenset(["queued", "held"])

@@ -14,13 +14,13 @@ from support.queue import LEASE_MS, room
 from support.queue_message import FINAL, WAITING, Flight, Message
 
 from pushlane.message_record import read_content, read_header
-from pushlane_worker.outcome import Outcome
-from pushlane_worker.store import Settled
+from pushlane_worker.queue.outcome import Outcome
+from pushlane_worker.queue.turns import Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pushlane_worker.store import Claim, Settlement
+    from pushlane_worker.queue.turns import Claim, Settlement
 
 MAX_ATTEMPTS = 4
 BATCH_LIMIT = 10

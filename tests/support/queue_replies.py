@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pushlane_worker.store import Claim
+    from pushlane_worker.queue.turns import Claim
 
 
 @dataclass(frozen=True)

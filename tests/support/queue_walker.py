@@ -9,9 +9,9 @@ from support.queue import LOST, SWEEPER, Queue, Turn, room
 from support.queue_model import MAX_ATTEMPTS, MAX_LEASE_MS, Model
 from support.queue_snapshot import Snapshot, take
 
-from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.retry import RetryPolicy, next_step
-from pushlane_worker.store import Settlement
+from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.retry import RetryPolicy, next_step
+from pushlane_worker.queue.turns import Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from support.queue_message import Flight
 
-    from pushlane_worker.store import Claim
+    from pushlane_worker.queue.turns import Claim
 
 CONVERSATIONS = ("a", "b")
 BACKOFF_CAP_MS = 10_000

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.processes import environment
 
-from pushlane.callback.spool import Spool
+from pushlane.callback.decisions.spool import Spool
 
 HEAD = 8
 

@@ -4,8 +4,7 @@ import json
 from typing import Any
 
 from pushlane.callback import ChatMessage
-from pushlane.callback.signature import Query
-from pushlane.callback.tencent import (
+from pushlane.callback.tencent.question import (
     C2C,
     GROUP,
     NothingToJudge,
@@ -13,6 +12,7 @@ from pushlane.callback.tencent import (
     WrongCommand,
     parse,
 )
+from pushlane.callback.tencent.signature import Query
 
 C2C_QUERY, GROUP_QUERY = Query("1400000000", C2C), Query("1400000000", GROUP)
 C2C_SAMPLE = """{

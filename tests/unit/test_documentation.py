@@ -15,7 +15,7 @@ from support.documentation import DOCUMENTS, README, ROOT, anchors, blocks, link
 import pushlane as library
 from pushlane import errors, message_json
 from pushlane.callback import ChatMessage
-from pushlane.callback.blocked_words import BlockedWords
+from pushlane.callback.blocked_words.policy import BlockedWords
 from pushlane.callback.openapi import decisions, messages, webhook
 from pushlane.callback.openapi.part import Part
 from pushlane.callback.settings import (
@@ -25,7 +25,7 @@ from pushlane.callback.settings import (
     PolicySettings,
     WebhookSettings,
 )
-from pushlane.message import CancelResult
+from pushlane.receipt import CancelResult
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.fake_api import command as fake_api
 from pushlane_worker.cli.program import pushlane

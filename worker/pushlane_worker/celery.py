@@ -11,7 +11,7 @@ from celery import Celery
 from kombu.entity import Queue
 
 from pushlane.address import Address, parse
-from pushlane_worker.consumers import ENQUEUE_QUEUE
+from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
 from pushlane_worker.settings import Addresses
 
 DRAIN_QUEUE = "pushlane"

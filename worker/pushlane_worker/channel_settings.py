@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
-from pushlane.configuration import comma_separated
 from pushlane.errors import SettingsError
+from pushlane.service.configuration import comma_separated
 from pushlane_worker.proxy import Proxy, parse_proxy
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")

@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Celery, bootsteps
 
-from pushlane_worker.dispatcher import Dispatcher
+from pushlane_worker.dispatch.dispatcher import Dispatcher
 from pushlane_worker.settings import load_settings
 from pushlane_worker.task_message import DRAIN
 

@@ -17,9 +17,10 @@ from celery.exceptions import Reject
 from celery.worker.request import Request
 
 from pushlane.errors import PushlaneError, QueueFull, QueueUnavailable
-from pushlane.message import Receipt, check_channel_name, check_idempotency_key
+from pushlane.message import check_channel_name, check_idempotency_key
 from pushlane.message_json import build
 from pushlane.producer import Producer
+from pushlane.receipt import Receipt
 from pushlane.send_options import internal_key
 from pushlane_worker.celery import app
 from pushlane_worker.settings import load_settings

@@ -6,9 +6,9 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
-from pushlane.configuration import MAX_KEPT_S, PREFIX, CommonSettings, FromEnvironment, RedisUrl, load, variable
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
+from pushlane.service.configuration import MAX_KEPT_S, PREFIX, CommonSettings, FromEnvironment, RedisUrl, load, variable
 from pushlane_worker.channel_settings import ChannelSettings
 
 LEASE_MARGIN_S: Final = 1.0

@@ -16,14 +16,14 @@ from celery import Task, signals
 from celery.exceptions import Ignore
 
 from pushlane.errors import SettingsError
-from pushlane.redis_requirements import is_replica, server_findings
+from pushlane.service.redis_requirements import is_replica, server_findings
 from pushlane_worker.celery import app, consume_also
 from pushlane_worker.dispatcher_step import DispatcherStep
-from pushlane_worker.drain import Report
+from pushlane_worker.drains.drain import Report
+from pushlane_worker.drains.loop_thread import LoopThread
 from pushlane_worker.enqueue import enqueue, redact_logs
-from pushlane_worker.inspection import Inspector
-from pushlane_worker.loop_thread import LoopThread
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
+from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.settings import Settings, load_settings, load_worker_settings
 from pushlane_worker.task_message import DRAIN
 from pushlane_worker.telemetry import JsonFormatter, configure, logger

@@ -4,9 +4,9 @@ import json
 import logging
 from datetime import UTC, datetime
 
-from pushlane import logs
-from pushlane.log_writer import LogWriter
-from pushlane.logs import Logger, logger
+from pushlane.service import logs
+from pushlane.service.log_writer import LogWriter
+from pushlane.service.logs import Logger, logger
 from pushlane_worker.settings import Settings
 
 __all__ = ["JsonFormatter", "Logger", "configure", "logger"]

@@ -8,9 +8,31 @@ These are the names that a service needs for its own policy:
 ...
 ...     def judge(self, message: ChatMessage) -> Verdict | None:
 ...         return Verdict.forbid(reason="shouts") if message.text.isupper() else None
+
+::
+
+    chat_message    a message that is being judged
+    policy          what a policy is
+    verdict         what it answers
+    routing         what a service's own routing returns
+    app             the ASGI app: its routes and what they share
+    server          the processes that serve it
+    settings        its settings
+    credentials     tokens and keys from settings and files
+    template        templates for rooms, such as ``{userId}``
+    failures        errors of other people's code, without quoting any text
+    cancelling      cancels a task and waits for it
+    moderation      the platform's question and its answer
+    blocked_words   the built-in policy of that name
+    tencent         the platform's protocol
+    decisions       recording decisions and applying their effects
+    cinnox          the webhook for CINNOX's messages
+    http            limits, ``/v1``, health, and what all routes share
+    openapi         ``/openapi.json``
 """
 
 from pushlane.callback.chat_message import ChatMessage
-from pushlane.callback.verdict import Policy, Verdict
+from pushlane.callback.policy import Policy
+from pushlane.callback.verdict import Verdict
 
 __all__ = ["ChatMessage", "Policy", "Verdict"]

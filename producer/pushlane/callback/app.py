@@ -15,23 +15,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pushlane.async_producer import AsyncProducer
-from pushlane.callback import library_log, problems, routing
-from pushlane.callback.access_log import AccessLog
+from pushlane.callback import routing
 from pushlane.callback.cancelling import cancel_and_wait
-from pushlane.callback.feed import Feed
-from pushlane.callback.holds import Holds
-from pushlane.callback.messages import Messages
-from pushlane.callback.moderation import Moderation
+from pushlane.callback.cinnox.webhook import Webhook
+from pushlane.callback.decisions.feed import Feed
+from pushlane.callback.decisions.spool import Spool
+from pushlane.callback.http import library_log, problems
+from pushlane.callback.http.access_log import AccessLog
+from pushlane.callback.http.holds import Holds
+from pushlane.callback.http.messages import Messages
+from pushlane.callback.http.readiness import Readiness
+from pushlane.callback.http.web import ApiKeys, json_response
+from pushlane.callback.moderation.endpoint import Moderation
+from pushlane.callback.moderation.policies import make_policies
+from pushlane.callback.moderation.policy_pool import PROCESSES, PolicyPool
 from pushlane.callback.openapi import Description
-from pushlane.callback.policies import make_policies
-from pushlane.callback.policy_pool import PROCESSES, PolicyPool
-from pushlane.callback.readiness import Readiness
 from pushlane.callback.settings import BUILT_IN, CallbackSettings, load_callback_settings
-from pushlane.callback.spool import Spool
-from pushlane.callback.web import ApiKeys, json_response
-from pushlane.callback.webhook import Webhook
 from pushlane.errors import SettingsError
-from pushlane.logs import configure, make_writer
+from pushlane.service.logs import configure, make_writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from pushlane.callback.chat_message import ChatMessage
-    from pushlane.callback.moderation import Router
+    from pushlane.callback.moderation.endpoint import Router
     from pushlane.callback.settings import ModerationSettings
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from traceback import walk_tb
 from typing import Final, Self
 
-from pushlane.logs import logger
+from pushlane.service.logs import logger
 
 MAX_FRAMES: Final = 20
 """An endless recursion has a thousand, and the innermost ones are enough."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pushlane import effects
 from pushlane.callback import template as templates
 from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
 from pushlane.message_json import fields_of
+from pushlane.service import effects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.verdict import Verdict
-    from pushlane.effects import Effect
     from pushlane.message import Message
+    from pushlane.service.effects import Effect
 
 
 @dataclass(frozen=True, slots=True)

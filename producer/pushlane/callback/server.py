@@ -15,13 +15,13 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from pushlane.callback import library_log
 from pushlane.callback.app import check_app
-from pushlane.callback.connection import KEEP_ALIVE_S, Connection
-from pushlane.callback.connection_limit import ConnectionLimit
+from pushlane.callback.http import library_log
+from pushlane.callback.http.connection import KEEP_ALIVE_S, Connection
+from pushlane.callback.http.connection_limit import ConnectionLimit
 from pushlane.callback.settings import load_callback_settings
 from pushlane.errors import SettingsError
-from pushlane.logs import configure, logger
+from pushlane.service.logs import configure, logger
 
 if TYPE_CHECKING:
     from pushlane.callback.settings import CallbackSettings

@@ -21,11 +21,11 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from pushlane.callback import template as templates
-from pushlane.callback.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
 from pushlane.callback.credentials import MAX_SECRETS, SecretSettings, checked, read, wrong
-from pushlane.configuration import CommonSettings, comma_separated, load, variable
+from pushlane.callback.tencent.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
+from pushlane.service.configuration import CommonSettings, comma_separated, load, variable
 
 MIN_DEADLINE_S: Final = 0.5
 """Recording takes up to a quarter of a second of it; the rest is for the body to arrive and the policies to answer."""

@@ -1,14 +1,12 @@
-"""Policies, and their verdicts on messages."""
+"""What policies answer about a message."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
-
-    from pushlane.callback.chat_message import ChatMessage
+    from collections.abc import Sequence
 
 MAX_TEXT_CHARS: Final = 512
 _MAX_CODE: Final = 2**31 - 1
@@ -60,20 +58,6 @@ class Verdict:
     def discard(cls, *, reason: str = "") -> Self:
         """The message is dropped without telling its sender; no further policy is asked."""
         return cls("discard", reason=reason)
-
-
-class Policy(Protocol):
-    """One judge of the chain.
-
-    It runs in separate processes, each with its own instance: a plain ``judge`` gets one message at a time, an
-    ``async`` one gets more while the others await something. With a true ``inline``, it runs on the callback's event
-    loop, which waits for it.
-    """
-
-    name: str
-
-    def judge(self, message: ChatMessage) -> Verdict | Awaitable[Verdict | None] | None:
-        """The policy's verdict; None if it has no objection."""
 
 
 def read(answer: object, policy: str) -> Verdict | None:

@@ -12,7 +12,7 @@ from support.http_api import BILLING, HELLO, KEYS, SUPPORT, stored
 from support.raw_http import Answer, Peer, chunked, request
 from support.waiting import wait_until
 
-from pushlane.callback.connection import HEAD_BYTES, HEAD_LINES, LINGER_BYTES, PIPELINED, REQUEST_BYTES
+from pushlane.callback.http.connection import HEAD_BYTES, HEAD_LINES, LINGER_BYTES, PIPELINED, REQUEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

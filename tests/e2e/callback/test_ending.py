@@ -14,11 +14,11 @@ from support.callback import APP, c2c, callback, moderation, query
 from support.waiting import wait_until_async
 
 from pushlane.callback import ChatMessage, Verdict
-from pushlane.callback.chain import Elsewhere
-from pushlane.callback.feed import Feed
-from pushlane.callback.moderation import Moderation
+from pushlane.callback.decisions.feed import Feed
+from pushlane.callback.decisions.spool import Spool
+from pushlane.callback.moderation.chain import Elsewhere
+from pushlane.callback.moderation.endpoint import Moderation
 from pushlane.callback.settings import ModerationSettings
-from pushlane.callback.spool import Spool
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from support.http_api import BILLING, KEYS
 from support.raw_http import Peer, request
 from support.waiting import wait_until
 
-from pushlane.callback.connection import HEAD_BYTES, HEAD_S, PIPELINED, READ_S
+from pushlane.callback.http.connection import HEAD_BYTES, HEAD_S, PIPELINED, READ_S
 from pushlane.callback.server import MAX_CONNECTIONS
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from support.http_api import HELLO, KEYS, SUPPORT, Api, problem, stored
 from support.shell import show
 
 from pushlane import IdempotencyConflict, Producer, RoomMessage
-from pushlane.json_fields import as_fields
-from pushlane_worker.outcome import Outcome
+from pushlane.service.json_fields import as_fields
+from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from support.http_api import HELLO, KEYS, SHOP, SUPPORT, Api, problem, stored
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
-from pushlane.callback.messages import LARGE_AT_ONCE, LARGE_BYTES, MAX_BODY_BYTES
+from pushlane.callback.http.messages import LARGE_AT_ONCE, LARGE_BYTES, MAX_BODY_BYTES
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:

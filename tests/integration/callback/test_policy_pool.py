@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.waiting import wait_until, wait_until_async
 
-from pushlane.callback.chain import Chain, Elsewhere, Late
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.failures import Failure
-from pushlane.callback.policy_pool import PolicyPool
-from pushlane.callback.policy_process import PolicyProcess
+from pushlane.callback.moderation.chain import Chain, Elsewhere, Late
+from pushlane.callback.moderation.policy_pool import PolicyPool
+from pushlane.callback.moderation.policy_process import PolicyProcess
 from pushlane.callback.routing import Target
 from pushlane.callback.verdict import Verdict
 from pushlane.errors import InvalidMessage, SettingsError
@@ -434,8 +434,8 @@ STARTS = """
 import asyncio, json, sys, time
 sys.path[:] = json.loads(sys.argv[1])
 from test_policy_pool import asking
-from pushlane.callback.policy_pool import PolicyPool
-from pushlane.callback.policy_process import PolicyProcess
+from pushlane.callback.moderation.policy_pool import PolicyPool
+from pushlane.callback.moderation.policy_process import PolicyProcess
 
 async def main():
     async with PolicyPool(["own_code:Does"], None, 2) as processes:

@@ -19,9 +19,9 @@ from support.producers import bytes_of, everything, url_of
 from support.webhook import PATH, TOKEN, bearer, incoming, webhook
 
 from pushlane import Producer, RoomMessage
-from pushlane.callback import webhook as route
 from pushlane.callback.app import make_app
-from pushlane.callback.cinnox import Incoming, parse
+from pushlane.callback.cinnox import webhook as route
+from pushlane.callback.cinnox.body import Incoming, parse
 from pushlane.callback.settings import load_callback_settings
 from pushlane.keys import channel_prefix
 from pushlane.message_record import read_content
@@ -248,7 +248,7 @@ def test_without_an_id_the_same_bytes_are_a_repeat_for_minutes(
     body = {"userId": "alice", "message": {"text": "ok"}}
     now = 1_000_000 * route.REPEAT_S
     for moment, count in ((now - 1, 1), (now, 1), (now + route.REPEAT_S - 1, 1), (now + route.REPEAT_S, 2)):
-        monkeypatch.setattr("pushlane.callback.webhook.time.time", lambda moment=moment: float(moment))
+        monkeypatch.setattr("pushlane.callback.cinnox.webhook.time.time", lambda moment=moment: float(moment))
         sender.take(body)
         assert len(stored(redis)) == count, moment - now
     sender.take({"userId": "alice", "message": {"text": "ok", "ts": 1}})

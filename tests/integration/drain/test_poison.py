@@ -16,9 +16,9 @@ from support.waiting import wait_until
 from pushlane import Producer, RoomMessage
 from pushlane.message_json import Form
 from pushlane.send_options import SendOptions
-from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.retry import RetryPolicy, next_step
-from pushlane_worker.store import Settled, Settlement
+from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.retry import RetryPolicy, next_step
+from pushlane_worker.queue.turns import Settled, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from pushlane import Receipt
-    from pushlane_worker.store import Claim
+    from pushlane_worker.queue.turns import Claim
 
 BATCH = 10
 MOST = {1: 9, 2: 15, 3: 17}

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,11 @@ from support.waiting import wait_until_async
 from pushlane import Producer, RoomMessage
 from pushlane.clients import connect_async
 from pushlane.keys import CHANNELS
-from pushlane_worker.dispatcher import Dispatcher
+from pushlane_worker.dispatch.dispatcher import Dispatcher
+from pushlane_worker.dispatch.supervisor import Supervisor
+from pushlane_worker.dispatch.sweeper import Sweeper, _groups
+from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings, load_settings
-from pushlane_worker.store import Claim, Store
-from pushlane_worker.supervisor import Supervisor
-from pushlane_worker.sweeper import Sweeper, _groups
 
 CHANNELS_SET = 450
 """Three groups, the last one not full."""
@@ -41,13 +41,13 @@ def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def swept(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each channel was swept, by whatever dispatcher."""
     counted: Counter[str] = Counter()
-    sweep = Store.sweep
+    call = Store.call
 
-    async def count(store: Store, channel: str) -> tuple[bool, list[Claim]]:
-        counted[channel] += 1
-        return await sweep(store, channel)
+    async def count(store: Store, script: str, channel: str, arguments: Sequence[object]) -> object:
+        counted[channel] += script == "sweep"
+        return await call(store, script, channel, arguments)
 
-    monkeypatch.setattr(Store, "sweep", count)
+    monkeypatch.setattr(Store, "call", count)
     return counted
 
 

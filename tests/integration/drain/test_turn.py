@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from support.queue import LEASE_MS, Queue, room, settle
 
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from pushlane_worker.store import Settlement
+    from pushlane_worker.queue.turns import Settlement
 
 ALICE, BOB = b'["alice",null]', b'["bob",null]'
 MIB = 1024 * 1024

@@ -11,7 +11,7 @@ from support.waiting import wait_until
 from pushlane import Producer, RoomMessage
 from pushlane.keys import BELL
 from pushlane.scripts import source
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.queue.outcome import Outcome
 
 
 @pytest.fixture

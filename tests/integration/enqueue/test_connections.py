@@ -14,7 +14,7 @@ from support.producers import HELLO, PREFIX, Open, bytes_of, ids_in, texts
 from pushlane import AsyncProducer, Producer, QueueUnavailable, RoomMessage
 from pushlane.clients import MAX_CONNECTIONS
 from pushlane.message_record import read_content
-from pushlane_worker.store import Store
+from pushlane_worker.queue.store import Store
 
 # --- address -----------------------------------------------------------------------------------------------------
 

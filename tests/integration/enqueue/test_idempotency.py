@@ -10,7 +10,7 @@ from support.producers import HELLO, PREFIX, Door, everything, ids_in, url_of
 from pushlane import IdempotencyConflict, Receipt, RoomMessage
 from pushlane.keys import BELL, channel_prefix
 from pushlane.scripts import source
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.queue.outcome import Outcome
 
 
 def test_the_same_key_and_message_is_one_message_with_the_first_receipt(door: Door, redis: Redis) -> None:

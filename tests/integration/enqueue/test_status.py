@@ -8,7 +8,7 @@ from support.channels import claim, push
 from support.producers import HELLO, Door, url_of
 
 from pushlane import RoomMessage
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.queue.outcome import Outcome
 
 
 def test_a_status_follows_the_message(door: Door, redis: Redis) -> None:

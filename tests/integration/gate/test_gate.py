@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from support.queue import LEASE_MS, Queue, room, settle, unsent
 
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from redis import Redis
 
-    from pushlane_worker.store import Claim
+    from pushlane_worker.queue.turns import Claim
 
 HOUR_MS = 3_600_000
 LONG_BACKOFF_MS = 200_000

@@ -13,8 +13,8 @@ from support.waiting import wait_until
 from pushlane import MessageStatus, Producer, Receipt, RoomMessage
 from pushlane.keys import BELL
 from pushlane.scripts import source
-from pushlane_worker.blocked import read_blocked
-from pushlane_worker.store import WORKER
+from pushlane_worker.operators.blocked import read_blocked
+from pushlane_worker.queue.store import WORKER
 
 pytestmark = pytest.mark.alone
 PREFIX = "pushlane:1:{support}:"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from support.queue import Queue, Turn, room, settle
 
-from pushlane_worker.outcome import Outcome
-from pushlane_worker.store import Settled
+from pushlane_worker.queue.outcome import Outcome
+from pushlane_worker.queue.turns import Settled
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from pushlane_worker.store import Claim, Settlement
+    from pushlane_worker.queue.turns import Claim, Settlement
 
 REFUSED_MS = 30_000
 CAP = 64

@@ -12,15 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.queue import Queue, settle, unsent
 
-from pushlane_worker.outcome import Outcome
-from pushlane_worker.store import Settlement, Store, Turns
+from pushlane_worker.queue.outcome import Outcome
+from pushlane_worker.queue.store import Store
+from pushlane_worker.queue.turns import Settlement, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redis import Redis
 
-    from pushlane_worker.store import Claim
+    from pushlane_worker.queue.turns import Claim
 
 WINDOW_MS = 60_000
 HELD_MS = WINDOW_MS + 1
@@ -225,7 +226,7 @@ async def _push_as_fast_as_allowed(url: str, seconds: float) -> list[float]:
     """A drain of its own against a server whose clock steps; when each push was made, by a clock that does not."""
     client = redis_asyncio.Redis.from_url(url)
     store = Store(client, {})
-    began, turn_script = time.monotonic(), store._scripts.turn  # the server's clock is there
+    began, turn_script = time.monotonic(), store._scripts["turn"]  # the server's clock is there
     pushes: list[float] = []
 
     async def stepping(keys: Sequence[str], args: Sequence[object]) -> object:
@@ -233,7 +234,7 @@ async def _push_as_fast_as_allowed(url: str, seconds: float) -> list[float]:
         server_ms = round(time.time() * 1000) + sum(step for after, step in STEPS if passed >= after)
         return await turn_script(keys=keys, args=[server_ms, *args[1:]])
 
-    store._scripts.turn = stepping  # as above
+    store._scripts["turn"] = stepping  # as above
     turns = Turns(store, "support", 30.0)
     done: list[Settlement] = []
     while time.monotonic() - began < seconds:

@@ -18,9 +18,9 @@ from pushlane import Producer, RoomMessage
 from pushlane.keys import CHANNELS
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.fake_api.reports import PushEntry
-from pushlane_worker.outcome import Answer, Outcome
-from pushlane_worker.retry import RetryPolicy, next_step
-from pushlane_worker.store import Settlement
+from pushlane_worker.queue.outcome import Answer, Outcome
+from pushlane_worker.queue.retry import RetryPolicy, next_step
+from pushlane_worker.queue.turns import Settlement
 
 PREFIX = "pushlane:1:{support}:"
 ASKED_S = 7

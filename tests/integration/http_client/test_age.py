@@ -10,7 +10,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hostile import OK, Peer, serving, wait_until
 from support.pushing import push, pushing
 
-from pushlane_worker.http import AiohttpTransport
+from pushlane_worker.channels.http import AiohttpTransport
 
 LOAD = 8
 

@@ -12,9 +12,9 @@ from hostile import OK, Peer, answering, serving, wait_until
 from support.pushing import exchange, push, pushing
 
 from pushlane_worker.channels.cinnox import Cinnox
+from pushlane_worker.channels.http import AiohttpTransport
 from pushlane_worker.errors import PushNotSent, PushUnanswered
-from pushlane_worker.http import AiohttpTransport
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.queue.outcome import Outcome
 
 
 def encoded(coding: str, body: bytes, status: bytes = b"200 OK") -> bytes:

@@ -11,7 +11,7 @@ from support.pushing import exchange, push, pushing
 
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.errors import PushNotSent, PushUnanswered
-from pushlane_worker.outcome import PushRequest
+from pushlane_worker.queue.outcome import PushRequest
 
 # --- requests ----------------------------------------------------------------------------------------------------
 

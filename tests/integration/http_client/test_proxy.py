@@ -12,8 +12,8 @@ from hostile import OK, Behaviour, Peer, Server, answering, deaf, serving, silen
 from support.connect_proxy import CREDENTIALS, SHOWN, certified, forwards
 from support.pushing import push
 
+from pushlane_worker.channels.http import AiohttpTransport, PushClient
 from pushlane_worker.errors import PushNotSent, PushUnanswered
-from pushlane_worker.http import AiohttpTransport, PushClient
 from pushlane_worker.proxy import Proxy, parse_proxy
 
 

@@ -10,8 +10,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from hostile import OK, Behaviour, Peer, answering, deaf, serving, wait_until
 from support.pushing import exchange, push, pushing
 
+from pushlane_worker.channels.http import MAX_ANSWER_BYTES, AiohttpTransport, PushClient
 from pushlane_worker.errors import PushNotSent, PushUnanswered
-from pushlane_worker.http import MAX_ANSWER_BYTES, AiohttpTransport, PushClient
 
 
 def closed_port() -> int:

@@ -7,8 +7,8 @@ import trustme
 from hostile import OK, Peer, answering, deaf, serving, silent
 from support.pushing import push, pushing
 
+from pushlane_worker.channels.http import AiohttpTransport
 from pushlane_worker.errors import PushNotSent
-from pushlane_worker.http import AiohttpTransport
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from support.producers import everything
 from support.queue import Queue, settle
 
 from pushlane import InvalidMessage, UnknownChannel
-from pushlane_worker.dead_letters import Selection
-from pushlane_worker.inspection import Inspector
-from pushlane_worker.operator_actions import RUN_KEPT_S, Operator, Skipped
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.operators.actions import RUN_KEPT_S, Operator, Skipped
+from pushlane_worker.operators.dead_letters import Selection
+from pushlane_worker.operators.inspection import Inspector
+from pushlane_worker.queue.outcome import Outcome
 
 
 @pytest.fixture

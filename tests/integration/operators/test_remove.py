@@ -9,9 +9,9 @@ from support.queue import EPOCH_MS, Queue, settle
 
 from pushlane import InvalidMessage, UnknownChannel, keys
 from pushlane.scripts import source
-from pushlane_worker.operator_actions import Operator, Removal
-from pushlane_worker.outcome import Outcome
-from pushlane_worker.store import WORKER
+from pushlane_worker.operators.actions import Operator, Removal
+from pushlane_worker.queue.outcome import Outcome
+from pushlane_worker.queue.store import WORKER
 
 MINUTE_MS = 60_000
 

@@ -8,7 +8,7 @@ import pytest
 from support.queue import LEASE_MS, Queue, room, settle
 
 from pushlane.message_record import read_content
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis

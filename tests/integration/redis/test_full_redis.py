@@ -14,7 +14,7 @@ from support.waiting import wait_until
 
 from pushlane import Producer, QueueFull, RoomMessage
 from pushlane.keys import BELL
-from pushlane_worker.operator_actions import Operator
+from pushlane_worker.operators.actions import Operator
 
 BACKLOG = 300
 BALLAST_BYTES = 20_000_000

@@ -15,8 +15,8 @@ from support.stack import channel_settings
 from support.waiting import wait_until
 from support.webhook import webhook
 
-from pushlane import redis_requirements
 from pushlane.clients import connect_async
+from pushlane.service import redis_requirements
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pushlane import RoomMessage
 from pushlane.address import parse
 from pushlane.clients import connect, connect_async
 from pushlane_worker.broker import Connection
-from pushlane_worker.operator_actions import Operator
+from pushlane_worker.operators.actions import Operator
 from pushlane_worker.task_message import DRAIN
 
 if TYPE_CHECKING:

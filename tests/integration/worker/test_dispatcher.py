@@ -17,9 +17,9 @@ from support.stack import channel_settings
 from support.waiting import wait_until_async
 
 from pushlane import Producer, RoomMessage
-from pushlane_worker.dispatcher import Dispatcher
+from pushlane_worker.dispatch.dispatcher import Dispatcher
+from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings, load_settings
-from pushlane_worker.store import Store
 
 OnQueue = Callable[[str, str], None]
 OnChannel = Callable[[str], None]

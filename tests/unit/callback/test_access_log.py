@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.applications import Starlette
 
-from pushlane.callback.access_log import AccessLog
+from pushlane.callback.http.access_log import AccessLog
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushlane.callback import Verdict
-from pushlane.callback.answer import (
+from pushlane.callback.tencent.answer import (
     ALLOWED,
     MAX_ERROR_INFO_CHARS,
     MAX_REWRITE_BYTES,
@@ -19,7 +19,7 @@ from pushlane.callback.answer import (
     OWN_CODES,
     answer,
 )
-from pushlane.callback.tencent import C2C, GROUP, MODERATED
+from pushlane.callback.tencent.question import C2C, GROUP, MODERATED
 
 TEXT: dict[str, Any] = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "red packet"}}
 CUSTOM: dict[str, Any] = {

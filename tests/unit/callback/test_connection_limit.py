@@ -8,7 +8,7 @@ from ipaddress import ip_network
 import pytest
 from support.waiting import wait_until_async
 
-from pushlane.callback.connection_limit import ConnectionLimit
+from pushlane.callback.http.connection_limit import ConnectionLimit
 
 PROXY = "192.0.2.1"
 MOST, EACH = 6, 4

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushlane.callback import ChatMessage
-from pushlane.callback.elements import MAX_DEPTH, ElementPath, TooDeep, readings, replaced, texts
+from pushlane.callback.tencent.elements import MAX_DEPTH, ElementPath, TooDeep, readings, replaced, texts
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushlane.callback.folding import fold, foldings
+from pushlane.callback.blocked_words.folding import fold, foldings
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 

@@ -3,8 +3,8 @@
 
 import pytest
 
-from pushlane.callback.folding import WORD_SCRIPTS, own
-from pushlane.callback.languages import _ALPHABETS, is_disguised
+from pushlane.callback.blocked_words.folding import WORD_SCRIPTS, own
+from pushlane.callback.blocked_words.languages import _ALPHABETS, is_disguised
 
 
 @pytest.mark.parametrize(

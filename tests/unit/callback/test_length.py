@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pushlane.callback import ChatMessage, Verdict
-from pushlane.callback.length import Length
+from pushlane.callback.moderation.length import Length
 
 
 def message(*contents: object) -> ChatMessage:

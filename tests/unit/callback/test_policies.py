@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pushlane.callback.blocked_words import BlockedWords
-from pushlane.callback.length import Length
-from pushlane.callback.policies import make_policies
+from pushlane.callback.blocked_words.policy import BlockedWords
+from pushlane.callback.moderation.length import Length
+from pushlane.callback.moderation.policies import make_policies
+from pushlane.callback.moderation.user_code import is_inline, load_policy, load_routing
 from pushlane.callback.settings import ModerationSettings
-from pushlane.callback.user_code import is_inline, load_policy, load_routing
 from pushlane.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from support.http_api import BILLING, problem
 
 from pushlane.callback.app import make_app
-from pushlane.callback.messages import Messages
-from pushlane.callback.problems import Busy, WrongMediaType, check_is_json, refusal
+from pushlane.callback.http.messages import Messages
+from pushlane.callback.http.problems import Busy, WrongMediaType, check_is_json, refusal
+from pushlane.callback.http.web import BodyEncoded, BodyRefused, BodyTooLarge, BodyTooSlow
 from pushlane.callback.settings import ApiKeySettings, CallbackSettings
-from pushlane.callback.web import BodyEncoded, BodyRefused, BodyTooLarge, BodyTooSlow
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,

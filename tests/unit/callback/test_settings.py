@@ -17,8 +17,8 @@ from pushlane.callback.settings import (
     WebhookSettings,
     load_callback_settings,
 )
-from pushlane.configuration import NAMES
 from pushlane.errors import SettingsError
+from pushlane.service.configuration import NAMES
 from pushlane_worker.settings import Settings, load_settings
 
 SECRET = "s3cr3t-t0ken"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushlane.callback.signature import MAX_QUERY_BYTES, Query, Refused, check_query
+from pushlane.callback.tencent.signature import MAX_QUERY_BYTES, Query, Refused, check_query
 
 APPS = frozenset({"1400000000", "1400000001"})
 TOKEN, TIME = "xxxxyyyy", "1669872112"
@@ -158,7 +158,7 @@ def test_every_token_is_compared_whichever_matches(monkeypatch: pytest.MonkeyPat
         compared.append(mine)
         return mine == given
 
-    monkeypatch.setattr("pushlane.callback.signature.compare_digest", compare)
+    monkeypatch.setattr("pushlane.callback.tencent.signature.compare_digest", compare)
     assert isinstance(check(signed(), tokens=(TOKEN, "new", "newer")), Query)
     assert len(set(compared)) == 3
 

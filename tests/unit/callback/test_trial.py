@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from pushlane.callback.answer import answer
-from pushlane.callback.tencent import C2C
+from pushlane.callback.tencent.answer import answer
+from pushlane.callback.tencent.question import C2C
 from pushlane.callback.verdict import Verdict
 from pushlane_worker.cli.trial import _meaning
 

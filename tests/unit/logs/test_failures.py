@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from pushlane.callback.failures import MAX_FRAMES, log_failure
-from pushlane.logs import configure
+from pushlane.service.logs import configure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import structlog
 
-from pushlane.callback.library_log import take_over
-from pushlane.logs import configure
+from pushlane.callback.http.library_log import take_over
+from pushlane.service.logs import configure
 
 SECRET = "what alice wrote"
 

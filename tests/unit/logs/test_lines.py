@@ -11,8 +11,8 @@ import pytest
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from pushlane.callback.access_log import AccessLog
-from pushlane.logs import MAX_FACT_CHARS, configure, logger, make_writer
+from pushlane.callback.http.access_log import AccessLog
+from pushlane.service.logs import MAX_FACT_CHARS, configure, logger, make_writer
 
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 COLOURS = re.compile(r"\x1b\[\d+m")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from support.waiting import wait_until
 
-from pushlane.log_writer import MAX_WAITING, WRITE_BYTES, LogWriter
+from pushlane.service.log_writer import MAX_WAITING, WRITE_BYTES, LogWriter
 
 PIPE_BYTES = 1 << 20
 """More than a pipe holds."""
@@ -52,8 +52,8 @@ def test_a_reader_that_stalls_stops_nobody(pipe: tuple[int, int]) -> None:
 
 def test_what_is_left_out_is_counted_ahead_of_what_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """There may be room again before the thread has come as far as the lines that are missing."""
-    monkeypatch.setattr("pushlane.log_writer.MAX_WAITING", 3)
-    monkeypatch.setattr("pushlane.log_writer.WRITE_BYTES", 4)  # a line is a piece
+    monkeypatch.setattr("pushlane.service.log_writer.MAX_WAITING", 3)
+    monkeypatch.setattr("pushlane.service.log_writer.WRITE_BYTES", 4)  # a line is a piece
     written: list[bytes] = []
     takes = threading.Semaphore(0)
 
@@ -101,7 +101,7 @@ def test_one_that_was_closed_while_its_reader_stalled_writes_again(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With another thread: the first one is held by what nobody reads."""
-    monkeypatch.setattr("pushlane.log_writer.CLOSE_S", 0.1)
+    monkeypatch.setattr("pushlane.service.log_writer.CLOSE_S", 0.1)
     reader, file = pipe
     log = LogWriter(file, told)
     for _ in range(PIPE_BYTES // 1000):
@@ -145,7 +145,8 @@ def test_lines_are_written_whole_and_many_at_once(pipe: tuple[int, int], monkeyp
 )
 def test_each_process_writes_its_own_lines_and_none_twice(end: str, lines: list[str]) -> None:
     """Also those that waited at a fork, and what waits at the end of the process."""
-    code = f"import os\nfrom pushlane.log_writer import LogWriter\nlog = LogWriter(2, str)\nlog.msg('before')\n{end}\n"
+    code = "import os\nfrom pushlane.service.log_writer import LogWriter\nlog = LogWriter(2, str)\n"
+    code += f"log.msg('before')\n{end}\n"
     code += "log.msg('parent')\n"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert sorted(process.stderr.splitlines()) == lines

@@ -9,9 +9,10 @@ from support.channels import channel_record
 from pushlane import message_record
 from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
 from pushlane.scripts import source
-from pushlane_worker import drain, settings
+from pushlane_worker import settings
 from pushlane_worker.channel_settings import ChannelSettings
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.drains import drain
+from pushlane_worker.queue.outcome import Outcome
 
 PACKAGES = ("pushlane", "pushlane_worker")
 FILES = {

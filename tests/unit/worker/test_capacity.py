@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushlane_worker.capacity import Capacity
+from pushlane_worker.drains.capacity import Capacity
 
 NAMES = ("one", "two", "three")
 CLAIMS = st.tuples(st.just("claim"), st.sampled_from(NAMES))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pushlane.errors import SettingsError
-from pushlane_worker.channel import Channel, make_channel
 from pushlane_worker.channel_settings import ChannelSettings
+from pushlane_worker.channels.channel import Channel, make_channel
 
 
 def make(file: Path) -> Channel:

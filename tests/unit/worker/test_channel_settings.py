@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support.environment import CHANNEL, ROOT, SECRET, THIRD_PARTY, Tell
 
-from pushlane_worker.channel import channel_record
 from pushlane_worker.channel_settings import RateLimit
+from pushlane_worker.channels.channel import channel_record
 from pushlane_worker.settings import load_settings
 
 pytestmark = pytest.mark.usefixtures("clean_environment")

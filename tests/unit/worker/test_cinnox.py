@@ -7,7 +7,7 @@ import pytest
 
 from pushlane_worker.channels import KINDS
 from pushlane_worker.channels.cinnox import Cinnox
-from pushlane_worker.outcome import MAX_DETAIL_CHARS, Answer, Outcome
+from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Answer, Outcome
 
 BASE = "https://api.example.com/"
 DELIVERED, THROTTLED, MISCONFIGURED = Outcome.DELIVERED, Outcome.THROTTLED, Outcome.MISCONFIGURED

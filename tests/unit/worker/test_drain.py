@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from support.waiting import wait_until_async
 
-from pushlane_worker.capacity import Capacity
-from pushlane_worker.drain import Drain, Ended, Report
+from pushlane_worker.drains.capacity import Capacity
+from pushlane_worker.drains.drain import Drain, Ended, Report
+from pushlane_worker.drains.push import FRESH_S, Pushers
 from pushlane_worker.monitoring import read_trouble
-from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.push import FRESH_S, Pushers
-from pushlane_worker.retry import NextStep
-from pushlane_worker.store import ONLY_SETTLE, Claim, Settled, Settlement, Turn, Turns
+from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.retry import NextStep
+from pushlane_worker.queue.turns import ONLY_SETTLE, Claim, Settled, Settlement, Turn, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushlane_worker.channel import Channel
-    from pushlane_worker.http import PushClient
-    from pushlane_worker.push import Job
+    from pushlane_worker.channels.channel import Channel
+    from pushlane_worker.channels.http import PushClient
+    from pushlane_worker.drains.push import Job
 
 CHANNEL = "support"
 NOTHING = Turn(-1, "empty", [], [])
@@ -144,7 +144,7 @@ async def _soon(things: Sequence[object]) -> Sequence[object]:
 
 async def test_a_full_drain_notices_by_itself_that_another_gave_a_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The places may be another channel's or an earlier drain's, which wakes nobody: it looks each 20 ms."""
-    monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 60)  # after which it would look anyhow
+    monkeypatch.setattr("pushlane_worker.drains.drain.VOUCH_S", 60)  # after which it would look anyhow
     drain, turns, _ = make(LATER, limit=1, slice_s=60)
     drain.capacity.reserve(CHANNEL, 1)
     claiming = asyncio.create_task(drain.claim())
@@ -159,7 +159,7 @@ async def test_a_full_drain_notices_by_itself_that_another_gave_a_place_back(mon
 
 async def test_a_full_drain_takes_a_turn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """With no place it still vouches for the ring that is out, which would lapse."""
-    monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 0.01)
+    monkeypatch.setattr("pushlane_worker.drains.drain.VOUCH_S", 0.01)
     drain, turns, _ = make(LATER, limit=1)
     drain.capacity.reserve(CHANNEL, 1)
     claiming = asyncio.create_task(drain.claim())
@@ -189,7 +189,7 @@ async def test_a_drain_that_has_nothing_to_do_says_what_it_waited_for(turn: Turn
 
 async def test_a_drain_whose_pushes_hang_says_what_it_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """It leaves soon, with the last turn's word; the pushes are settled later."""
-    monkeypatch.setattr("pushlane_worker.drain.LINGER_S", 0.03)
+    monkeypatch.setattr("pushlane_worker.drains.drain.LINGER_S", 0.03)
     drain, turns, pushers = make(Turn(-1, "empty", [], [claim(b"a")]), Turn(-1, "rate", [], []))
     async with asyncio.timeout(5):
         await drain.claim()
@@ -249,7 +249,7 @@ async def test_what_waits_for_word_of_the_gate_gets_it_after_its_drain_has_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A process too busy to use a turn's answer lets nothing wait for ever: the drain asks again."""
-    monkeypatch.setattr("pushlane_worker.drain.VOUCH_S", 0.05)
+    monkeypatch.setattr("pushlane_worker.drains.drain.VOUCH_S", 0.05)
     drain, turns, _ = make(Turn(-1, "empty", [], [claim(b"a"), claim(b"b")]), NOTHING, slice_s=0.01)
     drain.pushers = SlowPushers(cast("Channel", None), cast("PushClient", None), deadline_s=1, count=1)
     await drain.claim()

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from support.waiting import wait_until_async
 
-from pushlane_worker.drain import Report
-from pushlane_worker.handover import Handover
+from pushlane_worker.drains.drain import Report
+from pushlane_worker.drains.handover import Handover
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from pushlane_worker.drain import Drain, Ended
+    from pushlane_worker.drains.drain import Drain, Ended
 
 SECOND_S = 0.1
 pytestmark = pytest.mark.alone
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.alone
 @pytest.fixture(autouse=True)
 def short_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takeovers each 100 ms."""
-    monkeypatch.setattr("pushlane_worker.handover.TAKEOVER_EACH_S", SECOND_S)
+    monkeypatch.setattr("pushlane_worker.drains.handover.TAKEOVER_EACH_S", SECOND_S)
 
 
 @dataclass(eq=False)

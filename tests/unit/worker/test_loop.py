@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 from support.environment import CHANNEL, ROOT, Tell
 
-from pushlane_worker.loop_thread import LoopThread
-from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.push import Pushers
-from pushlane_worker.store import Claim, Settled, Settlement, Turn
+from pushlane_worker.drains.loop_thread import LoopThread
+from pushlane_worker.drains.push import Pushers
+from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.turns import Claim, Settled, Settlement, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pushlane_worker.drain import Report
+    from pushlane_worker.drains.drain import Report
 
 PUSH_S = 0.05
 
@@ -60,7 +60,7 @@ class FakeTurns:
 def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     """The answers, which a test sets."""
     script = Script()
-    monkeypatch.setattr("pushlane_worker.loop_thread.Turns", script.turns)
+    monkeypatch.setattr("pushlane_worker.drains.loop_thread.Turns", script.turns)
     return script
 
 

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, Self, cast
 import pytest
 from pydantic import SecretStr
 
-from pushlane_worker.channel import make_channel
 from pushlane_worker.channel_settings import ChannelSettings
+from pushlane_worker.channels.channel import make_channel
 from pushlane_worker.channels.cinnox import Cinnox
+from pushlane_worker.drains.push import Job, Pushers
 from pushlane_worker.errors import PushNotSent
-from pushlane_worker.outcome import Answer, Outcome, PushRequest
-from pushlane_worker.push import Job, Pushers
-from pushlane_worker.store import Claim
+from pushlane_worker.queue.outcome import Answer, Outcome, PushRequest
+from pushlane_worker.queue.turns import Claim
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from pushlane_worker.channels import ChannelKind
-    from pushlane_worker.http import PushClient
-    from pushlane_worker.outcome import PushResult
-    from pushlane_worker.store import Settlement
+    from pushlane_worker.channels.http import PushClient
+    from pushlane_worker.queue.outcome import PushResult
+    from pushlane_worker.queue.turns import Settlement
 
 DEADLINE_S = 5.0
 ROOM, BODY = b"room", b'"hi"'
@@ -138,7 +138,7 @@ async def test_a_log_that_breaks_costs_no_delivery(pushers: Pushers, monkeypatch
     def broken() -> NoReturn:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pushlane_worker.push.logger", broken)
+    monkeypatch.setattr("pushlane_worker.drains.push.logger", broken)
     assert (await push(pushers)).result.outcome is Outcome.DELIVERED
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushlane_worker.rate_clock import RateClock
+from pushlane_worker.queue.rate_clock import RateClock
 
 OFFSET_MS = 1_700_000_000_000
 CALLS = st.lists(st.tuples(st.floats(0, 5), st.floats(0, 0.5), st.floats(0, 0.5)), min_size=1, max_size=20)

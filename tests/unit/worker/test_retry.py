@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushlane.message_record import REASONS
-from pushlane_worker.outcome import Outcome, PushResult
-from pushlane_worker.retry import History, NextStep, RetryPolicy, backoff_s, next_step
+from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.retry import History, NextStep, RetryPolicy, backoff_s, next_step
 
 POLICY = RetryPolicy(
     max_attempts=40,

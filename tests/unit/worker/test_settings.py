@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from support.environment import CHANNEL, ROOT, SECRET, Tell
 
-from pushlane.configuration import check_names
 from pushlane.errors import SettingsError
+from pushlane.service.configuration import check_names
 from pushlane_worker.channel_settings import ChannelSettings, RateLimit
 from pushlane_worker.cli.worker import command as worker
 from pushlane_worker.settings import Addresses, Settings, load_settings

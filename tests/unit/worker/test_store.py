@@ -11,7 +11,8 @@ import redis
 
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.scripts import source
-from pushlane_worker.store import UNREGISTERED, WORKER, Store, Turns
+from pushlane_worker.queue.store import UNREGISTERED, WORKER, Store
+from pushlane_worker.queue.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -57,8 +58,8 @@ class Client:
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """It tries again at once."""
-    monkeypatch.setattr("pushlane_worker.store._RETRY_FIRST_S", 0)
-    monkeypatch.setattr("pushlane_worker.store._RETRY_CAP_S", 0)
+    monkeypatch.setattr("pushlane_worker.queue.turns._RETRY_FIRST_S", 0)
+    monkeypatch.setattr("pushlane_worker.queue.turns._RETRY_CAP_S", 0)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ async def test_a_fault_of_our_own_is_not_repeated(error: Exception) -> None:
 
 async def test_each_try_says_anew_how_late_it_can_be_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn that waits for Redis for a minute must not pass for a clock that stepped."""
-    monkeypatch.setattr("pushlane_worker.store.time", SimpleNamespace(monotonic=count(1.0).__next__))
+    monkeypatch.setattr("pushlane_worker.queue.store.time", SimpleNamespace(monotonic=count(1.0).__next__))
     client = Client(REPLY, redis.ConnectionError("reset"), REPLY)
     turns = client.turns()
     await turns.take(FREE, BUSY, [])

@@ -4,7 +4,7 @@ from redis import ConnectionError as RedisConnectionError
 from redis import ResponseError
 from structlog.testing import capture_logs
 
-from pushlane_worker.supervisor import Supervisor
+from pushlane_worker.dispatch.supervisor import Supervisor
 
 BROKEN = ResponseError("WRONGTYPE Operation against a key script: 5a2, on @user_script:94.")
 

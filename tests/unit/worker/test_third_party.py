@@ -7,7 +7,7 @@ import pytest
 from pushlane import ThirdPartyMessage
 from pushlane_worker.channels import KINDS
 from pushlane_worker.channels.third_party import MAX_CID_CHARS, ThirdParty
-from pushlane_worker.outcome import Answer, Outcome
+from pushlane_worker.queue.outcome import Answer, Outcome
 
 URL = "https://hook.example.com/from%20CINNOX/webhookUrl"
 

@@ -1,8 +1,16 @@
 """The kinds of channel: one file each, which builds the request of a push and reads its answer.
 
-A new kind is a file with a class that satisfies ``ChannelKind`` and its line in ``KINDS``. ``json_post.py`` and
-``envelope.py`` hold what kinds share: requests that differ only in their body, and reading a status together with a
-``{code, message}`` object; ``cinnox_codes.py`` has the meaning of CINNOX's codes.
+A new kind is a file with a class that satisfies ``ChannelKind`` and its line in ``KINDS``.
+
+::
+
+    cinnox         CINNOX rooms; cinnox_codes: the meaning of CINNOX's codes
+    third_party    CINNOX's third-party messages
+    json_post      what their requests share
+    envelope       what their answers share: a status, and an object ``{code, message}``
+    channel        a channel in this process: its kind, retry limits and current token
+    http           sends a request once, and tells "not sent" from "not answered"
+    connector      the connections to the APIs
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +20,7 @@ from typing import ClassVar, Protocol, Self
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.channels.third_party import ThirdParty
-from pushlane_worker.outcome import Answer, PushRequest, PushResult
+from pushlane_worker.queue.outcome import Answer, PushRequest, PushResult
 
 
 class ChannelKind(Protocol):

@@ -13,7 +13,7 @@ from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
 from pushlane_worker.channels.cinnox_codes import codes
 from pushlane_worker.channels.json_post import JsonPost
-from pushlane_worker.outcome import Answer, Outcome, PushRequest, PushResult
+from pushlane_worker.queue.outcome import Answer, Outcome, PushRequest, PushResult
 
 
 class Cinnox:

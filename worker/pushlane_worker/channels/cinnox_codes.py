@@ -6,7 +6,7 @@ CINNOX does not document which HTTP status carries which code, so both are read 
 from collections.abc import Iterable
 
 from pushlane_worker.channels.envelope import Codes
-from pushlane_worker.outcome import Outcome
+from pushlane_worker.queue.outcome import Outcome
 
 _DESTINATION_NOT_FOUND = frozenset({3000203, 3000205})
 _OUTCOMES = {

@@ -15,8 +15,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
-from pushlane.printable import one_line
-from pushlane_worker.outcome import MAX_DETAIL_CHARS, Answer, Outcome, PushResult
+from pushlane.service.printable import one_line
+from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Answer, Outcome, PushResult
 
 SNIPPET_CHARS = 120
 """How much of an unreadable body goes into the detail: enough to recognise a proxy's error page."""

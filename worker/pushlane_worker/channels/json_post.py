@@ -5,7 +5,7 @@ from collections.abc import Callable
 from yarl import URL
 
 from pushlane import __version__
-from pushlane_worker.outcome import PushRequest
+from pushlane_worker.queue.outcome import PushRequest
 
 
 class JsonPost:

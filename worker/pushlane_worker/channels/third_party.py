@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar, Final, Self
 
-from pushlane.printable import one_line
+from pushlane.service.printable import one_line
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
 from pushlane_worker.channels.cinnox_codes import codes
 from pushlane_worker.channels.json_post import JsonPost
-from pushlane_worker.outcome import Answer, Outcome, PushRequest, PushResult
+from pushlane_worker.queue.outcome import Answer, Outcome, PushRequest, PushResult
 
 MAX_CID_CHARS: Final = 128
 

@@ -2,19 +2,20 @@
 
 ::
 
-    program    the group, which imports a command's module when it is called
-    commands   every command's name, and the help without the extras
-    ending     how a failed command ends: one line, one exit code
-    queue      the queue's address, for commands that need no channel settings
-    printing   output on standard output
-    terminal   output that fits the terminal
-    progress   the progress bar on standard error
-    selection  which dead letters a command means
-    preview    what a replay or a purge would do
-    when       times on the command line
-    children   child processes that die with us
-    lines      messages from a file of JSON lines
-    trial      one signed request to a running callback
+    program           the group, which imports a command's module when it is called
+    commands          every command's name, and the help without the extras; each has a module of that name
+    exit_codes        how a failed command ends: one line, one exit code
+    queue             the queue's address, for commands that need no channel settings
+    printing          output on standard output
+    terminal          output that fits the terminal
+    progress          the progress bar on standard error
+    selection         which dead letters a command means
+    preview           what a replay or a purge would do
+    when              times on the command line
+    child_processes   child processes that die with us
+    lines             messages from a file of JSON lines
+    json_object       a message object as an argument
+    trial             one signed request to a running callback
 """
 
 import sys

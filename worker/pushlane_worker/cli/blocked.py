@@ -7,16 +7,16 @@ from itertools import islice
 import click
 
 from pushlane.errors import UnknownChannel
-from pushlane.json_fields import as_fields
 from pushlane.message import check_channel_name
-from pushlane_worker.blocked import Blocked
+from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.selection import UTF8
 from pushlane_worker.cli.terminal import counted, fit, moment
-from pushlane_worker.inspection import Gate, Inspector
-from pushlane_worker.operator_actions import Operator
+from pushlane_worker.operators.actions import Operator
+from pushlane_worker.operators.blocked import Blocked
+from pushlane_worker.operators.inspection import Gate, Inspector
 
 _NOT_SKIPPED = {
     "in_flight": "a push of its head is in flight; try again when it has ended",

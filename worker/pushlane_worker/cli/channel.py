@@ -5,15 +5,15 @@ import asyncio
 import click
 
 from pushlane.message import Limits
-from pushlane_worker.channel import channel_records
 from pushlane_worker.channel_settings import ChannelSettings
+from pushlane_worker.channels.channel import channel_records
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.exit_codes import Failed, Refused
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.terminal import counted
-from pushlane_worker.operator_actions import Operator
+from pushlane_worker.operators.actions import Operator
+from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings, load_settings
-from pushlane_worker.store import Store
 
 
 @click.group("channel")

@@ -9,12 +9,12 @@ from urllib.parse import SplitResult, urlsplit
 import click
 import redis
 
-from pushlane.printable import one_line
-from pushlane.redis_requirements import Finding, server_findings
+from pushlane.service.printable import one_line
+from pushlane.service.redis_requirements import Finding, server_findings
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.terminal import counted
-from pushlane_worker.consumers import ENQUEUE_QUEUE
-from pushlane_worker.inspection import Inspector
+from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
+from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.proxy import Proxy
 from pushlane_worker.settings import Settings, load_settings
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import click
 import redis
 
-from pushlane.json_fields import as_fields
 from pushlane.message_json import fields_of
+from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.exit_codes import Failed, explain
 from pushlane_worker.cli.preview import preview, print_letter
@@ -16,8 +16,8 @@ from pushlane_worker.cli.printing import print_fields, print_json
 from pushlane_worker.cli.progress import progress_bar
 from pushlane_worker.cli.selection import UTF8, selecting
 from pushlane_worker.cli.terminal import counted
-from pushlane_worker.dead_letters import DeadLetters, Selection
-from pushlane_worker.operator_actions import Operator, ReplayRun
+from pushlane_worker.operators.actions import Operator, ReplayRun
+from pushlane_worker.operators.dead_letters import DeadLetters, Selection
 
 _NAMED = 10
 """How many missing ids an error names."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pushlane.keys import DECISIONS_PREFIX
-from pushlane.printable import escaped
+from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.printing import print_json
 

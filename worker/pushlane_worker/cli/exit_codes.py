@@ -8,7 +8,7 @@ import click
 import redis
 
 from pushlane.errors import IdempotencyConflict, PushlaneError, QueueFull, QueueUnavailable
-from pushlane.printable import one_line
+from pushlane.service.printable import one_line
 from pushlane_worker.errors import EmbeddedServerError
 
 ATTEMPTED = (IdempotencyConflict, QueueFull, QueueUnavailable, EmbeddedServerError)

@@ -2,8 +2,8 @@
 
 import click
 
-from pushlane.json_fields import as_fields
 from pushlane.producer import Producer
+from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.printing import print_fields, print_json

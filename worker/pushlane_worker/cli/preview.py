@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-from pushlane.json_fields import as_fields
+from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.terminal import counted, fit, full_moment
-from pushlane_worker.dead_letters import DeadLetter, DeadLetters, Selection
+from pushlane_worker.operators.dead_letters import DeadLetter, DeadLetters, Selection
 
 SHOWN = 20
 _INDENT = "  "

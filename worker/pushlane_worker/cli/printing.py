@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import click
 
-from pushlane.printable import escaped
+from pushlane.service.printable import escaped
 
 
 def print_json(value: object) -> None:

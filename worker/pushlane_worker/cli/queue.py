@@ -4,7 +4,7 @@ from pushlane.address import parse
 from pushlane.errors import SettingsError
 from pushlane.message import check_channel_name
 from pushlane_worker.cli.exit_codes import REDIS
-from pushlane_worker.inspection import Inspector
+from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.settings import Settings, load_addresses, load_settings
 
 

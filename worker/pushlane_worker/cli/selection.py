@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec
 import click
 
 from pushlane.message_record import REASON_CODES
-from pushlane_worker.dead_letters import Selection
+from pushlane_worker.operators.dead_letters import Selection
 
 P = ParamSpec("P")
 

@@ -11,11 +11,12 @@ from rich.progress import Progress, TaskID
 
 from pushlane.errors import PushlaneError
 from pushlane.hold import Hold
-from pushlane.json_fields import as_fields
-from pushlane.message import Limits, Message, Receipt, RoomMessage, ThirdPartyMessage
+from pushlane.message import Limits, Message, RoomMessage, ThirdPartyMessage
 from pushlane.message_json import Form
 from pushlane.producer import Producer
+from pushlane.receipt import Receipt
 from pushlane.send_options import SendOptions
+from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import lines, queue
 from pushlane_worker.cli.exit_codes import Failed, explain
 from pushlane_worker.cli.json_object import JSON_OBJECT

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from pushlane.errors import UnknownChannel
-from pushlane.json_fields import as_fields
+from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.terminal import counted, gate_words, width
-from pushlane_worker.inspection import Overview
+from pushlane_worker.operators.inspection import Overview
 from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")

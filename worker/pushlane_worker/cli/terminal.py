@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from pushlane.printable import escaped
-from pushlane_worker.inspection import Gate
+from pushlane.service.printable import escaped
+from pushlane_worker.operators.inspection import Gate
 
 
 def width() -> int | None:

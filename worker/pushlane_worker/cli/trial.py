@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 from pushlane.callback.app import CALLBACK_PATH
 from pushlane.callback.settings import ModerationSettings, load_callback_settings
-from pushlane.callback.signature import sign
-from pushlane.callback.tencent import C2C
+from pushlane.callback.tencent.question import C2C
+from pushlane.callback.tencent.signature import sign
 from pushlane.errors import SettingsError
-from pushlane.printable import escaped
+from pushlane.service.printable import escaped
 from pushlane_worker.cli.exit_codes import Failed
 
 TIMEOUT_S = 5.0

@@ -1,6 +1,15 @@
 """``GET /openapi.json``: the served routes as OpenAPI 3.1, for callers with an API key.
 
 Each group of routes has a module with its ``Part``; only parts whose routes are served are in the document.
+
+::
+
+    part         what a part is, and what parts share
+    messages     ``/v1/channels/{channel}/messages``; forms: the JSON of a message
+    decisions    ``/v1/channels/{channel}/decisions/{key}``
+    moderation   the platform's callback
+    webhook      CINNOX's webhook
+    health       ``/healthz`` and ``/readyz``
 """
 
 from __future__ import annotations
@@ -11,18 +20,18 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from pushlane import __version__
+from pushlane.callback.http.web import unauthorized
 from pushlane.callback.openapi import decisions, health, messages, moderation, webhook
 from pushlane.callback.openapi.part import API_KEY
-from pushlane.callback.web import unauthorized
 
 if TYPE_CHECKING:
     from typing import Any
 
     from starlette.requests import Request
 
+    from pushlane.callback.http.web import ApiKeys
     from pushlane.callback.openapi.part import Part
     from pushlane.callback.settings import CallbackSettings
-    from pushlane.callback.web import ApiKeys
 
 
 class Description:

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from pushlane.callback.http.web import MAX_BODY_BYTES
 from pushlane.callback.openapi.part import CHANNEL, ID, NEEDS_KEY, Part, json_content, problems, ref
-from pushlane.callback.web import MAX_BODY_BYTES
 from pushlane.hold import VERDICTS
 
 _REASON: Final = {"type": ["string", "null"], "description": "For `forbid`: why; kept with the dead letter."}

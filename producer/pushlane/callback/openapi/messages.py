@@ -2,12 +2,13 @@
 
 from typing import Any, Final
 
-from pushlane.callback.messages import MAX_BODY_BYTES, MESSAGE_ID
+from pushlane.callback.http.messages import MAX_BODY_BYTES, MESSAGE_ID
 from pushlane.callback.openapi import forms
 from pushlane.callback.openapi.part import CHANNEL, NEEDS_KEY, PROBLEM, Part, json_content, problems, ref, schema_of
 from pushlane.enqueue_protocol import CHUNK
-from pushlane.message import MAX_KEY_CHARS, MessageStatus, Receipt
+from pushlane.message import MAX_KEY_CHARS
 from pushlane.message_record import REASONS, STATES
+from pushlane.receipt import MessageStatus, Receipt
 
 _ID: Final = "0123456789abcdef0123456789abcdef"
 _ROOM: Final = {"room_id": "room-1", "text": "Your parcel has left", "idempotency_key": "order-7-shipped"}

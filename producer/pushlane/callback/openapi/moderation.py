@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from pushlane.callback.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
+from pushlane.callback.http.web import MAX_BODY_BYTES
 from pushlane.callback.openapi.part import Part, json_content, ref, schema_of
-from pushlane.callback.tencent import C2C, Question
-from pushlane.callback.web import MAX_BODY_BYTES
+from pushlane.callback.tencent.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
+from pushlane.callback.tencent.question import C2C, Question
 
 _HELLO: Final = {
     "CallbackCommand": C2C,

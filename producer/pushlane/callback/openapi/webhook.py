@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from pushlane.callback.cinnox import MAX_CHALLENGE_CHARS, MESSAGE, USER
+from pushlane.callback.cinnox.body import MAX_CHALLENGE_CHARS, MESSAGE, USER
+from pushlane.callback.http.web import MAX_BODY_BYTES
 from pushlane.callback.openapi.part import ID, RETRY_AFTER, Part, json_content, ref
-from pushlane.callback.web import MAX_BODY_BYTES
 
 _HELLO: Final = {"userId": "user-1", "message": {"id": "message-1", "text": "Hello"}}
 _CHALLENGE: Final = {"type": "string", "minLength": 1, "maxLength": MAX_CHALLENGE_CHARS}

@@ -29,7 +29,7 @@ def ask(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     opened: list[Asker] = []
     # Nobody has configured them here, and then a traceback is a work of art that takes a second.
     quiet = structlog.wrap_logger(structlog.ReturnLogger(), processors=[])
-    monkeypatch.setattr("pushlane.logs.structlog.get_logger", lambda: quiet)
+    monkeypatch.setattr("pushlane.service.logs.structlog.get_logger", lambda: quiet)
 
     def make(**settings: object) -> Asker:
         for name, value in moderation(tmp_path, **settings).items():

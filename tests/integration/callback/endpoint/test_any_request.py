@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.callback import C2C, TOKEN, c2c, query
 from support.questions import AFTER, HELLO, Asker, code, everything
 
-from pushlane.callback.tencent import GROUP
+from pushlane.callback.tencent.question import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable

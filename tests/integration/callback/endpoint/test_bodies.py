@@ -9,7 +9,7 @@ import pytest
 from support.callback import C2C, c2c, query
 from support.questions import AFTER, HELLO, Asker, code, decisions, everything
 
-from pushlane.callback.tencent import GROUP
+from pushlane.callback.tencent.question import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable

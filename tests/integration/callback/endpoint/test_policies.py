@@ -12,15 +12,15 @@ from structlog.testing import LogCapture
 from support.callback import c2c, query
 from support.questions import Asker, code, recorded_by
 
-from pushlane.callback.chain import Chain
-from pushlane.callback.feed import Feed
+from pushlane.callback.decisions.feed import Feed
+from pushlane.callback.moderation.chain import Chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redis import Redis
 
-    from pushlane.callback.decision import Decision
+    from pushlane.callback.decisions.decision import Decision
 
 pytestmark = pytest.mark.long
 BROKEN = [
@@ -180,7 +180,7 @@ def test_the_log_tells_what_failed_but_not_what_it_says(
         raise ValueError("canary")
 
     app = ask(policies="odd_policies:quotes", routing="odd_policies:route")
-    monkeypatch.setattr("pushlane.logs.structlog.get_logger", lambda: log)
+    monkeypatch.setattr("pushlane.service.logs.structlog.get_logger", lambda: log)
     app.post(query(), secret)
     monkeypatch.setattr(Feed, "record", fails)
     app.post(query(), secret)

@@ -13,7 +13,7 @@ import pytest
 from support.callback import APP, C2C, TOKEN, c2c, query
 from support.questions import AFTER, HELLO, PATH, PEER, Asker, code, everything
 
-from pushlane.callback.tencent import GROUP
+from pushlane.callback.tencent.question import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable

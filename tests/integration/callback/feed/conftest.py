@@ -10,8 +10,8 @@ from redis.asyncio import Redis as AsyncRedis
 from support.feed import RETENTION_S, Open
 
 from pushlane.async_producer import AsyncProducer
-from pushlane.callback.feed import Feed
-from pushlane.callback.spool import Spool
+from pushlane.callback.decisions.feed import Feed
+from pushlane.callback.decisions.spool import Spool
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ from structlog.testing import capture_logs
 from support.channels import register
 from support.feed import ALLOW, Open, decision, queued, relay, soon, unfed
 
-from pushlane import Hold, RoomMessage, ThirdPartyMessage, effects
+from pushlane import Hold, RoomMessage, ThirdPartyMessage
 from pushlane.async_producer import AsyncProducer
-from pushlane.callback import feed as feed_module
+from pushlane.callback.decisions import feed as feed_module
 from pushlane.errors import InvalidMessage, QueueUnavailable
 from pushlane.hold import MAX_HOLD_DAYS
 from pushlane.keys import DECISIONS_PREFIX, channel_prefix
+from pushlane.service import effects
 
 if TYPE_CHECKING:
     from redis import Redis

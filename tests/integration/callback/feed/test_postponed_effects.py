@@ -12,10 +12,11 @@ from structlog.testing import capture_logs
 from support.channels import register
 from support.feed import ALLOW, RETENTION_S, Open, decision, postponed, queued, relay, soon, unfed
 
-from pushlane import Hold, RoomMessage, effects, retry_effects
-from pushlane.callback import feed as feed_module
+from pushlane import Hold, RoomMessage
+from pushlane.callback.decisions import feed as feed_module
 from pushlane.keys import DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane.scripts import source
+from pushlane.service import effects, retry_effects
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -42,15 +43,15 @@ async def test_an_unknown_channel_waits_and_blocks_no_other(
         assert len(queued(redis)) == 80
     assert queued(redis) == [f"text {number}" for number in range(1, 160, 2)]
     assert (unfed(redis), len(postponed(redis))) == ([], 80)
-    assert await retry_effects.refeed(client, producer, RETENTION_S) == 0, "its time has not come"
+    assert await retry_effects.retry_lanes(client, producer, RETENTION_S) == 0, "its time has not come"
     monkeypatch.setattr(retry_effects, "POSTPONED_MS", -1)
     redis.zadd(POSTPONED, {"relay/later": 1, "decide/later": 1}, xx=True)
     with capture_logs() as logs:
         for _ in range(3):
-            assert await retry_effects.refeed(client, producer, RETENTION_S) == 0, "nobody need look again at once"
+            assert await retry_effects.retry_lanes(client, producer, RETENTION_S) == 0, "nobody need look again at once"
     assert [one["event"] for one in logs] == ["effect.postponed"] * 6, "one line a lane and try"
     register(redis, "later")
-    while await retry_effects.refeed(client, producer, RETENTION_S):
+    while await retry_effects.retry_lanes(client, producer, RETENTION_S):
         pass
     assert list(redis.scan_iter(f"{DECISIONS_PREFIX}effects:*")) == []
     assert redis.exists(POSTPONED, f"{DECISIONS_PREFIX}lane:relay/later") == 0
@@ -68,10 +69,10 @@ async def test_what_has_to_wait_stands_in_nobodys_way(
         waits = number < retry_effects.AT_ONCE
         redis.set(f"{DECISIONS_PREFIX}effects:{number}", json.dumps([relay(number, "later" if waits else "support")]))
         redis.zadd(UNFED, {str(number): number + 1e12})
-    assert await retry_effects.refeed(client, producer, 1e9) == retry_effects.AT_ONCE
-    assert await retry_effects.refeed(client, producer, 1e9) == 1
+    assert await retry_effects.retry_lanes(client, producer, 1e9) == retry_effects.AT_ONCE
+    assert await retry_effects.retry_lanes(client, producer, 1e9) == 1
     assert queued(redis) == [f"text {retry_effects.AT_ONCE}"]
-    assert await retry_effects.refeed(client, producer, 1e9) == 0, "the others have their rest"
+    assert await retry_effects.retry_lanes(client, producer, 1e9) == 0, "the others have their rest"
 
 
 async def test_what_is_done_of_a_decision_is_not_done_again(
@@ -87,16 +88,16 @@ async def test_what_is_done_of_a_decision_is_not_done_again(
     async with open_feed() as feed:
         await feed.record(decision(2, ALLOW, relay(2), waits))
         await soon(lambda: "text 2" in queued(redis), "what can be done")
-    await retry_effects.refeed(client, producer, RETENTION_S)
+    await retry_effects.retry_lanes(client, producer, RETENTION_S)
     assert sorted(queued(redis)) == ["text 1", "text 2"]
     for key in redis.scan_iter(f"{channel_prefix('support')}*"):
         redis.delete(key)  # delivered, and a day has passed
     register(redis)
     for _ in range(3):
-        await retry_effects.refeed(client, producer, RETENTION_S)
+        await retry_effects.retry_lanes(client, producer, RETENTION_S)
     assert queued(redis) == []
     register(redis, "later")
-    await retry_effects.refeed(client, producer, RETENTION_S)
+    await retry_effects.retry_lanes(client, producer, RETENTION_S)
     assert await producer.decide("later", "k", "forbid") == "allow"
 
 
@@ -113,7 +114,7 @@ async def test_decisions_wait_in_the_order_of_their_recording(
         groups = [[key, "", b"{}", json.dumps([relay(int(key))]), "allow", b"{}"] for key in keys[first : first + 12]]
         record(keys=[DECISIONS_PREFIX], args=[at, 60_000, *(argument for group in groups for argument in group)])
     assert unfed(redis) == keys
-    while await retry_effects.refeed(client, producer, RETENTION_S):
+    while await retry_effects.retry_lanes(client, producer, RETENTION_S):
         pass
     assert queued(redis) == [f"text {int(key)}" for key in keys]
 
@@ -129,7 +130,7 @@ async def test_a_clock_that_stepped_back_delays_no_effects(
     redis.set(f"{DECISIONS_PREFIX}effects:b@relay/support", json.dumps([relay(2)]))
     redis.zadd(f"{DECISIONS_PREFIX}lane:relay/support", {"b": later - 1})
     redis.zadd(POSTPONED, {"relay/support": later})
-    while await retry_effects.refeed(client, producer, RETENTION_S):
+    while await retry_effects.retry_lanes(client, producer, RETENTION_S):
         pass
     assert queued(redis) == ["text 2", "text 1"]
 
@@ -151,7 +152,7 @@ async def test_a_full_channel_keeps_the_order_whoever_comes_when_it_has_room(
         assert queued(redis) == ["text 0", "text 1"]
         monkeypatch.setattr(retry_effects, "REFEED_AFTER_MS", -1)
         redis.zadd(POSTPONED, {"relay/support": 1})
-        assert await retry_effects.refeed(client, producer, RETENTION_S) == 5
+        assert await retry_effects.retry_lanes(client, producer, RETENTION_S) == 5
         for number in range(7, 9):
             await feed.record(decision(number, ALLOW, relay(number)))
             await soon(lambda: not unfed(redis), "it to be done")
@@ -165,7 +166,7 @@ async def test_a_full_channel_still_takes_decisions(redis: Redis, client: AsyncR
     for number in range(2):
         redis.set(f"{DECISIONS_PREFIX}effects:{number}", json.dumps([relay(number)]))
         redis.zadd(UNFED, {str(number): number + 1})
-    await retry_effects.refeed(client, producer, 1e9)
+    await retry_effects.retry_lanes(client, producer, 1e9)
     allow = effects.decide("support", "k", "allow", fields=None, reason="")
     assert await effects.apply(client, producer, {"a": [relay(7), allow]}) == {"a": [relay(7)]}
 
@@ -246,7 +247,7 @@ async def test_what_waits_too_long_is_given_up(
     redis.zadd(UNFED, {"new": 1})
     register(redis)
     with capture_logs() as logs:
-        assert await retry_effects.refeed(client, producer, RETENTION_S) == 3
+        assert await retry_effects.retry_lanes(client, producer, RETENTION_S) == 3
     given_up = [(one["decision"], one["problem"]) for one in logs if one["event"] == "effect.given_up"]
     assert given_up == [(str(number), "it waited too long: relay/later") for number in range(2)]
     assert (postponed(redis), queued(redis)) == (["2"], ["text 7"])
@@ -265,9 +266,9 @@ async def test_the_sweep_does_what_a_process_did_not(
         for number in range(60):
             await feed.record(decision(number, ALLOW, relay(number)))
     assert (len(unfed(redis)), queued(redis)) == (60, [])
-    assert await retry_effects.refeed(client, producer, RETENTION_S) == 0, "the process still has time"
+    assert await retry_effects.retry_lanes(client, producer, RETENTION_S) == 0, "the process still has time"
     monkeypatch.setattr(retry_effects, "REFEED_AFTER_MS", -1)
-    while any(await asyncio.gather(*(retry_effects.refeed(client, producer, RETENTION_S) for _ in range(3)))):
+    while any(await asyncio.gather(*(retry_effects.retry_lanes(client, producer, RETENTION_S) for _ in range(3)))):
         pass
     assert unfed(redis) == []
     assert sorted(queued(redis)) == sorted(f"text {number}" for number in range(60))
@@ -283,7 +284,7 @@ async def test_a_broken_document_does_not_stop_the_sweep(
     for key, document in [("a", stored), ("b", json.dumps([relay(1)]).encode())]:
         redis.set(f"{DECISIONS_PREFIX}effects:{key}", document)
         redis.zadd(UNFED, {key: 1})
-    await retry_effects.refeed(client, producer, RETENTION_S)
+    await retry_effects.retry_lanes(client, producer, RETENTION_S)
     assert (unfed(redis), queued(redis)) == ([], ["text 1"])
 
 

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from support.channels import register
 from support.feed import ALLOW, FORBID, RETENTION_S, Open, decision, queued, relay, stream, unfed, verdicts
 
-from pushlane.callback import recorder
-from pushlane.callback.recorder import Recorder
+from pushlane.callback.decisions import recorder
+from pushlane.callback.decisions.recorder import Recorder
 from pushlane.callback.verdict import Verdict
 from pushlane.keys import DECISIONS_PREFIX
 from pushlane.scripts import source

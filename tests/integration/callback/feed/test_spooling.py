@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from support.channels import register
 from support.feed import ALLOW, FORBID, Open, decision, queued, relay, soon, stream, unfed, verdicts
 
-from pushlane.callback import feed as feed_module
-from pushlane.callback.spool import SpoolFull
+from pushlane.callback.decisions import feed as feed_module
+from pushlane.callback.decisions.spool import SpoolFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.blocked_words import FORBID, MASK, catches, said
 
 from pushlane.callback import Verdict
-from pushlane.callback.blocked_words import BlockedWords
+from pushlane.callback.blocked_words.policy import BlockedWords
 
 UNSEEN = (
     "\u00ad\u034f\u061c\u115f\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u2060\u2064\u2066\u3164\ufe0f\ufeff\uffa0"

@@ -8,7 +8,7 @@ import pytest
 from support.blocked_words import FORBID, MASK, element, message, said
 
 from pushlane.callback import ChatMessage
-from pushlane.callback.blocked_words import BlockedWords, Work
+from pushlane.callback.blocked_words.policy import BlockedWords, Work
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.blocked_words import catches
 
-from pushlane.callback.blocked_words import BlockedWords, load_words
+from pushlane.callback.blocked_words.policy import BlockedWords, load_words
 
 
 def test_one_word_in_several_forms_is_one_word() -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from support.blocked_words import FORBID, MASK, element, message, said
 
 from pushlane.callback import ChatMessage
-from pushlane.callback.answer import answer
-from pushlane.callback.signature import Query
-from pushlane.callback.tencent import C2C, parse
+from pushlane.callback.tencent.answer import answer
+from pushlane.callback.tencent.question import C2C, parse
+from pushlane.callback.tencent.signature import Query
 
 
 @pytest.mark.parametrize(

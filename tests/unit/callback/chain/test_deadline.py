@@ -8,9 +8,9 @@ from structlog.testing import capture_logs
 from support.policies import ALLOW, DEADLINE_S, MASKS, MESSAGE, Async, Run, check_masked, hanging, no_question_left
 from support.waiting import wait_until_async
 
-from pushlane.callback import chain as chain_module
-from pushlane.callback.chain import CHAIN, Late
 from pushlane.callback.chat_message import ChatMessage
+from pushlane.callback.moderation import chain as chain_module
+from pushlane.callback.moderation.chain import CHAIN, Late
 
 
 async def test_whoever_is_late_gets_the_configured_verdict_and_is_told(run: Run, gate: asyncio.Event) -> None:

@@ -19,9 +19,9 @@ from support.policies import (
     raising,
 )
 
-from pushlane.callback.chain import CHAIN, Chain
-from pushlane.callback.decision import Decision
-from pushlane.callback.recorder import _arguments
+from pushlane.callback.decisions.decision import Decision
+from pushlane.callback.decisions.recorder import _arguments
+from pushlane.callback.moderation.chain import CHAIN, Chain
 from pushlane.callback.verdict import MAX_TEXT_CHARS, Verdict
 
 

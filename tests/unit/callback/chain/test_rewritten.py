@@ -7,7 +7,7 @@ import pytest
 from support.policies import ALLOW, KINDS, MASKS, MESSAGE, Async, Quick, Run, check_masked, hanging, raising, text
 from support.waiting import wait_until_async
 
-from pushlane.callback.chain import CHAIN
+from pushlane.callback.moderation.chain import CHAIN
 from pushlane.callback.verdict import Verdict
 
 CLEARS = Async(lambda _: Verdict.rewrite(custom_data="{}"), "clear")

@@ -3,9 +3,9 @@
 import pytest
 from support.policies import KINDS, MESSAGE, Async, Judge, Quick, Run, text
 
-from pushlane.callback.chain import CHAIN, Judgement
 from pushlane.callback.chat_message import ChatMessage
-from pushlane.callback.decision import Decision
+from pushlane.callback.decisions.decision import Decision
+from pushlane.callback.moderation.chain import CHAIN, Judgement
 from pushlane.callback.verdict import Verdict
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.spool import HEAD, drained, keep, left_behind, numbered, run
 
-from pushlane.callback.spool import Spool
-from pushlane.callback.spool_files import File
+from pushlane.callback.decisions.spool import Spool
+from pushlane.callback.decisions.spool_files import File
 
 
 async def test_files_of_dead_processes_come_first_the_oldest_before_the_others(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ async def test_what_it_holds_is_not_adopted_again(tmp_path: Path, monkeypatch: p
 ADOPTER = """
 import asyncio, sys
 from pathlib import Path
-from pushlane.callback.spool import Spool
+from pushlane.callback.decisions.spool import Spool
 async def main():
     spool = await Spool.open(Path(sys.argv[1], "elsewhere"))
     spool._files._directory = Path(sys.argv[1])

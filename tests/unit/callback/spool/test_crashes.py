@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from support.spool import FRAME, HEAD, drained, left_behind, numbered, run
 
-from pushlane.callback.spool import Spool
-from pushlane.callback.spool_files import Files
+from pushlane.callback.decisions.spool import Spool
+from pushlane.callback.decisions.spool_files import Files
 
 DYING = """
 import asyncio, itertools, os, sys
 from pathlib import Path
-from pushlane.callback.spool import Spool
+from pushlane.callback.decisions.spool import Spool
 async def main():
     spool = await Spool.open(Path(sys.argv[1]))
     async def append(name):
@@ -52,7 +52,7 @@ async def test_what_a_killed_process_had_kept_is_fed_by_a_living_one(tmp_path: P
 HANGING = """
 import asyncio, os, sys, threading
 from pathlib import Path
-from pushlane.callback.spool import Spool
+from pushlane.callback.decisions.spool import Spool
 async def main():
     spool = await Spool.open(Path(sys.argv[1]))
     os.fsync = lambda fd: threading.Event().wait()

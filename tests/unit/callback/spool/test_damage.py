@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.spool import FRAME, HEAD, drained, keep, left_behind, numbered
 
-from pushlane.callback.spool import Spool
+from pushlane.callback.decisions.spool import Spool
 
 
 async def read_after(tmp_path: Path, damage: Callable[[bytes], bytes]) -> tuple[list[bytes], int]:

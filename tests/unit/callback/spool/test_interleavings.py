@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.spool import FRAME, drained, left_behind, numbered
 
-from pushlane.callback.spool import Spool
-from pushlane.callback.spool_files import Files
+from pushlane.callback.decisions.spool import Spool
+from pushlane.callback.decisions.spool_files import Files
 
 STEPS = st.lists(
     st.one_of(

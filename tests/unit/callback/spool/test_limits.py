@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.spool import FRAME, drained, hanging_disk, keep, numbered
 
-from pushlane.callback.spool import MAX_PENDING_BYTES, Spool, SpoolFull
+from pushlane.callback.decisions.spool import MAX_PENDING_BYTES, Spool, SpoolFull
 
 
 async def test_a_full_spool_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.spool import drained, keep, numbered
 
-from pushlane.callback.spool import Spool
+from pushlane.callback.decisions.spool import Spool
 
 
 async def test_payloads_come_back_in_the_order_in_which_they_were_appended(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.spool import FRAME, HEAD, drained, failing, keep, left_behind, numbered, run
 
-from pushlane.callback.spool import Spool
+from pushlane.callback.decisions.spool import Spool
 
 
 @pytest.mark.parametrize("call", ["pwrite", "fsync"])
@@ -65,7 +65,7 @@ async def test_a_torn_write_is_cut_off(tmp_path: Path, monkeypatch: pytest.Monke
 LIMITED = """
 import asyncio, resource, sys
 from pathlib import Path
-from pushlane.callback.spool import Spool
+from pushlane.callback.decisions.spool import Spool
 async def main():
     spool = await Spool.open(Path(sys.argv[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from support.tencent import C2C_QUERY, C2C_SAMPLE, GROUP_QUERY, c2c, group, message, with_value
 
 from pushlane.callback import ChatMessage, Verdict
-from pushlane.callback.answer import MAX_REWRITE_BYTES, answer
-from pushlane.callback.element_forms import problem
-from pushlane.callback.signature import Query
-from pushlane.callback.tencent import (
+from pushlane.callback.tencent.answer import MAX_REWRITE_BYTES, answer
+from pushlane.callback.tencent.element_forms import problem
+from pushlane.callback.tencent.question import (
     C2C,
     NothingToJudge,
     Unreadable,
@@ -20,6 +19,7 @@ from pushlane.callback.tencent import (
     keys_of,
     parse,
 )
+from pushlane.callback.tencent.signature import Query
 
 NAMES = sorted({*c2c(), *group(), "MsgId", "", "\ud800"})
 ANY_TEXT = st.text(st.characters(exclude_categories=[])) | st.sampled_from(["\ud800", "\udc00\ud800", "1", "\0"])

@@ -7,7 +7,7 @@ import pytest
 from support.tencent import C2C_QUERY, C2C_SAMPLE, TEXT, c2c, message, read, with_value
 
 from pushlane.callback import ChatMessage
-from pushlane.callback.tencent import (
+from pushlane.callback.tencent.question import (
     keys_of,
     parse,
 )

@@ -17,8 +17,7 @@ from support.tencent import (
 from pushlane.callback import ChatMessage
 from pushlane.callback.routing import by_template
 from pushlane.callback.settings import REQUEST_FIELDS
-from pushlane.callback.signature import Query
-from pushlane.callback.tencent import (
+from pushlane.callback.tencent.question import (
     C2C,
     GROUP,
     NothingToJudge,
@@ -26,6 +25,7 @@ from pushlane.callback.tencent import (
     WrongCommand,
     parse,
 )
+from pushlane.callback.tencent.signature import Query
 
 
 def test_the_sample_of_the_reference_page_is_a_message() -> None:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from support.tencent import C2C_QUERY, C2C_SAMPLE, TEXT, c2c, group, read, with_value
 
-from pushlane.callback.tencent import (
+from pushlane.callback.tencent.question import (
     QUESTION,
     Unreadable,
     parse,

@@ -21,7 +21,7 @@ from pushlane_worker.cli.demo.load import Load, Plan
 from pushlane_worker.cli.demo.stage import POLL_S, Stage, stage
 from pushlane_worker.cli.demo.verdict import Verdict, judge
 from pushlane_worker.cli.exit_codes import Failed
-from pushlane_worker.inspection import Inspector
+from pushlane_worker.operators.inspection import Inspector
 
 STALLED_S = 30.0
 """How long the demo waits without any progress."""

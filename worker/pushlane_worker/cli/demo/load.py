@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pushlane.errors import PushlaneError
-from pushlane.message import Receipt, RoomMessage
+from pushlane.message import RoomMessage
 from pushlane.producer import Producer
+from pushlane.receipt import Receipt
 
 PRODUCERS = 2
 

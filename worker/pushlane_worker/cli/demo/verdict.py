@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pushlane.message import Receipt
+from pushlane.receipt import Receipt
 from pushlane_worker.fake_api.reports import Summary
 
 OK = 200

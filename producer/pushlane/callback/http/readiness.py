@@ -1,0 +1,56 @@
+"""Whether the callback's Redis is reachable and fit: for ``/readyz``, and logged once a minute."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from pushlane.callback.http.web import json_response
+from pushlane.clients import UNANSWERED, connect_async
+from pushlane.service.redis_requirements import TOPOLOGY_SECTIONS, Watch, topology_problem
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+TIMEOUT_S: Final = 2.0
+
+
+class Readiness:
+    """``/readyz``. Belongs to one event loop.
+
+    Args:
+        redis_url: The queue's.
+        moderates: Moderation goes on without Redis. If a balancer took the process out for a 503, the platform would
+            deliver messages without a judgement, so the status stays 200.
+    """
+
+    def __init__(self, redis_url: str, *, moderates: bool) -> None:
+        self._moderates = moderates
+        self._redis = connect_async(redis_url, timeout=TIMEOUT_S, connect_timeout=TIMEOUT_S)
+        self._watch = Watch(self._redis)
+
+    async def respond(self, _request: Request) -> Response:
+        """200 if Redis answers and accepts writes: otherwise nothing can be enqueued."""
+        problem = await self.problem()
+        return json_response({"status": problem or "ok"}, 200 if problem is None or self._moderates else 503)
+
+    async def problem(self) -> str | None:
+        """Why nothing can be enqueued now; None if that is possible. Takes at most ``TIMEOUT_S``."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                found = topology_problem(await self._redis.info(*TOPOLOGY_SECTIONS))
+        except UNANSWERED:
+            return "redis is away"
+        return None if found is None else f"redis {found}"
+
+    async def watch(self) -> NoReturn:
+        """Watches until it is cancelled."""
+        while True:
+            await self._watch.step()
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
+        await self._redis.aclose()

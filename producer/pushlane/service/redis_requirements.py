@@ -1,0 +1,101 @@
+"""Checks whether a Redis is fit to hold a queue, and logs it if it is not.
+
+A worker does not start on an unfit server. A server that becomes unfit later, or was unreachable at the start, is
+reported once a minute until it is fixed. Stopping would save nothing: an evicting Redis drops waiting messages, and a
+running worker reduces their number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from redis.exceptions import NoPermissionError
+
+from pushlane.clients import UNANSWERED
+from pushlane.service.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import redis.asyncio
+
+LEAST_VERSION: Final = 7
+"""Scripts that declare their flags (``#!lua``) came with Redis 7."""
+LOOK_EACH_S: Final = 60.0
+STEP_S: Final = 1.0
+TOPOLOGY_SECTIONS: Final = ("server", "replication")
+"""The parts of ``INFO`` that ``topology_problem`` reads; the server needs about 40 us for them."""
+
+
+class Finding(NamedTuple):
+    """One line of a report."""
+
+    verdict: Literal["ok", "warning", "failed"]
+    what: str
+
+
+def is_replica(info: Mapping[str, Any]) -> bool:
+    """Whether the server is a replica, which may be temporary during a failover."""
+    return bool(info.get("role") == "slave")
+
+
+def topology_problem(info: Mapping[str, Any]) -> str | None:
+    """Why this server cannot hold a queue at all; None if it can."""
+    mode = info.get("server_mode") or info.get("redis_mode")  # Valkey's name and Redis's
+    if mode not in {None, "standalone"}:
+        return f"runs as a {mode}, and this version needs a single server"
+    if is_replica(info):
+        return "is a read-only replica; the address must lead to its primary"
+    return None
+
+
+def server_findings(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """Checks a server's ``INFO``."""
+    version = info.get("valkey_version") or info.get("redis_version", "0")
+    new_enough = int(str(version).partition(".")[0]) >= LEAST_VERSION
+    needed = "" if new_enough else f"; Pushlane needs {LEAST_VERSION} or newer"
+    yield Finding("ok" if new_enough else "failed", f"Redis: {info.get('server_name', 'redis')} {version}{needed}")
+    if (problem := topology_problem(info)) is not None:
+        yield Finding("failed", f"Redis: it {problem}")
+    policy = info.get("maxmemory_policy")
+    if policy == "noeviction":
+        yield Finding("ok", "Redis: maxmemory-policy noeviction")
+    else:
+        yield Finding("failed", f"Redis: maxmemory-policy is {policy}, which drops messages; set it to noeviction")
+    if info.get("aof_enabled"):
+        yield Finding("ok", "Redis: append-only file on")
+    else:
+        yield Finding("warning", "Redis: no append-only file: messages are lost when it restarts; set appendonly yes")
+
+
+class Watch:
+    """Logs what is wrong with a server: a failure at every check, a warning only when it is new."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._redis = client
+        self._due = 0.0
+        self._warned: frozenset[str] = frozenset()
+
+    async def step(self) -> None:
+        """Checks if it is time to, then sleeps for a second. Ignores an unreachable Redis: others log it."""
+        if time.monotonic() >= self._due:
+            with contextlib.suppress(*UNANSWERED):
+                await self.look()
+                self._due = time.monotonic() + LOOK_EACH_S
+        await asyncio.sleep(STEP_S)
+
+    async def look(self) -> None:
+        """Checks once. Raises redis.RedisError, OSError if the server does not answer."""
+        try:
+            findings = list(server_findings(await self._redis.info()))
+        except NoPermissionError as error:
+            findings = [Finding("warning", f"Redis: cannot check its settings: {error}")]
+        for verdict, what in findings:
+            if verdict == "failed":
+                logger().error("redis.unfit", problem=what)
+            elif verdict == "warning" and what not in self._warned:
+                logger().warning("redis.unfit", problem=what)
+        self._warned = frozenset(what for verdict, what in findings if verdict == "warning")

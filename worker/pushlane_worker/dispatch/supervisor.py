@@ -1,0 +1,64 @@
+"""Keeps steps running whatever Redis does: a worker without its dispatcher looks healthy but does nothing."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pushlane.clients import UNANSWERED
+from pushlane.errors import PushlaneError
+from pushlane_worker.queue.store import is_script_error
+from pushlane_worker.telemetry import logger
+
+PAUSE_AFTER_ERROR_S = 0.5
+
+Step = Callable[[], Coroutine[Any, Any, object]]
+
+
+class Supervisor:
+    """Runs steps until ``ended`` is set.
+
+    Cancelling a task is not enough: redis-py sends inside asyncio.wait_for, which in Python 3.11 swallows a
+    cancellation that arrives just as it ends.
+    """
+
+    ended = False
+
+    def __init__(self) -> None:
+        self._failing: set[str] = set()
+
+    async def keep(self, what: str, step: Step) -> None:
+        """Runs the step again and again."""
+        while not self.ended:
+            await self.once(what, step)
+
+    async def once(self, what: str, step: Step) -> None:
+        """Repeats the step until it succeeds once."""
+        while not self.ended:
+            if await self.tried(what, step):
+                return
+            await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+
+    async def tried(self, what: str, step: Step) -> bool:
+        """Whether the step succeeded; errors are logged.
+
+        During an outage every step keeps failing: only the first failure and the recovery are logged.
+        """
+        try:
+            await step()
+        except (*UNANSWERED, PushlaneError) as error:
+            problem = str(error) or type(error).__name__
+            if is_script_error(error):
+                logger().warning(f"dispatcher.{what}_failed", problem=problem)
+                return False
+            if not self._failing:
+                logger().warning("redis.away", step=what, problem=problem)
+            self._failing.add(what)
+        except Exception:  # noqa: BLE001 # a bug of ours, which the next try may not hit
+            logger().exception(f"dispatcher.{what}_broken")
+        else:
+            if what in self._failing:
+                self._failing.discard(what)
+                if not self._failing:
+                    logger().info("redis.back")
+            return True
+        return False

@@ -1,0 +1,144 @@
+"""Sweeps each channel that has messages about once a second.
+
+::
+
+    for each group of channels one dispatcher of the fleet looks ──messages──▶ sweep ──more──▶ sweep again at once
+                                                                 ──none──▶ nothing, but a sweep every half minute
+
+So an idle channel costs two reads per second, however many workers there are. What a sweep does for an idle channel
+(such as opening its gate in time) can wait that long. A channel that Redis has lost has no depth and is registered
+again at once.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from pushlane.keys import CONSUMERS, channel_prefix, looked_key
+from pushlane.scripts import source
+from pushlane_worker.channels.channel import Channel
+from pushlane_worker.dispatch.consumers import UnconsumedQueues
+from pushlane_worker.dispatch.supervisor import Supervisor
+from pushlane_worker.drains.drain import log_dead_letters
+from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.retry import next_step
+from pushlane_worker.queue.store import WORKER, Store, log_gate
+from pushlane_worker.queue.turns import ONLY_SETTLE, Claim, Settled, Settlement, Turns, read_claim
+from pushlane_worker.telemetry import logger
+
+LOOK_EACH_S = 0.95
+JITTER_S = 0.1
+LOOK_VALID_MS = 900
+"""How long the other dispatchers skip a group, so that lost work is repaired within about a second."""
+GROUP = 200
+"""How many channels one call looks at; it blocks Redis for about a millisecond."""
+IDLE_MS = 30_000
+"""The time between sweeps of an idle channel, with a jitter of a third."""
+AT_ONCE = 8
+
+LOST = PushResult(Outcome.UNKNOWN, "its lease expired: the worker died, froze, or lost Redis for too long")
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Channels that are looked at in one call. Dispatchers with the same channels share the group's key."""
+
+    names: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def _groups(names: list[str]) -> Iterator[_Group]:
+    for first in range(0, len(names), GROUP):
+        part = tuple(names[first : first + GROUP])
+        looked = looked_key(sha256(" ".join(part).encode()).hexdigest()[:16])
+        prefixes = map(channel_prefix, part)
+        channels = (f"{prefix}{key}" for prefix in prefixes for key in ("counters", "sweep"))
+        yield _Group(part, (looked, CONSUMERS, *channels))
+
+
+class Sweeper:
+    """A dispatcher's share of the sweeps.
+
+    Args:
+        store: Belongs to the event loop that sweeps.
+        channels: The channels that it knows.
+        queues: Their Celery queues.
+        lease_s: How long a claim lasts.
+    """
+
+    def __init__(
+        self, store: Store, channels: Mapping[str, Channel], queues: Mapping[str, str], lease_s: float
+    ) -> None:
+        self._store = store
+        self._channels = channels
+        self._queues = queues
+        self._lease_s = lease_s
+        self._look_script: Any = store.redis.register_script(source("look", WORKER))
+        self._name = secrets.token_hex(8)
+        self._sweeping: set[str] = set()
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._unread = UnconsumedQueues()
+
+    async def run(self, supervisor: Supervisor) -> None:
+        """Looks and sweeps until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for group in _groups(sorted(self._channels)):
+                tasks.create_task(supervisor.keep("look", partial(self._look, group, supervisor, tasks)))
+
+    async def _look(self, group: _Group, supervisor: Supervisor, tasks: asyncio.TaskGroup) -> None:
+        reply = await self._look_script(keys=group.keys, args=["", LOOK_VALID_MS])
+        # A look that was cancelled may still return (see Supervisor); the group then takes no more tasks.
+        if reply and not supervisor.ended:
+            consumed = {queue.decode() for queue in reply[0]}
+            self._unread.look_at_enqueue(consumed)
+            for name, depth, rested_ms in zip(group.names, reply[1::2], reply[2::2], strict=True):
+                self._unread.look(name, self._queues[name], int(depth or 0), consumed)
+                # Not security-relevant: spreads channels that started together, as the looks' jitter spreads the fleet.
+                due = abs(rested_ms) > IDLE_MS * (2 + 2 * random.random()) / 3  # noqa: S311
+                if (depth != b"0" or due) and name not in self._sweeping:
+                    self._sweeping.add(name)
+                    tasks.create_task(self._sweep_all(name, supervisor))
+        await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random())  # noqa: S311
+
+    async def _sweep_all(self, channel: str, supervisor: Supervisor) -> None:
+        """Sweeps until nothing is left; after an error the next look starts again."""
+        try:
+            await supervisor.tried("sweep", partial(self._sweep, channel, supervisor))
+        finally:
+            self._sweeping.discard(channel)
+
+    async def _sweep(self, channel: str, supervisor: Supervisor) -> None:
+        more = True
+        while more and not supervisor.ended:
+            async with self._places:
+                more, expired = await self._sweep_once(channel)
+                if expired:
+                    await self._lose(channel, expired)
+
+    async def _sweep_once(self, channel: str) -> tuple[bool, list[Claim]]:
+        """Whether there is more to do at once, and the expired leases, as claims with only headers."""
+        reply = await self._store.call("sweep", channel, [self._name])
+        if reply[0] < 0:
+            return False, []
+        more, expired, now_ms, change, _ = reply
+        log_gate(channel, change)
+        return bool(more), [read_claim(lease[0], lease[1], lease[2:], now_ms) for lease in expired]
+
+    async def _lose(self, channel: str, expired: list[Claim]) -> None:
+        turns = Turns(self._store, channel, self._lease_s, number=1)  # turn 0 would answer a ring
+        lost = [_lost(claim, self._channels[channel]) for claim in expired]
+        turn = await turns.take(ONLY_SETTLE, 0, lost)
+        for settlement, settled in zip(lost, turn.settled, strict=True):
+            if settled is Settled.CURRENT:
+                log_dead_letters(channel, settlement)
+        logger().warning("lease.expired", channel=channel, conversations=len(expired))
+
+
+def _lost(claim: Claim, channel: Channel) -> Settlement:
+    # The jitter only spreads retries.
+    return Settlement(claim, LOST, next_step(LOST, claim.history(), channel.policy, random.random()), lost=True)  # noqa: S311

@@ -1,0 +1,236 @@
+"""A drain: for one slice it settles, claims and pushes many conversations at once, then settles its open pushes.
+
+::
+
+    claiming ──slice over, asked to end, or nothing to do──▶ left ──last open push settled──▶ done
+
+Each turn is one script call. While it claims, a drain with a free place listens: it looks for new work at least every
+20 ms, so no ring is needed. After it has left, its turns only settle.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pushlane.message_record import REASONS
+from pushlane_worker.drains.capacity import Capacity
+from pushlane_worker.drains.push import Job, Pushers
+from pushlane_worker.queue.outcome import Outcome
+from pushlane_worker.queue.turns import ONLY_SETTLE, Settled, Settlement, Turn, Turns
+from pushlane_worker.telemetry import logger
+
+POLL_S = 0.02
+"""The longest time between a listening drain's looks; a listener counts for 250 ms (``lua/lib_wake.lua``)."""
+VOUCH_S = 0.5
+"""The longest time between a full drain's turns: each keeps the current ring alive, which would expire after 1 s."""
+SOON_MS = 1000
+"""A drain stays for work that is due within this time, because waking a new one is slower."""
+LINGER_S = 0.25
+"""How long a drain with pushes in flight stays when there is nothing to claim: most answers take less, and a hanging
+push must not occupy the process for a whole slice."""
+
+IDLE_AFTER_S = 0.1
+"""A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
+
+Ended = Literal["empty", "slice", "rate", "gate", "shutdown", "busy"]
+"""``slice`` also if the next drain took its place; ``busy`` if it never claimed as another did (``handover.py``)."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a drain did. ``delivered`` and ``dead_lettered`` count messages, the other counts are pushes."""
+
+    channel: str
+    ended: Ended = "empty"
+    delivered: int = 0
+    dead_lettered: int = 0
+    death: str = ""
+    """Why the last of these died."""
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    details: dict[Outcome, str] = field(default_factory=dict)
+    next_ms: int = -1
+    fault: str = ""
+    """Our own error, if there was one."""
+
+    @property
+    def pushes(self) -> int:
+        """Requests that were sent or attempted."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome is not Outcome.UNSENT)
+
+    def add(self, settlement: Settlement, settled: Settled) -> None:
+        """Counts a push and what its settlement did."""
+        outcome = settlement.result.outcome
+        self.outcomes[outcome] += 1
+        if settlement.result.detail:
+            self.details[outcome] = settlement.result.detail
+        if settled is Settled.CURRENT:
+            self.delivered += len(settlement.claim.message_ids) if outcome is Outcome.DELIVERED else 0
+            if dead := settlement.dead_ids():
+                self.dead_lettered += len(dead)
+                self.death = settlement.result.detail
+
+    def as_result(self) -> dict[str, str | int | float]:
+        """What monitors show as the task's result: the counts that are not 0, most important first."""
+        counts = {
+            "dead_lettered": self.dead_lettered,
+            **{
+                outcome.name.lower(): self.outcomes[outcome]
+                for outcome in Outcome
+                if outcome not in {Outcome.DELIVERED, Outcome.UNSENT}
+            },
+            "messages_per_push": round(self.delivered / max(self.outcomes[Outcome.DELIVERED], 1), 2),
+        }
+        present = {name: count for name, count in counts.items() if count}
+        return {
+            "delivered": self.delivered,
+            "pushes": self.pushes,
+            **present,
+            "ended": self.ended,
+            "channel": self.channel,
+        }
+
+
+def log_dead_letters(channel: str, settlement: Settlement) -> None:
+    """Logs the messages that a settlement dead-lettered, if any."""
+    if message_ids := settlement.dead_ids():
+        logger().warning(
+            "messages.dead_lettered",
+            channel=channel,
+            conversation=settlement.claim.conversation.decode(),
+            message_ids=",".join(message_ids),
+            reason=REASONS[settlement.step.reason],
+            detail=settlement.result.detail,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Drain:
+    """One drain of one channel, in the loop thread of its process."""
+
+    turns: Turns
+    pushers: Pushers
+    capacity: Capacity
+    slice_s: float
+    report: Report
+    _moved: float = field(default_factory=time.monotonic)
+    _busy: int = 0
+    _finished: list[Settlement] = field(default_factory=list)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _ends: Ended | None = None
+
+    def end(self, why: Ended) -> None:
+        """Stops claiming now; pushes in flight continue. The first reason is kept."""
+        self._ends = self._ends or why
+        self._wake.set()
+
+    async def claim(self) -> None:
+        """The claiming phase: returns at the end of the slice, on ``end``, or when there is nothing to do."""
+        over = time.monotonic() + self.slice_s
+        lingers = None
+        with self.capacity.drain(self.turns.channel):
+            while True:
+                if self._ends or time.monotonic() >= over:
+                    self.report.ended = self._ends or "slice"
+                    break
+                turn = await self._turn(self.capacity.free(self.turns.channel))
+                if self._leaves(turn):
+                    return
+                lingers = self._linger(lingers, turn)
+                if lingers is not None and time.monotonic() >= lingers:
+                    self.report.ended = turn.waits_for
+                    break
+                await self._wait(turn, over)
+        await self._turn(ONLY_SETTLE)
+
+    async def settle(self) -> None:
+        """The settling phase: returns when nothing is in flight any more."""
+        while self._busy or self._finished:
+            if not self._finished:
+                await self._woken(VOUCH_S)
+            # Claimed jobs may wait for the gate's state if this process was too busy to use that of the last turn.
+            if self._finished or self.pushers.waits_for_a_turn:
+                await self._turn(ONLY_SETTLE)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is only waiting: for the gate, the rate, an answer or Redis."""
+        return time.monotonic() - self._moved >= IDLE_AFTER_S
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to settle."""
+        return not self._busy and not self._finished
+
+    async def _turn(self, free: int) -> Turn:
+        asked = time.monotonic()
+        finished, self._finished = self._finished, []
+        # Reserved before Redis answers, or another channel's drain would claim into the same places.
+        reserved = max(free, 0)
+        self.capacity.reserve(self.turns.channel, reserved)
+        try:
+            turn = await self.turns.take(free, self._busy, finished)
+        except BaseException:
+            self._finished[:0] = finished
+            self.capacity.release(self.turns.channel, reserved)
+            raise
+        for settlement, settled in zip(finished, turn.settled, strict=True):
+            self.report.add(settlement, settled)
+            if settled is Settled.CURRENT:
+                log_dead_letters(self.turns.channel, settlement)
+        self.report.next_ms = turn.wait_ms
+        if turn.claims or finished:
+            self._moved = time.monotonic()
+        self._busy += len(turn.claims)
+        self.capacity.release(self.turns.channel, reserved - len(turn.claims))
+        self.pushers.told(asked, closed=turn.closed)
+        for claim in turn.claims:
+            self.pushers.submit(Job(claim, self._done))
+        return turn
+
+    def _done(self, settlement: Settlement) -> None:
+        self._busy -= 1
+        self._finished.append(settlement)
+        self.capacity.release(self.turns.channel)
+        self._wake.set()
+
+    def _leaves(self, turn: Turn) -> bool:
+        """Whether it leaves now; the script removed it from the listeners by the same rule (``lua/turn.lua``)."""
+        leaves = self.settled and not turn.claims and not 0 <= turn.wait_ms <= SOON_MS
+        if leaves:
+            self.report.ended = turn.waits_for
+        return leaves
+
+    def _linger(self, lingers: float | None, turn: Turn) -> float | None:
+        if turn.claims or 0 <= turn.wait_ms <= SOON_MS:
+            return None
+        return time.monotonic() + LINGER_S if lingers is None else lingers
+
+    async def _wait(self, turn: Turn, over: float) -> None:
+        if self.capacity.free(self.turns.channel) == 0:
+            # The places may be held by an earlier drain or another channel, which does not wake this one.
+            vouch = min(over, time.monotonic() + VOUCH_S)
+            while (
+                not self._finished
+                and not self._ends
+                and self.capacity.free(self.turns.channel) == 0
+                and time.monotonic() < vouch
+            ):
+                await self._sleep(POLL_S)
+        elif turn.wait_ms == 0 and turn.claims:
+            await asyncio.sleep(0)  # more is ready than one turn may claim
+        else:
+            await self._sleep(min(POLL_S, turn.wait_ms / 1000) if turn.wait_ms > 0 else POLL_S)
+
+    async def _sleep(self, longest: float) -> None:
+        """Waits until a push is finished, the drain is stopped, or ``longest`` seconds have passed."""
+        if not self._finished and not self._ends:
+            await self._woken(longest)
+
+    async def _woken(self, longest: float) -> None:
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self._wake.wait()

@@ -1,0 +1,179 @@
+"""What operators do with a channel: pause it, skip a blocking message, replay and purge dead letters, remove it.
+
+Each action is an atomic script. Replaying many dead letters takes several calls that share a run: a zset of the ids by
+acceptance number, so that they return in their old order, in whatever order they were found. If a run is interrupted,
+the remaining ones stay dead letters.
+"""
+
+import contextlib
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Self, cast
+
+import redis
+
+from pushlane.clients import connect
+from pushlane.errors import UnknownChannel
+from pushlane.keys import BELL, CHANNELS, channel_prefix
+from pushlane.message import check_channel_name
+from pushlane.scripts import source
+from pushlane_worker.operators.inspection import TIMEOUT_S
+from pushlane_worker.queue.store import UNREGISTERED, WORKER
+
+RUN_KEPT_S: Final = 3600
+"""An abandoned run is deleted after this time."""
+PURGED_AT_ONCE: Final = 200
+"""The maximum that ``lua/purge.lua`` takes."""
+
+SkipResult = Literal["skipped", "in_flight", "unreadable", "not_blocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The result of a skip; ``message_id`` is the former head, now a dead letter."""
+
+    result: SkipResult
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The result of a removal: how many messages and dead letters the channel had, or still has if it was refused.
+
+    ``served``: a worker had it in its settings less than a minute ago; if it is still running, it registers it again.
+    """
+
+    removed: bool
+    messages: int
+    dead_letters: int
+    served: bool
+
+
+class Operator:
+    """Writes with its own client, as a context manager; a call slower than ``timeout`` raises a redis.RedisError.
+
+    Its methods raise UnknownChannel when the channel is not registered, and InvalidMessage for an invalid channel name.
+
+    Raises:
+        ValueError: The address is invalid.
+    """
+
+    def __init__(self, redis_url: str, *, timeout: float = TIMEOUT_S) -> None:
+        self._redis: Any = connect(redis_url, timeout=timeout)
+        names = ("pause", "skip", "replay", "purge", "remove")
+        self._scripts = {name: self._redis.register_script(source(name, WORKER)) for name in names}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._redis.close()
+
+    def pause(self, channel: str) -> bool:
+        """Starts no more pushes of the channel until it is resumed; returns False if it was already paused."""
+        return self._set_paused(channel, 1)
+
+    def resume(self, channel: str) -> bool:
+        """Ends the pause, so that only the gate decides; returns whether the channel was paused."""
+        return self._set_paused(channel, 0)
+
+    def skip(self, channel: str, conversation: str) -> Skipped:
+        """Sends the head of a blocked conversation to the dead letters, as ``exhausted``."""
+        self._require(channel)
+        result, *message_id = (word.decode() for word in self._call("skip", channel, conversation))
+        return Skipped(cast("SkipResult", result), *message_id)
+
+    def replay(self, channel: str) -> "ReplayRun":
+        """Starts a run that puts dead letters back into the queue."""
+        self._require(channel)
+        return ReplayRun(self._redis, self._scripts["replay"], channel)
+
+    def purge(self, channel: str, ids: Sequence[str]) -> int:
+        """Deletes the content of these dead letters; returns how many of the ids were dead letters."""
+        self._require(channel)
+        pages = (ids[start : start + PURGED_AT_ONCE] for start in range(0, len(ids), PURGED_AT_ONCE))
+        return sum(int(self._call("purge", channel, *page)) for page in pages)
+
+    def remove(self, channel: str, *, force: bool = False) -> Removal:
+        """Removes everything of the channel except records that expire by themselves.
+
+        Refused while it has messages or dead letters, unless ``force`` deletes them. Enqueueing fails from the first
+        call on. An interrupted removal can be repeated.
+        """
+        reply = first = self._remove(channel, force)
+        while reply[0] > 0:
+            reply = self._remove(channel, force)
+        return Removal(first[0] >= 0, first[1], first[2], bool(first[3]))
+
+    def _remove(self, channel: str, force: bool) -> list[int]:  # noqa: FBT001 # the public method takes it by name
+        keys = [channel_prefix(check_channel_name(channel)), BELL, CHANNELS]
+        reply: list[int] = self._scripts["remove"](keys=keys, args=["", int(force)])
+        if reply[0] == UNREGISTERED:
+            raise UnknownChannel(channel)
+        return reply
+
+    def _set_paused(self, channel: str, paused: int) -> bool:
+        changed = self._call("pause", channel, paused)
+        if changed == UNREGISTERED:
+            raise UnknownChannel(channel)
+        return bool(changed)
+
+    def _require(self, channel: str) -> None:
+        if not self._redis.hexists(f"{channel_prefix(check_channel_name(channel))}channel", "kind"):
+            raise UnknownChannel(channel)
+
+    def _call(self, script: str, channel: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a number or a flat array
+        keys = [channel_prefix(check_channel_name(channel)), BELL]
+        return self._scripts[script](keys=keys, args=["", *arguments])
+
+
+@dataclass(slots=True)
+class ReplayRun:
+    """Gathers dead letters, then puts them back oldest first: a context manager that deletes its key at the end.
+
+    Attributes:
+        gathered: How many were added.
+        replayed: How many are queued again.
+        left: How many remain after the last step.
+        full: Whether they remain because the channel is full.
+    """
+
+    _redis: Any
+    _script: Any
+    _channel: str
+    _run: str = field(default_factory=lambda: secrets.token_hex(8))
+    gathered: int = 0
+    replayed: int = 0
+    left: int = 0
+    full: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(redis.RedisError):
+            self._redis.unlink(self._key)
+
+    def add(self, sequences: Mapping[str, int]) -> None:
+        """Adds dead letters by their ids, each with its acceptance number."""
+        if sequences:
+            with self._redis.pipeline(transaction=True) as batch:
+                added, _ = batch.zadd(self._key, sequences).expire(self._key, RUN_KEPT_S).execute()
+            self.gathered += added
+            self.left = self.gathered
+
+    def steps(self) -> Iterator[int]:
+        """Puts back the added dead letters; yields after each call how many left the run."""
+        while self.left and not self.full:
+            reply = self._script(keys=[channel_prefix(self._channel), BELL], args=["", self._run])
+            if reply[0] == UNREGISTERED:
+                raise UnknownChannel(self._channel)
+            before = self.left
+            self.replayed += reply[0]
+            self.left, self.full = reply[1], bool(reply[2])
+            yield before - self.left
+
+    @property
+    def _key(self) -> str:
+        return f"{channel_prefix(self._channel)}replay:{self._run}"

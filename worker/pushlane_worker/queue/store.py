@@ -1,0 +1,113 @@
+"""The worker's scripts on one Redis client, and the few other calls that a worker makes."""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis.asyncio
+
+from pushlane.clients import connect_async
+from pushlane.keys import BELL, CHANNELS, channel_prefix
+from pushlane.scripts import source
+from pushlane_worker.queue.rate_clock import RateClock
+from pushlane_worker.telemetry import logger
+
+WORKER = "pushlane_worker"
+REDIS_TIMEOUT_S = 5.0
+_REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE")
+"""Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them."""
+UNREGISTERED = -2
+"""How ``turn`` and ``sweep`` say that Redis does not know the channel (any more)."""
+UNANSWERED = (redis.RedisError, OSError, RuntimeError)
+"""What a call may raise while Redis is unavailable or unreachable. uvloop raises a bare RuntimeError if a connection is
+reset while it is being written (seen under a storm of CLIENT KILL)."""
+
+
+@dataclass(slots=True)
+class Store:
+    """The scripts on one asyncio client. Belongs to one event loop.
+
+    Args:
+        redis: Must return raw bytes.
+        records: Each channel's record, written when it is not in Redis (``lua/register.lua``).
+    """
+
+    redis: redis.asyncio.Redis
+    records: Mapping[str, Mapping[str, str | int]]
+    _scripts: dict[str, Any] = field(init=False)
+    _register: Any = field(init=False)
+    _clocks: defaultdict[str, RateClock] = field(init=False, default_factory=lambda: defaultdict(RateClock))
+
+    def __post_init__(self) -> None:
+        self._scripts = {name: self.redis.register_script(source(name, WORKER)) for name in ("turn", "sweep")}
+        self._register = self.redis.register_script(source("register"))
+
+    @classmethod
+    def connect(cls, redis_url: str, records: Mapping[str, Mapping[str, str | int]]) -> "Store":
+        """A store with its own connections, opened at the first call; a call fails after 5 s without an answer."""
+        return cls(connect_async(redis_url, timeout=REDIS_TIMEOUT_S, connect_timeout=REDIS_TIMEOUT_S), records)
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
+        await self.redis.aclose()
+
+    async def register(self, channel: str) -> bool:
+        """Writes the channel's record; returns whether the channel is new."""
+        fields = [item for pair in self.records[channel].items() for item in pair]
+        keys = [channel_prefix(channel), BELL, CHANNELS]
+        return bool(await self._register(keys=keys, args=["", *fields]))
+
+    async def queue_of(self, channel: str) -> str | None:
+        """The Celery queue that the channel's drains go to; None when the channel is not registered."""
+        queue = await self.redis.hget(f"{channel_prefix(channel)}channel", "queue")
+        return _text(queue) if queue is not None else None
+
+    async def is_ring_out(self, channel: str) -> bool:
+        """Whether there is a ring for the channel that no drain has answered yet."""
+        return bool(await self.redis.exists(f"{channel_prefix(channel)}pending"))
+
+    async def bell(self, timeout_s: float) -> str | None:
+        """The next channel that needs a drain, or None after the timeout."""
+        rung = await self.redis.bzpopmin(BELL, timeout=timeout_s)
+        return _text(rung[1]) if rung else None
+
+    async def call(self, script: str, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # nested lists
+        """The reply of ``turn`` or ``sweep``; a channel that Redis has lost is registered again before.
+
+        Each call tells the latest time that the rate window's clock can show, and its reply ends with that clock.
+        """
+        reply = await self._timed(script, channel, arguments)
+        if reply[0] != UNREGISTERED:
+            return reply
+        await self.register(channel)
+        return await self._timed(script, channel, arguments)
+
+    async def _timed(self, script: str, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # as above
+        clock, sent = self._clocks[channel], time.monotonic()
+        args = ["", clock.latest(sent), *arguments]
+        reply = await self._scripts[script](keys=[channel_prefix(channel), BELL], args=args)
+        if len(reply) > 1:
+            clock.saw(reply[-1], sent, time.monotonic())
+        return reply
+
+
+def log_gate(channel: str, change: Sequence[Any]) -> None:
+    """Logs a change of the gate's state, in the process whose call made it."""
+    if change:
+        state, wait_ms, reason = change
+        if state == b"open":
+            logger().info("gate.open", channel=channel)
+        else:
+            logger().warning(f"gate.{state.decode()}", channel=channel, reason=_text(reason), next_s=wait_ms / 1000)
+
+
+def is_script_error(error: Exception) -> bool:
+    """Whether the script itself fails, which is permanent; a server that refuses calls does so only for a while."""
+    words = str(error)
+    return type(error) is redis.ResponseError and "user_script" in words and not words.startswith(_REFUSALS)
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
