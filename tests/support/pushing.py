@@ -3,14 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 from hostile import Behaviour, serving
 
 from pushlane_worker.channels.http import AiohttpTransport, PushClient
-from pushlane_worker.queue.outcome import Answer, PushRequest
+from pushlane_worker.queue.outcome import Answer
 
 
 @asynccontextmanager
-async def pushing(transport: AiohttpTransport | None = None, deadline_s: float = 5.0) -> AsyncIterator[PushClient]:
+async def pushing(
+    transport: httpx.AsyncBaseTransport | None = None, deadline_s: float = 5.0
+) -> AsyncIterator[PushClient]:
     """A client that is closed at the end."""
     client = PushClient(transport or AiohttpTransport(), deadline_s=deadline_s)
     try:
@@ -19,9 +22,9 @@ async def pushing(transport: AiohttpTransport | None = None, deadline_s: float =
         await client.aclose()
 
 
-def push(url: str, body: bytes = b"{}") -> PushRequest:
+def push(url: str, body: bytes = b"{}") -> httpx.Request:
     """A request with a token that must not be repeated in any error."""
-    return PushRequest(url, {"Authorization": "Bearer hidden"}, body)
+    return httpx.Request("POST", url, content=body, headers={"Authorization": "Bearer hidden"})
 
 
 async def exchange(behave: Behaviour, deadline_s: float = 5.0) -> Answer:

@@ -1,17 +1,19 @@
-"""The way out as a client: what a request is on the wire, and that every error is one of ours."""
+"""The way out as a client: what a request is on the wire, and its transport under httpx."""
 
 import asyncio
 from unittest.mock import AsyncMock
 
 import aiohttp
+import httpx
 import pytest
 from aiohttp.http import HttpProcessingError
 from hostile import OK, answering, deaf, serving, wait_until
 from support.pushing import exchange, push, pushing
 
 from pushlane_worker.channels.cinnox import Cinnox
-from pushlane_worker.errors import PushNotSent, PushUnanswered
-from pushlane_worker.queue.outcome import PushRequest
+from pushlane_worker.channels.http import AiohttpTransport
+from pushlane_worker.errors import PushUnanswered
+from pushlane_worker.queue.outcome import Answer
 
 # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -26,39 +28,37 @@ async def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.Monkey
 
 
 async def test_a_request_arrives_as_it_was_built() -> None:
-    """Path escapes, headers and body; the client adds where it goes, its length and that it wants no compression."""
+    """Path escapes, headers and body are httpx's to say."""
+    request = Cinnox(base_url="http://x", app_id="a/b c", token="secret").request("room", b"", [b'"hi"'])
     async with serving(answering(OK)) as server, pushing() as client:
-        base_url = f"http://127.0.0.1:{server.port}"
-        request = Cinnox(base_url=base_url, app_id="a/b c", token="secret").request("room", b"", [b'"hi"'])
+        request.url = request.url.copy_with(host="127.0.0.1", port=server.port)
         await client.exchange(request)
     first, *lines = server.heads[0].decode().strip().split("\r\n")
     assert first == "POST /v1/api/apps/a%2Fb%20c/message-push HTTP/1.1"
-    added = {"Host": f"127.0.0.1:{server.port}", "Content-Length": len(request.body), "Accept-Encoding": "identity"}
-    assert sorted(lines) == sorted(f"{name}: {value}" for name, value in {**request.headers, **added}.items())
+    sent = [f"{name}: {value}" for name, value in request.headers.multi_items()]
+    assert sorted(line.lower() for line in lines) == sorted(line.lower() for line in sent)
     assert server.bodies == [b'{"roomID":"room","messages":[{"type":"text","text":"hi"}]}']
 
 
-@pytest.mark.parametrize("body", [b"", b"{}"])
-async def test_a_bare_request_gets_no_headers_of_aiohttp(body: bytes) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_bare_request_gets_no_headers_of_aiohttp(method: str) -> None:
     """No user agent, no types, no compression that nobody asked for, and no escape is decoded on the way."""
     async with serving(answering(OK)) as server, pushing() as client:
-        await client.exchange(PushRequest(f"http://127.0.0.1:{server.port}/a%2Fb%7Ec", {}, body))
+        request = httpx.Request(method, f"http://127.0.0.1:{server.port}/a%2Fb%7Ec")
+        await client.exchange(request)
     first, *lines = server.heads[0].decode().strip().split("\r\n")
-    assert first == "POST /a%2Fb%7Ec HTTP/1.1"
-    assert sorted(line.split(":")[0].lower() for line in lines) == ["accept-encoding", "content-length", "host"]
-    assert server.bodies == [body]
+    assert first == f"{method} /a%2Fb%7Ec HTTP/1.1"
+    assert sorted(line.split(":")[0].lower() for line in lines) == sorted(request.headers)
 
 
 async def test_a_header_that_would_be_two_does_not_leave() -> None:
     """Settings refuse such a token; were one to come here, no header of its own would reach the server."""
     async with serving(answering(OK)) as server, pushing() as client:
-        request = PushRequest(server.url(), {"Authorization": "Bearer a\r\nX-Injected: b"}, b"{}")
+        request = push(server.url())
+        request.headers["authorization"] = "Bearer a\r\nX-Injected: b"
         with pytest.raises(PushUnanswered, match="could not be written"):
             await client.exchange(request)
     assert server.heads == []
-
-
-# --- errors ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -82,37 +82,17 @@ async def test_no_error_of_aiohttp_leaves_the_transport(monkeypatch: pytest.Monk
         await exchange(answering(OK))
 
 
-@pytest.mark.parametrize(
-    ("error", "why"),
-    [
-        (TimeoutError(110, "Connection timed out"), "Connection timed out"),
-        (OSError(113, "No route to host"), "No route to host"),
-        (aiohttp.ClientConnectionError("hung up"), "hung up"),
-        (ZeroDivisionError("a fault in a library"), "a fault in a library"),
-        (ZeroDivisionError(), "ZeroDivisionError"),
-    ],
-)
-async def test_whatever_prevents_a_connection_is_not_sent(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
-) -> None:
-    """The system has time limits of its own, which may be shorter than the push's."""
-    monkeypatch.setattr(aiohttp.TCPConnector, "connect", AsyncMock(side_effect=error))
-    with pytest.raises(PushNotSent, match=why):
-        await exchange(answering(OK))
+# --- as a transport of httpx -------------------------------------------------------------------------------------
 
 
-async def test_a_time_limit_of_the_system_is_told_from_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that the system gives up in mid-push is not a push that took too long."""
-    monkeypatch.setattr(aiohttp.ClientRequest, "send", AsyncMock(side_effect=TimeoutError(110, "Connection timed out")))
-    with pytest.raises(PushUnanswered, match="the connection broke: Connection timed out"):
-        await exchange(answering(OK))
-
-
-async def test_a_fault_of_ours_is_not_a_broken_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reaches the log with its traceback, and must not pass for the network's."""
-    monkeypatch.setattr(aiohttp.ClientRequest, "send", AsyncMock(side_effect=ZeroDivisionError))
-    with pytest.raises(ZeroDivisionError):
-        await exchange(answering(OK))
+async def test_the_transport_keeps_httpx_timeouts() -> None:
+    """Whoever puts an httpx client in front gets httpx's own timeout errors, by stage."""
+    async with serving(deaf) as server, httpx.AsyncClient(transport=AiohttpTransport(), timeout=0.2) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post(server.url(), content=b"{}")
+        server.scheme = "https"
+        with pytest.raises(httpx.ConnectTimeout):
+            await client.post(server.url(), content=b"{}")
 
 
 @pytest.mark.parametrize("scheme", ["https", "http"])
@@ -125,3 +105,23 @@ async def test_a_cancelled_push_stays_cancelled(scheme: str) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_any_transport_of_httpx_serves() -> None:
+    """A handler function is the whole fake."""
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"code": 0, "path": request.url.path}))
+    async with pushing(transport) as client:
+        answer = await client.exchange(push("http://x/push"))
+    assert answer == Answer(200, answer.headers, b'{"code":0,"path":"/push"}')
+
+
+async def test_a_transport_that_does_not_tell_its_stage_is_unanswered_at_the_deadline() -> None:
+    """Only who says that nothing was sent is believed."""
+
+    async def never(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with pushing(httpx.MockTransport(never), deadline_s=0.05) as client:
+        with pytest.raises(PushUnanswered):
+            await client.exchange(push("http://x/push"))

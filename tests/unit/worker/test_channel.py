@@ -19,7 +19,7 @@ def make(file: Path) -> Channel:
 
 def sent(of: Channel) -> str:
     """What the next push says who it is."""
-    return str(of.kind.request("room", b"", [b'"hi"']).headers["Authorization"])
+    return str(of.kind.request("room", b"", [b'"hi"']).headers["authorization"])
 
 
 def test_a_token_that_changed_in_its_file_is_sent_with_the_next_push(tmp_path: Path) -> None:

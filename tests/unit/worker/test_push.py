@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import time
-from typing import TYPE_CHECKING, ClassVar, NoReturn, Self, cast
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import make_channel
 from pushlane_worker.channels.cinnox import Cinnox
+from pushlane_worker.channels.http import PushClient
 from pushlane_worker.drains.push import Job, Pushers
-from pushlane_worker.errors import PushNotSent
-from pushlane_worker.queue.outcome import Answer, Outcome, PushRequest
+from pushlane_worker.queue.outcome import Outcome
 from pushlane_worker.queue.turns import Claim
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from pushlane_worker.channels import ChannelKind
-    from pushlane_worker.channels.http import PushClient
-    from pushlane_worker.queue.outcome import PushResult
+    from pushlane_worker.queue.outcome import Answer, PushResult
     from pushlane_worker.queue.turns import Settlement
 
 DEADLINE_S = 5.0
@@ -52,10 +53,10 @@ class Broken:
         del settings, token
         return cls()
 
-    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> PushRequest:
+    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:
         """Is right."""
         del conversation, address, bodies
-        return PushRequest("https://api.example.com/", {}, b"")
+        return httpx.Request("POST", "https://api.example.com/")
 
     def read(self, answer: Answer) -> PushResult:
         """Breaks."""
@@ -77,12 +78,12 @@ class Api:
         self.texts: list[str] = []
         self.error: Exception | None = None
 
-    async def exchange(self, request: PushRequest) -> Answer:
+    def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answers."""
-        self.texts.append(request.body.decode())
+        self.texts.append(request.content.decode())
         if self.error is not None:
             raise self.error
-        return Answer(200, {}, b'{"code": 0, "message": "ok"}')
+        return httpx.Response(200, content=json.dumps({"code": 0, "message": "ok"}))
 
 
 @pytest.fixture
@@ -97,8 +98,8 @@ async def pushers(api: Api) -> AsyncIterator[Pushers]:
     settings = ChannelSettings(
         kind="cinnox", base_url="https://api.example.com", app_id="app", token=SecretStr("t"), token_file=None
     )
-    channel = make_channel("support", settings, DEADLINE_S)
-    pushers = Pushers(channel, cast("PushClient", api), DEADLINE_S, count=1)
+    client = PushClient(httpx.MockTransport(api), deadline_s=DEADLINE_S)
+    pushers = Pushers(make_channel("support", settings, DEADLINE_S), client, DEADLINE_S, count=1)
     yield pushers
     await pushers.close()
 
@@ -170,14 +171,14 @@ async def test_a_fault_of_the_transport_is_an_unknown_outcome(pushers: Pushers, 
 
 async def test_no_connection_is_a_failed_push(pushers: Pushers, api: Api) -> None:
     """It certainly took no effect."""
-    api.error = PushNotSent("refused")
+    api.error = httpx.ConnectError("refused")
     settlement = await push(pushers)
     assert (settlement.result.outcome, settlement.result.reached) == (Outcome.FAILED, False)
 
 
 async def test_a_probe_before_its_time_that_failed_is_no_attempt(pushers: Pushers, api: Api) -> None:
     """Its conversation waits the rest of its own time."""
-    api.error = PushNotSent("refused")
+    api.error = httpx.ConnectError("refused")
     settlement = await push(pushers, early_ms=59_000)
     assert (settlement.step.wait_ms, settlement.step.dead) == (59_000, "")
 

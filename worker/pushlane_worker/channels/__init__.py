@@ -17,10 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar, Protocol, Self
 
+import httpx
+
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.channels.third_party import ThirdParty
-from pushlane_worker.queue.outcome import Answer, PushRequest, PushResult
+from pushlane_worker.queue.outcome import Answer, PushResult
 
 
 class ChannelKind(Protocol):
@@ -37,7 +39,7 @@ class ChannelKind(Protocol):
     def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
         """The kind for one channel. ``token`` returns the current one at each push."""
 
-    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> PushRequest:
+    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:
         """Build the push of 1 to ``batch_limit`` stored bodies, in order, without parsing them.
 
         ``address`` is what the messages of the batch share apart from their conversation, as the producer stored it;

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from typing import ClassVar, Self
 from urllib.parse import quote
 
+import httpx
+
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
 from pushlane_worker.channels.cinnox_codes import codes
 from pushlane_worker.channels.json_post import JsonPost
-from pushlane_worker.queue.outcome import Answer, Outcome, PushRequest, PushResult
+from pushlane_worker.queue.outcome import Answer, Outcome, PushResult
 
 
 class Cinnox:
@@ -61,7 +63,7 @@ class Cinnox:
             empty=Outcome[settings.on_empty_answer.upper()],
         )
 
-    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> PushRequest:
+    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:
         """The push of 1 to 10 texts to the room, assembled from bytes."""
         texts = b'},{"type":"text","text":'.join(bodies)
         room = json.dumps(conversation).encode()

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
+
+import httpx
 
 from pushlane.service.printable import one_line
 from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Answer, Outcome, PushResult
@@ -111,14 +112,14 @@ def read(answer: Answer, envelope: Envelope | None, codes: Codes, now: datetime)
     - A 429 may concern only its conversation (``lone``), unless its code says that it is the account's limit.
     - An unlisted 4xx is failed for the same reason, a 3xx misconfigured; any other status is unknown.
     """
-    if not answer.body and _is_success(answer.status):
+    if not answer.body and httpx.codes.is_success(answer.status):
         return PushResult(codes.empty, f"HTTP {answer.status}, no answer")
     by_status, by_code = _by_status(answer), _by_code(answer.status, envelope, codes)
     outcome = by_code or by_status
     if outcome is Outcome.FAILED and by_status is Outcome.THROTTLED:
         outcome = by_status
     retry_after = retry_after_s(answer.headers.get("retry-after"), now) if outcome is Outcome.THROTTLED else None
-    lone = outcome is not by_code and answer.status == HTTPStatus.TOO_MANY_REQUESTS
+    lone = outcome is not by_code and answer.status == httpx.codes.TOO_MANY_REQUESTS
     whole = outcome is Outcome.REJECTED and envelope is not None and envelope.code in codes.whole
     return PushResult(outcome, _detail(answer, envelope), retry_after_s=retry_after, lone=lone, whole=whole)
 
@@ -141,13 +142,9 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
     return max(0.0, (date - now).total_seconds())
 
 
-def _is_success(status: int) -> bool:
-    return status // 100 == 2  # noqa: PLR2004
-
-
 def _by_status(answer: Answer) -> Outcome:
     status = answer.status
-    if status == HTTPStatus.SERVICE_UNAVAILABLE and answer.headers.get("retry-after", "").strip():
+    if status == httpx.codes.SERVICE_UNAVAILABLE and answer.headers.get("retry-after", "").strip():
         return Outcome.THROTTLED
     listed = STATUS_OUTCOMES.get(status)
     if listed is not None:
@@ -159,7 +156,7 @@ def _by_status(answer: Answer) -> Outcome:
 def _by_code(status: int, envelope: Envelope | None, codes: Codes) -> Outcome | None:
     if envelope is None:
         return None
-    success = _is_success(status)
+    success = httpx.codes.is_success(status)
     if envelope.code == 0:
         return Outcome.DELIVERED if success else None
     if envelope.code < _FIRST_OWN_CODE and not success and envelope.code != status:

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar, Final, Self
 
+import httpx
+
 from pushlane.service.printable import one_line
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
 from pushlane_worker.channels.cinnox_codes import codes
 from pushlane_worker.channels.json_post import JsonPost
-from pushlane_worker.queue.outcome import Answer, Outcome, PushRequest, PushResult
+from pushlane_worker.queue.outcome import Answer, Outcome, PushResult
 
 MAX_CID_CHARS: Final = 128
 
@@ -61,7 +63,7 @@ class ThirdParty:
             empty=Outcome[settings.on_empty_answer.upper()],
         )
 
-    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> PushRequest:  # noqa: ARG002 # the protocol's
+    def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:  # noqa: ARG002 # the protocol's
         """The push of one object to the user, assembled from bytes."""
         (message,) = bodies
         return self._post.request(b'{"userId":%b,"message":%b}' % (json.dumps(conversation).encode(), message))

@@ -1,4 +1,4 @@
-"""A push as data: its request, the answer as received, and the outcome read from it.
+"""The result of a push: the answer as received, and the outcome read from it.
 
 An outcome depends on both the HTTP status and the JSON ``code``. The channel kinds read it (``channels/``), the
 pure rules of ``retry.py`` turn it into the next step, and ``lua/turn.lua`` carries that step out.
@@ -23,15 +23,6 @@ class Outcome(IntEnum):
     UNKNOWN = 6
     UNSENT = 7
     """The batch was given back before any byte was written: no attempt, and its rate place is free again."""
-
-
-@dataclass(frozen=True, slots=True)
-class PushRequest:
-    """A POST, complete but for what every request has: its host and its length."""
-
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
