@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["assert_sent", "fake_async_producer", "fake_producer", "sent"]
 
-MAX_TOLD: Final = 20
+MAX_LISTED: Final = 20
 """How many messages are listed when an assertion fails."""
 
 _KINDS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
@@ -159,7 +159,7 @@ def assert_sent(producer: Producer | AsyncProducer, channel: str, message: Messa
     rest = iter(there)
     for expected in map(_as_stored, (message, *more)):
         if expected not in rest:  # continues behind the previous match
-            raise AssertionError(_told(channel, expected, there))
+            raise AssertionError(_failure(channel, expected, there))
 
 
 def _as_stored(message: Message) -> Message:
@@ -169,10 +169,10 @@ def _as_stored(message: Message) -> Message:
     return message
 
 
-def _told(channel: str, expected: Message, there: Sequence[Message]) -> str:
+def _failure(channel: str, expected: Message, there: Sequence[Message]) -> str:
     how = "was sent, but not in this order or not as often" if expected in there else "was not sent"
     lines = [f"to {channel!r} {how}:", f"  {expected!r}", "messages sent to it:" if there else "nothing was sent to it"]
-    lines += [f"  {message!r}" for message in there[:MAX_TOLD]]
-    if len(there) > MAX_TOLD:
-        lines.append(f"  and {len(there) - MAX_TOLD} more")
+    lines += [f"  {message!r}" for message in there[:MAX_LISTED]]
+    if len(there) > MAX_LISTED:
+        lines.append(f"  and {len(there) - MAX_LISTED} more")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushlane.callback import template as templates
-from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
+from pushlane.message import RoomMessage, check_channel_name
 from pushlane.message_json import fields_of
 from pushlane.service import effects
 
@@ -48,7 +48,9 @@ def target_of(route: Route | None) -> Target | None:
     """The target of a route. Raises InvalidMessage for an invalid channel name."""
     if route is None:
         return None
-    return Target(check_channel_name(route.channel), _fields(route.message))
+    message = route.message
+    fields = fields_of(message.kind, message.conversation, message.address, message.body)
+    return Target(check_channel_name(route.channel), fields)
 
 
 def is_relayed(message: ChatMessage, verdict: Verdict) -> bool:
@@ -81,8 +83,3 @@ def decide(message: ChatMessage, verdict: Verdict, channel: str) -> Effect:
 
 def _written(value: object) -> str:
     return str(value) if type(value) in {str, int} else ""
-
-
-def _fields(message: Message) -> dict[str, object]:
-    kind = ThirdPartyMessage.kind if isinstance(message, ThirdPartyMessage) else RoomMessage.kind
-    return fields_of(kind, message.conversation, message.address, message.body)
