@@ -67,46 +67,58 @@ class ChannelSettings(BaseModel):
 
     kind: Literal["cinnox", "third_party"] = Field(description="The remote API: `cinnox` or `third_party`.")
     base_url: _Http | None = Field(
-        None, description="For `cinnox`: the API's base address, such as `https://api.example.com`."
+        None, description="The API's base address, such as `https://api.example.com`; required for `cinnox`."
     )
     app_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
-        None, description="For `cinnox`: the app ID."
+        None, description="The app ID; required for `cinnox`."
     )
     url: _Http | None = Field(
-        None, description="For `third_party`: the whole address, such as `https://hook.example.com/webhookUrl`."
+        None,
+        description=("The whole address, such as `https://hook.example.com/webhookUrl`; required for `third_party`."),
     )
     token: SecretStr | None = Field(
         None, description="The bearer token. Exactly one of `TOKEN` and `TOKEN_FILE` is set."
     )
-    token_file: Path | None = Field(None, description="A file that holds the token; read again when it changes.")
+    token_file: Path | None = Field(None, description="A file that holds the token; it is read again when it changes.")
     proxy_url: _Proxy = Field(None, description="An HTTP proxy for its pushes, `http://[user:password@]host:port`.")
     queue: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(
-        "pushlane", description="The Celery queue that its drains go to."
+        "pushlane", description="The Celery queue for its drains."
     )
     rate_limit: _Rate = Field(
         default_factory=_usual_rate,
-        description="`PUSHES/SECONDSs`: pushes in any such window, fleet-wide; or `none`, as `third_party` has it.",
+        description=(
+            "`PUSHES/SECONDSs`: the most pushes in any window of this length, over all workers; or "
+            "`none`, the default for `third_party`."
+        ),
     )
-    max_queued: int = Field(1_000_000, ge=1, description="Messages that may wait in it; more are refused.")
+    max_queued: int = Field(1_000_000, ge=1, description="Messages that may wait in the channel; more are refused.")
     max_attempts: int = Field(40, ge=1, le=9999, description="Failed pushes of a message before it is a dead letter.")
-    max_age_s: float = Field(86_400, gt=0, description="Seconds in its conversation before a failure is final.")
-    backoff_base_s: float = Field(1, gt=0, description="First wait after a failure; doubles, with full jitter.")
-    backoff_cap_s: float = Field(300, gt=0, le=86_400, description="Longest wait after a failure.")
+    max_age_s: float = Field(
+        86_400, gt=0, description="Seconds a message may be in its conversation before a failure is final."
+    )
+    backoff_base_s: float = Field(
+        1, gt=0, description="First wait after a failure, in seconds; doubles, with full jitter."
+    )
+    backoff_cap_s: float = Field(300, gt=0, le=86_400, description="Longest wait after a failure, in seconds.")
     breaker_after: int = Field(10, ge=1, description="Failures in a row, over all conversations, that break the gate.")
-    breaker_cap_s: float = Field(60, ge=1, le=86_400, description="Longest wait between two probes of a broken API.")
-    retry_after_cap_s: float = Field(3600, ge=1, le=86_400, description="Longest Retry-After that is obeyed.")
+    breaker_cap_s: float = Field(
+        60, ge=1, le=86_400, description="Longest wait between two probes of a broken API, in seconds."
+    )
+    retry_after_cap_s: float = Field(
+        3600, ge=1, le=86_400, description="Longest Retry-After that is obeyed, in seconds."
+    )
     on_unknown: Literal["retry", "dead_letter"] = Field(
         "retry", description="After a push of unknown outcome: `retry` may duplicate, `dead_letter` may lose."
     )
     on_empty_answer: Literal["unknown", "delivered"] = Field(
-        "unknown", description="What a 2xx without a body says of its push: `unknown` or `delivered`."
+        "unknown", description="What a 2xx without a body means: `unknown` or `delivered`."
     )
-    retry_codes: _Codes = Field(frozenset(), description="More API codes that mean: failed, try again.")
-    reject_codes: _Codes = Field(frozenset(), description="More API codes that mean: a message is refused.")
+    retry_codes: _Codes = Field(frozenset(), description="Further API codes that mean: failed, try again.")
+    reject_codes: _Codes = Field(frozenset(), description="Further API codes that mean: a message is rejected.")
     text_unit: Literal["codepoints", "utf16", "bytes"] = Field(
-        "codepoints", description="What a character of the 5,000 is: `codepoints`, `utf16` or `bytes`."
+        "codepoints", description="What the limit of 5,000 characters counts: `codepoints`, `utf16` or `bytes`."
     )
-    max_message_bytes: int = Field(65_536, ge=1, le=999_999, description="A message's size as it is stored.")
+    max_message_bytes: int = Field(65_536, ge=1, le=999_999, description="Largest message as it is stored.")
 
     @model_validator(mode="after")
     def _what_its_kind_needs(self) -> "ChannelSettings":

@@ -37,13 +37,15 @@ class _Broker:
 class Settings(_Broker, CommonSettings):
     """All settings of a worker."""
 
-    broker_url: RedisUrl | None = Field(None, description="Where Celery's own queues are; by default the same Redis.")
-    max_in_flight: int = Field(64, ge=1, le=4096, description="Pushes in flight a pool process, over all channels.")
-    push_deadline_s: float = Field(10, gt=0, le=120, description="Seconds that a push may take in all.")
-    lease_s: float = Field(30, gt=0, le=MAX_LEASE_S, description="Seconds that a claim holds its conversation.")
-    slice_s: float = Field(2, ge=0.1, le=60, description="Seconds that a drain claims before its task ends.")
+    broker_url: RedisUrl | None = Field(None, description="Address of Celery's broker; by default the same Redis.")
+    max_in_flight: int = Field(64, ge=1, le=4096, description="Pushes in flight per pool process, over all channels.")
+    push_deadline_s: float = Field(10, gt=0, le=120, description="Seconds a push may take in all.")
+    lease_s: float = Field(
+        30, gt=0, le=MAX_LEASE_S, description="Seconds a claim holds its conversation; at least `PUSH_DEADLINE_S` + 1."
+    )
+    slice_s: float = Field(2, ge=0.1, le=60, description="Seconds a drain claims messages before its task ends.")
     idempotency_window_s: float = Field(
-        86_400, ge=1, le=MAX_KEPT_S, description="Seconds that an idempotency key is remembered."
+        86_400, ge=1, le=MAX_KEPT_S, description="Seconds an idempotency key is remembered."
     )
     channels: dict[str, ChannelSettings] = Field(
         default_factory=dict, description="The channels by name: `PUSHLANE_CHANNELS__<NAME>__…`."

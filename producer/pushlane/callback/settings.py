@@ -136,27 +136,29 @@ _Policies = Annotated[
 class ModerationSettings(SecretSettings):
     """The moderation callback of Tencent Chat."""
 
-    sdk_app_ids: _SdkAppIds = Field(min_length=1, description="The SDKAppIDs that are ours.")
-    tokens: _Tokens = Field((), max_length=MAX_SECRETS, description="The webhook token; two during a change.")
+    sdk_app_ids: _SdkAppIds = Field(min_length=1, description="Your SDKAppIDs.")
+    tokens: _Tokens = Field((), max_length=MAX_SECRETS, description="The webhook token, or two while you change it.")
     tokens_file: Path | None = Field(None, description="A file with the token, or with two, one per line.")
     unsigned: bool = Field(default=False, description="Accept requests without a signature; needs `SOURCE_NETWORKS`.")
-    source_networks: _Networks = Field((), description="Accept requests only from these networks.")
+    source_networks: _Networks = Field((), description="Accept requests from these networks only.")
     trusted_proxies: _Networks = Field(
         (), description="Networks whose X-Forwarded-For is trusted; they may hold more connections."
     )
     deadline_s: float = Field(
         1.5, ge=MIN_DEADLINE_S, le=MAX_DEADLINE_S, description="Seconds until a request is answered."
     )
-    on_error: Literal["allow", "forbid"] = Field("allow", description="The verdict when no policy gave one in time.")
-    policies: _Policies = Field((), description="The chain: `blocked_words`, `length`, Python paths; or objects.")
-    blocked_words_file: Path | None = Field(None, description="The words of `blocked_words`, one per line.")
+    on_error: Literal["allow", "forbid"] = Field(
+        "allow", description="The verdict when no policy gave one in time: `allow` or `forbid`."
+    )
+    policies: _Policies = Field((), description="The chain: `blocked_words`, `length` and Python paths, or objects.")
+    blocked_words_file: Path | None = Field(None, description="The words for `blocked_words`, one per line.")
     blocked_words_action: Literal["forbid", "mask"] = Field("forbid", description="`forbid`, or `mask` the words.")
     relay_channel: _Channel | None = Field(None, description="The channel that allowed messages go to.")
     relay_room: Annotated[str, AfterValidator(_room_template)] | None = Field(
-        None, description="The room there, a template such as `{To_Account}`."
+        None, description="The room in that channel, a template such as `{To_Account}`."
     )
-    routing: str | None = Field(None, description="Python path of a function that routes instead.")
-    spool_dir: Path = Field(Path("pushlane-spool"), description="Where decisions wait while Redis is unreachable.")
+    routing: str | None = Field(None, description="Python path of a function that routes messages instead.")
+    spool_dir: Path = Field(Path("pushlane-spool"), description="Where decisions wait while Redis is away.")
 
     @model_validator(mode="after")
     def _belongs_together(self) -> "ModerationSettings":
@@ -215,7 +217,8 @@ class WebhookSettings(SecretSettings):
     token_file: Path | None = Field(None, description="A file with its token, or with two, one per line.")
     relay_channel: _Channel = Field(description="The channel that its messages go to.")
     relay_to: Annotated[str, StringConstraints(min_length=1), AfterValidator(_to_template)] = Field(
-        "{userId}", description="The room or user there, a template such as `{userId}` or `{message.to.room}`."
+        "{userId}",
+        description="The room or user in that channel, a template such as `{userId}` or `{message.to.room}`.",
     )
 
     @model_validator(mode="after")

@@ -98,13 +98,13 @@ class CommonSettings(FromEnvironment):
         env_ignore_empty=True,
     )
 
-    redis_url: RedisUrl = Field(description="Where the queue is: `redis://`, `rediss://` or `unix://`.")
+    redis_url: RedisUrl = Field(description="Address of the queue's Redis: `redis://`, `rediss://` or `unix://`.")
     retention_s: float = Field(
-        86_400, ge=1, le=MAX_KEPT_S, description="Seconds that a delivered message's status, or a decision, is kept."
+        86_400, ge=1, le=MAX_KEPT_S, description="Seconds the status of a delivered message, or a decision, is kept."
     )
     log_format: Literal["text", "json"] = Field("text", description="`text` or `json`.")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
-        "INFO", description="Lowest level that is logged."
+        "INFO", description="Lowest level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
     )
 
 

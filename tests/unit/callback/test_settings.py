@@ -154,11 +154,11 @@ POLICY = "MODERATION__POLICIES"
 NETWORK = "must be networks or addresses like 192.0.2.0/24 or 2001:db8::1"
 ONE_OR_TWO = "must hold one or two secrets of printable ASCII without spaces"
 WRONG = [
-    ("REDIS_URL", "", "is missing: Where the queue is"),
+    ("REDIS_URL", "", "is missing: Address of the queue's Redis"),
     ("REDIS_URL", "http://localhost", "must be an address like redis://localhost:6379/0"),
     ("RETENTION_S", "0", "greater than or equal to 1"),
     ("LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
-    ("MODERATION__SDK_APP_IDS", "", "is missing: The SDKAppIDs"),
+    ("MODERATION__SDK_APP_IDS", "", "is missing: Your SDKAppIDs"),
     ("MODERATION__SDK_APP_IDS", ",", "at least 1 item"),
     ("MODERATION__SDK_APP_IDS", "my-app", "match pattern"),
     ("MODERATION__SDK_APP_IDS", "[1.5]", "valid string"),

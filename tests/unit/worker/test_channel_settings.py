@@ -167,12 +167,12 @@ def test_what_is_no_http_proxy_stops_the_start(tell: Tell, value: str) -> None:
 @pytest.mark.parametrize(
     ("channel", "changes", "expected"),
     [
-        (CHANNEL, {"APP_ID": ""}, "APP_ID: is missing: For `cinnox`: the app ID."),
+        (CHANNEL, {"APP_ID": ""}, "APP_ID: is missing: The app ID; required for `cinnox`."),
         (CHANNEL, {"URL": "https://h"}, "URL: goes with KIND=third_party; KIND=cinnox takes BASE_URL and APP_ID"),
         (CHANNEL, {"KIND": "third_party"}, "BASE_URL: goes with KIND=cinnox; KIND=third_party takes URL"),
-        (THIRD_PARTY, {"URL": ""}, "URL: is missing: For `third_party`: the whole address"),
+        (THIRD_PARTY, {"URL": ""}, "URL: is missing: The whole address"),
         (THIRD_PARTY, {"APP_ID": "app"}, "APP_ID: goes with KIND=cinnox; KIND=third_party takes URL"),
-        (THIRD_PARTY, {"KIND": "cinnox"}, "BASE_URL: is missing: For `cinnox`: the API's base address"),
+        (THIRD_PARTY, {"KIND": "cinnox"}, "BASE_URL: is missing: The API's base address"),
         (THIRD_PARTY, {"URL": "hook.example.com"}, "URL: String should match pattern '^https?://"),
     ],
 )

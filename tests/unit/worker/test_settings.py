@@ -95,7 +95,7 @@ def test_an_empty_variable_is_an_absent_one(tell: Tell) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "allowed"),
     [
-        ("REDIS_URL", "", "is missing: Where the queue is"),
+        ("REDIS_URL", "", "is missing: Address of the queue's Redis"),
         ("REDIS_URL", "localhost:6379", "must be an address like redis://localhost:6379/0"),
         ("REDIS_URL", "http://localhost", "must be an address like redis://localhost:6379/0"),
         ("BROKER_URL", "amqp://localhost", "must be an address like redis://localhost:6379/0"),
@@ -117,11 +117,11 @@ def test_an_empty_variable_is_an_absent_one(tell: Tell) -> None:
         ("LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("CHANNELS__SUPPORT__KIND", "slack", "'cinnox' or 'third_party'"),
         ("CHANNELS__SUPPORT__KIND", "", "is missing: The remote API"),
-        ("CHANNELS__SUPPORT__BASE_URL", "", "is missing: For `cinnox`: the API's base address"),
+        ("CHANNELS__SUPPORT__BASE_URL", "", "is missing: The API's base address"),
         ("CHANNELS__SUPPORT__BASE_URL", "ftp://api.example.com", "match pattern '^https?://"),
         ("CHANNELS__SUPPORT__BASE_URL", "https://user:pw@api.example.com", "match pattern '^https?://"),
         ("CHANNELS__SUPPORT__BASE_URL", "https://api.example.com?key=1", "match pattern '^https?://"),
-        ("CHANNELS__SUPPORT__APP_ID", "", "is missing: For `cinnox`: the app ID"),
+        ("CHANNELS__SUPPORT__APP_ID", "", "is missing: The app ID"),
         ("CHANNELS__SUPPORT__APP_ID", "x" * 257, "at most 256 characters"),
         ("CHANNELS__SUPPORT__QUEUE", "a b", "match pattern"),
         ("CHANNELS__SUPPORT__RATE_LIMIT", "500", "must be like 500/60s, or none"),
