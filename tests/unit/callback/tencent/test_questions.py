@@ -171,14 +171,6 @@ def test_a_body_of_another_command_is_told_apart() -> None:
     assert read(c2c(CallbackCommand="x" * 10_000)) == WrongCommand("x" * 64)
 
 
-@pytest.mark.parametrize("sample", [C2C_SAMPLE, GROUP_SAMPLE])
-def test_a_question_does_not_pass_unjudged_under_another_command(sample: str) -> None:
-    """Whatever the query names, a body that asks whether a message may pass is never just allowed."""
-    asked = parse(sample.encode(), Query("1", STATE))
-    assert isinstance(asked, WrongCommand)
-    assert asked.command in {C2C, GROUP}
-
-
 STATE = "State.StateChange"
 
 
