@@ -26,7 +26,7 @@ from pushlane.errors import (
 from pushlane.hold import DECIDED, VERDICTS, StandingDecision
 from pushlane.message import Limits, Message, check_channel_name, check_id, check_idempotency_key
 from pushlane.message_json import Form
-from pushlane.message_record import STATES, from_ms, read_content, read_header
+from pushlane.message_record import STATES, from_ms, hold_key, read_content, read_header
 from pushlane.receipt import CancelResult, MessageStatus, Receipt
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageS
         conversation=conversation,
         state="in_flight" if in_flight and header.state == "queued" else header.state,
         reason=header.reason,
-        detail=(f"waiting for a decision on {detail[1:]}" if header.state == "held" else detail) or None,
+        detail=(f"waiting for a decision on {hold_key(detail)}" if header.state == "held" else detail) or None,
         attempts=header.attempts,
         maybe_delivered=header.maybe_delivered,
         accepted_at=from_ms(header.accepted_ms),  # type: ignore[arg-type] # an accepted message has this time

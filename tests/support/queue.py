@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from support.channels import channel_record
-from support.queue_replies import Accepted, Sweep, texts
+from support.queue_replies import Accepted, Sweep, scheduled_id, texts
 
 from pushlane import scripts
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.message_record import NO_REASON, STATES, Header, read_content, read_header
+from pushlane.message_record import FIELDS, NO_REASON, STATES, Header, read_content, read_header
 from pushlane_worker.queue.outcome import Outcome, PushResult
 from pushlane_worker.queue.retry import NextStep
 from pushlane_worker.queue.store import WORKER
@@ -241,6 +241,14 @@ class Queue:
         """The fixed part of a message's record."""
         return read_header(self.record(message_id))
 
+    def field(self, message_id: str, name: str) -> bytes:
+        """A field of the header as it is stored."""
+        return self.record(message_id)[FIELDS[name]]
+
+    def overwrite(self, message_id: str, name: str, value: str) -> None:
+        """Changes a field of the stored header."""
+        self.redis.setrange(f"{self.prefix}message:{message_id}", FIELDS[name].start, value)
+
     def detail(self, message_id: str) -> str:
         """Why a message is dead, in words."""
         return read_content(self.record(message_id))[3]
@@ -258,7 +266,7 @@ class Queue:
     def scheduled(self) -> list[str]:
         """The ids of what joins later, in the order in which it will."""
         members: list[bytes] = self.redis.zrange(self.prefix + "scheduled", 0, -1)
-        return [member[14:].decode() for member in members]
+        return [scheduled_id(member.decode()) for member in members]
 
     def blocked(self) -> dict[str, tuple[int, str]]:
         """The conversations whose head is in trouble: since when, and why."""

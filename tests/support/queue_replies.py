@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pushlane.message_record import FIELDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,3 +34,9 @@ class Sweep:
 def texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:
     """A hash as text."""
     return {name.decode(): value.decode() for name, value in raw.items()}
+
+
+def scheduled_id(member: str) -> str:
+    """The id in a member of the scheduled messages, behind the message's sequence."""
+    sequence = FIELDS["sequence"]
+    return member[sequence.stop - sequence.start :]

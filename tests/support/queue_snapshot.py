@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from support.queue_replies import texts
+from support.queue_replies import scheduled_id, texts
 
 from pushlane.keys import BELL
 
@@ -118,7 +118,7 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
         delayed=_scores(delayed),
         leases=_scores(leases),
         held=_scores(held),
-        scheduled={member[14:]: due for member, due in _scores(scheduled).items()},
+        scheduled={scheduled_id(member): due for member, due in _scores(scheduled).items()},
         blocked=_scores(blocked),
         blocked_by=texts(blocked_by),
         claims={name: claim.split(" ")[0] for name, claim in texts(claims).items()},

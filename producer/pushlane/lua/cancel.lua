@@ -9,12 +9,11 @@
 --- use record channel rest place outcomes gate wake
 local prefix, bell, now, id = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local key = prefix .. 'message:' .. id
-local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
-local channel = load_channel(prefix)
-if string.sub(record, 1, 1) ~= '1' or not channel then -- unknown, or written by a newer version
+local record = read_header(key, MAX_CONVERSATION_BYTES)
+local channel, state = load_channel(prefix), state_of(record)
+if not state or not channel then
   return 'not_found'
 end
-local state = string.sub(record, 2, 2)
 if not string.find(state, '[qsh]') then
   return 'already_final'
 end
@@ -37,4 +36,4 @@ else
 end
 write_counters(prefix)
 tail(prefix, bell, channel, nil, now, 0)
-return string.sub(record, 4, 4) == 'm' and 'maybe_delivered' or 'cancelled'
+return field(record, 'flags') == 'm' and 'maybe_delivered' or 'cancelled'

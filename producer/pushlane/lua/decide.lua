@@ -26,7 +26,7 @@ for _, id in ipairs(ids) do
     decided = decided + 1
     local conversation = conversation_of(record)
     if decide(prefix, id, record, decision, now) == 'x' then
-      redis.call('SETRANGE', prefix .. 'message:' .. id, 10, LISTED)
+      write_field(prefix .. 'message:' .. id, 'part', LISTED)
     end
     local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
     place(prefix, conversation, now, tonumber(due or '0'))

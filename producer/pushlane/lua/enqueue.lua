@@ -26,13 +26,13 @@ local known, fingerprints, fresh = {}, {}, 0
 for i = 1, total do
   local at = FIRST + (i - 1) * GROUP
   local id, fingerprint = ARGV[at], ARGV[at + 4]
-  local header = redis.call('GETRANGE', prefix .. 'message:' .. id, 0, HEADER_BYTES - 1)
-  local earlier = header == '' and fingerprints[id] or string.sub(header, 111, 134)
+  local header = read_header(prefix .. 'message:' .. id)
+  local earlier = header == '' and fingerprints[id] or field(header, 'fingerprint')
   if earlier ~= '' and earlier ~= fingerprint then
     return { 3, i - 1 }
   end
   if header ~= '' then
-    known[id] = { tonumber(string.sub(header, 19, 32)), string.sub(header, 2, 2) }
+    known[id] = { number(header, 'sequence'), field(header, 'state') }
   elseif not fingerprints[id] then
     fingerprints[id], fresh = fingerprint, fresh + 1
   end

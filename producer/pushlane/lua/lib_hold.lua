@@ -7,10 +7,16 @@ local function hold(prefix, id, on_timeout, key)
   redis.call('PEXPIRE', prefix .. 'hold:' .. key, HOLD_KEPT_MS)
 end
 
+-- What a hold does when it times out: release its message, or else dead-letter it.
+local function hold_releases(record)
+  local first = content_end(record) + 1
+  return string.sub(record, first, first) == 'r'
+end
+
 -- Whether the record is that of a message that still waits for this key. An older version left the ids of holds that
 -- ended without a decision, and these ids may belong to other messages by now.
 local function waits_for(record, key)
-  return string.sub(record, 1, 2) == '1h' and hold_key(record) == key
+  return state_of(record) == 'h' and hold_key(record) == key
 end
 
 -- Applies a decision to a held message: a allows, w and a body rewrites, f and a reason forbids. Returns its state. If

@@ -9,8 +9,8 @@ local function set_ready(prefix, conversation, now)
     redis.call('ZADD', prefix .. 'delayed', due, conversation)
     return
   end
-  local turn = redis.call('HINCRBY', prefix .. 'counters', 'ready_turns', 1)
-  redis.call('ZADD', prefix .. 'ready', turn, conversation)
+  local order = redis.call('HINCRBY', prefix .. 'counters', 'ready_turns', 1)
+  redis.call('ZADD', prefix .. 'ready', order, conversation)
 end
 
 -- A conversation whose head is in trouble, for operators: since when, and why.
@@ -36,14 +36,15 @@ end
 -- grow with the list. Dropping it clears the mark; a replay checks for it.
 local LISTED = 'listed  '
 
--- Whether a message is finished, by the first 84 bytes of its record: final, or expired, which makes it a dead letter
+-- Whether a message is finished, by its header: final, or expired, which makes it a dead letter
 -- here. A record of another layout belongs to a newer worker: it stays.
 local function is_over(prefix, id, record, now)
-  if not string.find(record, '^1[qh]') then
-    if string.sub(record, 11, 18) == LISTED then
-      redis.call('SETRANGE', prefix .. 'message:' .. id, 10, '00000000')
+  local state = state_of(record)
+  if state ~= 'q' and state ~= 'h' then
+    if field(record, 'part') == LISTED then
+      write_field(prefix .. 'message:' .. id, 'part', zeros('part'))
     end
-    return not string.find(record, '^[^1]')
+    return not is_unreadable(record)
   end
   if not has_expired(record, now) then
     return false
@@ -53,14 +54,14 @@ local function is_over(prefix, id, record, now)
 end
 
 -- Drops finished messages from the head of the list; if any are left, the next claim drops them. Returns the head and
--- the first 84 bytes of its record, or nil for an empty list.
+-- its header, or nil for an empty list.
 local function drop_heads(prefix, conversation, now)
   local list, dropped = prefix .. 'conversation:' .. conversation, false
   while true do
     local id = redis.call('LINDEX', list, 0)
-    local record = id and redis.call('GETRANGE', prefix .. 'message:' .. id, 0, 83)
+    local record = id and read_header(prefix .. 'message:' .. id)
     if not id or drops_left <= 0 or not is_over(prefix, id, record, now) then
-      if dropped and id and string.sub(record, 5, 8) == '0000' then
+      if dropped and id and number(record, 'attempts') == 0 then
         unblock(prefix, conversation) -- the one that was in trouble is gone
       end
       return id, record
@@ -81,7 +82,7 @@ end
 
 -- Until its head's hold ends or its head expires, whichever comes first.
 local function set_held(prefix, conversation, record, now)
-  local ends, expires = tonumber(string.sub(record, 59, 71)), tonumber(string.sub(record, 72, 84))
+  local ends, expires = number(record, 'due'), number(record, 'expires')
   local due = expires > 0 and math.min(ends, expires) or ends
   redis.call('ZREM', prefix .. 'ready', conversation)
   redis.call('ZREM', prefix .. 'delayed', conversation)
@@ -101,7 +102,7 @@ local function place(prefix, conversation, now, due)
   if not id then
     leave_places(prefix, conversation)
     unblock(prefix, conversation)
-  elseif string.sub(record, 1, 2) == '1h' then
+  elseif state_of(record) == 'h' then
     set_held(prefix, conversation, record, now)
   elseif due > now then
     leave_places(prefix, conversation)

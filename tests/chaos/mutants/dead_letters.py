@@ -8,18 +8,18 @@ from integration.operators import test_replay
 DEAD_LETTERS = (
     Mutant(
         "a replay keeps the attempts",
-        "string.sub(record, 4, 4) .. '00000000000000'",
-        "string.sub(record, 4, 18)",
+        "zeros('attempts', 'part')",
+        "field(record, 'attempts', 'part')",
     ),
     Mutant(
         "a replay forgets what may be delivered",
-        "'1q-' .. string.sub(record, 4, 4)",
-        "'1q-' .. '-'",
+        "'q-' .. field(record, 'flags')",
+        "'q--'",
     ),
     Mutant(
         "a replay keeps the time to live",
-        "    .. ZERO_MS .. ZERO_MS .. ZERO_MS .. ",
-        "    .. string.sub(record, 59, 84) .. ZERO_MS .. ",
+        "zeros('due', 'final')",
+        "field(record, 'due', 'expires') .. zeros('final')",
     ),
     Mutant(
         "a replay fills a full channel",
@@ -60,7 +60,7 @@ DEAD_LETTERS = (
     ),
     Mutant(
         "a purge forgets when it died",
-        "    redis.call('SETRANGE', key, 84, died)\n",
+        "    write_field(key, 'final', field(header, 'final'))\n",
         "",
         test_replay.test_a_purged_dead_letter_has_no_text_and_still_says_what_became_of_it,
     ),

@@ -69,8 +69,8 @@ GATE = (
     ),
     Mutant(
         "a spared rejection passes for a death",
-        "(outcome == SUSPECT or may_be_own and not own_fault) and 2 or 1",
-        "1",
+        "(outcome == SUSPECT or may_be_own and not own_fault) and SPARED or CURRENT",
+        "CURRENT",
         test_poison.test_many_single_rejections_in_a_row_are_a_fault_of_the_channel,
     ),
     Mutant(

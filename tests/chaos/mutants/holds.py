@@ -49,13 +49,13 @@ def _mark(redis: Redis) -> None:
 HOLDS = (
     Mutant(
         "a held message is pushed",
-        "string.sub(record, 1, 2) ~= '1q' or not add_to_batch",
-        "string.sub(record, 1, 1) ~= '1' or not add_to_batch",
+        "state_of(record) ~= 'q' or not add_to_batch",
+        "not state_of(record) or not add_to_batch",
         test_waiting.test_what_stands_before_a_held_message_goes_out,
     ),
     Mutant(
         "a held head is ready",
-        "  elseif string.sub(record, 1, 2) == '1h' then\n    set_held(prefix, conversation, record, now)\n",
+        "  elseif state_of(record) == 'h' then\n    set_held(prefix, conversation, record, now)\n",
         "",
         test_waiting.test_a_held_message_keeps_its_place_and_holds_up_its_room_alone,
     ),
@@ -124,8 +124,8 @@ HOLDS = (
     ),
     Mutant(
         "a release is not stamped",
-        "string.sub(record, 3, 45) .. ms(now) .. ZERO_MS .. string.sub(record, 72, 141)",
-        "string.sub(record, 3, 58) .. ZERO_MS .. string.sub(record, 72, 141)",
+        "field(record, 'reason', 'accepted') .. ms(now) .. zeros(",
+        "field(record, 'reason', 'joined') .. zeros(",
         test_deciding.test_a_release_counts_as_the_time_of_joining,
     ),
     Mutant(
@@ -136,20 +136,20 @@ HOLDS = (
     ),
     Mutant(
         "a forbidden message has no mark",
-        "'message:' .. id, 10, LISTED)",
-        "'message:' .. id, 10, '00000000')",
+        "'part', LISTED)",
+        "'part', zeros('part'))",
         _listed_once,
     ),
-    Mutant("a mark is never taken off", "'message:' .. id, 10, '00000000')", "'message:' .. id, 10, LISTED)", _mark),
+    Mutant("a mark is never taken off", "'part', zeros('part'))", "'part', LISTED)", _mark),
     Mutant(
         "a hold times out after a break of the sweeps", "unbroken and end_holds() or 0", "end_holds()", _five_seconds
     ),
     Mutant("a hold never times out", "unbroken and end_holds() or 0", "0", _timed_out),
-    Mutant("every timeout is a dead letter", " or releases and 'a'", "", _timed_out),
+    Mutant("every timeout is a dead letter", " or hold_releases(record) and 'a'", "", _timed_out),
     Mutant(
         "a timeout overrules a decision",
-        "redis.call('GET', prefix .. 'decision:' .. hold_key(record)) or releases",
-        "releases",
+        "redis.call('GET', prefix .. 'decision:' .. hold_key(record)) or hold_releases",
+        "hold_releases",
         _decided_before,
     ),
     Mutant("a message that died waits for a decision", "  leave_hold(prefix, id, record)\n  redis", "  redis"),
@@ -159,7 +159,7 @@ HOLDS = (
     ),
     Mutant(
         "a hold times out too early",
-        "tonumber(string.sub(head, 59, 71)) <= now then",
+        "number(head, 'due') <= now then",
         "true then",
         test_other_ends.test_a_decision_behind_an_expired_one_is_not_lost,
     ),

@@ -9,12 +9,14 @@ LATER = (
     Mutant("a scheduled message joins too early", "'scheduled', '-inf', now,", "'scheduled', '-inf', now + 1,"),
     Mutant(
         "scheduled messages of one time join in any order",
-        "return string.sub(record, 19, 32) .. id",
+        "return field(record, 'sequence') .. id",
         "return '00000000000000' .. id",
         test_schedule.test_scheduled_messages_of_the_same_time_join_in_the_order_of_acceptance,
     ),
     Mutant(
-        "a message that joins is not stamped", "string.sub(record, 3, 45) .. ms(now))", "string.sub(record, 3, 45))"
+        "a message that joins is not stamped",
+        "field(record, 'reason', 'accepted') .. ms(now)\n    .. field(record, 'due', 'body_bytes')",
+        "field(record, 'reason', 'body_bytes')",
     ),
     Mutant(
         "a message that joins stays scheduled",

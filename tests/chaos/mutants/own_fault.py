@@ -107,14 +107,14 @@ OWN_FAULT = (
     ),
     Mutant(
         "a throttled room does not rest",
-        "  rest(prefix, conversation, due)\n  return due",
-        "  return due",
+        "    rest(prefix, conversation, due)\n    return due",
+        "    return due",
         test_own_fault.test_one_room_that_is_throttled_waits_alone,
     ),
     Mutant(
         "a throttled room never dies",
-        "  if settled.dead ~= '' then\n    spend(prefix, conversation, ids, now, settled)\n  end\n",
-        "  if settled.outcome == MISCONFIGURED then\n    spend(prefix, conversation, ids, now, settled)\n  end\n",
+        "    if settled.dead ~= '' then\n      spend(prefix, conversation, ids, now, settled)\n    end\n",
+        "    if settled.outcome == MISCONFIGURED then\n      spend(prefix, conversation, ids, now, settled)\n    end\n",
         test_own_fault.test_a_room_that_is_never_let_in_dies_of_its_age,
     ),
     Mutant(

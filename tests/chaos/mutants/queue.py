@@ -56,18 +56,14 @@ QUEUE = (
         "#batch.ids, -1)",
         test_turn.test_a_batch_holds_at_most_ten_messages,
     ),
-    Mutant(
-        "losses are not counted", "settled.lost and math.min(tonumber(string.sub(record, 9, 10)) + 1, 99) or 0", "0"
-    ),
+    Mutant("losses are not counted", "settled.lost and math.min(number(header, 'losses') + 1, 99) or 0", "0"),
     Mutant(
         "losses are never forgotten",
         "+ 1, 99) or 0",
-        "+ 1, 99) or tonumber(string.sub(record, 9, 10))",
+        "+ 1, 99) or number(header, 'losses')",
         test_settle.test_losses_count_only_in_a_row,
     ),
-    Mutant(
-        "attempts are not counted", "tonumber(string.sub(record, 5, 8)) + cost", "tonumber(string.sub(record, 5, 8))"
-    ),
+    Mutant("attempts are not counted", "number(header, 'attempts') + cost", "number(header, 'attempts')"),
     Mutant("the push that delivers is no attempt", "(pushed and 1 or 0), 9999)", "0, 9999)"),
     Mutant(
         "followers of a push that was given up go at once",
@@ -114,13 +110,13 @@ QUEUE = (
     ),
     Mutant(
         "a claimed conversation goes first again",
-        "'ready', turn, conversation",
-        "'ready', -turn, conversation",
+        "'ready', order, conversation",
+        "'ready', -order, conversation",
         test_turn.test_conversations_take_strict_turns,
     ),
     Mutant(
         "a tombstone forgets the idempotency window",
-        "channel.retention_ms, accepted + channel.idempotency_ms - now, 1)",
+        "channel.retention_ms, number(record, 'accepted') + channel.idempotency_ms - now, 1)",
         "channel.retention_ms, 1)",
         _tombstone,
     ),

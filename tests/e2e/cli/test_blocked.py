@@ -151,9 +151,9 @@ def test_the_end_of_a_hold_is_no_next_try(redis: Redis, redis_url: str) -> None:
     assert re.search(r"since .* UTC, held until .* UTC, 0", pushlane("blocked", "support", redis_url=redis_url).ok())
 
 
-def test_a_head_of_a_newer_version_is_shown_as_such(queue: Queue, redis: Redis, redis_url: str) -> None:
+def test_a_head_of_a_newer_version_is_shown_as_such(queue: Queue, redis_url: str) -> None:
     """Its attempts are not guessed at, and it is not skipped."""
-    redis.setrange(f"{queue.prefix}message:s0", 0, b"2")
+    queue.overwrite("s0", "version", "2")
     queue.now += WAIT_MS
     assert queue.turn().claims == ()
     (one,) = listed(redis_url, "support")["blocked"]
@@ -205,7 +205,7 @@ def test_blocked_conversations_fit_a_terminal_of_80_columns(room: str, redis: Re
     """The longest names, ids and reasons are cut; nothing of them steers the terminal."""
     queue = Queue(redis, "a_channel_of_thirty_two_lettersx")
     block(queue, room, "0123456789abcdef" * 2, detail="\u5931\u6557 \x1b[2J " * 60)
-    redis.setrange(f"{queue.prefix}message:{'0123456789abcdef' * 2}", 4, b"9999")
+    queue.overwrite("0123456789abcdef" * 2, "attempts", "9999")
     queue.pause()
     lines = pushlane_in_terminal("blocked", queue.channel, redis_url=redis_url).splitlines()
     assert len(lines) == 5

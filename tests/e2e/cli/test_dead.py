@@ -118,7 +118,7 @@ def test_dead_letters_fit_a_terminal_of_80_columns(room: str, detail: str, redis
     message_id = "0123456789abcdef" * 2
     queue.enqueue(room, message_id)
     (taken,) = queue.turn().claims
-    redis.setrange(f"{queue.prefix}message:{message_id}", 4, b"9998")
+    queue.overwrite(message_id, "attempts", "9998")
     queue.turn(settle(taken, Outcome.UNKNOWN, dead="1", reason="a", detail=detail))
     commands = (("dead", "list", "support"), ("dead", "replay", "support", "--all", "--dry-run"))
     for command in commands:

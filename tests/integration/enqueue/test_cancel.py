@@ -197,10 +197,10 @@ def test_under_load_each_answer_is_true(redis_url: str, producer: Producer, tmp_
     assert arrived == expected
 
 
-def test_a_message_of_a_newer_layout_is_left_alone(queue: Queue, redis: Redis) -> None:
+def test_a_message_of_a_newer_layout_is_left_alone(queue: Queue) -> None:
     """During a rolling upgrade an older producer cannot judge it."""
     queue.enqueue("a", "a1")
-    redis.setrange(f"{queue.prefix}message:a1", 0, "2")
+    queue.overwrite("a1", "version", "2")
     before = queue.record("a1")
     assert queue.cancel("a1") == "not_found"
     assert queue.record("a1") == before

@@ -13,15 +13,21 @@ from support.channels import channel_record
 from pushlane.keys import BELL, channel_prefix
 from pushlane.message import MAX_ID_BYTES
 from pushlane.message_record import (
+    FIELDS,
     HEADER_BYTES,
     REASON_CODES,
     REASONS,
     STATES,
     Header,
+    content_end,
+    conversation_of,
     first_expiry,
     from_ms,
+    hold_key,
+    is_unreadable,
     read_content,
     read_header,
+    state_of,
 )
 from pushlane.scripts import source
 
@@ -35,33 +41,39 @@ IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter
 )
 
 
-def written(conversation: bytes, address: bytes, body: bytes, now: int = NOW) -> bytes:
+def written(conversation: bytes, address: bytes, body: bytes, now: int = NOW, hold: str = "") -> bytes:
     """The record as the script lays it out."""
     redis = FakeRedis()
     redis.hset(f"{PREFIX}channel", mapping=dict(channel_record().items()))
-    options = ("", "", "")
+    options = ("", "", hold)
     reply = redis.eval(
         ENQUEUE, 2, PREFIX, BELL, now, "cinnox", "id", conversation, address, body, FINGERPRINT, *options
     )
-    assert reply == [0, 1, b"q", 0]
+    assert reply == [0, 1, b"h" if hold else b"q", 0]
     record = redis.get(f"{PREFIX}message:id")
     assert isinstance(record, bytes)
     return record
 
 
+def positions(table: str) -> dict[str, int]:
+    """A table of bytes in the library, counted from 1."""
+    found = re.search(rf"^local {table} = \{{(.*?)\}}", LIBRARY, re.MULTILINE | re.DOTALL)
+    assert found
+    return {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", found[1])}
+
+
 def layout() -> dict[str, tuple[int, int]]:
-    """The fields in the comment of the library: first and last byte, from 1."""
-    pairs = re.findall(
-        r"(?<=[ \n])(\d+)(?:-(\d+))? +([a-z][a-z ]*?)(?:,|  | 1\b|\n)", LIBRARY.partition("-- state:")[0]
-    )
-    return {name: (int(first), int(last or first)) for first, last, name in pairs}
+    """The fields in the library: first and last byte."""
+    first, last = positions("FIRST_BYTE"), positions("LAST_BYTE")
+    assert first.keys() == last.keys()
+    return {name: (first[name], last[name]) for name in first}
 
 
 def header(**fields: str) -> bytes:
-    """A header made as the comment says, each field by its name there, padded with zeros."""
+    """A header with each field where the library has it, padded with zeros."""
     text = ["0"] * HEADER_BYTES
     for name, value in {"version": "1", "state": "q", "reason": "-", "flags": "-", **fields}.items():
-        first, last = layout()[name.replace("_", " ")]
+        first, last = layout()[name]
         assert len(value) <= last - first + 1
         text[first - 1 : last] = value.rjust(last - first + 1, "0")
     return "".join(text).encode()
@@ -98,7 +110,7 @@ def test_the_largest_body_fits() -> None:
     assert len(read_content(written(b"room", b"", b"x" * 999_999))[2]) == 999_999
 
 
-def test_python_reads_each_field_where_the_comment_says() -> None:
+def test_python_reads_each_field_where_the_library_has_it() -> None:
     """The layout that stands in the library is the one that Python cuts at, field by field."""
     record = header(
         state="x",
@@ -112,7 +124,7 @@ def test_python_reads_each_field_where_the_comment_says() -> None:
         due="101",
         expires="106",
         final="112",
-        last_push="131",
+        pushed="131",
     )
     assert read_header(record) == Header(
         state="dead",
@@ -131,10 +143,15 @@ def test_python_reads_each_field_where_the_comment_says() -> None:
     assert first_expiry([header()]) == 0
 
 
-def test_the_fields_of_the_comment_follow_each_other_without_a_gap() -> None:
+def test_lua_and_python_have_the_same_fields() -> None:
+    """One layout stands in two languages."""
+    assert {name: (field.start + 1, field.stop) for name, field in FIELDS.items()} == layout()
+
+
+def test_the_fields_follow_each_other_without_a_gap() -> None:
     """No byte of the header is without a meaning, and none has two."""
     spans = sorted(layout().values())
-    assert spans[0][0] == 1
+    assert (spans[0][0], spans[-1][1]) == (1, HEADER_BYTES)
     assert [first for first, _ in spans[1:]] == [last + 1 for _, last in spans[:-1]]
 
 
@@ -162,6 +179,27 @@ def test_a_detail_follows_the_body_and_is_always_readable() -> None:
     """A peer's own words, cut in the middle of a character, still make a status."""
     record = written(b"room", b"[]", b'"hi"')
     assert read_content(record + "zu groß".encode()[:-1]) == ("room", b"[]", b'"hi"', "zu gro\ufffd")
+
+
+def test_a_record_of_a_newer_layout_has_no_state_that_we_know() -> None:
+    """It belongs to a newer worker; no record at all is another case."""
+    newer = header(version="2")
+    assert (state_of(newer), is_unreadable(newer)) == (None, True)
+    assert (state_of(b""), is_unreadable(b"")) == (None, False)
+    assert (state_of(header(state="h")), is_unreadable(header())) == ("held", False)
+
+
+def test_the_beginning_of_a_record_says_its_conversation_and_where_its_detail_begins() -> None:
+    """Dead letters are listed without their content, which can be long."""
+    record = written("zimmer ü".encode(), b"[]", b'"hi"')
+    assert conversation_of(record[: HEADER_BYTES + MAX_ID_BYTES]) == "zimmer ü"
+    assert content_end(record[:HEADER_BYTES]) == len(record)
+
+
+def test_a_holds_key_follows_the_letter_of_its_timeout() -> None:
+    """The detail of a held message."""
+    record = written(b"room", b"", b"hi", hold="r60000:order 7")
+    assert (state_of(record), hold_key(read_content(record)[3])) == ("held", "order 7")
 
 
 def test_a_time_is_aware_utc_and_zero_is_none() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from support.channels import channel_record
@@ -13,6 +14,7 @@ from pushlane_worker import settings
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.drains import drain
 from pushlane_worker.queue.outcome import Outcome
+from pushlane_worker.queue.turns import Settled
 
 PACKAGES = ("pushlane", "pushlane_worker")
 FILES = {
@@ -196,9 +198,40 @@ def test_lua_and_python_mean_the_same_outcomes() -> None:
 
 def test_every_outcome_has_its_counter() -> None:
     """The counters are looked up by an outcome's number."""
-    table = re.search(r"^local OUTCOME_COUNTERS = \{(.*?)\}", LIBRARIES["lib_settle"], re.MULTILINE | re.DOTALL)
+    table = re.search(r"^ *local OUTCOME_COUNTERS = \{(.*?)\}", LIBRARIES["lib_settle"], re.MULTILINE | re.DOTALL)
     assert table
     assert re.findall(r"'(\w+)'", table[1]) == [f"pushes_{outcome.name.lower()}" for outcome in Outcome]
+
+
+def test_lua_and_python_mean_the_same_statuses_of_a_settlement() -> None:
+    """What a drain counts as delivered or dead depends on them."""
+    match = re.search(r"^ *local ([A-Z, ]+, [A-Z, ]+) = ([\d, ]+)$", LIBRARIES["lib_settle"], re.MULTILINE)
+    assert match
+    assert dict(zip(match[1].split(", "), map(int, match[2].split(", ")), strict=True)) == dict(Settled.__members__)
+    listed = re.search(r"^-- status: (.+) \(", FILES["pushlane_worker", "turn"], re.MULTILINE)
+    assert listed
+    assert listed[1] == ", ".join(f"{settled.value} {settled.name.lower()}" for settled in Settled)
+
+
+def test_only_its_library_knows_where_the_fields_of_a_record_are() -> None:
+    """A new layout is an edit of one file in each language."""
+    for name, text in FILES.items():
+        if name[1] != "lib_record":
+            assert not re.search(r"[GS]ETRANGE|string\.\w+\((record|head|header|member), [^)]*\d", text), name
+    for package in PACKAGES:
+        for file in Path(str(files(package))).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            assert not re.search(r"\brecord\[[\d:]+\]", text), file
+
+
+def test_scripts_use_fields_that_there_are() -> None:
+    """A wrong name would fail in the middle of a script."""
+    text = "".join(FILES.values())
+    used = set(re.findall(r"\bwrite_field\([^,]+, '(\w+)'", text))
+    for first, last in re.findall(r"\b(?:(?:field|number|until_detail)\(\w+, |zeros\()'(\w+)'(?:, '(\w+)')?\)", text):
+        used |= {first, last or first}
+    assert {"version", "state", "part", "sequence", "final", "body_bytes"} <= used
+    assert used <= message_record.FIELDS.keys()
 
 
 def test_the_record_has_one_length_of_header() -> None:

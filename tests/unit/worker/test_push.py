@@ -12,6 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from pushlane.message_record import FIELDS, HEADER_BYTES
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import make_channel
 from pushlane_worker.channels.cinnox import Cinnox
@@ -35,9 +36,14 @@ CLAIMED_MS = 1000
 
 def record(expires_ms: int = 0) -> bytes:
     """A queued message's."""
-    times = b"0" * 39 + b"%013d" % expires_ms + b"0" * 26
-    lengths = b"%03d%04d%06d" % (len(ROOM), 0, len(BODY))
-    return b"1q--" + ATTEMPTS + b"00" + b"0" * 8 + b"0" * 14 + times + b"f" * 24 + lengths + ROOM + BODY
+    header = bytearray(b"0" * HEADER_BYTES)
+    header[FIELDS["version"]] = b"1"
+    header[FIELDS["state"]] = b"q"
+    header[FIELDS["attempts"]] = ATTEMPTS
+    header[FIELDS["expires"]] = b"%013d" % expires_ms
+    header[FIELDS["conversation_bytes"]] = b"%03d" % len(ROOM)
+    header[FIELDS["body_bytes"]] = b"%06d" % len(BODY)
+    return bytes(header) + ROOM + BODY
 
 
 class Broken:

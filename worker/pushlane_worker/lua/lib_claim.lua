@@ -10,9 +10,8 @@ local function add_to_batch(batch, id, record)
       return false
     end
   end
-  local first, last = address_span(record)
-  local address = string.sub(record, 11, 18) .. string.sub(record, first, last)
-  local fragile = tonumber(string.sub(record, 9, 10)) >= SINGLE_AFTER_LOSSES
+  local address = field(record, 'part') .. string.sub(record, address_span(record))
+  local fragile = number(record, 'losses') >= SINGLE_AFTER_LOSSES
   if batch.address and (batch.address ~= address or fragile) then
     return false
   end
@@ -31,7 +30,7 @@ local function read_batch(prefix, conversation, limit, now)
       if is_over(prefix, id, record, now) then
         redis.call('LREM', list, 1, id)
         drops_left, open = drops_left - 1, drops_left > 1
-      elseif string.sub(record, 1, 2) ~= '1q' or not add_to_batch(batch, id, record) then
+      elseif state_of(record) ~= 'q' or not add_to_batch(batch, id, record) then
         return batch
       end
     end
@@ -50,7 +49,7 @@ local function write_lease(prefix, gate, conversation, ids, token, now, lease_ms
   end
 end
 
--- How many leases the gate, the rate window and the drain's free places allow now.
+-- How many leases the gate, the rate window and the drain's free slots allow now.
 local function claim_budget(prefix, channel, gate, now, free)
   if gate_wait(gate, channel, now) ~= 0 then
     return 0
@@ -79,7 +78,7 @@ end
 -- not know. That one is checked again later.
 local function pass_over(prefix, conversation, now)
   local id, record = drop_heads(prefix, conversation, now)
-  if not id or string.sub(record, 1, 1) == '1' then
+  if not id or state_of(record) then
     place(prefix, conversation, now, 0)
     return
   end

@@ -1,4 +1,4 @@
--- What becomes due with time: scheduled messages, conversations whose wait is over, places in the rate window.
+-- What becomes due with time: scheduled messages, conversations whose wait is over, and rate budget.
 local MAX_MOVED = 1000
 local MAX_JOINED = 500 -- each costs as much as two moves
 local UNREADABLE_MS = 60000 -- how long a record in an unknown layout waits until the next look
@@ -6,10 +6,10 @@ local UNREADABLE_MS = 60000 -- how long a record in an unknown layout waits unti
 -- Moves a scheduled message that is due into its conversation, or kills it if it has expired. Returns false when it
 -- must wait for another call because this one has dropped enough messages.
 local function join(prefix, member, now)
-  local id = string.sub(member, 15)
+  local id = scheduled_id(member)
   local key = prefix .. 'message:' .. id
-  local record = redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + MAX_CONVERSATION_BYTES)
-  if string.find(record, '^[^1]') then
+  local record = read_header(key, MAX_CONVERSATION_BYTES)
+  if is_unreadable(record) then
     redis.call('ZADD', prefix .. 'scheduled', now + UNREADABLE_MS, member)
     return true
   end
@@ -20,11 +20,13 @@ local function join(prefix, member, now)
     drops_left = drops_left - 1
   end
   redis.call('ZREM', prefix .. 'scheduled', member)
-  if string.sub(record, 2, 2) ~= 's' then
+  if state_of(record) ~= 's' then
     return true
   end
-  redis.call('SETRANGE', key, 0, '1q' .. string.sub(record, 3, 45) .. ms(now))
-  if is_over(prefix, id, '1q' .. string.sub(record, 3), now) then
+  local header = field(record, 'version') .. 'q' .. field(record, 'reason', 'accepted') .. ms(now)
+    .. field(record, 'due', 'body_bytes')
+  write_field(key, 'version', header)
+  if is_over(prefix, id, header, now) then
     return true
   end
   local conversation = conversation_of(record)
@@ -90,8 +92,8 @@ local function look_again(prefix, now)
   end
 end
 
--- End times in the future come from a clock that stepped back. The API has counted those pushes already, so they keep
--- their places, but as if they had ended now. This runs once per step: later ends are appended behind them.
+-- End times in the future come from a clock that stepped back. The API has counted those pushes already, so they still
+-- use rate budget, but as if they had ended now. This runs once per step: later ends are appended behind them.
 local function mend_rate(rate, now)
   local newest = tonumber(redis.call('LINDEX', rate, -1) or '')
   if not newest or newest <= now + 1 then

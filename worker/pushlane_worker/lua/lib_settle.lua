@@ -1,166 +1,171 @@
--- Settles one lease: what its outcome means for the batch, the rate window and the gate.
-local LIST_UNKNOWN = 10000 -- about how many pushes of unknown outcome stay listed
+-- Settles one lease: what its outcome means for the batch, the rate window and the gate. All but `settle` is private.
+local settle
+do
+  -- The values of pushlane_worker.queue.turns.Settled.
+  local STALE, CURRENT, SPARED = 0, 1, 2
+  local LIST_UNKNOWN = 10000 -- about how many pushes of unknown outcome stay listed
 
--- Charges a push to its messages: one attempt, unless it was throttled. A '1' in `dead` at a message's position means
--- that its budget is spent. An expired lease adds to the losses in a row; any other outcome resets them.
-local function spend(prefix, conversation, ids, now, settled)
-  local cost = settled.outcome == THROTTLED and 0 or 1
-  for i, id in ipairs(ids) do
-    local key = prefix .. 'message:' .. id
-    local record = redis.call('GETRANGE', key, 0, 17)
-    local attempts = math.min(tonumber(string.sub(record, 5, 8)) + cost, 9999)
-    local losses = settled.lost and math.min(tonumber(string.sub(record, 9, 10)) + 1, 99) or 0
-    local flags = settled.outcome == UNKNOWN and 'm' or string.sub(record, 4, 4)
-    redis.call('SETRANGE', key, 3, flags .. string.format('%04d%02d', attempts, losses))
-    redis.call('SETRANGE', key, 97, ms(now))
-    if string.sub(settled.dead, i, i) == '1' then
-      kill(prefix, id, now, settled.reason, settled.detail)
-      redis.call('LREM', prefix .. 'conversation:' .. conversation, 1, id) -- a replay may list it again at any time
+  -- Charges a push to its messages: one attempt, unless it was throttled. A '1' in `dead` at a message's position means
+  -- that its budget is spent. An expired lease adds to the losses in a row; any other outcome resets them.
+  local function spend(prefix, conversation, ids, now, settled)
+    local cost = settled.outcome == THROTTLED and 0 or 1
+    for i, id in ipairs(ids) do
+      local key = prefix .. 'message:' .. id
+      local header = read_header(key)
+      local attempts = math.min(number(header, 'attempts') + cost, 9999)
+      local losses = settled.lost and math.min(number(header, 'losses') + 1, 99) or 0
+      local flags = settled.outcome == UNKNOWN and 'm' or field(header, 'flags')
+      write_field(key, 'flags', flags .. string.format('%04d%02d', attempts, losses))
+      write_field(key, 'pushed', ms(now))
+      if string.sub(settled.dead, i, i) == '1' then
+        kill(prefix, id, now, settled.reason, settled.detail)
+        redis.call('LREM', prefix .. 'conversation:' .. conversation, 1, id) -- a replay may list it again at any time
+      end
     end
   end
-end
 
--- For the unknown outcome of an early probe, which is no attempt. Its messages may have arrived all the same.
-local function mark_maybe_delivered(prefix, ids, now)
-  for _, id in ipairs(ids) do
-    redis.call('SETRANGE', prefix .. 'message:' .. id, 3, 'm')
-    redis.call('SETRANGE', prefix .. 'message:' .. id, 97, ms(now))
-  end
-end
-
--- Gives the two halves of a rejected batch different labels, so that they are pushed separately. This is no attempt.
-local function split_batch(prefix, ids, size)
-  local label = redis.call('HINCRBY', prefix .. 'counters', 'parts', 2)
-  for i, id in ipairs(ids) do
-    local part = (label - (i <= size and 1 or 0)) % 100000000
-    redis.call('SETRANGE', prefix .. 'message:' .. id, 10, string.format('%08d', part))
-  end
-end
-
--- The batch is the head of its list: only a settle removes leased messages from it.
-local function deliver(prefix, channel, conversation, ids, now)
-  redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)
-  for _, id in ipairs(ids) do
-    entomb(channel, prefix .. 'message:' .. id, 'd', now, true)
-  end
-  count('delivered', #ids)
-  count('depth', -#ids)
-end
-
-local OUTCOME_COUNTERS = {
-  'pushes_delivered', 'pushes_throttled', 'pushes_misconfigured', 'pushes_rejected', 'pushes_failed', 'pushes_unknown',
-  'pushes_unsent',
-}
-
--- The lease as it was claimed, or nil when this token is not the current one.
-local function end_lease(prefix, conversation, token)
-  local claim = redis.call('HGET', prefix .. 'claims', conversation)
-  if not claim then
-    return nil
-  end
-  local held, epoch, due, listed = string.match(claim, '^(%S+) (%d+) (%d+) (.*)$')
-  if held ~= token then
-    return nil
-  end
-  redis.call('HDEL', prefix .. 'claims', conversation)
-  redis.call('ZREM', prefix .. 'leases', conversation)
-  local ids = {}
-  for id in string.gmatch(listed, '[^,]+') do
-    ids[#ids + 1] = id
-  end
-  return { ids = ids, epoch = tonumber(epoch), due = tonumber(due) }
-end
-
--- Returns when a conversation is due after its push failed, was rejected, or had an unknown outcome.
-local function hit(prefix, conversation, ids, now, settled)
-  if settled.dead ~= '' then
-    spend(prefix, conversation, ids, now, settled)
-  elseif settled.outcome == UNKNOWN then
-    mark_maybe_delivered(prefix, ids, now)
-  end
-  if settled.outcome == UNKNOWN then
-    redis.call('XADD', prefix .. 'unknown', 'MAXLEN', '~', LIST_UNKNOWN, '*', 'at', now, 'conversation', conversation,
-      'message_ids', table.concat(ids, ','), 'detail', settled.detail, 'lost', settled.lost and 1 or 0)
-    if settled.reason == 'u' then
-      rest(prefix, conversation, now + settled.wait) -- the push that was given up may still take effect
+  -- For the unknown outcome of an early probe, which is no attempt. Its messages may have arrived all the same.
+  local function mark_maybe_delivered(prefix, ids, now)
+    for _, id in ipairs(ids) do
+      write_field(prefix .. 'message:' .. id, 'flags', 'm')
+      write_field(prefix .. 'message:' .. id, 'pushed', ms(now))
     end
   end
-  return now + settled.wait
-end
 
--- The same for a conversation that is refused or throttled through its own fault.
-local function set_aside(prefix, conversation, ids, now, settled)
-  if settled.dead ~= '' then
-    spend(prefix, conversation, ids, now, settled)
+  -- Gives the two halves of a rejected batch different labels, so that they are pushed separately. This is no attempt.
+  local function split_batch(prefix, ids, size)
+    local label = redis.call('HINCRBY', prefix .. 'counters', 'parts', 2)
+    for i, id in ipairs(ids) do
+      local part = (label - (i <= size and 1 or 0)) % 100000000
+      write_field(prefix .. 'message:' .. id, 'part', string.format('%08d', part))
+    end
   end
-  if settled.outcome == MISCONFIGURED then
+
+  -- The batch is the head of its list: only a settle removes leased messages from it.
+  local function deliver(prefix, channel, conversation, ids, now)
+    redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)
+    for _, id in ipairs(ids) do
+      entomb(channel, prefix .. 'message:' .. id, 'd', now, true)
+    end
+    count('delivered', #ids)
+    count('depth', -#ids)
+  end
+
+  local OUTCOME_COUNTERS = {
+    'pushes_delivered', 'pushes_throttled', 'pushes_misconfigured', 'pushes_rejected', 'pushes_failed',
+    'pushes_unknown', 'pushes_unsent',
+  }
+
+  -- The lease as it was claimed, or nil when this token is not the current one.
+  local function end_lease(prefix, conversation, token)
+    local claim = redis.call('HGET', prefix .. 'claims', conversation)
+    if not claim then
+      return nil
+    end
+    local held, epoch, due, listed = string.match(claim, '^(%S+) (%d+) (%d+) (.*)$')
+    if held ~= token then
+      return nil
+    end
+    redis.call('HDEL', prefix .. 'claims', conversation)
+    redis.call('ZREM', prefix .. 'leases', conversation)
+    local ids = {}
+    for id in string.gmatch(listed, '[^,]+') do
+      ids[#ids + 1] = id
+    end
+    return { ids = ids, epoch = tonumber(epoch), due = tonumber(due) }
+  end
+
+  -- Returns when a conversation is due after its push failed, was rejected, or had an unknown outcome.
+  local function hit(prefix, conversation, ids, now, settled)
+    if settled.dead ~= '' then
+      spend(prefix, conversation, ids, now, settled)
+    elseif settled.outcome == UNKNOWN then
+      mark_maybe_delivered(prefix, ids, now)
+    end
+    if settled.outcome == UNKNOWN then
+      redis.call('XADD', prefix .. 'unknown', 'MAXLEN', '~', LIST_UNKNOWN, '*', 'at', now, 'conversation', conversation,
+        'message_ids', table.concat(ids, ','), 'detail', settled.detail, 'lost', settled.lost and 1 or 0)
+      if settled.reason == 'u' then
+        rest(prefix, conversation, now + settled.wait) -- the push that was given up may still take effect
+      end
+    end
     return now + settled.wait
   end
-  local due = now + (settled.wait > 0 and settled.wait or lone_wait(prefix, conversation, now))
-  rest(prefix, conversation, due)
-  return due
-end
 
--- Prefix of the reason why a conversation is blocked.
-local BLOCKED_AS = {
-  [SUSPECT] = 'suspect: ', [MISCONFIGURED] = REFUSED, [THROTTLED] = LIMITED, [FAILED] = '', [UNKNOWN] = '',
-}
+  -- The same for a conversation that is refused or throttled through its own fault.
+  local function set_aside(prefix, conversation, ids, now, settled)
+    if settled.dead ~= '' then
+      spend(prefix, conversation, ids, now, settled)
+    end
+    if settled.outcome == MISCONFIGURED then
+      return now + settled.wait
+    end
+    local due = now + (settled.wait > 0 and settled.wait or lone_wait(prefix, conversation, now))
+    rest(prefix, conversation, due)
+    return due
+  end
 
--- Lists the conversation as blocked, or removes it from that list.
-local function tell_operators(prefix, outcome, own_fault, now, settled)
-  local spent = own_fault or outcome == FAILED or outcome == UNKNOWN
-  local all_died = spent and settled.dead ~= '' and not string.find(settled.dead, '0')
-  if outcome == DELIVERED or outcome == REJECTED or all_died then
-    unblock(prefix, settled.conversation)
-  elseif BLOCKED_AS[outcome] and (own_fault or outcome ~= THROTTLED) then
-    block(prefix, settled.conversation, now, BLOCKED_AS[outcome] .. settled.detail)
-  end
-end
+  -- Prefix of the reason why a conversation is blocked.
+  local BLOCKED_AS = {
+    [SUSPECT] = 'suspect: ', [MISCONFIGURED] = REFUSED, [THROTTLED] = LIMITED, [FAILED] = '', [UNKNOWN] = '',
+  }
 
--- Returns when the conversation is due again.
-local function carry_out(prefix, channel, gate, outcome, own_fault, now, settled, lease)
-  local conversation = settled.conversation
-  if outcome == DELIVERED then
-    deliver(prefix, channel, conversation, lease.ids, now)
-    return now
-  elseif outcome == REJECTED and settled.split > 0 then
-    split_batch(prefix, lease.ids, settled.split)
-    return now
-  elseif outcome == REJECTED or outcome == FAILED or outcome == UNKNOWN then
-    return hit(prefix, conversation, lease.ids, now, settled)
-  elseif own_fault then
-    return set_aside(prefix, conversation, lease.ids, now, settled)
-  elseif outcome == MISCONFIGURED or outcome == SUSPECT then
-    return refused_until(channel, gate, now)
+  -- Lists the conversation as blocked, or removes it from that list.
+  local function tell_operators(prefix, outcome, own_fault, now, settled)
+    local spent = own_fault or outcome == FAILED or outcome == UNKNOWN
+    local all_died = spent and settled.dead ~= '' and not string.find(settled.dead, '0')
+    if outcome == DELIVERED or outcome == REJECTED or all_died then
+      unblock(prefix, settled.conversation)
+    elseif BLOCKED_AS[outcome] and (own_fault or outcome ~= THROTTLED) then
+      block(prefix, settled.conversation, now, BLOCKED_AS[outcome] .. settled.detail)
+    end
   end
-  return lease.due -- a probe that was claimed early and given back keeps its due time
-end
 
--- Returns 1; 0 for a stale token, which settles nothing; 2 if the channel is blamed, so that no attempt was spent.
-local function settle(prefix, channel, gate, now, settled)
-  local conversation, outcome = settled.conversation, settled.outcome
-  local lease = end_lease(prefix, conversation, settled.token)
-  if not lease then
-    count('settled_stale', 1)
-    return 0
+  -- Returns when the conversation is due again.
+  local function carry_out(prefix, channel, gate, outcome, own_fault, now, settled, lease)
+    local conversation = settled.conversation
+    if outcome == DELIVERED then
+      deliver(prefix, channel, conversation, lease.ids, now)
+      return now
+    elseif outcome == REJECTED and settled.split > 0 then
+      split_batch(prefix, lease.ids, settled.split)
+      return now
+    elseif outcome == REJECTED or outcome == FAILED or outcome == UNKNOWN then
+      return hit(prefix, conversation, lease.ids, now, settled)
+    elseif own_fault then
+      return set_aside(prefix, conversation, lease.ids, now, settled)
+    elseif outcome == MISCONFIGURED or outcome == SUSPECT then
+      return refused_until(channel, gate, now)
+    end
+    return lease.due -- a probe that was claimed early and given back keeps its due time
   end
-  count(OUTCOME_COUNTERS[outcome], 1)
-  if settled.reached and channel.rate_limit > 0 then
-    -- The next ms: the clock is cut to whole ms, and a place must not become free a fraction of one too early.
-    redis.call('RPUSH', prefix .. 'rate', rate_clock(gate, now) + 1)
+
+  -- Returns the status. A stale token settles nothing.
+  function settle(prefix, channel, gate, now, settled)
+    local conversation, outcome = settled.conversation, settled.outcome
+    local lease = end_lease(prefix, conversation, settled.token)
+    if not lease then
+      count('settled_stale', 1)
+      return STALE
+    end
+    count(OUTCOME_COUNTERS[outcome], 1)
+    if settled.reached and channel.rate_limit > 0 then
+      -- The next ms: the clock is cut to whole ms, and rate budget must not become free a fraction of one too early.
+      redis.call('RPUSH', prefix .. 'rate', rate_clock(gate, now) + 1)
+    end
+    if outcome == REJECTED and is_suspect(gate, settled, lease.ids) then
+      outcome = SUSPECT
+    end
+    local own_fault = is_own_fault(prefix, gate, now, settled, lease.epoch)
+    if not own_fault then
+      -- An expired lease says something about a worker, not about the API: for the gate the push was never sent.
+      tell_gate(gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled,
+        redis.call('ZCARD', prefix .. 'delayed'))
+    end
+    local due = carry_out(prefix, channel, gate, outcome, own_fault, now, settled, lease)
+    tell_operators(prefix, outcome, own_fault, now, settled)
+    place(prefix, conversation, now, due)
+    local may_be_own = outcome == MISCONFIGURED or outcome == THROTTLED and settled.lone
+    return (outcome == SUSPECT or may_be_own and not own_fault) and SPARED or CURRENT
   end
-  if outcome == REJECTED and is_suspect(gate, settled, lease.ids) then
-    outcome = SUSPECT
-  end
-  local own_fault = is_own_fault(prefix, gate, now, settled, lease.epoch)
-  if not own_fault then
-    -- An expired lease says something about a worker, not about the API: for the gate the push was never sent.
-    tell_gate(gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled,
-      redis.call('ZCARD', prefix .. 'delayed'))
-  end
-  local due = carry_out(prefix, channel, gate, outcome, own_fault, now, settled, lease)
-  tell_operators(prefix, outcome, own_fault, now, settled)
-  place(prefix, conversation, now, due)
-  local may_be_own = outcome == MISCONFIGURED or outcome == THROTTLED and settled.lone
-  return (outcome == SUSPECT or may_be_own and not own_fault) and 2 or 1
 end

@@ -14,10 +14,10 @@ local purged = 0
 local FIRST = 2
 for i = FIRST, #ARGV do
   local key = prefix .. 'message:' .. ARGV[i]
-  if redis.call('GETRANGE', key, 0, 1) == '1x' and redis.call('ZREM', prefix .. 'dead', ARGV[i]) == 1 then
-    local died = redis.call('GETRANGE', key, 84, 96)
+  local header = read_header(key)
+  if state_of(header) == 'x' and redis.call('ZREM', prefix .. 'dead', ARGV[i]) == 1 then
     entomb(channel, key, 'x', now, false)
-    redis.call('SETRANGE', key, 84, died)
+    write_field(key, 'final', field(header, 'final'))
     purged = purged + 1
   end
 end

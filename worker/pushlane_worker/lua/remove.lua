@@ -8,7 +8,7 @@
 -- Returns {left, depth, dead, served}: 1 when another call has more to do, 0 when all is gone, -1 when it was refused
 -- because of messages or dead letters; how many of each there are; 1 when a worker has swept the channel recently (it
 -- registers the channel again if it is still running). {-2} when there is no such channel.
---- use channel outcomes gate wake
+--- use record channel outcomes gate wake
 local prefix, bell, channels = KEYS[1], KEYS[2], KEYS[3]
 local now, force = clock(ARGV[1]), ARGV[2]
 local AT_ONCE = 200
@@ -57,7 +57,7 @@ for i = 1, #letters, 2 do
 end
 local scheduled = pop('scheduled')
 for i = 1, #scheduled, 2 do
-  forget(string.sub(scheduled[i], 15))
+  forget(scheduled_id(scheduled[i]))
 end
 for _, name in ipairs({ 'ready', 'delayed', 'held', 'unreadable' }) do
   while left > 0 do

@@ -17,21 +17,21 @@ end
 
 -- The record as it was accepted, except for the flag that it may have been delivered. Its expiry no longer applies.
 local function revive(record)
-  return '1q-' .. string.sub(record, 4, 4) .. '00000000000000' .. string.sub(record, 19, 45) .. ms(now)
-    .. ZERO_MS .. ZERO_MS .. ZERO_MS .. string.sub(record, 98, content_end(record))
+  return field(record, 'version') .. 'q-' .. field(record, 'flags') .. zeros('attempts', 'part')
+    .. field(record, 'sequence', 'accepted') .. ms(now) .. zeros('due', 'final') .. until_detail(record, 'pushed')
 end
 
 local function replay(id)
   local key = prefix .. 'message:' .. id
   local record = redis.call('GET', key) or ''
   -- It may have been purged or replayed meanwhile; another layout is left to a newer worker.
-  if string.sub(record, 1, 2) ~= '1x' or redis.call('ZREM', prefix .. 'dead', id) == 0 then
+  if state_of(record) ~= 'x' or redis.call('ZREM', prefix .. 'dead', id) == 0 then
     return 0
   end
   redis.call('SET', key, revive(record))
   local conversation = conversation_of(record)
   local list = prefix .. 'conversation:' .. conversation
-  if string.sub(record, 11, 18) == LISTED then
+  if field(record, 'part') == LISTED then
     walked = walked + redis.call('LLEN', list)
     redis.call('LREM', list, 1, id)
   end

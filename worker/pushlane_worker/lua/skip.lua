@@ -16,9 +16,10 @@ if redis.call('ZSCORE', prefix .. 'leases', conversation) then
 end
 local id, record = drop_heads(prefix, conversation, now)
 local result, due = { 'not_blocked' }, tonumber(redis.call('ZSCORE', prefix .. 'delayed', conversation) or '0')
-if id and string.sub(record, 1, 1) ~= '1' then
+local state = id and state_of(record)
+if id and not state then
   result = { 'unreadable' }
-elseif id and string.find(record, '^1[qh]') and redis.call('ZSCORE', prefix .. 'blocked', conversation) then
+elseif (state == 'q' or state == 'h') and redis.call('ZSCORE', prefix .. 'blocked', conversation) then
   local why = redis.call('HGET', prefix .. 'blocked_by', conversation)
   kill(prefix, id, now, 'a', 'skipped by an operator; it was blocked by: ' .. why)
   redis.call('LPOP', prefix .. 'conversation:' .. conversation)

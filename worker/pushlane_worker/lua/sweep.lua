@@ -39,8 +39,7 @@ end
 -- before it had reached all messages of the key.
 local function end_hold(conversation, id)
   local record = redis.call('GET', prefix .. 'message:' .. id)
-  local releases = string.sub(record, content_end(record) + 1, content_end(record) + 1) == 'r'
-  local decision = redis.call('GET', prefix .. 'decision:' .. hold_key(record)) or releases and 'a'
+  local decision = redis.call('GET', prefix .. 'decision:' .. hold_key(record)) or hold_releases(record) and 'a'
   local state = 'x'
   if decision then
     leave_hold(prefix, id, record)
@@ -59,7 +58,7 @@ local function end_holds()
   local conversations = redis.call('ZRANGEBYSCORE', prefix .. 'held', '-inf', now, 'LIMIT', 0, MAX_INSPECTED)
   for _, conversation in ipairs(conversations) do
     local id, head = drop_heads(prefix, conversation, now)
-    if id and string.sub(head, 1, 2) == '1h' and tonumber(string.sub(head, 59, 71)) <= now then
+    if id and state_of(head) == 'h' and number(head, 'due') <= now then
       end_hold(conversation, id)
     end
     place(prefix, conversation, now, 0)
@@ -79,7 +78,7 @@ local function expired_leases()
     local token, listed = string.match(claim, '^(%S+) %d+ %d+ (.*)$')
     local lease = { conversation, token }
     for id in string.gmatch(listed, '[^,]+') do
-      lease[#lease + 1], lease[#lease + 2] = id, redis.call('GETRANGE', prefix .. 'message:' .. id, 0, HEADER_BYTES - 1)
+      lease[#lease + 1], lease[#lease + 2] = id, read_header(prefix .. 'message:' .. id)
     end
     expired[#expired + 1] = lease
   end

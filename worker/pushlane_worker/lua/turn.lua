@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
---- One turn of a drain: settles finished pushes, then claims ready batches for the free places.
+--- One turn of a drain: settles finished pushes, then claims ready batches for the free slots.
 -- KEYS[1] prefix    the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] latest    upper bound of the rate window's clock in ms, or ''
 -- ARGV[3] drain     the drain's random id, the first part of its tokens
 -- ARGV[4] turn      its number, from 0; repeating the last turn returns the same claims and settles nothing twice
--- ARGV[5] free      places that the drain can fill; 0 when it is full, -1 when it only settles
+-- ARGV[5] free      slots that the drain can fill; 0 when it is full, -1 when it only settles
 -- ARGV[6] busy      its pushes still in flight; with none and nothing to claim soon, the drain leaves with this turn
 -- ARGV[7] lease_ms
 -- ARGV[8…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 per message;
@@ -14,10 +14,10 @@
 --                   split (size of the first part, or 0),
 --                   lone (0 or 1: a throttling that may be meant for its conversation alone)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
+-- status: 0 stale, 1 current, 2 spared (the channel is blamed, so that nothing died and no attempt was spent)
 -- Returns {wait, settled, claims, now, why, closed, change, clock}: ms until something can be claimed (0 now, -1 not
--- before an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); for each settlement a 1, a 0 for a
--- stale token, or a 2 if the channel is blamed, so that nothing died and no attempt was spent; each claim
--- {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until it would be due;
+-- before an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); the status of each settlement; each
+-- claim {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until it would be due;
 -- whether the gate is closed (0 or 1), so that batches claimed ahead must not be pushed, except a probe; {state, ms
 -- until it ends or the next probe, reason} if this turn changed the gate's state, else {}; and the time of the rate
 -- window's clock in ms.
@@ -78,7 +78,7 @@ local function remember(statuses, claims)
     'PX', TURN_KEPT_MS)
 end
 
--- A drain with free places listens. A full one keeps the current ring alive, and rings again itself when it leaves.
+-- A drain with free slots listens. A full one keeps the current ring alive, and rings again itself when it leaves.
 local function listen(claimed, wait)
   local listeners = prefix .. 'listeners'
   local leaves = busy == 0 and claimed == 0 and (wait < 0 or wait > SOON_MS)

@@ -13,11 +13,10 @@ from typing import Any
 
 from pushlane.keys import channel_prefix
 from pushlane.message import check_channel_name
-from pushlane.message_record import HEADER_BYTES, from_ms, read_header
+from pushlane.message_record import HEADER_BYTES, from_ms, read_header, state_of
 
 PAGE = 200
 """Conversations per page, which takes two round trips."""
-_READABLE = b"1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def _page(client: Any, channel: str, listed: Sequence[tuple[bytes, float]]) -> I
             state=state,
             next_try=next_try,
             message_id=None if ids[i] is None else ids[i].decode(),
-            attempts=read_header(heads[i]).attempts if heads[i].startswith(_READABLE) else None,
+            attempts=read_header(heads[i]).attempts if state_of(heads[i]) else None,
             behind=max(lengths[i] - 1, 0),
         )
 

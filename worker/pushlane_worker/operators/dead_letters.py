@@ -11,15 +11,21 @@ from typing import Any
 
 from pushlane.keys import channel_prefix
 from pushlane.message import MAX_ID_BYTES, check_channel_name
-from pushlane.message_record import HEADER_BYTES, from_ms, read_content, read_header
+from pushlane.message_record import (
+    HEADER_BYTES,
+    content_end,
+    conversation_of,
+    from_ms,
+    is_unreadable,
+    read_content,
+    read_header,
+    state_of,
+)
 
 PAGE = 200
 """Dead letters per round trip when they are read with their details."""
 SCAN = 1000
 """Dead letters per round trip when only their headers are read: at most 0.4 MB."""
-_DEAD = b"1x"
-"""The first bytes of a dead letter's record that this version can read."""
-_CONTENT_SIZES = slice(134, 147)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class DeadLetters:
         with self._redis.pipeline(transaction=True) as batch:
             batch.hget(f"{self._prefix}channel", "kind").zscore(f"{self._prefix}dead", message_id)
             kind, score, record = batch.get(f"{self._prefix}message:{message_id}").execute()
-        if kind is None or score is None or record is None or not record.startswith(_DEAD):
+        if kind is None or score is None or record is None or state_of(record) != "dead":
             return None
         conversation, address, body, detail = read_content(record)
         return _letter(message_id, record, detail), Payload(kind.decode(), conversation, address, body)
@@ -115,17 +121,17 @@ class DeadLetters:
         """The selected dead letters except those that died after ``newest``, in no order."""
         for pairs in self._named(selection.ids) if selection.ids else self._scanned():
             ids = [message_id for message_id, score in pairs if score is not None and score <= newest]
-            letters = (_letter(one, head, "") for one, head in self._heads(ids) if head.startswith(_DEAD))
+            letters = (_letter(one, head, "") for one, head in self._heads(ids) if state_of(head) == "dead")
             yield Page(len(pairs), [letter for letter in letters if selection.takes(letter)])
 
     def read(self, ids: Sequence[str]) -> Iterator[DeadLetter]:
         """At most a page of dead letters with their details, without those that are gone meanwhile."""
         heads = self._heads(ids)
-        tails = self._ranges((one, _content_end(head), -1) for one, head in heads)
+        tails = self._ranges((one, content_end(head) if state_of(head) == "dead" else 0, -1) for one, head in heads)
         for (message_id, head), tail in zip(heads, tails, strict=True):
-            if head.startswith(_DEAD):
+            if state_of(head) == "dead":
                 yield _letter(message_id, head, tail.decode(errors="replace"))
-            elif head and not head.startswith(_DEAD[:1]):
+            elif is_unreadable(head):
                 yield _unreadable(message_id)
 
     def _named(self, ids: Sequence[str]) -> Iterator[list[tuple[str, float | None]]]:
@@ -157,13 +163,6 @@ def _texts(ids: Iterable[bytes]) -> list[str]:
     return [one.decode() for one in ids]
 
 
-def _content_end(head: bytes) -> int:
-    if not head.startswith(_DEAD):
-        return 0
-    sizes = head[_CONTENT_SIZES]
-    return HEADER_BYTES + int(sizes[:3]) + int(sizes[3:7]) + int(sizes[7:])
-
-
 def _unreadable(message_id: str) -> DeadLetter:
     return DeadLetter(
         message_id=message_id,
@@ -182,7 +181,7 @@ def _letter(message_id: str, record: bytes, detail: str) -> DeadLetter:
     header = read_header(record)
     return DeadLetter(
         message_id=message_id,
-        conversation=record[HEADER_BYTES : HEADER_BYTES + int(record[134:137])].decode(),
+        conversation=conversation_of(record),
         reason=header.reason,
         detail=detail,
         attempts=header.attempts,

@@ -94,7 +94,7 @@ class Settlement:
 
 
 class Settled(IntEnum):
-    """What a turn did with a settlement. ``lua/turn.lua`` repeats these values."""
+    """What a turn did with a settlement. ``lua/lib_settle.lua`` repeats these values."""
 
     STALE = 0
     """Nothing: its lease was no longer valid."""
