@@ -46,6 +46,8 @@ class Turn:
     settled: tuple[int, ...]
     claims: tuple[Claim, ...]
     closed: bool
+    soon: bool
+    leaves: bool
 
     @property
     def batches(self) -> list[str]:
@@ -170,10 +172,11 @@ class Queue:
 
     def send(self, arguments: Sequence[_Argument]) -> Turn:
         """A turn as it went over the wire."""
-        wait_ms, settled, claims, now, why, closed, _, self.rate_clock = self._call("turn", *arguments)
+        wait_ms, settled, claims, now, why, *flags, _, self.rate_clock = self._call("turn", *arguments)
         assert now == self.now
         claimed = tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims)
-        return Turn(wait_ms, why.decode(), tuple(settled), claimed, closed == 1)
+        closed, soon, leaves = (flag == 1 for flag in flags)
+        return Turn(wait_ms, why.decode(), tuple(settled), claimed, closed, soon, leaves)
 
     def sweep(self, sweeper: str = SWEEPER) -> Sweep:
         """One sweep, by this dispatcher."""

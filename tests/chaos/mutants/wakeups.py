@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chaos.mutants.mutant import TAIL, Mutant
 from integration.drain import test_wakeup
 
+if TYPE_CHECKING:
+    from redis import Redis
+
 _LISTEN = "redis.call('ZADD', listeners, now + LISTEN_MS, drain)"
+
+
+def _busy(redis: Redis) -> None:
+    test_wakeup.test_a_drain_does_not_leave_while_it_has_a_push_in_flight(redis, 1001, soon=False)
 
 
 WAKE_UPS = (
@@ -34,6 +43,18 @@ WAKE_UPS = (
         "if claimed < free and not leaves then",
         "if claimed < free then",
         test_wakeup.test_a_drain_that_leaves_idle_is_off_the_listeners_in_the_same_call,
+    ),
+    Mutant(
+        "a drain leaves its pushes",
+        "local leaves = not soon and busy == 0",
+        "local leaves = not soon",
+        _busy,
+    ),
+    Mutant(
+        "a drain leaves its claims",
+        "local soon = #claims > 0 or ",
+        "local soon = ",
+        test_wakeup.test_a_drain_that_claims_does_not_leave,
     ),
     Mutant("nobody listens", _LISTEN, "", test_wakeup.test_a_drain_with_a_free_place_needs_no_ring),
     Mutant(

@@ -158,7 +158,7 @@ def test_a_drain_that_leaves_idle_is_off_the_listeners_in_the_same_call(redis: R
     queue.turn(busy=1)
     assert queue.listeners() == ["d"]
     turn = queue.turn()
-    assert (turn.claims, turn.wait_ms, queue.listeners()) == ((), -1, [])
+    assert (turn.claims, turn.wait_ms, turn.leaves, queue.listeners()) == ((), -1, True, [])
     queue.enqueue("a", "a1")
     assert queue.rung()
 
@@ -166,11 +166,30 @@ def test_a_drain_that_leaves_idle_is_off_the_listeners_in_the_same_call(redis: R
 def test_a_drain_stays_for_what_is_due_within_a_second(redis: Redis) -> None:
     """Waking one takes longer than the wait."""
     queue = _delayed(redis, 1001)
-    queue.turn()
+    assert queue.turn().leaves
     assert queue.listeners() == []
     queue.now += 1
-    assert queue.turn().wait_ms == 1000
+    turn = queue.turn()
+    assert (turn.wait_ms, turn.soon, turn.leaves) == (1000, True, False)
     assert queue.listeners() == ["d"]
+
+
+@pytest.mark.parametrize(("wait_ms", "soon"), [(1000, True), (1001, False)])
+def test_a_drain_does_not_leave_while_it_has_a_push_in_flight(redis: Redis, wait_ms: int, *, soon: bool) -> None:
+    """But it says when there is nothing to claim soon: a push that hangs must not keep it."""
+    queue = _delayed(redis, wait_ms)
+    turn = queue.turn(busy=1)
+    assert (turn.soon, turn.leaves, queue.listeners()) == (soon, False, ["d"])
+
+
+def test_a_drain_that_claims_does_not_leave(redis: Redis) -> None:
+    """Nor does one whose last turn was lost on the way: its repeat may bring claims."""
+    queue = Queue(redis)
+    queue.enqueue("a", "a1")
+    for turn in (queue.turn(), queue.repeat()):
+        assert (len(turn.claims), turn.soon, turn.leaves) == (1, True, False)
+    queue.turn(settle(turn.claims[0]))
+    assert not queue.repeat().leaves
 
 
 def test_a_drain_whose_slice_is_over_rings_for_what_it_leaves(redis: Redis) -> None:

@@ -259,11 +259,6 @@ def test_ids_addresses_and_bodies_fit_the_records_widths() -> None:
     assert re.search(r"'%03d%04d%06d'", LIBRARIES["lib_record"])
 
 
-def test_a_drain_stays_for_what_a_sweep_would_ring_for() -> None:
-    """Between the two nothing due within a second is left to nobody."""
-    assert number(LIBRARIES["lib_wake"], "SOON_MS") == drain.SOON_MS
-
-
 def test_a_listening_drain_looks_much_oftener_than_it_is_forgotten() -> None:
     """One late poll, or several, must not bring a second drain."""
     assert number(LIBRARIES["lib_wake"], "LISTEN_MS") > 10 * drain.POLL_S * 1000

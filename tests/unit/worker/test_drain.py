@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pushlane_worker.drains.push import Job
 
 CHANNEL = "support"
-NOTHING = Turn(-1, "empty", [], [])
+NOTHING = Turn(-1, "empty", [], [], soon=False)
 LATER = Turn(500, "gate", [], [])
 
 
@@ -52,7 +52,10 @@ def delivered(job: Job) -> None:
 
 @dataclass
 class FakeTurns:
-    """Answers each turn with the next of these, or raises it; then with the last one."""
+    """Answers each turn with the next of these, or raises it; then with the last one.
+
+    A drain that can claim nothing soon leaves when it has no push in flight, as the script says.
+    """
 
     answers: list[Turn | Exception]
     channel: str = CHANNEL
@@ -66,7 +69,6 @@ class FakeTurns:
 
     async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
         """Notes what it was asked."""
-        del busy
         self.frees.append(free)
         self.settled.append([settlement.claim.conversation for settlement in settlements])
         await asyncio.sleep(0)
@@ -76,7 +78,7 @@ class FakeTurns:
         if isinstance(answer, Exception):
             self.before()
             raise answer
-        return Turn(answer.wait_ms, answer.waits_for, [self.settles] * len(settlements), answer.claims)
+        return replace(answer, settled=[self.settles] * len(settlements), leaves=not answer.soon and not busy)
 
 
 @dataclass
@@ -172,12 +174,12 @@ async def test_a_full_drain_takes_a_turn_now_and_then(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("turn", "ended"),
     [
-        (Turn(-1, "empty", [], []), "empty"),
-        (Turn(5000, "empty", [], []), "empty"),
-        (Turn(5000, "rate", [], []), "rate"),
-        (Turn(-1, "rate", [], []), "rate"),
-        (Turn(5000, "gate", [], []), "gate"),
-        (Turn(-1, "gate", [], []), "gate"),
+        (Turn(-1, "empty", [], [], soon=False), "empty"),
+        (Turn(5000, "empty", [], [], soon=False), "empty"),
+        (Turn(5000, "rate", [], [], soon=False), "rate"),
+        (Turn(-1, "rate", [], [], soon=False), "rate"),
+        (Turn(5000, "gate", [], [], soon=False), "gate"),
+        (Turn(-1, "gate", [], [], soon=False), "gate"),
     ],
 )
 async def test_a_drain_that_has_nothing_to_do_says_what_it_waited_for(turn: Turn, ended: Ended) -> None:
@@ -190,7 +192,7 @@ async def test_a_drain_that_has_nothing_to_do_says_what_it_waited_for(turn: Turn
 async def test_a_drain_whose_pushes_hang_says_what_it_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """It leaves soon, with the last turn's word; the pushes are settled later."""
     monkeypatch.setattr("pushlane_worker.drains.drain.LINGER_S", 0.03)
-    drain, turns, pushers = make(Turn(-1, "empty", [], [claim(b"a")]), Turn(-1, "rate", [], []))
+    drain, turns, pushers = make(Turn(-1, "empty", [], [claim(b"a")]), Turn(-1, "rate", [], [], soon=False))
     async with asyncio.timeout(5):
         await drain.claim()
     assert (drain.report.ended, drain.settled, turns.frees[-1]) == ("rate", False, ONLY_SETTLE)

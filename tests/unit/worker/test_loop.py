@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,12 +49,12 @@ class FakeTurns:
 
     async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
         """The next answer."""
-        del free, busy
+        del free
         await asyncio.sleep(0)
-        answer = self._script.answers.pop(0) if self._script.answers else Turn(-1, "empty", [], [])
+        answer = self._script.answers.pop(0) if self._script.answers else Turn(-1, "empty", [], [], soon=False)
         if isinstance(answer, Exception):
             raise answer
-        return Turn(answer.wait_ms, answer.waits_for, [Settled.CURRENT] * len(settlements), answer.claims)
+        return replace(answer, settled=[Settled.CURRENT] * len(settlements), leaves=not answer.soon and not busy)
 
 
 @pytest.fixture

@@ -17,7 +17,18 @@ from pushlane_worker.queue.turns import Turns
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-REPLY: list[Any] = [0, [], [[b"room", b"d:3:0", 0, b"m", b"1q"]], 1_700_000_000_000, b"empty", 0, [], 1_700_000_000_000]
+REPLY: list[Any] = [
+    0,
+    [],
+    [[b"room", b"d:3:0", 0, b"m", b"1q"]],
+    1_700_000_000_000,
+    b"empty",
+    0,
+    0,
+    0,
+    [],
+    1_700_000_000_000,
+]
 DRAIN, NUMBER, FREE, BUSY = "d", 3, 5, 2
 RECORD: dict[str, str | int] = {"kind": "cinnox", "queue": "pushlane"}
 

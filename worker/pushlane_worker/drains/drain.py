@@ -26,8 +26,6 @@ POLL_S = 0.02
 """The longest time between a listening drain's looks; a listener counts for 250 ms (``lua/lib_wake.lua``)."""
 VOUCH_S = 0.5
 """The longest time between a full drain's turns: each keeps the current ring alive, which would expire after 1 s."""
-SOON_MS = 1000
-"""A drain stays for work that is due within this time, because waking a new one is slower."""
 LINGER_S = 0.25
 """How long a drain with pushes in flight stays when there is nothing to claim: most answers take less, and a hanging
 push must not occupy the process for a whole slice."""
@@ -136,7 +134,8 @@ class Drain:
                     self.report.ended = self._ends or "slice"
                     break
                 turn = await self._turn(self.capacity.free(self.turns.channel))
-                if self._leaves(turn):
+                if turn.leaves:
+                    self.report.ended = turn.waits_for
                     return
                 lingers = self._linger(lingers, turn)
                 if lingers is not None and time.monotonic() >= lingers:
@@ -196,15 +195,8 @@ class Drain:
         self.capacity.release(self.turns.channel)
         self._wake.set()
 
-    def _leaves(self, turn: Turn) -> bool:
-        """Whether it leaves now; the script removed it from the listeners by the same rule (``lua/turn.lua``)."""
-        leaves = self.settled and not turn.claims and not 0 <= turn.wait_ms <= SOON_MS
-        if leaves:
-            self.report.ended = turn.waits_for
-        return leaves
-
     def _linger(self, lingers: float | None, turn: Turn) -> float | None:
-        if turn.claims or 0 <= turn.wait_ms <= SOON_MS:
+        if turn.soon:
             return None
         return time.monotonic() + LINGER_S if lingers is None else lingers
 

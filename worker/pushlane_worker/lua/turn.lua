@@ -7,7 +7,7 @@
 -- ARGV[3] drain     the drain's random id, the first part of its tokens
 -- ARGV[4] turn      its number, from 0; repeating the last turn returns the same claims and settles nothing twice
 -- ARGV[5] free      slots that the drain can fill; 0 when it is full, -1 when it only settles
--- ARGV[6] busy      its pushes still in flight; with none and nothing to claim soon, the drain leaves with this turn
+-- ARGV[6] busy      its pushes still in flight
 -- ARGV[7] lease_ms
 -- ARGV[8…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 per message;
 --                   '' for no attempt), reason, detail, reached (0 or 1), lost (0 or 1),
@@ -15,12 +15,13 @@
 --                   lone (0 or 1: a throttling that may be meant for its conversation alone)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
 -- status: 0 stale, 1 current, 2 spared (the channel is blamed, so that nothing died and no attempt was spent)
--- Returns {wait, settled, claims, now, why, closed, change, clock}: ms until something can be claimed (0 now, -1 not
--- before an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); the status of each settlement; each
--- claim {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until it would be due;
--- whether the gate is closed (0 or 1), so that batches claimed ahead must not be pushed, except a probe; {state, ms
--- until it ends or the next probe, reason} if this turn changed the gate's state, else {}; and the time of the rate
--- window's clock in ms.
+-- Returns {wait, settled, claims, now, why, closed, soon, leaves, change, clock}: ms until something can be claimed (0
+-- now, -1 not before an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); the status of each
+-- settlement; each claim {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until
+-- it would be due; whether the gate is closed (0 or 1), so that batches claimed ahead must not be pushed, except a
+-- probe; whether anything was claimed or can be soon (0 or 1); whether the drain leaves with this turn (0 or 1), because
+-- it has no push in flight either; {state, ms until it ends or the next probe, reason} if this turn changed the gate's
+-- state, else {}; and the time of the rate window's clock in ms.
 -- {-2} when the channel is not registered.
 --- use record channel rest place outcomes gate wake blame settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
@@ -41,7 +42,7 @@ local function repeated()
   local number, settled, listed = string.match(last or '', '^(%d+)\n(%d*)\n(.*)$')
   -- This call was delayed on the way and has been repeated on another connection: no drain would own its claims.
   if number and tonumber(number) > tonumber(turn) then
-    return { 0, {}, {}, now, 'empty', 0, {}, rate_clock(gate, now) }
+    return { 0, {}, {}, now, 'empty', 0, 1, 0, {}, rate_clock(gate, now) }
   end
   if number ~= turn then
     return nil
@@ -53,7 +54,7 @@ local function repeated()
   for status in string.gmatch(settled, '%d') do
     statuses[#statuses + 1] = tonumber(status)
   end
-  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations, now), now, 'empty', 0,
+  return { 0, statuses, reread_claims(prefix, drain .. ':' .. turn .. ':', conversations, now), now, 'empty', 0, 1, 0,
     {}, rate_clock(gate, now) }
 end
 
@@ -79,9 +80,8 @@ local function remember(statuses, claims)
 end
 
 -- A drain with free slots listens. A full one keeps the current ring alive, and rings again itself when it leaves.
-local function listen(claimed, wait)
+local function listen(claimed, leaves)
   local listeners = prefix .. 'listeners'
-  local leaves = busy == 0 and claimed == 0 and (wait < 0 or wait > SOON_MS)
   if claimed < free and not leaves then
     redis.call('ZADD', listeners, now + LISTEN_MS, drain)
     redis.call('PEXPIRE', listeners, 60000)
@@ -112,8 +112,10 @@ remember(statuses, claims)
 save_gate(prefix, gate)
 write_counters(prefix)
 local wait, why = claim_wait(prefix, channel, gate, now)
-listen(#claims, wait)
+local soon = #claims > 0 or wait >= 0 and wait <= SOON_MS
+local leaves = not soon and busy == 0
+listen(#claims, leaves)
 -- A drain that no longer claims also rings for what it would have waited for.
 tail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)
-return { wait, statuses, claims, now, why, (gate.paused or gate.state ~= 'open') and 1 or 0, gate.change or {},
-  rate_clock(gate, now) }
+return { wait, statuses, claims, now, why, (gate.paused or gate.state ~= 'open') and 1 or 0, soon and 1 or 0,
+  leaves and 1 or 0, gate.change or {}, rate_clock(gate, now) }

@@ -113,6 +113,10 @@ class Turn:
     claims: Sequence[Claim]
     closed: bool = False
     """Waiting jobs must not be pushed now, except a probe."""
+    soon: bool = True
+    """Something was claimed, or can be within a second."""
+    leaves: bool = False
+    """The drain leaves, because it has no push in flight either. It no longer counts as a listener."""
 
 
 def read_claim(
@@ -154,7 +158,7 @@ class Turns:
             arguments += settlement.arguments()
         reply = await self._insist(arguments)
         self.number += 1
-        wait, settled, claims, now, why, closed, change, _ = reply
+        wait, settled, claims, now, why, closed, soon, leaves, change, _ = reply
         log_gate(self.channel, change)
         return Turn(
             wait,
@@ -164,7 +168,9 @@ class Turns:
                 read_claim(claim[0], claim[1], claim[3:], now, probe=claim[2], asked=asked, lease_s=self.lease_s)
                 for claim in claims
             ],
-            closed == 1,
+            closed=closed == 1,
+            soon=soon == 1,
+            leaves=leaves == 1,
         )
 
     async def _insist(self, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists
