@@ -8,12 +8,17 @@ import pytest
 from support.channels import channel_record
 
 from pushlane import message_record
+from pushlane.enqueue_protocol import CHUNK, MAX_REASON_BYTES
+from pushlane.hold import DECIDED, MAX_HOLD_DAYS
 from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
 from pushlane.scripts import source
 from pushlane_worker import settings
 from pushlane_worker.channel_settings import ChannelSettings
-from pushlane_worker.drains import drain
-from pushlane_worker.queue.outcome import Outcome
+from pushlane_worker.dispatch import sweeper
+from pushlane_worker.drains import drain, handover
+from pushlane_worker.operators import actions
+from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Outcome
+from pushlane_worker.queue.retry import REFUSED_S
 from pushlane_worker.queue.turns import Settled
 
 PACKAGES = ("pushlane", "pushlane_worker")
@@ -257,6 +262,57 @@ def test_ids_addresses_and_bodies_fit_the_records_widths() -> None:
     limit = ChannelSettings.model_fields["max_message_bytes"]
     assert any(getattr(rule, "le", 0) == 999_999 for rule in limit.metadata)
     assert re.search(r"'%03d%04d%06d'", LIBRARIES["lib_record"])
+
+
+def test_conversations_and_reasons_fit_what_is_read_and_kept_of_them() -> None:
+    """A longer one would be cut, perhaps in the middle of a character."""
+    assert number(LIBRARIES["lib_record"], "MAX_CONVERSATION_BYTES") == MAX_ID_BYTES
+    kept = number(LIBRARIES["lib_record"], "MAX_DETAIL_BYTES")
+    assert kept >= max(4 * MAX_DETAIL_CHARS, MAX_REASON_BYTES)
+
+
+def test_a_full_drain_vouches_for_a_ring_twice_before_it_lapses() -> None:
+    """One late turn must not make its ring count as lost. A full process passes a ring on when it would lapse."""
+    lapses = number(LIBRARIES["lib_wake"], "TICKET_MS")
+    assert lapses >= 2 * drain.VOUCH_S * 1000
+    assert lapses == handover.TAKEOVER_EACH_S * 1000
+
+
+def test_a_refused_conversation_is_tried_again_after_the_same_time_whoever_is_to_blame() -> None:
+    """The scripts wait when it may be the channel, Python when it is the conversation."""
+    assert number(LIBRARIES["lib_gate"], "REFUSED_MS") == REFUSED_S * 1000
+
+
+def test_the_scripts_know_the_longest_push_and_the_longest_hold() -> None:
+    """A longer wait is taken for a clock that stepped back; a decision must outlive the message that waits for it."""
+    longest = number(LIBRARIES["lib_gate"], "LONGEST_PUSH_MS") / 1000
+    deadline = settings.Settings.model_fields["push_deadline_s"]
+    assert any(getattr(rule, "le", 0) == longest for rule in deadline.metadata)
+    assert number(LIBRARIES["lib_hold"], "HOLD_KEPT_MS") >= (MAX_HOLD_DAYS + 1) * 86_400_000
+
+
+def test_decisions_have_one_letter_on_both_sides() -> None:
+    """Redis keeps a decision by its letter."""
+    header, _ = split(FILES["pushlane", "decide"])
+    assert re.findall(r"\b(\w) (?:and a \w+ )?(allow|rewrite|forbid)s", header) == list(DECIDED.items())
+
+
+def test_sweeps_keep_the_pace_that_dispatchers_look_at() -> None:
+    """A look finds each channel ready to be swept, and a channel that is idle counts as served until its next sweep."""
+    assert number(FILES["pushlane_worker", "sweep"], "SWEEP_EACH_MS") < sweeper.LOOK_VALID_MS
+    assert number(FILES["pushlane_worker", "remove"], "SERVED_MS") > sweeper.IDLE_MS * 4 / 3
+
+
+def test_the_maximum_of_a_call_is_what_its_caller_sends() -> None:
+    """These bound how long one call blocks Redis."""
+    for (package, script), words, size in [
+        (("pushlane", "enqueue"), r"up to ([\d,]+) messages", CHUNK),
+        (("pushlane_worker", "purge"), r"at most (\d+)", actions.PURGED_AT_ONCE),
+        (("pushlane_worker", "look"), r"at most (\d+)", sweeper.GROUP),
+    ]:
+        said = re.search(words, split(FILES[package, script])[0])
+        assert said
+        assert int(said[1].replace(",", "")) == size
 
 
 def test_a_listening_drain_looks_much_oftener_than_it_is_forgotten() -> None:
