@@ -40,7 +40,7 @@ after the prefix       type    content                                          
 Moderation's decisions have their own prefix, ``{decisions}``; a channel of that name has different keys under it:
 
 =====================  ======  ============================================================================  ===========
-``stream``             stream  one entry per decision, without the message's text                            retention
+``stream``             stream  one entry per decision of the retention, without the message's text           for ever
 ``by-key:<key>``       string  a decision's answer: a repeated request gets the same one                     retention
 ``by-message:<key>``   string  the first decision on a message's key, whatever its content                   retention
 ``effects:<key>``      string  what a decision has to do in its channel                                      till done
@@ -60,13 +60,8 @@ SCHEMA = 1
 PREFIX = f"pushlane:{SCHEMA}:"
 
 DECISIONS_PREFIX = f"{PREFIX}{{decisions}}:"
-"""The prefix of every key of moderation's decisions. A channel of that name has different keys under it."""
-
 UNFED = f"{DECISIONS_PREFIX}unfed"
-"""zset: decisions with effects that nobody has applied yet, by the ms of their recording; till done."""
-
 POSTPONED = f"{DECISIONS_PREFIX}postponed"
-"""zset: lanes, by the ms of their next try; till empty."""
 
 BELL = f"{PREFIX}bell"
 """zset: channels that need a drain, once each, by the ms of the ring; till empty."""
@@ -77,33 +72,6 @@ CHANNELS = f"{PREFIX}channels"
 CONSUMERS = f"{PREFIX}consumers"
 """zset: the Celery queues that a worker consumes, by the ms until which the entry counts; 15 s."""
 
-_PERMANENT = (b"conversation:", b"message:", b"effects:", b"lane:")
-_PERMANENT_NAMES = frozenset(
-    [
-        b"channel",
-        b"ready",
-        b"delayed",
-        b"leases",
-        b"claims",
-        b"scheduled",
-        b"blocked",
-        b"held",
-        b"blocked_by",
-        b"unreadable",
-        b"resting",
-        b"rate",
-        b"gate",
-        b"dead",
-        b"unknown",
-        b"counters",
-        b"sweep",
-        b"stream",
-        b"unfed",
-        b"postponed",
-        b"verdicts",
-    ]
-)
-
 
 def channel_prefix(channel: str) -> str:
     """The prefix of every key of the channel."""
@@ -113,11 +81,3 @@ def channel_prefix(channel: str) -> str:
 def looked_key(group: str) -> str:
     """A string that exists while nobody needs to look at this group of channels; 0.9 s."""
     return f"{PREFIX}looked:{group}"
-
-
-def is_permanent(key: bytes) -> bool:
-    """Whether the key may exist without an expiry: the queue's own data, and keys that are empty when idle."""
-    if key in {BELL.encode(), CHANNELS.encode()}:
-        return True
-    name = key.partition(b"}:")[2]
-    return name in _PERMANENT_NAMES or name.startswith(_PERMANENT)
