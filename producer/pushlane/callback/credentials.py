@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 from pydantic_core import PydanticCustomError
 
 from pushlane.errors import SettingsError
@@ -34,18 +34,21 @@ def wrong(setting: str, problem: str) -> PydanticCustomError:
     return PydanticCustomError("together", "{problem}", {"problem": problem, "setting": [setting]})
 
 
-def read(name: str, file: Path) -> str:
-    """The file's content, without surrounding blanks. Raises SettingsError, with this name for the setting."""
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(name, f"{file} cannot be read: {error.strerror}") from None
-    except ValueError:  # its message would show a part of the secret
-        raise SettingsError(name, f"{file} cannot be read: it is not UTF-8") from None
+def read_secrets(name: str, given: Sequence[SecretStr], file: Path | None, most: int) -> tuple[str, ...]:
+    """The secrets, 1 to ``most``, without surrounding blanks: those given, or those in the file, one per line.
 
-
-def checked(name: str, secrets: Sequence[str], most: int) -> tuple[str, ...]:
-    """The secrets without surrounding blanks, 1 to ``most``. Raises SettingsError, with this name for the setting."""
+    Raises:
+        SettingsError: With this name for the setting, and ``_FILE`` behind it for the file.
+    """
+    secrets = [secret.get_secret_value() for secret in given]
+    if file is not None:
+        name = f"{name}_FILE"
+        try:
+            secrets = file.read_text(encoding="utf-8").split("\n")
+        except OSError as error:
+            raise SettingsError(name, f"{file} cannot be read: {error.strerror}") from None
+        except ValueError:  # its message would show a part of the secret
+            raise SettingsError(name, f"{file} cannot be read: it is not UTF-8") from None
     stripped = tuple(secret.strip() for secret in secrets if secret.strip())
     if not 1 <= len(stripped) <= most or any(not _SECRET.fullmatch(secret) for secret in stripped):
         many = "one secret" if most == 1 else "one or two secrets"

@@ -31,7 +31,7 @@ def by_template(channel: str, template: str) -> Callable[[ChatMessage], Route]:
     """Routes each text to the room of this template, such as ``{To_Account}``; an absent field is empty."""
 
     def route(message: ChatMessage) -> Route:
-        room = templates.fill(template, lambda name: _written(message.fields.get(name)))
+        room = templates.fill(template, lambda name: templates.written(message.fields.get(name)))
         return Route(channel, RoomMessage(room, message.text, sender_eid=None))
 
     return route
@@ -69,17 +69,12 @@ def decide(message: ChatMessage, verdict: Verdict, channel: str) -> Effect:
     The message is as the policies left it. A rewrite that leaves no text forbids the held ones, whose text must not be
     seen.
     """
-    if verdict.kind != "rewrite":
-        return effects.decide(channel, message.key, verdict.kind, fields=None, reason=verdict.reason)
-    if verdict.msg_body is None:
-        return effects.decide(channel, message.key, "allow", fields=None, reason=verdict.reason)
-    if not message.text:
-        return effects.decide(
-            channel, message.key, "forbid", fields=None, reason=verdict.reason or "rewritten to no text"
-        )
-    fields = {"room_id": "-", "text": message.text}
-    return effects.decide(channel, message.key, "rewrite", fields=fields, reason=verdict.reason)
-
-
-def _written(value: object) -> str:
-    return str(value) if type(value) in {str, int} else ""
+    kind, fields, reason = str(verdict.kind), None, verdict.reason
+    if verdict.kind == "rewrite":
+        if verdict.msg_body is None:
+            kind = "allow"
+        elif not message.text:
+            kind, reason = "forbid", reason or "rewritten to no text"
+        else:
+            fields = {"room_id": "-", "text": message.text}
+    return effects.decide(channel, message.key, kind, fields=fields, reason=reason)

@@ -21,8 +21,9 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from pushlane.callback import template as templates
-from pushlane.callback.credentials import MAX_SECRETS, SecretSettings, checked, read, wrong
-from pushlane.callback.tencent.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
+from pushlane.callback.credentials import MAX_SECRETS, SecretSettings, read_secrets, wrong
+from pushlane.callback.tencent.answer import OWN_CODES
+from pushlane.callback.verdict import MAX_TEXT_CHARS
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
 from pushlane.service.configuration import CommonSettings, comma_separated, load, variable
@@ -109,7 +110,7 @@ class PolicySettings(BaseModel):
     code: Annotated[int, AfterValidator(_own_code)] | None = Field(
         None, description="The code that the sender's client gets, one of its command's own."
     )
-    text: str = Field("", max_length=MAX_ERROR_INFO_CHARS, description="The text that goes with `code`.")
+    text: str = Field("", max_length=MAX_TEXT_CHARS, description="The text that goes with `code`.")
     max_chars: int = Field(5000, ge=1, description="For `length`: how long a message's text may be.")
 
     @model_validator(mode="after")
@@ -181,11 +182,9 @@ class ModerationSettings(SecretSettings):
 
     def read_tokens(self) -> tuple[str, ...]:
         """The tokens, from their file if they are in one. Raises SettingsError."""
-        if self.tokens_file is not None:
-            return checked("TOKENS_FILE", read("TOKENS_FILE", self.tokens_file).split("\n"), MAX_SECRETS)
-        if "tokens" not in self.model_fields_set:
+        if self.tokens_file is None and "tokens" not in self.model_fields_set:
             return ()
-        return checked("TOKENS", [token.get_secret_value() for token in self.tokens], MAX_SECRETS)
+        return read_secrets("TOKENS", self.tokens, self.tokens_file, MAX_SECRETS)
 
 
 class ApiKeySettings(SecretSettings):
@@ -205,9 +204,7 @@ class ApiKeySettings(SecretSettings):
 
     def read_key(self) -> str:
         """The key, from its file if it is in one. Raises SettingsError."""
-        if self.key is not None:
-            return checked("KEY", [self.key.get_secret_value()], 1)[0]
-        return checked("KEY_FILE", [read("KEY_FILE", Path(str(self.key_file)))], 1)[0]
+        return read_secrets("KEY", [self.key] if self.key else [], self.key_file, 1)[0]
 
 
 class WebhookSettings(SecretSettings):
@@ -230,8 +227,8 @@ class WebhookSettings(SecretSettings):
     def read_tokens(self) -> tuple[str, ...]:
         """Its token, or two during a change, from their file if they are in one. Raises SettingsError."""
         if self.token is not None:
-            return checked("TOKEN", [self.token.get_secret_value()], 1)
-        return checked("TOKEN_FILE", read("TOKEN_FILE", Path(str(self.token_file))).split("\n"), MAX_SECRETS)
+            return read_secrets("TOKEN", [self.token], None, 1)
+        return read_secrets("TOKEN", [], self.token_file, MAX_SECRETS)
 
 
 class CallbackSettings(CommonSettings):

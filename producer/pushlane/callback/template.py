@@ -24,3 +24,8 @@ def is_whole(template: str) -> bool:
 def fill(template: str, read: Callable[[str], str]) -> str:
     """The template with each field as ``read`` returns it."""
     return _FIELD.sub(lambda name: read(name[1]), template)
+
+
+def written(value: object) -> str:
+    """A field's value as it stands in a template; empty unless it is a string or an integer."""
+    return str(value) if type(value) in {str, int} else ""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_TEXT_CHARS: Final = 512
+"""Of a reason or a text; our own limit, as the platform documents none."""
 _MAX_CODE: Final = 2**31 - 1
 
 Kind = Literal["allow", "rewrite", "forbid", "discard"]

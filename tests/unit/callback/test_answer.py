@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from pushlane.callback import Verdict
 from pushlane.callback.tencent.answer import (
     ALLOWED,
-    MAX_ERROR_INFO_CHARS,
     MAX_REWRITE_BYTES,
     MAX_STREAM_BYTES,
     OWN_CODES,
     answer,
 )
 from pushlane.callback.tencent.question import C2C, GROUP, MODERATED
+from pushlane.callback.verdict import MAX_TEXT_CHARS
 
 TEXT: dict[str, Any] = {"MsgType": "TIMTextElem", "MsgContent": {"Text": "red packet"}}
 CUSTOM: dict[str, Any] = {
@@ -120,8 +120,8 @@ def test_a_code_of_another_range_still_forbids(command: str, code: Any, sent: in
 @pytest.mark.parametrize(
     ("text", "sent"),
     [
-        ("x" * 600, "x" * MAX_ERROR_INFO_CHARS),
-        ("🙂" * 600, "🙂" * MAX_ERROR_INFO_CHARS),
+        ("x" * 600, "x" * MAX_TEXT_CHARS),
+        ("🙂" * 600, "🙂" * MAX_TEXT_CHARS),
         ("a\ud800b", "a?b"),
         ("\ud83d\ude00", "??"),
         ("line\nand\0", "line\nand\0"),

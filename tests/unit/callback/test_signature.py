@@ -42,12 +42,12 @@ def test_the_official_vector_is_accepted() -> None:
 
 
 def test_the_documented_query_gives_its_facts() -> None:
-    """Every parameter of the reference page, and RequestId, is where a log line finds it."""
+    """With every parameter of the reference page, and RequestId."""
     query = (
         b"SdkAppid=1400000001&CallbackCommand=C2C.CallbackBeforeSendMsg&contenttype=json&ClientIP=127.0.0.1"
         b"&OptPlatform=iOS&RequestId=7cb1&Sign=" + SIGN.encode() + b"&RequestTime=" + TIME.encode()
     )
-    assert check(query) == Query("1400000001", "C2C.CallbackBeforeSendMsg", "127.0.0.1", "iOS", "7cb1")
+    assert check(query) == Query("1400000001", "C2C.CallbackBeforeSendMsg")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_what_decides_nothing_may_say_anything(query: bytes) -> None:
 )
 def test_anything_else_is_refused(query: bytes, reason: str) -> None:
     """Wrong, missing, doubled, foreign, cut, decorated: each with the word that the log will hold."""
-    assert check(query) == Refused(reason)  # type: ignore[arg-type] # a table of plain words
+    assert check(query) == reason
 
 
 @pytest.mark.parametrize("now", [NOW, NOW - 60, NOW + 60, NOW + 59.999])
@@ -134,12 +134,12 @@ def test_a_minute_either_way_is_fresh(now: float) -> None:
 @pytest.mark.parametrize("now", [NOW - 60.001, NOW + 60.001, 0.0, NOW + 86400, NOW * 1000])
 def test_older_or_earlier_is_stale(now: float) -> None:
     """A request that was seen once does not open the door for ever, not even one from the future."""
-    assert check(signed(), now=now) == Refused("stale")
+    assert check(signed(), now=now) == "stale"
 
 
 def test_staleness_is_told_only_to_who_can_sign() -> None:
     """The word "stale" in a log means a clock or a replay, not a stranger's guess."""
-    assert check(signed(Sign="0" * 64), now=0) == Refused("sign")
+    assert check(signed(Sign="0" * 64), now=0) == "sign"
 
 
 @pytest.mark.parametrize("tokens", [(TOKEN, "new"), ("new", TOKEN), ("ü", TOKEN)])
@@ -147,7 +147,7 @@ def test_each_token_signs_while_they_rotate(tokens: tuple[str, ...]) -> None:
     """The old and the new one, in either order; and no third."""
     assert isinstance(check(signed(), tokens=tokens), Query)
     assert isinstance(check(signed(Sign=sign(TIME, tokens[0])), tokens=tokens), Query)
-    assert check(signed(Sign=sign(TIME, "older")), tokens=tokens) == Refused("sign")
+    assert check(signed(Sign=sign(TIME, "older")), tokens=tokens) == "sign"
 
 
 def test_every_token_is_compared_whichever_matches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,16 +166,16 @@ def test_every_token_is_compared_whichever_matches(monkeypatch: pytest.MonkeyPat
 def test_an_empty_token_lets_nobody_in() -> None:
     """A setting that came out empty is not a token that everybody knows."""
     query = signed(Sign=sign(TIME, ""))
-    assert check(query, tokens=("",)) == Refused("sign")
-    assert check(query, tokens=("", TOKEN)) == Refused("sign")
+    assert check(query, tokens=("",)) == "sign"
+    assert check(query, tokens=("", TOKEN)) == "sign"
     assert isinstance(check(signed(), tokens=("", TOKEN)), Query)
 
 
 def test_without_tokens_only_the_sign_is_not_asked_for() -> None:
     """The app and the query's form are checked all the same."""
     assert check(b"SdkAppid=1400000000", tokens=()) == Query("1400000000")
-    assert check(b"SdkAppid=14", tokens=()) == Refused("foreign_app")
-    assert check(b"SdkAppid=1400000000&SdkAppid=1400000000", tokens=()) == Refused("parameter_twice")
+    assert check(b"SdkAppid=14", tokens=()) == "foreign_app"
+    assert check(b"SdkAppid=1400000000&SdkAppid=1400000000", tokens=()) == "parameter_twice"
 
 
 @given(
@@ -200,4 +200,4 @@ def test_without_tokens_only_the_sign_is_not_asked_for() -> None:
 def test_no_query_raises_and_none_passes_without_the_sign(query: bytes) -> None:
     """Any bytes at all are a query's facts or a refusal; what passes holds the sign."""
     result = check(query)
-    assert isinstance(result, Refused) or SIGN.encode() in query
+    assert not isinstance(result, Query) or SIGN.encode() in query

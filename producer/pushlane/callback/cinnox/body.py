@@ -1,17 +1,19 @@
 """What CINNOX's third-party channel sends: ``{"userId", "message"}``, and once, before that, a challenge.
 
 The shape is that of its page on outgoing third-party messages. The fields of an IMMsg object are not documented: the
-places of ids and texts below come from the closest public records, and unknown fields are kept. Not tolerated is
+paths of ids and texts below come from the closest public records, and unknown fields are kept. Not tolerated is
 anything that two parsers could read as two different messages: a duplicate name, an encoding other than UTF-8, NaN.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from pushlane.callback.template import written
 from pushlane.errors import InvalidMessage
 from pushlane.message import Message, RoomMessage, ThirdPartyMessage, check_id
 from pushlane.message_json import load
@@ -27,6 +29,7 @@ TEXTS: Final = ("message.text", "message.msg.text", "message.msgText", "msgText"
 """The same for its text."""
 MAX_CHALLENGE_CHARS: Final = 1024
 """Our own limit; the platform documents none."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Incoming:
 
     def written(self, name: str) -> str:
         """A field's value for a template. Raises InvalidMessage if it is absent, or not a string or an integer."""
-        if text := _written(_at(self.fields, name)):
+        if text := written(_at(self.fields, name)):
             return text
         raise InvalidMessage(name, "must be a string or an integer: it determines where the message goes")
 
@@ -92,32 +95,24 @@ def parse(body: bytes) -> Challenge | Incoming:
     check_id(USER, fields[USER])
     # Whatever channel it goes to, it must be an object and not too large.
     message = ThirdPartyMessage(fields[USER], fields[MESSAGE]).message
-    own_id = next(filter(None, map(_written, _values(fields, IDS))), "")
+    own_id = next(filter(None, map(written, _values(fields, IDS))), "")
     identity = json.dumps([fields[USER], own_id]).encode() if own_id else body
     return Incoming(sha256(identity).hexdigest(), bool(own_id), message, fields)
 
 
 def _challenge(value: object) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_CHALLENGE_CHARS or not _is_unicode(value):
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_CHALLENGE_CHARS or _SURROGATE.search(value):
         problem = f"must be a string of 1 to {MAX_CHALLENGE_CHARS} characters"
         raise InvalidMessage("challenge", problem, limit=MAX_CHALLENGE_CHARS)
     return value
 
 
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _values(fields: Mapping[str, object], paths: Iterable[str]) -> Iterable[object]:
+    return (value for path in paths if (value := _at(fields, path)))
 
 
-def _written(value: object) -> str:
-    return str(value) if type(value) in {str, int} else ""
-
-
-def _values(fields: Mapping[str, object], places: Iterable[str]) -> Iterable[object]:
-    return (value for place in places if (value := _at(fields, place)))
-
-
-def _at(fields: Mapping[str, object], place: str) -> object:
+def _at(fields: Mapping[str, object], path: str) -> object:
     value: Any = fields
-    for name in place.split("."):
+    for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value

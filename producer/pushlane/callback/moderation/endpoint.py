@@ -139,7 +139,7 @@ class Moderation:
         if isinstance(query, Query):
             return query
         address = source_address(request, self._settings.trusted_proxies)
-        logger().warning("callback.refused", reason=query.reason, address=address)
+        logger().warning("callback.refused", reason=query, address=address)
         return None
 
     def _unreadable(self, query: Query, reason: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from pushlane.callback.http.web import MAX_BODY_BYTES
 from pushlane.callback.openapi.part import Part, json_content, ref, schema_of
-from pushlane.callback.tencent.answer import MAX_ERROR_INFO_CHARS, OWN_CODES
+from pushlane.callback.tencent.answer import OWN_CODES
 from pushlane.callback.tencent.question import C2C, Question
+from pushlane.callback.verdict import MAX_TEXT_CHARS
 
 _HELLO: Final = {
     "CallbackCommand": C2C,
@@ -55,7 +56,7 @@ _ANSWER: Final = {
     "type": "object",
     "properties": {
         "ActionStatus": {"const": "OK"},
-        "ErrorInfo": {"type": "string", "maxLength": MAX_ERROR_INFO_CHARS},
+        "ErrorInfo": {"type": "string", "maxLength": MAX_TEXT_CHARS},
         "ErrorCode": {
             "type": "integer",
             "description": "0: it passes; 1: it is refused; 2: it is dropped; else one of the command's own codes.",

@@ -22,14 +22,12 @@ from pydantic import FailFast, JsonValue, TypeAdapter, ValidationError
 
 from pushlane.callback.tencent.element_forms import STREAM, problem
 from pushlane.callback.tencent.question import C2C, GROUP
+from pushlane.callback.verdict import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pushlane.callback.verdict import Verdict
-
-MAX_ERROR_INFO_CHARS: Final = 512
-"""Our own limit; the platform documents none."""
 
 MAX_REWRITE_BYTES: Final = 12 * 1024
 """Of MsgBody and CloudCustomData as JSON. The platform refuses messages over 12 KB (its errors 8001 and 93000)."""
@@ -70,14 +68,8 @@ def _forbidden(verdict: Verdict, command: str) -> bytes:
     code = verdict.code
     # Policies are other people's code: 120001.0 is "in" the range, too.
     if isinstance(code, int) and code in OWN_CODES.get(command, ()):
-        return _body(code, info=_error_info(verdict.text))
+        return _body(code, info=shortened(verdict.text))
     return _body(1)
-
-
-def _error_info(text: object) -> str:
-    if not isinstance(text, str):
-        return ""
-    return text[:MAX_ERROR_INFO_CHARS].encode(errors="replace").decode()
 
 
 def _rewritten(verdict: Verdict) -> bytes:

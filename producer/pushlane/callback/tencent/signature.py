@@ -7,7 +7,6 @@ command, so anyone who has seen one request can send others for a minute.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -22,46 +21,25 @@ MAX_QUERY_BYTES: Final = 8192
 WINDOW_S: Final = 60
 """How far off a RequestTime may be, either way (cloud.tencent.com/document/product/269/32431)."""
 
-Reason = Literal["too_long", "unreadable", "parameter_twice", "foreign_app", "request_time", "sign", "stale"]
+Refused = Literal["too_long", "unreadable", "parameter_twice", "foreign_app", "request_time", "sign", "stale"]
+"""Why a query is refused, for the log and a metric's label: nothing that helps to forge a signature. ``stale`` means
+that the signature was right, so the cause is a clock or a replay."""
 
 _REQUEST_TIME: Final = re.compile(r"[0-9]{10}")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Query(NamedTuple):
-    """The parameters of a query. All but ``sdk_app_id`` are unchecked, and empty if absent.
-
-    Attributes:
-        sdk_app_id: One of ours.
-        command: The CallbackCommand.
-        client_ip: The sender's address, as Tencent saw it.
-        platform: The sender's OptPlatform: ``iOS``, ``Web``, ``RESTAPI``, in any spelling.
-        request_id: RequestId, which Tencent's table leaves out but its servers send.
-    """
+    """What we need of a query: one of our apps, and the CallbackCommand, unchecked and empty if absent."""
 
     sdk_app_id: str
     command: str = ""
-    client_ip: str = ""
-    platform: str = ""
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A query that is not answered.
-
-    Attributes:
-        reason: One of a few fixed words for the log and a metric's label; ``stale`` means that the signature was right,
-            so the cause is a clock or a replay. It reveals nothing that helps to forge a signature.
-    """
-
-    reason: Reason
 
 
 def check_query(
     raw_query: bytes, *, sdk_app_ids: Collection[str], tokens: Sequence[str], now: float
 ) -> Query | Refused:
-    """The query's parameters, if it comes from one of these apps and is signed with one of these tokens.
+    """The query, if it comes from one of these apps and is signed with one of these tokens.
 
     Args:
         raw_query: Everything after the question mark, not decoded.
@@ -71,18 +49,15 @@ def check_query(
         now: Seconds since 1970.
     """
     if len(raw_query) > MAX_QUERY_BYTES:
-        return Refused("too_long")
+        return "too_long"
     parameters = _parameters(raw_query)
-    if isinstance(parameters, Refused):
+    if not isinstance(parameters, dict):
         return parameters
     if (sdk_app_id := parameters.get("SdkAppid", "")) not in sdk_app_ids:
-        return Refused("foreign_app")
+        return "foreign_app"
     if tokens and (refused := _check_sign(parameters, tokens, now)):
         return refused
-    get = parameters.get
-    return Query(
-        sdk_app_id, get("CallbackCommand", ""), get("ClientIP", ""), get("OptPlatform", ""), get("RequestId", "")
-    )
+    return Query(sdk_app_id, parameters.get("CallbackCommand", ""))
 
 
 def _parameters(raw_query: bytes) -> dict[str, str] | Refused:
@@ -94,9 +69,9 @@ def _parameters(raw_query: bytes) -> dict[str, str] | Refused:
         if "%" in query or "+" in query:
             parameters = {_unescape(name): _unescape(value) for name, value in parameters.items()}
     except ValueError:
-        return Refused("unreadable")
+        return "unreadable"
     # Of a duplicate parameter, a proxy in front may read the first value, and we the last.
-    return parameters if len(parameters) == len(pieces) else Refused("parameter_twice")
+    return parameters if len(parameters) == len(pieces) else "parameter_twice"
 
 
 def _unescape(piece: str) -> str:
@@ -110,13 +85,13 @@ def _check_sign(parameters: dict[str, str], tokens: Sequence[str], now: float) -
     request_time = parameters.get("RequestTime", "")
     # Ten digits and no more: a longer time could be a length extension, and int() also takes blanks and other digits.
     if not _REQUEST_TIME.fullmatch(request_time):
-        return Refused("request_time")
+        return "request_time"
     given = parameters.get("Sign", "").encode().lower()
     # A list, so that every token is compared: the time taken does not tell which one matched.
     matches = [compare_digest(sign(token, request_time).encode(), given) for token in tokens if token]
     if not any(matches):
-        return Refused("sign")
-    return None if abs(now - int(request_time)) <= WINDOW_S else Refused("stale")
+        return "sign"
+    return None if abs(now - int(request_time)) <= WINDOW_S else "stale"
 
 
 def sign(token: str, request_time: str) -> str:
