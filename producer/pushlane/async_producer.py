@@ -1,14 +1,11 @@
-"""``AsyncProducer``: ``outbox.Producer`` for asyncio."""
+"""``AsyncProducer``: ``Producer`` for asyncio."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
-
-import redis
-import redis.asyncio
+from typing import TYPE_CHECKING, Self, cast
 
 from pushlane.clients import connect_async
 from pushlane.enqueue_protocol import (
@@ -21,11 +18,10 @@ from pushlane.enqueue_protocol import (
     decision_of,
     forms_of,
     prepare,
-    read_cancel,
     read_decision,
     read_receipts,
     read_status,
-    unavailable,
+    translating,
 )
 from pushlane.errors import PushlaneError, QueueUnavailable
 from pushlane.keys import BELL, channel_prefix
@@ -37,6 +33,8 @@ from pushlane.send_options import SendOptions
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
+
+    import redis.asyncio
 
     from pushlane.hold import Hold, StandingDecision, Verdict
     from pushlane.receipt import CancelResult, MessageStatus, Receipt
@@ -125,7 +123,8 @@ class AsyncProducer:
         """Takes the message out of the queue; see ``Producer.cancel``."""
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         async with self._asking(channel):
-            return read_cancel(await self._cancel(keys=keys, args=["", message_id]))
+            reply: bytes = await self._cancel(keys=keys, args=["", message_id])
+        return cast("CancelResult", reply.decode())
 
     async def decide(
         self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
@@ -176,9 +175,8 @@ class AsyncProducer:
     async def _asking(self, channel: str, message_id: str | None = None) -> AsyncIterator[None]:
         """Limits the time of a request to Redis, including the wait for a connection, and translates its errors."""
         try:
-            async with asyncio.timeout(self._timeout):
-                yield
+            with translating(channel, message_id):
+                async with asyncio.timeout(self._timeout):
+                    yield
         except TimeoutError as error:
             raise QueueUnavailable(f"no answer within {self._timeout:g} s", message_id) from error
-        except redis.RedisError as error:
-            raise unavailable(channel, error, message_id) from error

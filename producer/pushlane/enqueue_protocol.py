@@ -6,19 +6,19 @@ a lost reply enqueues nothing twice.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,
-    PushlaneError,
     QueueFull,
     QueueUnavailable,
     UnknownChannel,
@@ -27,7 +27,7 @@ from pushlane.hold import DECIDED, VERDICTS, StandingDecision
 from pushlane.message import Limits, Message, check_channel_name, check_id, check_idempotency_key
 from pushlane.message_json import Form
 from pushlane.message_record import STATES, from_ms, hold_key, read_content, read_header
-from pushlane.receipt import CancelResult, MessageStatus, Receipt
+from pushlane.receipt import MessageStatus, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -160,11 +160,6 @@ def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageS
     )
 
 
-def read_cancel(reply: bytes) -> CancelResult:
-    """The reply of ``lua/cancel.lua``."""
-    return cast("CancelResult", reply.decode())
-
-
 def decision_of(limits: Limits, key: str, verdict: Verdict, message: Message | None, reason: str) -> bytes:
     """The decision as ``lua/decide.lua`` expects it. Raises InvalidMessage."""
     check_id("key", key)
@@ -188,11 +183,15 @@ def read_decision(channel: str, asked: bytes, reply: Sequence[Any]) -> tuple[Sta
     return StandingDecision(DECIDED[decision[:1].decode()], same, met), left
 
 
-def unavailable(channel: str, error: redis.RedisError, message_id: str | None = None) -> PushlaneError:
-    """Translates an error of redis-py into ours."""
-    if isinstance(error, redis.exceptions.OutOfMemoryError):
-        return QueueFull(channel, "Redis is at its memory limit", RETRY_AFTER_FULL_S)
-    return QueueUnavailable(str(error) or type(error).__name__, message_id)
+@contextlib.contextmanager
+def translating(channel: str, message_id: str | None = None) -> Iterator[None]:
+    """Translates redis-py's errors into QueueFull or QueueUnavailable."""
+    try:
+        yield
+    except redis.exceptions.OutOfMemoryError as error:
+        raise QueueFull(channel, "Redis is at its memory limit", RETRY_AFTER_FULL_S) from error
+    except redis.RedisError as error:
+        raise QueueUnavailable(str(error) or type(error).__name__, message_id) from error
 
 
 def address_of(redis_url: str | None) -> str:

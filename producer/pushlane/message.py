@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from pushlane.errors import InvalidMessage
+from pushlane.strict_json import is_deeper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +129,9 @@ class ThirdPartyMessage:
         check_id("user_id", self.user_id)
         if not isinstance(self.message, dict):
             raise InvalidMessage("message", f"must be a JSON object, not {type(self.message).__name__}")
-        _check_depth(self.message)
+        if is_deeper(self.message, MAX_OBJECT_DEPTH):
+            problem = f"must be nested at most {MAX_OBJECT_DEPTH} levels deep"
+            raise InvalidMessage("message", problem, limit=MAX_OBJECT_DEPTH)
         try:
             text = json.dumps(self.message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError) as error:
@@ -145,20 +148,6 @@ class ThirdPartyMessage:
 
 
 Message = RoomMessage | ThirdPartyMessage
-
-
-def _check_depth(value: Mapping[str, object]) -> None:
-    level: list[Any] = [value]
-    for _ in range(MAX_OBJECT_DEPTH):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, (dict, list, tuple))
-        ]
-        if not level:
-            return
-    raise InvalidMessage("message", f"must be nested at most {MAX_OBJECT_DEPTH} levels deep", limit=MAX_OBJECT_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from pushlane.send_options import NO_OPTIONS, SendOptions
 from pushlane.strict_json import NotStrictJson
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 MAX_NAME_CHARS: Final = 40
 """How much of an unknown field's name is examined, and quoted in the error."""
@@ -34,7 +34,7 @@ MAX_NAME_CHARS: Final = 40
 _OPTIONS: Final = ("idempotency_key", "not_before", "expires_in_s", "hold")
 _ROOM: Final = ("room_id", "text", "sender_eid", "receiver_eid", *_OPTIONS)
 _THIRD_PARTY: Final = ("user_id", "message", *_OPTIONS)
-_ONLY_THIRD_PARTY: Final = ("user_id", "message")
+"""The first two of each are required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,16 @@ def build(fields: object) -> Form:
     """The form in an object that is already parsed. Raises InvalidMessage, which names the field."""
     if not isinstance(fields, dict):
         raise InvalidMessage("message", f"must be a JSON object, not {_json_type(fields)}")
-    known = _THIRD_PARTY if any(name in fields for name in _ONLY_THIRD_PARTY) else _ROOM
+    known = _THIRD_PARTY if "user_id" in fields or "message" in fields else _ROOM
     for name in fields:
         if name not in known:
             raise InvalidMessage(_shown(str(name)), _unknown(str(name), fields, known))
-    values = {name: fields.get(name) for name in known}
-    message = _third_party(values) if known is _THIRD_PARTY else _room(values)
-    return Form(message, SendOptions.from_json(*(values[name] for name in _OPTIONS)))
+    for name in known[:2]:
+        if fields.get(name) is None:
+            raise InvalidMessage(name, "is missing")
+    values: dict[str, Any] = {name: fields.get(name) for name in known if name not in _OPTIONS}
+    message = ThirdPartyMessage(**values) if known is _THIRD_PARTY else RoomMessage(**values)
+    return Form(message, SendOptions.from_json(*(fields.get(name) for name in _OPTIONS)))
 
 
 def fields_of(kind: str, conversation: str, address: bytes, body: bytes) -> dict[str, object]:
@@ -91,24 +94,6 @@ def fields_of(kind: str, conversation: str, address: bytes, body: bytes) -> dict
     fields: dict[str, object] = {"room_id": conversation, "text": json.loads(body)}
     eids = zip(("sender_eid", "receiver_eid"), json.loads(address or b"[null, null]"), strict=True)
     return fields | {name: eid for name, eid in eids if eid is not None}
-
-
-def _room(values: dict[str, Any]) -> RoomMessage:
-    _require(values, ("room_id", "text"))
-    return RoomMessage(
-        values["room_id"], values["text"], sender_eid=values["sender_eid"], receiver_eid=values["receiver_eid"]
-    )
-
-
-def _third_party(values: dict[str, Any]) -> ThirdPartyMessage:
-    _require(values, _ONLY_THIRD_PARTY)
-    return ThirdPartyMessage(values["user_id"], values["message"])
-
-
-def _require(values: dict[str, Any], names: Iterable[str]) -> None:
-    for name in names:
-        if values[name] is None:
-            raise InvalidMessage(name, "is missing")
 
 
 def _unreadable(error: NotStrictJson, what: str) -> InvalidMessage:

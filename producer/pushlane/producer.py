@@ -6,9 +6,7 @@ The code they share is pure and lives in ``enqueue_protocol.py``.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
-
-import redis
+from typing import TYPE_CHECKING, Self, cast
 
 from pushlane.async_producer import AsyncProducer
 from pushlane.clients import connect
@@ -22,11 +20,10 @@ from pushlane.enqueue_protocol import (
     decision_of,
     forms_of,
     prepare,
-    read_cancel,
     read_decision,
     read_receipts,
     read_status,
-    unavailable,
+    translating,
 )
 from pushlane.errors import PushlaneError
 from pushlane.keys import BELL, channel_prefix
@@ -38,6 +35,8 @@ from pushlane.send_options import SendOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
+
+    import redis
 
     from pushlane.hold import Hold, StandingDecision, Verdict
     from pushlane.receipt import CancelResult, MessageStatus, Receipt
@@ -152,10 +151,8 @@ class Producer:
     def status(self, channel: str, message_id: str) -> MessageStatus | None:
         """The message's status; None if its id is unknown or its retention is over. Raises QueueUnavailable."""
         prefix = channel_prefix(check_channel_name(channel))
-        try:
+        with translating(channel):
             reply = self._read_status(keys=[prefix], args=[message_id])
-        except redis.RedisError as error:
-            raise unavailable(channel, error) from error
         return read_status(channel, message_id, reply)
 
     def cancel(self, channel: str, message_id: str) -> CancelResult:
@@ -169,10 +166,9 @@ class Producer:
             QueueUnavailable: No answer within the timeout: it may have been cancelled. Retrying is safe.
         """
         keys = [channel_prefix(check_channel_name(channel)), BELL]
-        try:
-            return read_cancel(self._cancel(keys=keys, args=["", message_id]))
-        except redis.RedisError as error:
-            raise unavailable(channel, error) from error
+        with translating(channel):
+            reply: bytes = self._cancel(keys=keys, args=["", message_id])
+        return cast("CancelResult", reply.decode())
 
     def decide(
         self, channel: str, key: str, verdict: Verdict, *, message: Message | None = None, reason: str = ""
@@ -214,13 +210,12 @@ class Producer:
         keys = [channel_prefix(check_channel_name(channel)), BELL]
         decision = decision_of(self._limits_of(channel), key, verdict, message, reason)
         arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
-        try:
-            met, left = 0, 1
-            while left:
-                standing, left = read_decision(channel, decision, self._decide(keys=keys, args=arguments))
-                met += standing.met
-        except redis.RedisError as error:
-            raise unavailable(channel, error) from error
+        met, left = 0, 1
+        while left:
+            with translating(channel):
+                reply = self._decide(keys=keys, args=arguments)
+            standing, left = read_decision(channel, decision, reply)
+            met += standing.met
         return replace(standing, met=met)
 
     def kind_of(self, channel: str) -> str:
@@ -230,17 +225,12 @@ class Producer:
     def _limits_of(self, channel: str) -> Limits:
         if known := self._limits.get(channel):
             return known
-        try:
+        with translating(channel):
             fields = self._redis.hmget(f"{channel_prefix(channel)}channel", LIMIT_FIELDS)
-        except redis.RedisError as error:
-            raise unavailable(channel, error) from error
         return self._limits.put(channel, fields)
 
     def _accept(self, channel: str, entries: Sequence[Entry]) -> list[Receipt]:
-        try:
-            reply = self._enqueue(
-                keys=[channel_prefix(channel), BELL], args=arguments_of(entries[0].message.kind, entries)
-            )
-        except redis.RedisError as error:
-            raise unavailable(channel, error, entries[0].message_id) from error
+        arguments = arguments_of(entries[0].message.kind, entries)
+        with translating(channel, entries[0].message_id):
+            reply = self._enqueue(keys=[channel_prefix(channel), BELL], args=arguments)
         return read_receipts(channel, entries, reply)

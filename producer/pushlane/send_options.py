@@ -57,7 +57,7 @@ class SendOptions:
     ) -> SendOptions:
         """The options of the JSON form; each may be None. Raises InvalidMessage, which names the field."""
         key = None if idempotency_key is None else check_idempotency_key(idempotency_key)
-        due = "" if not_before is None else _due(_parse_time("not_before", not_before))
+        due = "" if not_before is None else _due(_parse_time(not_before))
         return cls(key, due, _expires("expires_in_s", expires_in_s), _hold(_parse_hold(hold), not_before))
 
 
@@ -124,8 +124,8 @@ def _milliseconds(name: str, value: object, kinds: str) -> int:
     return math.ceil(max(value, 0) * 1000)  # the lowest numbers would be -inf in ms
 
 
-def _parse_time(name: str, value: object) -> datetime:
-    wrong = InvalidMessage(name, "must be an RFC 3339 time with its zone, such as 2026-11-22T14:30:00Z")
+def _parse_time(value: object) -> datetime:
+    wrong = InvalidMessage("not_before", "must be an RFC 3339 time with its zone, such as 2026-11-22T14:30:00Z")
     if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
         raise wrong
     try:

@@ -139,7 +139,7 @@ def _check(value: object, text: str) -> None:
     """Raises TooMuchJson."""
     if _values(text, MAX_VALUES) > MAX_VALUES:
         raise TooMuchJson(f"has more than {MAX_VALUES} values")
-    if _is_deep(value):
+    if is_deeper(value, MAX_DEPTH):
         raise TooMuchJson("is nested too deeply")
 
 
@@ -156,14 +156,15 @@ def _values(text: str, most: int) -> int:
     return values
 
 
-def _is_deep(value: object) -> bool:
+def is_deeper(value: object, most: int) -> bool:
+    """Whether more than ``most`` lists, tuples and objects lie within each other; stops there, also in a circle."""
     level: list[Any] = [[value]]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(most + 1):
         level = [
             child
             for outer in level
             for child in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(child, (dict, list))
+            if isinstance(child, (dict, list, tuple))
         ]
         if not level:
             return False
