@@ -59,8 +59,8 @@ class InvalidMessage(PushlaneError, ValueError):
         where = field if index is None else f"message {index}: {field}"
         super().__init__(f"{where}: {problem}")
 
-    def at(self, index: int | None) -> InvalidMessage:
-        """The same error for the element ``index`` of a list; None for a single message."""
+    def at(self, index: int) -> InvalidMessage:
+        """The same error for the element ``index`` of a list."""
         return InvalidMessage(self.field, self.problem, limit=self.limit, index=index)
 
 

@@ -79,10 +79,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
     """The app with these settings. Raises SettingsError if the blocked words cannot be loaded."""
     moderation = settings.moderation
     policies = make_policies(moderation) if moderation else ()
-    keys = ApiKeys(
-        {name: service.read_key() for name, service in settings.api_keys.items()},
-        {name: service.channels for name, service in settings.api_keys.items()},
-    )
+    keys = ApiKeys(settings.api_keys)
     producer, readiness = AsyncProducer(settings.redis_url), Readiness(settings.redis_url, moderates=bool(moderation))
     holds, messages = Holds(producer, keys), Messages(producer, keys)
 
@@ -114,9 +111,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
         Route("/v1/channels/{channel}/decisions/{key:any}", holds.decide, methods=["POST"]),
     ]
     if settings.webhook:
-        tokens = {name: webhook.read_tokens() for name, webhook in settings.webhook.items()}
-        webhook = Webhook(producer, settings.webhook, tokens)
-        routes.append(Route("/cinnox/webhook", webhook.respond, methods=["POST"]))
+        routes.append(Route("/cinnox/webhook", Webhook(producer, settings.webhook).respond, methods=["POST"]))
     handlers = {ClientDisconnect: _gone, HTTPException: problems.of_routing, Exception: problems.of_defect}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     # A redirect would repeat a signed address to any caller, and the chat platform follows none.

@@ -23,7 +23,7 @@ from pushlane.send_options import SendOptions, internal_key
 from pushlane.service.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -39,20 +39,12 @@ REPEAT_S: Final = 120
 
 
 class Webhook:
-    """The route. Belongs to one event loop.
+    """The route. Belongs to one event loop. Raises SettingsError if a webhook's token cannot be read."""
 
-    Args:
-        producer: The queue's.
-        webhooks: The settings of each webhook, by name.
-        tokens: The tokens of each webhook, by name; no two webhooks share one.
-    """
-
-    def __init__(
-        self, producer: AsyncProducer, webhooks: Mapping[str, WebhookSettings], tokens: Mapping[str, Sequence[str]]
-    ) -> None:
+    def __init__(self, producer: AsyncProducer, webhooks: Mapping[str, WebhookSettings]) -> None:
         self._producer = producer
         self._webhooks = webhooks
-        self._tokens = tokens
+        self._tokens = {name: webhook.read_tokens() for name, webhook in webhooks.items()}
 
     async def respond(self, request: Request) -> Response:
         """The answer to one request: 200, 4xx for what can never be stored, or 503 for what should be sent again."""

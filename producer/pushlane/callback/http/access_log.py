@@ -47,21 +47,14 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if status < HTTPStatus.BAD_REQUEST and scope["method"] not in OPEN:
-                    _vouch(scope)
+                peer = scope.get("extensions", {}).get(PEER)
+                if status < HTTPStatus.BAD_REQUEST and scope["method"] not in OPEN and peer:
+                    peer["connection"].known = True  # so that it is not closed for one that has shown no secret
             await send(message)
 
         try:
             await self._app(scope, receive, note)
         finally:
-            path, ms = (
-                scope["raw_path"].decode("ascii", errors="replace"),
-                round((time.perf_counter() - started) * 1000, 1),
-            )
+            path = scope["raw_path"].decode("ascii", errors="replace")
+            ms = round((time.perf_counter() - started) * 1000, 1)
             logger().info("request", method=scope["method"], path=path, status=status, ms=ms)
-
-
-def _vouch(scope: Scope) -> None:
-    """Marks a connection that has shown a secret, so that it is not closed for one that has not."""
-    if PEER in scope.get("extensions", {}):
-        scope["extensions"][PEER]["connection"].known = True

@@ -76,7 +76,7 @@ class Connection(HttpToolsProtocol):
         """Begins, if there is room."""
         super().connection_made(transport)
         if not self._limit.take(self, self._host()):
-            logger().warning("connection.refused", reason="no place is left", address=self._host())
+            logger().warning("connection.refused", reason="too many connections", address=self._host())
             self.end()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from pushlane.callback.http.problems import REFUSED, check_is_json, refusal
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
     from pushlane.async_producer import AsyncProducer
     from pushlane.callback.http.web import ApiKeys
-    from pushlane.hold import StandingDecision
     from pushlane.message import Message
-
-_FIELDS: Final = frozenset({"verdict", "message", "reason"})
-_AGAIN: Final = "perhaps decided; retrying is safe"
 
 
 class Holds:
@@ -40,19 +36,15 @@ class Holds:
             check_is_json(request)
             _check_is_text(request)
             fields = _fields(await read_body(request))
-            standing = await self._decide(channel, key, fields)
+            verdict, message, reason = fields["verdict"], _message(fields), fields.get("reason") or ""
+            standing = await self._producer.decide_once(channel, key, verdict, message=message, reason=reason)
         except REFUSED as error:
-            return refusal(error, _AGAIN)
+            return refusal(error, "perhaps decided; retrying is safe")
         if not standing.same:
             detail = f"the key was decided before, differently: {standing.verdict}"
             return problem(409, "Conflict", detail, verdict=standing.verdict)
         # The requested one: to the queue, a discard is a forbid.
-        return json_response({"key": key, "verdict": fields["verdict"]})
-
-    async def _decide(self, channel: str, key: str, fields: dict[str, Any]) -> StandingDecision:
-        reason = fields.get("reason") or ""
-        verdict, message = fields["verdict"], _message(fields)
-        return await self._producer.decide_once(channel, key, verdict, message=message, reason=reason)
+        return json_response({"key": key, "verdict": verdict})
 
 
 def _check_is_text(request: Request) -> None:
@@ -67,9 +59,8 @@ def _fields(body: bytes) -> dict[str, Any]:
     fields = load(body, "body")
     if not isinstance(fields, dict):
         raise InvalidMessage("body", "must be a JSON object")
-    for name in fields:
-        if name not in _FIELDS:
-            raise InvalidMessage("body", "has a field other than verdict, message and reason")
+    if not fields.keys() <= {"verdict", "message", "reason"}:
+        raise InvalidMessage("body", "has a field other than verdict, message and reason")
     if not isinstance(fields.get("reason"), str | None):
         raise InvalidMessage("reason", "must be a string")
     if not isinstance(fields.get("verdict"), str):

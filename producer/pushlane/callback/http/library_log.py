@@ -16,16 +16,12 @@ def take_over() -> None:
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            _write(record)
+            message, _, more = record.getMessage().partition("\n")
+            error = record.exc_info[1] if record.exc_info else None
+            if error is not None:  # further lines may quote the error, as those of asyncio's tasks do
+                log_failure("library.failed", error, logger=record.name, message=message)
+            else:
+                facts = {"exception": more} if more.strip() else {}
+                logger().log(record.levelno, "library.line", logger=record.name, message=message, **facts)
         except Exception:  # noqa: BLE001 # like every logging handler: a line that fails must not stop the caller
             self.handleError(record)
-
-
-def _write(record: logging.LogRecord) -> None:
-    message, _, more = record.getMessage().partition("\n")
-    error = record.exc_info[1] if record.exc_info else None
-    if error is not None:  # further lines may quote the error, as those of asyncio's tasks do
-        log_failure("library.failed", error, logger=record.name, message=message)
-        return
-    facts = {"exception": more} if more.strip() else {}
-    logger().log(record.levelno, "library.line", logger=record.name, message=message, **facts)

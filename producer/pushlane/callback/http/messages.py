@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import ClientDisconnect
@@ -24,7 +24,7 @@ from pushlane.service.json_fields import as_fields
 from pushlane.strict_json import is_list
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -40,7 +40,7 @@ LARGE_BYTES: Final = 64 * 1024
 """A larger body needs a slot while it arrives, and such bodies are parsed and stored one at a time."""
 LARGE_AT_ONCE: Final = 4
 """Slots, of 4 MiB each. While it is parsed and stored, the worst body takes 45 MB more: four bytes per character."""
-PLACE_S: Final = 0.25
+SLOT_S: Final = 0.25
 TURN_S: Final = 0.75
 """How long a body waits for its slot and its turn before its sender has to retry: a second of the server's grace."""
 SLICE_S: Final = 0.002
@@ -48,21 +48,10 @@ SLICE_S: Final = 0.002
 MESSAGE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 _HOW_MANY = f"must be 1 to {CHUNK} in a list"
-_AGAIN = "perhaps accepted, so retry with the same Idempotency-Key"
-_CANCEL_AGAIN = "perhaps cancelled; retrying is safe"
-_STATUS_AGAIN = "retrying is safe"
 _NOT_CANCELLED = {
     "in_flight": "the message is being pushed",
     "already_final": "the message is delivered, cancelled or dead",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """The messages in a body."""
-
-    forms: Sequence[Form]
-    is_list: bool
 
 
 class Messages:
@@ -71,7 +60,7 @@ class Messages:
     def __init__(self, producer: AsyncProducer, keys: ApiKeys) -> None:
         self._producer = producer
         self._keys = keys
-        self._places = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._slots = asyncio.Semaphore(LARGE_AT_ONCE)
         self._turn = asyncio.Semaphore(1)
 
     async def enqueue(self, request: Request) -> Response:
@@ -82,14 +71,13 @@ class Messages:
         try:
             check_is_json(request)
             key = _idempotency_key(request)
-            async with _waiting_for(self._places, PLACE_S) if _may_be_large(request) else contextlib.nullcontext():
+            async with _waiting_for(self._slots, SLOT_S) if _may_be_large(request) else contextlib.nullcontext():
                 body = await read_body(request, MAX_BODY_BYTES, within_s=RECEIVE_S)
                 async with _waiting_for(self._turn, TURN_S) if len(body) > LARGE_BYTES else contextlib.nullcontext():
-                    order = await _read(request, body, key)
-                    receipts = await self._send(channel, order)
+                    document = await self._enqueue(request, channel, body, key)
         except REFUSED as error:
-            return refusal(error, _AGAIN)
-        return json_response({"receipts": receipts} if order.is_list else receipts[0], 202)
+            return refusal(error, "perhaps accepted, so retry with the same Idempotency-Key")
+        return json_response(document, 202)
 
     async def one(self, request: Request) -> Response:
         """One message: ``GET`` returns its status, ``DELETE`` cancels it."""
@@ -98,28 +86,24 @@ class Messages:
             return refused
         if not MESSAGE_ID.fullmatch(message_id):
             return _not_found()
-        if request.method == "DELETE":
-            return await self._cancel(channel, message_id)
-        return await self._status(channel, message_id)
-
-    async def _send(self, channel: str, order: _Order) -> list[dict[str, Any]]:
+        cancels = request.method == "DELETE"
         try:
-            return [as_fields(receipt) for receipt in await self._producer.send_forms(channel, order.forms)]
-        except InvalidMessage as error:
-            raise (error if order.is_list else error.at(None)) from None
+            return await (self._cancel if cancels else self._status)(channel, message_id)
+        except PushlaneError as error:
+            return refusal(error, "perhaps cancelled; retrying is safe" if cancels else "retrying is safe")
+
+    async def _enqueue(self, request: Request, channel: str, body: bytes, key: str | None) -> dict[str, Any]:
+        if not is_list(body):
+            return as_fields(await self._producer.send_form(channel, _keyed(build(load(body, "message")), key)))
+        forms = await _read_list(request, body, key)
+        return {"receipts": [as_fields(receipt) for receipt in await self._producer.send_forms(channel, forms)]}
 
     async def _status(self, channel: str, message_id: str) -> Response:
-        try:
-            status = await self._producer.status(channel, message_id)
-        except PushlaneError as error:
-            return refusal(error, _STATUS_AGAIN)
+        status = await self._producer.status(channel, message_id)
         return _not_found() if status is None else json_response(as_fields(status))
 
     async def _cancel(self, channel: str, message_id: str) -> Response:
-        try:
-            result = await self._producer.cancel(channel, message_id)
-        except PushlaneError as error:
-            return refusal(error, _CANCEL_AGAIN)
+        result = await self._producer.cancel(channel, message_id)
         if result == "not_found":
             return _not_found()
         if result in _NOT_CANCELLED:
@@ -128,17 +112,17 @@ class Messages:
 
 
 @contextlib.asynccontextmanager
-async def _waiting_for(place: asyncio.Semaphore, within_s: float) -> AsyncIterator[None]:
+async def _waiting_for(slot: asyncio.Semaphore, within_s: float) -> AsyncIterator[None]:
     """Holds a slot. Raises Busy if none is free in time."""
     try:
         async with asyncio.timeout(within_s):
-            await place.acquire()
+            await slot.acquire()
     except TimeoutError:
         raise Busy from None
     try:
         yield
     finally:
-        place.release()
+        slot.release()
 
 
 def _not_found() -> Response:
@@ -148,12 +132,6 @@ def _not_found() -> Response:
 def _may_be_large(request: Request) -> bool:
     length = request.headers.get("content-length")
     return length is None or int(length) > LARGE_BYTES
-
-
-async def _read(request: Request, body: bytes, key: str | None) -> _Order:
-    if not is_list(body):
-        return _Order([_keyed(build(load(body, "message")), key)], is_list=False)
-    return _Order(await _read_list(request, body, key), is_list=True)
 
 
 async def _read_list(request: Request, body: bytes, key: str | None) -> list[Form]:

@@ -63,13 +63,14 @@ def refusal(error: PushlaneError | BodyRefused | WrongMediaType | Busy, again: s
             return problem(415, "Unsupported Media Type", "the body must be application/json, in UTF-8")
         case Busy():
             headers = {"Retry-After": str(RETRY_AFTER_AWAY_S)}
-            return problem(
-                503, "Service Unavailable", "too many large bodies at once; nothing was done", headers=headers
-            )
+            detail = "too many large bodies at once; nothing was done"
+            return problem(503, "Service Unavailable", detail, headers=headers)
         case BodyRefused():
             return problem(error.status, error.title, f"the body {error}", headers=error.headers)
         case InvalidMessage():
-            return _invalid(error)
+            facts: dict[str, Any] = {name: getattr(error, name) for name in ("field", "problem", "index", "limit")}
+            given = {name: fact for name, fact in facts.items() if fact is not None}
+            return problem(422, "Unprocessable Content", str(error), **given)
     return _of_queue(error, again)
 
 
@@ -83,22 +84,12 @@ def _of_queue(error: PushlaneError, again: str) -> Response:
             headers = {"Retry-After": str(math.ceil(error.retry_after_s))}
             return problem(429, "Too Many Requests", str(error), headers=headers)
         case QueueUnavailable():
-            return _unavailable(error, again)
+            logger().warning("queue.unavailable", problem=str(error))
+            known: dict[str, Any] = {} if error.message_id is None else {"message_id": error.message_id}
+            headers = {"Retry-After": str(RETRY_AFTER_AWAY_S)}
+            detail = f"the queue did not answer in time: {again}"
+            return problem(503, "Service Unavailable", detail, headers=headers, **known)
     raise error
-
-
-def _unavailable(error: QueueUnavailable, again: str) -> Response:
-    logger().warning("queue.unavailable", problem=str(error))
-    known: dict[str, Any] = {} if error.message_id is None else {"message_id": error.message_id}
-    headers = {"Retry-After": str(RETRY_AFTER_AWAY_S)}
-    detail = f"the queue did not answer in time: {again}"
-    return problem(503, "Service Unavailable", detail, headers=headers, **known)
-
-
-def _invalid(error: InvalidMessage) -> Response:
-    facts = {"field": error.field, "problem": error.problem, "index": error.index, "limit": error.limit}
-    given: dict[str, Any] = {name: fact for name, fact in facts.items() if fact is not None}
-    return problem(422, "Unprocessable Content", str(error), **given)
 
 
 async def of_routing(_request: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from pushlane.callback.settings import Network
+    from pushlane.callback.settings import ApiKeySettings, Network
 
 MAX_PROXIES: Final = 20
 """How many addresses of X-Forwarded-For are looked at, the nearest first."""
@@ -28,8 +28,6 @@ CLOSE: Final = types.MappingProxyType({"Connection": "close"})
 """For answers to a body that is still arriving, so that a peer that trickles bytes does not keep its connection."""
 RECEIVE_S: Final = 1.0
 """How long a body may take to arrive."""
-
-
 _CODINGS: Final = {b"content-encoding": b"identity", b"transfer-encoding": b"chunked"}
 
 
@@ -81,7 +79,9 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: f
         BodyTooSlow: It did not arrive in time.
         starlette.requests.ClientDisconnect: The peer is gone.
     """
-    _check_is_plain(request)
+    for name, value in request.scope["headers"]:
+        if name in _CODINGS and value.strip().lower() != _CODINGS[name]:
+            raise BodyEncoded("is compressed or otherwise encoded: send it unencoded")
     body = bytearray()
     try:
         async with asyncio.timeout(within_s):
@@ -91,19 +91,10 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: f
                 body += chunk
     except TimeoutError:
         raise BodyTooSlow(f"did not arrive within {within_s:g} s") from None
-    if not body and _declares_body(request):
+    head = request.headers
+    if not body and ("transfer-encoding" in head or head.get("content-length", "0") != "0"):
         raise BodyLost("is empty although the head announces one")
     return bytes(body)
-
-
-def _check_is_plain(request: Request) -> None:
-    for name, value in request.scope["headers"]:
-        if name in _CODINGS and value.strip().lower() != _CODINGS[name]:
-            raise BodyEncoded("is compressed or otherwise encoded: send it unencoded")
-
-
-def _declares_body(request: Request) -> bool:
-    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
 def source_address(request: Request, proxies: Sequence[Network]) -> str:
@@ -127,31 +118,20 @@ def is_within(address: str, networks: Sequence[Network]) -> bool:
     return any((mapped or parsed) in network for network in networks)
 
 
-def bearer(request: Request) -> str:
-    """The bearer token of the request; empty if it has none, or several."""
+def caller(request: Request, secrets: Mapping[str, Sequence[str]]) -> str | None:
+    """The name of the owner of the request's one bearer token. Every secret is compared, each in constant time."""
     values = request.headers.getlist("authorization")
     kind, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
-    return token.strip() if kind.lower() == "bearer" else ""
-
-
-def caller(request: Request, secrets: Mapping[str, Sequence[str]]) -> str | None:
-    """The name of the owner of the request's secret. Every secret is compared, each in constant time."""
-    token = bearer(request)
-    matches = [name for name, known in secrets.items() if is_one_of(known, token)]
-    return matches[0] if token and matches else None
+    matches = [name for name, known in secrets.items() if is_one_of(known, token.strip())]
+    return matches[0] if kind.lower() == "bearer" and token.strip() and matches else None
 
 
 class ApiKeys:
-    """Who may call ``/v1``, and which channels each may use.
+    """Who may call ``/v1``, and which channels each may use. Raises SettingsError if a key cannot be read."""
 
-    Args:
-        keys: The keys by service.
-        channels: The channels by service.
-    """
-
-    def __init__(self, keys: Mapping[str, str], channels: Mapping[str, Sequence[str]]) -> None:
-        self._keys = {service: [key] for service, key in keys.items()}
-        self._channels = channels
+    def __init__(self, services: Mapping[str, ApiKeySettings]) -> None:
+        self._keys = {name: [service.read_key()] for name, service in services.items()}
+        self._channels = {name: service.channels for name, service in services.items()}
 
     def refuse(self, request: Request, channel: str) -> Response | None:
         """The answer if the request must not use the channel: 401 without a known key, else 403. None if it may."""
