@@ -3,31 +3,35 @@
 from typing import Final
 
 from pushlane.callback.http.web import MAX_BODY_BYTES
-from pushlane.callback.openapi.part import CHANNEL, ID, NEEDS_KEY, Part, json_content, problems, ref
+from pushlane.callback.openapi.part import (
+    CHANNEL,
+    ID,
+    NEEDS_KEY,
+    Part,
+    json_content,
+    object_of,
+    operation,
+    path_parameter,
+    problems,
+    ref,
+)
 from pushlane.hold import VERDICTS
 
 _REASON: Final = {"type": ["string", "null"], "description": "For `forbid`: why; kept with the dead letter."}
 _MESSAGE: Final = {"anyOf": [ref("RoomMessage"), ref("UserMessage")], "description": "Only its content counts."}
-_NO_MESSAGE: Final = {"type": "null"}
+_VERDICT: Final = {"enum": list(VERDICTS)}
 
-_DECIDE: Final = {
-    "operationId": "decide",
-    "tags": ["decisions"],
-    "summary": "Decides on the messages that are held for a key, and on those still to come.",
-    "description": f"The first decision on a key applies. The body has at most {MAX_BODY_BYTES} bytes.",
-    "security": NEEDS_KEY,
-    "parameters": [
-        CHANNEL,
-        {
-            "name": "key",
-            "in": "path",
-            "required": True,
-            "description": "The key that the messages are held for, percent-encoded.",
-            "schema": ID,
-            "example": "refund-7",
-        },
-    ],
-    "requestBody": {
+_KEY: Final = path_parameter(
+    "key", ID, "refund-7", description="The key that the messages are held for, percent-encoded."
+)
+_DECIDE: Final = operation(
+    "decide",
+    "decisions",
+    "Decides on the messages that are held for a key, and on those still to come.",
+    description=f"The first decision on a key applies. The body has at most {MAX_BODY_BYTES} bytes.",
+    security=NEEDS_KEY,
+    parameters=[CHANNEL, _KEY],
+    requestBody={
         "required": True,
         "content": json_content(
             ref("Decision"),
@@ -36,7 +40,7 @@ _DECIDE: Final = {
             rewrite={"verdict": "rewrite", "message": {"room_id": "room-1", "text": "A refund"}},
         ),
     },
-    "responses": {
+    responses={
         "200": {
             "description": "This decision applies, from now on or since an earlier request.",
             "content": json_content(ref("Standing"), allow={"key": "refund-7", "verdict": "allow"}),
@@ -48,24 +52,17 @@ _DECIDE: Final = {
             on_503="Redis did not answer in time: perhaps decided; retrying is safe.",
         ),
     },
-}
+)
 
 PART: Final = Part(
     paths={"/v1/channels/{channel}/decisions/{key}": {"post": _DECIDE}},
     schemas={
-        "Decision": {
-            "type": "object",
-            "properties": {"verdict": {"enum": list(VERDICTS)}, "message": {}, "reason": _REASON},
-            "required": ["verdict"],
-            "additionalProperties": False,
+        "Decision": object_of({"verdict": _VERDICT}, {"message": {}, "reason": _REASON}, additionalProperties=False)
+        | {
             "if": {"properties": {"verdict": {"const": "rewrite"}}},
             "then": {"properties": {"message": _MESSAGE}, "required": ["message"]},
-            "else": {"properties": {"message": _NO_MESSAGE}},
+            "else": {"properties": {"message": {"type": "null"}}},
         },
-        "Standing": {
-            "type": "object",
-            "properties": {"key": ID, "verdict": {"enum": list(VERDICTS)}},
-            "required": ["key", "verdict"],
-        },
+        "Standing": object_of({"key": ID, "verdict": _VERDICT}),
     },
 )

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from pushlane.callback.openapi.part import ID, ref
+from pushlane.callback.openapi.part import ID, object_of, ref
 from pushlane.hold import MAX_HOLD_DAYS
 from pushlane.message import MAX_KEY_CHARS
 from pushlane.send_options import MAX_AHEAD_DAYS
@@ -17,12 +17,7 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object(required: dict[str, Any], optional: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": required | optional,
-        "required": list(required),
-        "additionalProperties": False,
-    }
+    return object_of(required, optional, additionalProperties=False)
 
 
 _KEY = {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS, "pattern": r"^[\x20-\x7e]+$"}

@@ -1,13 +1,8 @@
 """The document's part for health checks; the only routes that need no authentication."""
 
-from typing import Any, Final
+from typing import Final
 
-from pushlane.callback.openapi.part import Part, json_content, ref
-
-
-def _probe(name: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
-    return {"get": {"operationId": name, "tags": ["health"], "summary": summary, "security": [], "responses": answers}}
-
+from pushlane.callback.openapi.part import Part, json_content, object_of, operation, ref
 
 _OK = {"description": "Yes.", "content": json_content(ref("Health"), ok={"status": "ok"})}
 _AWAY = {
@@ -17,19 +12,22 @@ _AWAY = {
 
 PART: Final = Part(
     paths={
-        "/healthz": _probe("healthz", "Whether the process answers.", {"200": _OK}),
-        "/readyz": _probe(
-            "readyz",
-            "Whether Redis answers, too, and can hold a queue; with moderation, it is ready without Redis.",
-            {"200": _OK, "503": _AWAY},
-        ),
+        "/healthz": {
+            "get": operation("healthz", "health", "Whether the process answers.", security=[], responses={"200": _OK})
+        },
+        "/readyz": {
+            "get": operation(
+                "readyz",
+                "health",
+                "Whether Redis answers, too, and can hold a queue; with moderation, it is ready without Redis.",
+                security=[],
+                responses={"200": _OK, "503": _AWAY},
+            )
+        },
     },
     schemas={
-        "Health": {
-            "type": "object",
-            "properties": {"status": {"type": "string", "description": "`ok`, or what is wrong."}},
-            "required": ["status"],
-            "additionalProperties": False,
-        }
+        "Health": object_of(
+            {"status": {"type": "string", "description": "`ok`, or what is wrong."}}, additionalProperties=False
+        )
     },
 )

@@ -4,7 +4,19 @@ from typing import Any, Final
 
 from pushlane.callback.http.messages import MAX_BODY_BYTES, MESSAGE_ID
 from pushlane.callback.openapi import forms
-from pushlane.callback.openapi.part import CHANNEL, NEEDS_KEY, PROBLEM, Part, json_content, problems, ref, schema_of
+from pushlane.callback.openapi.part import (
+    CHANNEL,
+    NEEDS_KEY,
+    PROBLEM,
+    Part,
+    json_content,
+    object_of,
+    operation,
+    path_parameter,
+    problems,
+    ref,
+    schema_of,
+)
 from pushlane.enqueue_protocol import CHUNK
 from pushlane.message import MAX_KEY_CHARS
 from pushlane.message_record import REASONS, STATES
@@ -44,13 +56,7 @@ _KEY: Final = {
     "schema": {"type": "string", "maxLength": MAX_KEY_CHARS, "pattern": r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"},
     "example": "order-7-shipped",
 }
-_MESSAGE_ID: Final = {
-    "name": "message_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "pattern": f"^{MESSAGE_ID.pattern}$"},
-    "example": _ID,
-}
+_MESSAGE_ID: Final = path_parameter("message_id", {"type": "string", "pattern": f"^{MESSAGE_ID.pattern}$"}, _ID)
 
 
 def _status_schema() -> dict[str, Any]:
@@ -64,19 +70,19 @@ def _list_of(schema: str) -> dict[str, Any]:
     return {"type": "array", "items": ref(schema), "minItems": 1, "maxItems": CHUNK}
 
 
-_ENQUEUE: Final = {
-    "operationId": "enqueue",
-    "tags": ["messages"],
-    "summary": "Enqueues one message, or a list of them.",
-    "description": f"A list of 1 to {CHUNK} messages keeps its order and is accepted whole or not at all. The body has "
+_ENQUEUE: Final = operation(
+    "enqueue",
+    "messages",
+    "Enqueues one message, or a list of them.",
+    description=f"A list of 1 to {CHUNK} messages keeps its order and is accepted whole or not at all. The body has "
     f"at most {MAX_BODY_BYTES} bytes: {CHUNK} messages of {MAX_BODY_BYTES // CHUNK} bytes, or fewer larger ones.",
-    "security": NEEDS_KEY,
-    "parameters": [CHANNEL, _KEY],
-    "requestBody": {
+    security=NEEDS_KEY,
+    parameters=[CHANNEL, _KEY],
+    requestBody={
         "required": True,
         "content": json_content(ref("Messages"), one=_ROOM, several=[_ROOM, _LATER], of_a_user=_USER),
     },
-    "responses": {
+    responses={
         "202": {
             "description": "Accepted: the receipt, or for a list all receipts in its order.",
             "content": json_content(ref("Receipts"), one=_RECEIPT, several={"receipts": [_RECEIPT]}),
@@ -89,26 +95,26 @@ _ENQUEUE: Final = {
             "bodies arrived at once, as `detail` says; then nothing was done.",
         ),
     },
-}
-_GET: Final = {
-    "operationId": "status",
-    "tags": ["messages"],
-    "summary": "The status of a message, without its text.",
-    "security": NEEDS_KEY,
-    "parameters": [CHANNEL, _MESSAGE_ID],
-    "responses": {
+)
+_GET: Final = operation(
+    "status",
+    "messages",
+    "The status of a message, without its text.",
+    security=NEEDS_KEY,
+    parameters=[CHANNEL, _MESSAGE_ID],
+    responses={
         "200": {"description": "The status.", "content": json_content(ref("MessageStatus"), delivered=_STATUS)},
         **problems(401, 403, 404, 503),
     },
-}
-_DELETE: Final = {
-    "operationId": "cancel",
-    "tags": ["messages"],
-    "summary": "Takes a message out of the queue, if it is still there.",
-    "description": "Its status can still be read: it is `cancelled`.",
-    "security": NEEDS_KEY,
-    "parameters": [CHANNEL, _MESSAGE_ID],
-    "responses": {
+)
+_DELETE: Final = operation(
+    "cancel",
+    "messages",
+    "Takes a message out of the queue, if it is still there.",
+    description="Its status can still be read: it is `cancelled`.",
+    security=NEEDS_KEY,
+    parameters=[CHANNEL, _MESSAGE_ID],
+    responses={
         "200": {
             "description": "It is cancelled; `maybe_delivered` if an earlier push of it had an unknown outcome.",
             "content": json_content(ref("Cancelled"), cancelled={"message_id": _ID, "result": "cancelled"}),
@@ -118,7 +124,7 @@ _DELETE: Final = {
             on_409="It is being pushed (`in_flight`), or it is delivered, cancelled or dead (`already_final`).",
         ),
     },
-}
+)
 
 PART: Final = Part(
     paths={
@@ -129,18 +135,11 @@ PART: Final = Part(
         **forms.SCHEMAS,
         "Messages": {"anyOf": [ref("RoomForm"), ref("UserForm"), _list_of("RoomForm"), _list_of("UserForm")]},
         "Receipt": schema_of(Receipt),
-        "Receipts": {
-            "anyOf": [
-                ref("Receipt"),
-                {"type": "object", "properties": {"receipts": _list_of("Receipt")}, "required": ["receipts"]},
-            ]
-        },
+        "Receipts": {"anyOf": [ref("Receipt"), object_of({"receipts": _list_of("Receipt")})]},
         "MessageStatus": _status_schema(),
-        "Cancelled": {
-            "type": "object",
-            "properties": {"message_id": {"type": "string"}, "result": {"enum": ["cancelled", "maybe_delivered"]}},
-            "required": ["message_id", "result"],
-        },
+        "Cancelled": object_of(
+            {"message_id": {"type": "string"}, "result": {"enum": ["cancelled", "maybe_delivered"]}}
+        ),
         "Problem": PROBLEM,
     },
 )

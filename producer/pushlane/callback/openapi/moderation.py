@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from pushlane.callback.http.web import MAX_BODY_BYTES
-from pushlane.callback.openapi.part import Part, json_content, ref, schema_of
+from pushlane.callback.openapi.part import Part, json_content, object_of, operation, ref, schema_of
 from pushlane.callback.tencent.answer import OWN_CODES
 from pushlane.callback.tencent.question import C2C, Question
 from pushlane.callback.verdict import MAX_TEXT_CHARS
@@ -25,9 +25,8 @@ _OWN: Final = [{"minimum": codes.start, "maximum": codes.stop - 1} for codes in 
 
 
 def _parameter(name: str, description: str, example: str, **schema: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": description, "schema": {"type": "string", **schema}} | {
-        "example": example
-    }
+    kind = {"type": "string", **schema}
+    return {"name": name, "in": "query", "description": description, "schema": kind, "example": example}
 
 
 _PARAMETERS: Final = [
@@ -52,9 +51,8 @@ _SECURITY_SCHEMES: Final = {
         "description": "Seconds since 1970, ten digits, at most 60 s off.",
     },
 }
-_ANSWER: Final = {
-    "type": "object",
-    "properties": {
+_ANSWER: Final = object_of(
+    {
         "ActionStatus": {"const": "OK"},
         "ErrorInfo": {"type": "string", "maxLength": MAX_TEXT_CHARS},
         "ErrorCode": {
@@ -62,30 +60,31 @@ _ANSWER: Final = {
             "description": "0: it passes; 1: it is refused; 2: it is dropped; else one of the command's own codes.",
             "anyOf": [{"enum": [0, 1, 2]}, *_OWN],
         },
+    },
+    {
         "MsgBody": {"type": "array", "items": {"type": "object"}, "description": "It passes, changed to this."},
         "CloudCustomData": {"type": "string", "description": "It passes with this."},
     },
-    "required": ["ActionStatus", "ErrorInfo", "ErrorCode"],
-    "additionalProperties": False,
-}
+    additionalProperties=False,
+)
 
 
 def part(*, signed: bool) -> Part:
     """The callback. Without a token it is not signed, and only the network that it comes from is checked."""
     asked = schema_of(Question)
-    question = {
-        "operationId": "moderate",
-        "tags": ["moderation"],
-        "summary": "May this message pass?",
-        "description": "Always 200 for an authenticated caller: the platform treats anything else as a failure, and "
+    question = operation(
+        "moderate",
+        "moderation",
+        "May this message pass?",
+        description="Always 200 for an authenticated caller: the platform treats anything else as a failure, and "
         f"delivers. A body that cannot be read or has more than {MAX_BODY_BYTES} bytes gets the answer of `ON_ERROR`.",
-        "security": [{name: [] for name in _SECURITY_SCHEMES}] if signed else [],
-        "parameters": _PARAMETERS,
-        "requestBody": {"content": json_content(ref("Question"), hello=_HELLO)},
-        "responses": {
+        security=[{name: [] for name in _SECURITY_SCHEMES}] if signed else [],
+        parameters=_PARAMETERS,
+        requestBody={"content": json_content(ref("Question"), hello=_HELLO)},
+        responses={
             "200": {"description": "The answer.", "content": json_content(ref("Answer"), allowed=_ALLOWED)},
             "401": {"description": "Not signed by the platform, or not from one of its networks; it has no body."},
         },
-    }
+    )
     schemas = asked.pop("$defs", {}) | {"Question": asked, "Answer": _ANSWER}
     return Part({"/tencent/callback": {"post": question}}, schemas, _SECURITY_SCHEMES if signed else {})

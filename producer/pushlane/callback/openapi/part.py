@@ -18,37 +18,12 @@ API_KEY: Final = {
     "description": "A service's key: `PUSHLANE_API_KEYS__<SERVICE>__…`.",
 }
 NEEDS_KEY: Final[list[dict[str, list[str]]]] = [{"api_key": []}]
-CHANNEL: Final = {
-    "name": "channel",
-    "in": "path",
-    "required": True,
-    "description": "The channel's name; one of those that the API key is for.",
-    "schema": {"type": "string", "pattern": f"^{CHANNEL_NAME.pattern}$", "maxLength": MAX_CHANNEL_NAME_CHARS},
-    "example": "support",
-}
 ID: Final = {
     "type": "string",
     "description": f"1 to {MAX_ID_BYTES} bytes of UTF-8 without control characters.",
     "minLength": 1,
     "maxLength": MAX_ID_BYTES,
     "pattern": r"^[^\x00-\x1f\x7f-\x9f]+$",
-}
-PROBLEM: Final = {
-    "type": "object",
-    "description": "What went wrong (RFC 9457), without the text of any message.",
-    "properties": {
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "field": {"type": "string", "description": "The field at fault."},
-        "problem": {"type": "string", "description": "What is wrong with it."},
-        "index": {"type": "integer", "description": "The message's index in its list, from 0."},
-        "limit": {"type": "integer", "description": "The limit that it exceeds."},
-        "message_id": {"type": "string", "description": "The message that was perhaps accepted, or that has the key."},
-        "result": {"type": "string", "description": "The result of cancelling."},
-        "verdict": {"type": "string", "description": "The verdict that applies to the key."},
-    },
-    "required": ["title", "status", "detail"],
 }
 _PROBLEMS: Final = {
     401: "No API key, or an unknown one.",
@@ -85,6 +60,21 @@ def ref(schema: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{schema}"}
 
 
+def object_of(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None, **more: object) -> dict[str, Any]:
+    """The schema of an object with these fields."""
+    return {"type": "object", "properties": {**required, **(optional or {})}, "required": list(required), **more}
+
+
+def path_parameter(name: str, schema: Mapping[str, Any], example: str, **more: str) -> dict[str, Any]:
+    """A parameter in a route's path."""
+    return {"name": name, "in": "path", "required": True, "schema": schema, "example": example, **more}
+
+
+def operation(name: str, tag: str, summary: str, **more: object) -> dict[str, Any]:
+    """A method of a route."""
+    return {"operationId": name, "tags": [tag], "summary": summary, **more}
+
+
 def json_content(schema: Mapping[str, Any], **examples: object) -> dict[str, Any]:
     """A JSON body of this schema, with examples by name."""
     return {"application/json": {"schema": schema, "examples": {name: {"value": examples[name]} for name in examples}}}
@@ -107,3 +97,24 @@ def _problem(status: int, description: str) -> dict[str, Any]:
         "content": {"application/problem+json": {"schema": ref("Problem")}},
     }
     return answer | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
+
+
+CHANNEL: Final = path_parameter(
+    "channel",
+    {"type": "string", "pattern": f"^{CHANNEL_NAME.pattern}$", "maxLength": MAX_CHANNEL_NAME_CHARS},
+    "support",
+    description="The channel's name; one of those that the API key is for.",
+)
+PROBLEM: Final = object_of(
+    {"title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"}},
+    {
+        "field": {"type": "string", "description": "The field at fault."},
+        "problem": {"type": "string", "description": "What is wrong with it."},
+        "index": {"type": "integer", "description": "The message's index in its list, from 0."},
+        "limit": {"type": "integer", "description": "The limit that it exceeds."},
+        "message_id": {"type": "string", "description": "The message that was perhaps accepted, or that has the key."},
+        "result": {"type": "string", "description": "The result of cancelling."},
+        "verdict": {"type": "string", "description": "The verdict that applies to the key."},
+    },
+    description="What went wrong (RFC 9457), without the text of any message.",
+)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pushlane.callback.cinnox.body import MAX_CHALLENGE_CHARS, MESSAGE, USER
 from pushlane.callback.http.web import MAX_BODY_BYTES
-from pushlane.callback.openapi.part import ID, RETRY_AFTER, Part, json_content, ref
+from pushlane.callback.openapi.part import ID, RETRY_AFTER, Part, json_content, object_of, operation, ref
 
 _HELLO: Final = {"userId": "user-1", "message": {"id": "message-1", "text": "Hello"}}
 _CHALLENGE: Final = {"type": "string", "minLength": 1, "maxLength": MAX_CHALLENGE_CHARS}
@@ -14,18 +14,18 @@ def _refusal(description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": ref("WebhookRefusal")}}}
 
 
-_TAKE: Final = {
-    "operationId": "take",
-    "tags": ["webhook"],
-    "summary": "Enqueues a message, or answers the set-up challenge.",
-    "description": "The token identifies the webhook, and so the channel that the message goes to. A retry is the same "
+_TAKE: Final = operation(
+    "take",
+    "webhook",
+    "Enqueues a message, or answers the set-up challenge.",
+    description="The token identifies the webhook, and so the channel that the message goes to. A retry is the same "
     f"message. The body has at most {MAX_BODY_BYTES} bytes.",
-    "security": [{"webhook_token": []}],
-    "requestBody": {
+    security=[{"webhook_token": []}],
+    requestBody={
         "required": True,
         "content": json_content(ref("Incoming"), message=_HELLO, challenge={"challenge": "a1b2c3"}),
     },
-    "responses": {
+    responses={
         "200": {
             "description": "Stored, now or before; or the challenge.",
             "content": json_content(
@@ -39,41 +39,24 @@ _TAKE: Final = {
         "415": _refusal("The body is compressed."),
         "503": _refusal("It was not stored, or may not have been: send it again.") | {"headers": RETRY_AFTER},
     },
-}
+)
 
 PART: Final = Part(
     paths={"/cinnox/webhook": {"post": _TAKE}},
     schemas={
         "Incoming": {
             "anyOf": [
-                {
-                    "type": "object",
-                    "properties": {USER: ID, MESSAGE: {"type": "object", "description": "At most 64 KiB."}},
-                    "required": [USER, MESSAGE],
-                },
-                {
-                    "type": "object",
-                    "properties": {"challenge": _CHALLENGE},
-                    "required": ["challenge"],
-                    "not": {"anyOf": [{"required": [USER]}, {"required": [MESSAGE]}]},
-                },
+                object_of({USER: ID, MESSAGE: {"type": "object", "description": "At most 64 KiB."}}),
+                object_of({"challenge": _CHALLENGE})
+                | {"not": {"anyOf": [{"required": [name]} for name in (USER, MESSAGE)]}},
             ]
         },
-        "Taken": {
-            "type": "object",
-            "properties": {
-                "code": {"const": 0},
-                "result": {"type": "object", "properties": {"challenge": _CHALLENGE}, "required": ["challenge"]},
-            },
-            "required": ["code"],
-            "additionalProperties": False,
-        },
-        "WebhookRefusal": {
-            "type": "object",
-            "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
-            "required": ["code", "message"],
-            "additionalProperties": False,
-        },
+        "Taken": object_of(
+            {"code": {"const": 0}}, {"result": object_of({"challenge": _CHALLENGE})}, additionalProperties=False
+        ),
+        "WebhookRefusal": object_of(
+            {"code": {"type": "integer"}, "message": {"type": "string"}}, additionalProperties=False
+        ),
     },
     security_schemes={
         "webhook_token": {
