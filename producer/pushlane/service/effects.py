@@ -202,7 +202,12 @@ async def _do_each(producer: AsyncProducer, steps: Sequence[_Step]) -> None:
         if step.done or step.lane in waiting:
             continue
         try:
-            if not await _do(producer, step):
+            if step.do in _RELAYS and step.form is not None:
+                await producer.send_form(step.channel, step.form)
+            elif step.do == "decide":
+                await _decide(producer, step)
+            else:
+                logger().warning("effect.unknown", decision=step.decision, do=str(step.do)[:40])
                 waiting.add(step.lane)
                 continue
             step.done = True
@@ -215,17 +220,6 @@ async def _do_each(producer: AsyncProducer, steps: Sequence[_Step]) -> None:
             if isinstance(error, QueueFull | UnknownChannel):
                 waiting.add(step.lane)
             logger().warning("effect.postponed", decision=step.decision, channel=step.channel, problem=str(error))
-
-
-async def _do(producer: AsyncProducer, step: _Step) -> bool:
-    if step.do in _RELAYS and step.form is not None:
-        await producer.send_form(step.channel, step.form)
-    elif step.do == "decide":
-        await _decide(producer, step)
-    else:
-        logger().warning("effect.unknown", decision=step.decision, do=str(step.do)[:40])
-        return False
-    return True
 
 
 async def _decide(producer: AsyncProducer, step: _Step) -> None:

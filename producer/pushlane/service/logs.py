@@ -58,13 +58,10 @@ def _renderer(log_format: str) -> structlog.typing.Processor:
 
 def _cut(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, fact in facts.items():
-        if isinstance(fact, str):
-            facts[name] = _shortened(fact, MAX_EXCEPTION_CHARS if name == "exception" else MAX_FACT_CHARS)
+        most = MAX_EXCEPTION_CHARS if name == "exception" else MAX_FACT_CHARS
+        if isinstance(fact, str) and len(fact) > most:
+            facts[name] = f"{fact[:most]}…"
     return facts
-
-
-def _shortened(text: str, most: int = MAX_FACT_CHARS) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _readable(fact: object, name: str) -> object:

@@ -27,23 +27,23 @@ class Decision:
 
     Attributes:
         key: Identifies the message with its content; a repeated request has the same one.
-        message_key: Identifies the message whatever its content; empty if the decision is late or its body unread.
         at_ms: When it was decided, by the callback's clock.
         took_ms: How long that took.
+        message_key: Identifies the message whatever its content; empty if the decision is late or its body unread.
         late: It was made after the answer.
         effects: What it has to do in a channel.
     """
 
     key: str
-    message_key: str
     command: str
     sdk_app_id: str
-    sender: str
-    receiver: str
-    message: str
     verdict: Verdict
     at_ms: int
     took_ms: int
+    message_key: str = ""
+    sender: str = ""
+    receiver: str = ""
+    message: str = ""
     late: bool = False
     effects: Sequence[Effect] = ()
 
@@ -52,34 +52,23 @@ class Decision:
         """The decision on a message."""
         keys = keys_of(message)
         return cls(
-            key=keys.decision,
+            keys.decision,
+            message.command,
+            message.sdk_app_id,
+            verdict,
+            at_ms,
+            took_ms,
             message_key=keys.message,
-            command=message.command,
-            sdk_app_id=message.sdk_app_id,
             sender=message.sender,
             receiver=message.receiver,
             message=message.key,
-            verdict=verdict,
-            at_ms=at_ms,
-            took_ms=took_ms,
         )
 
     @classmethod
     def unread(cls, body: bytes, command: str, sdk_app_id: str, verdict: Verdict, *, at_ms: int, took_ms: int) -> Self:
         """The decision on a body that was not read, so that its sender and receiver are unknown."""
         key = sha256(f"{command},{sdk_app_id},".encode() + body).hexdigest()
-        return cls(
-            key=key,
-            message_key="",
-            command=command,
-            sdk_app_id=sdk_app_id,
-            sender="",
-            receiver="",
-            message="",
-            verdict=verdict,
-            at_ms=at_ms,
-            took_ms=took_ms,
-        )
+        return cls(key, command, sdk_app_id, verdict, at_ms, took_ms)
 
     def as_late(self) -> Decision:
         """The same decision as a late one."""
@@ -107,7 +96,7 @@ class Decision:
     def document(self) -> bytes:
         """The whole decision, for the spool."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return to_json({**values, "verdict": _document(self.verdict)})
+        return to_json({**values, "verdict": as_fields(self.verdict)})
 
     @classmethod
     def read(cls, document: bytes) -> Self:
@@ -116,20 +105,7 @@ class Decision:
         return cls(**{**values, "verdict": Verdict(**values["verdict"])})
 
 
-def answer_document(verdict: Verdict) -> bytes:
-    """The document from which a repeated request is answered."""
-    return to_json(_document(verdict))
-
-
-def read_answer(document: bytes) -> Verdict:
-    """The verdict in such a document. Raises ValueError or TypeError for an invalid one."""
-    return Verdict(**json.loads(document))
-
-
-def _document(verdict: Verdict) -> dict[str, Any]:
-    """Its fields without those at their defaults; dataclasses.asdict would copy a rewrite's elements."""
-    document = {"kind": verdict.kind}
-    for name, default in _DEFAULTS.items():
-        if (value := getattr(verdict, name)) != default:
-            document[name] = value
-    return document
+def as_fields(verdict: Verdict) -> dict[str, Any]:
+    """The verdict's fields without those at their defaults; dataclasses.asdict would copy a rewrite's elements."""
+    given = {name: getattr(verdict, name) for name in _DEFAULTS}
+    return {"kind": verdict.kind} | {name: value for name, value in given.items() if value != _DEFAULTS[name]}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
-from pushlane.callback.decisions.decision import answer_document, read_answer
+from pushlane.callback.decisions.decision import as_fields
 from pushlane.callback.failures import log_failure
+from pushlane.callback.verdict import Verdict
 from pushlane.keys import DECISIONS_PREFIX
 from pushlane.scripts import source
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     import redis.asyncio
 
     from pushlane.callback.decisions.decision import Decision
-    from pushlane.callback.verdict import Verdict
 
 RECORD_S: Final = 0.25
 """How long an answer waits for Redis before its decision goes to disk."""
@@ -108,7 +109,7 @@ def _arguments(decision: Decision) -> _Arguments:
     return (
         decision.key,
         decision.message_key,
-        answer_document(decision.verdict),
+        to_json(as_fields(decision.verdict)),  # a repeated request is answered from it
         to_json(decision.effects) if decision.effects else "",
         "late" if decision.late else decision.verdict.kind,
         decision.entry(),
@@ -117,7 +118,7 @@ def _arguments(decision: Decision) -> _Arguments:
 
 def _read(answer: bytes) -> Verdict | None:
     try:
-        return read_answer(answer)
+        return Verdict(**json.loads(answer))
     except (ValueError, TypeError) as error:  # another version wrote it; the new decision is as good
         log_failure("answer.unreadable", error)
         return None
