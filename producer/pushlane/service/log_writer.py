@@ -34,7 +34,7 @@ class LogWriter:
 
     def __init__(self, file: int | None, left_out: Callable[[int], str]) -> None:
         self._file = file
-        self._tell_left_out = left_out
+        self._left_out_line = left_out
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
@@ -55,7 +55,7 @@ class LogWriter:
                 self._left_out += 1
             return
         if left_out := self._take_left_out():
-            self._waiting.append(self._tell_left_out(left_out))
+            self._waiting.append(self._left_out_line(left_out))
         self._waiting.append(message)
         if not self._wakes.is_set():
             self._wakes.set()
@@ -116,7 +116,7 @@ class LogWriter:
             piece += line
         # Lines that still wait are older than those left out.
         if not self._waiting and (left_out := self._take_left_out()):
-            piece += f"{self._tell_left_out(left_out)}\n".encode()
+            piece += f"{self._left_out_line(left_out)}\n".encode()
         if piece:
             yield piece
 

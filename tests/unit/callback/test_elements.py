@@ -103,7 +103,7 @@ def test_text_elements_are_read_one_by_one_and_as_they_are_relayed() -> None:
     assert found(*two) == {"a", "b", "a\nb"} == {message(*two).text, "a", "b"}
     assert found(relay([element("TIMTextElem", Text="a"), element("TIMTextElem", Text="b")])) == {"a", "b"}
     (joined,) = (text for text in texts(message(*two)) if text.value == "a\nb")
-    assert (joined.place, joined.displayed) == ((), False)
+    assert (joined.path, joined.displayed) == ((), False)
 
 
 def test_where_a_text_was_found_is_never_said_in_the_senders_words() -> None:
@@ -239,7 +239,7 @@ def test_replacing_texts_keeps_all_else_and_leaves_the_given_elements_alone() ->
 def test_every_place_leads_to_its_text(body: list[Any]) -> None:
     """Replacing each text by itself gives the same elements."""
     odd = message(*body)
-    places = {text.place: text.value for text in texts(odd) if text.place}
+    places = {text.path: text.value for text in texts(odd) if text.path}
     assert repr(replaced(odd.msg_body, places)) == repr(odd.msg_body)
 
 
@@ -252,6 +252,6 @@ def test_reading_takes_time_by_the_size_of_the_message() -> None:
         assert time.process_time() - start < 1
     many = message(relay([element("TIMTextElem", Text="a")] * 5_000, AbstractList=["a"] * 60_000))
     start = time.process_time()
-    places = {text.place: "b" for text in texts(many) if text.value == "a"}
+    places = {text.path: "b" for text in texts(many) if text.value == "a"}
     assert len(replaced(many.msg_body, places)) == 1
     assert time.process_time() - start < 2

@@ -55,7 +55,7 @@ def test_ascii_folds_by_case_alone(text: str) -> None:
 def test_plain_ascii_takes_a_short_cut_to_the_same(text: str) -> None:
     """A character that cannot be seen leads it the long way."""
     short, long = fold(text), fold(text + "\u200b")
-    assert (short.text, list(short.places())) == (long.text, list(long.places()))
+    assert (short.text, list(short.positions())) == (long.text, list(long.positions()))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_character_is_read_as_each_letter_that_it_looks_like(text: str, read: 
 def test_every_string_folds_and_every_folded_character_has_its_place(text: str) -> None:
     """Lone surrogates included; places never fall and lie in the text; the folded text can be encoded."""
     for folded in foldings(text):
-        places = list(folded.places())
+        places = list(folded.positions())
         assert len(places) == len(folded.text)
         assert places == sorted(places)
         assert all(0 <= place < len(text) for place in places)
@@ -162,7 +162,7 @@ def test_places_lead_to_the_characters_they_came_from() -> None:
     text = "\u200bx\u0301ﬁ  y"
     folded = fold(text)
     assert folded.text == "xfi y"
-    assert [text[place] for place in folded.places()] == ["x", "ﬁ", "ﬁ", " ", "y"]
+    assert [text[place] for place in folded.positions()] == ["x", "ﬁ", "ﬁ", " ", "y"]
 
 
 @pytest.mark.alone

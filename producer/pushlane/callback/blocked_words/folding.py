@@ -83,8 +83,8 @@ class Folded:
         self._source = source
         self._table = table
         self._settled: list[str] | None = None
-        self._places: list[int] = []
-        self._placed = 0
+        self._positions: list[int] = []
+        self._mapped = 0
         self._is_plain = source.isascii() and source.isprintable() and "  " not in source
         if self._is_plain:  # most texts: each character becomes its small letter
             self.text = source.lower()
@@ -100,15 +100,15 @@ class Folded:
         """What each character of the text has become: usually one character, sometimes none or several."""
         return self._pieces(0, len(self._source))
 
-    def places(self, least: int | None = None) -> Sequence[int]:
+    def positions(self, least: int | None = None) -> Sequence[int]:
         """The position in the original text of each character of the folded one, or of at least the first ``least``."""
         if self._is_plain:
             return range(len(self.text))
-        while self._placed < len(self._source) and (least is None or len(self._places) < least):
-            pieces = self._pieces(self._placed, self._placed + _MAPPED_AT_ONCE)
-            self._places += [place for place, piece in enumerate(pieces, self._placed) for _ in piece]
-            self._placed += len(pieces)
-        return self._places
+        while self._mapped < len(self._source) and (least is None or len(self._positions) < least):
+            pieces = self._pieces(self._mapped, self._mapped + _MAPPED_AT_ONCE)
+            self._positions += [position for position, piece in enumerate(pieces, self._mapped) for _ in piece]
+            self._mapped += len(pieces)
+        return self._positions
 
     def _pieces(self, start: int, end: int) -> list[str]:
         if self._settled is not None:
@@ -175,10 +175,10 @@ def _settle(pieces: list[str]) -> None:
     """Empties the pieces that depend on the one before: further spaces, and marks on letters of another script."""
     marks = _tables().marks
     base = ""
-    for place, piece in enumerate(pieces):
+    for position, piece in enumerate(pieces):
         head = piece[:1]
         if (piece == " " == base) or (head in marks and not _spells(head, base)):
-            pieces[place] = ""
+            pieces[position] = ""
         elif head and head not in marks:
             base = head
 

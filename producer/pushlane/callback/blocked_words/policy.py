@@ -185,17 +185,17 @@ class BlockedWords:
         masked = {}
         for text in texts(message):
             if text.displayed and (matches := list(self._matches(text.value, work))):
-                masked[text.place] = _starred(text.value, matches)
+                masked[text.path] = _starred(text.value, matches)
         return masked
 
     def _matches(self, text: str, work: Work) -> Iterator[_Match]:
         for folded in foldings(text):
             work.add(max(len(text), len(folded.text)))
             for words, start, end in self._occurrences(folded.text):
-                places = folded.places(end + 1)
+                positions = folded.positions(end + 1)
                 work.add(OCCURRENCE)
-                if _stands_alone(text, folded.text, places, start, end):
-                    match = _Match("", places[start], _end_of_marks(text, places[end - 1] + 1))
+                if _stands_alone(text, folded.text, positions, start, end):
+                    match = _Match("", positions[start], _end_of_marks(text, positions[end - 1] + 1))
                     work.add(4 * OCCURRENCE + match.end - match.start)
                     if word := _meant(text[match.start : match.end], words):
                         yield match._replace(word=word)
@@ -245,19 +245,19 @@ def _problem(word: str) -> str:
     return "" if fold(word).text.strip() else "contains nothing visible"
 
 
-def _stands_alone(text: str, folded: str, places: Sequence[int], start: int, end: int) -> bool:
-    if start and _are_joined(text, folded, places, start):
+def _stands_alone(text: str, folded: str, positions: Sequence[int], start: int, end: int) -> bool:
+    if start and _are_joined(text, folded, positions, start):
         return False
-    if end == len(folded) or not _are_joined(text, folded, places, end):
+    if end == len(folded) or not _are_joined(text, folded, positions, end):
         return True
     # Korean particles are attached to their word.
-    whole = places[end - 1] != places[end]
+    whole = positions[end - 1] != positions[end]
     return whole and script(folded[end - 1]) == "HANGUL" == script(folded[end])
 
 
-def _are_joined(text: str, folded: str, places: Sequence[int], at: int) -> bool:
+def _are_joined(text: str, folded: str, positions: Sequence[int], at: int) -> bool:
     """Whether the characters before and at this position of the folded text belong to one word."""
-    return _join(text[places[at - 1]], folded[at - 1], text[places[at]], folded[at])
+    return _join(text[positions[at - 1]], folded[at - 1], text[positions[at]], folded[at])
 
 
 @lru_cache(maxsize=4096)

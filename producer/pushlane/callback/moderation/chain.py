@@ -166,12 +166,12 @@ class Chain:
             return
         given_up = asyncio.get_running_loop().call_later(LATE_S, self._give_up, asked)
 
-        def tell(task: asyncio.Task[Judgement]) -> None:
+        def note(task: asyncio.Task[Judgement]) -> None:
             given_up.cancel()
             if not task.cancelled() and task.exception() is None:
                 self._late(message, task.result())
 
-        asked.add_done_callback(tell)
+        asked.add_done_callback(note)
 
     def _give_up(self, asked: asyncio.Task[Judgement]) -> None:
         self._asked.discard(asked)

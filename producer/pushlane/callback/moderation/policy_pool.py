@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from pushlane.callback.chat_message import ChatMessage
     from pushlane.callback.policy import Policy
 
-    _Told = Sequence[tuple[str, bool]]
-    _Loaded = asyncio.Future[_Told]
+    _Described = Sequence[tuple[str, bool]]
+    _Loaded = asyncio.Future[_Described]
 
 PROCESSES: Final = 4
 """How many messages can hang at once; each process takes about 30 MB and what its policies need."""
@@ -63,7 +63,7 @@ class PolicyPool:
     def __init__(self, policies: Sequence[str], routing: str | None, size: int) -> None:
         self._setup = {"path": sys.path, "policies": list(policies), "routing": routing}
         self._size = size if policies or routing else 0
-        self._policies: _Told = ()
+        self._policies: _Described = ()
         self._numbers = count()
         self._waiting: deque[Question] = deque()
         self._processes: list[PolicyProcess] = []
@@ -221,9 +221,9 @@ class _PooledPolicy(Elsewhere):
         return None if answer is None else Verdict(**answer)
 
 
-def _first(loaded: Sequence[_Told | BaseException]) -> _Told:
+def _first(loaded: Sequence[_Described | BaseException]) -> _Described:
     """The policies as the processes describe them, all alike. Raises the error of a process that has one."""
-    described: _Told = ()
+    described: _Described = ()
     for one in loaded:
         if isinstance(one, BaseException):
             raise one
@@ -236,7 +236,7 @@ def _settle(question: Question, kind: str, *result: Any) -> None:  # noqa: ANN40
     if answer.done():
         return
     match kind:
-        case "said":
+        case "answered":
             answer.set_result(result[0])
         case "late":
             answer.set_exception(Late())

@@ -7,7 +7,7 @@
     {"setting": …, "problem": …}                             ◀   or it cannot be
     [number, which, message]                                 ▶   a question, to the policy ``which`` or to the routing
     [number, "waits"] [number, "goes"]                       ◀   it awaits something; it goes on
-    [number, "said", …] [number, "raised", kind, frames] [number, "invalid", field, problem]   ◀   its result
+    [number, "answered", …] [number, "raised", kind, frames] [number, "invalid", field, problem]   ◀   its result
     [number]                                                 ▶   the result is no longer needed
     []                                                       ▶◀  is it still there? yes
 
@@ -71,7 +71,7 @@ class _UserCode:
     def _begin(self, number: int, which: int, message: ChatMessage) -> None:
         try:
             if which == ROUTING:
-                self._send(_line(number, "said", self._routed(message)))
+                self._send(_line(number, "answered", self._routed(message)))
                 return
             policy = self._policies[which]
             answer = policy.judge(message)
@@ -84,15 +84,15 @@ class _UserCode:
         loop = asyncio.get_running_loop()
         self._waiting[number] = task = loop.create_task(self._finish(number, answer, policy.name))
         task.add_done_callback(lambda _: self._waiting.pop(number))
-        loop.call_soon(self._tell_waits, number, task)  # after its first step
+        loop.call_soon(self._report_waiting, number, task)  # after its first step
 
     async def _finish(self, number: int, answer: Awaitable[object], name: str) -> None:
         try:
-            self._send(_verdict(number, await _Told(answer, lambda state: self._send(_line(number, state))), name))
+            self._send(_verdict(number, await _Reported(answer, lambda state: self._send(_line(number, state))), name))
         except BaseException as error:  # noqa: BLE001 # the same
             self._send(_raised(number, error))
 
-    def _tell_waits(self, number: int, task: asyncio.Task[None]) -> None:
+    def _report_waiting(self, number: int, task: asyncio.Task[None]) -> None:
         if not task.done():
             self._send(_line(number, "waits"))
 
@@ -103,12 +103,12 @@ class _UserCode:
         return target_of(self._route(message))
 
 
-class _Told:
+class _Reported:
     """Awaits something. Before each step but the first, it reports that it goes on, and afterwards that it waits."""
 
-    def __init__(self, awaited: Awaitable[object], tell: Callable[[str], None]) -> None:
+    def __init__(self, awaited: Awaitable[object], report: Callable[[str], None]) -> None:
         self._steps = awaited.__await__()
-        self._tell = tell
+        self._report = report
 
     def __await__(self) -> Generator[Any, Any, object]:
         try:
@@ -117,12 +117,12 @@ class _Told:
                 try:
                     yield waits_for
                 except BaseException as error:  # noqa: BLE001 # passed on to what is awaited
-                    self._tell("goes")
+                    self._report("goes")
                     waits_for = self._steps.throw(error)
                 else:
-                    self._tell("goes")
+                    self._report("goes")
                     waits_for = next(self._steps)
-                self._tell("waits")
+                self._report("waits")
         except StopIteration as end:
             return end.value
 
@@ -138,12 +138,12 @@ def _line(*parts: object) -> bytes:
 def _verdict(number: int, answer: object, policy: str) -> bytes:
     verdict = read(answer, policy)
     if verdict is None:
-        return _line(number, "said", None)
+        return _line(number, "answered", None)
     given = {name: getattr(verdict, name) for name in Verdict.__slots__}
     try:
-        return _line(number, "said", given)
+        return _line(number, "answered", given)
     except (ValueError, TypeError, RecursionError):  # the rewrite is not a message; the chain refuses an empty one
-        return _line(number, "said", {**given, "msg_body": [], "custom_data": None})
+        return _line(number, "answered", {**given, "msg_body": [], "custom_data": None})
 
 
 def _raised(number: int, error: BaseException) -> bytes:

@@ -28,7 +28,7 @@ def load_policy(path: str) -> Policy:
     try:
         policy: Policy = found() if isinstance(found, type) else found
     except Exception as error:  # noqa: BLE001 # a policy may raise anything
-        raise SettingsError(POLICIES, f"{path} cannot be created: {_said(error)}") from None
+        raise SettingsError(POLICIES, f"{path} cannot be created: {_one_line(error)}") from None
     name = getattr(policy, "name", None)
     if not callable(getattr(policy, "judge", None)) or not isinstance(name, str) or not name:
         raise SettingsError(POLICIES, f"{path} must have a name and a method judge")
@@ -56,8 +56,8 @@ def _load(setting: str, path: str, allowed: str) -> Any:  # noqa: ANN401 # anyth
     try:
         return getattr(import_module(module), name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 # importing a module may raise anything
-        raise SettingsError(setting, f"{path} cannot be imported: {_said(error)}") from None
+        raise SettingsError(setting, f"{path} cannot be imported: {_one_line(error)}") from None
 
 
-def _said(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".replace("\n", " ")

@@ -49,7 +49,7 @@ class Description:
 
 
 def parts(settings: CallbackSettings) -> list[Part]:
-    """A part for each group of routes that these settings serve; the place to add one."""
+    """A part for each group of routes that these settings serve; add new ones here."""
     served = [health.PART, messages.PART, decisions.PART]
     if settings.webhook:
         served.append(webhook.PART)

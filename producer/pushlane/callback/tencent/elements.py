@@ -62,13 +62,13 @@ class Text(NamedTuple):
     Attributes:
         value: The string, unchanged.
         where: The type of the element that contains it, or a substitute for that: never the sender's words.
-        place: The path to it through the message's elements; empty if it is not a single string in them.
+        path: Its path through the message's elements; empty if it is not a single string in them.
         displayed: Clients show it as it is and no program reads it, so parts of it may be replaced.
     """
 
     value: str
     where: str
-    place: ElementPath
+    path: ElementPath
     displayed: bool
 
 
@@ -87,13 +87,13 @@ def texts(message: ChatMessage) -> Iterator[Text]:
     # Not recursive: how deep that may go depends on the caller's stack.
     nodes: list[_Node] = [(message.custom_data, _CUSTOM_DATA, (), ""), (message.msg_body, "", (), "MsgBody")]
     while nodes:
-        value, where, place, field = node = nodes.pop()
+        value, where, path, field = node = nodes.pop()
         if isinstance(value, str):
             is_type = field == "MsgType" and value == where
             if value and not is_type and field not in _MACHINE.get(where, ()):
-                yield Text(value, where or _UNKNOWN, place, field in _DISPLAYED.get(where, ()))
+                yield Text(value, where or _UNKNOWN, path, field in _DISPLAYED.get(where, ()))
         elif isinstance(value, (dict, list, tuple)):
-            if len(place) >= MAX_DEPTH:
+            if len(path) >= MAX_DEPTH:
                 raise TooDeep(f"the message is nested deeper than {MAX_DEPTH} levels")
             if where == "TIMStreamElem" and field == "Chunks" and isinstance(value, list):
                 yield Text(_joined(value), where, (), displayed=False)
@@ -130,12 +130,12 @@ def readings(value: str) -> Iterator[str]:
 def replaced(msg_body: Sequence[dict[str, Any]], texts: Mapping[ElementPath, str]) -> list[dict[str, Any]]:
     """A copy of the elements with these texts at these paths. The elements given are not changed."""
     copies: dict[ElementPath, Any] = {(): _copy(msg_body)}
-    for place, text in texts.items():
-        for depth in range(1, len(place)):
-            if place[:depth] not in copies:
-                parent, key = copies[place[: depth - 1]], place[depth - 1]
-                parent[key] = copies[place[:depth]] = _copy(parent[key])
-        copies[place[:-1]][place[-1]] = text
+    for path, text in texts.items():
+        for depth in range(1, len(path)):
+            if path[:depth] not in copies:
+                parent, key = copies[path[: depth - 1]], path[depth - 1]
+                parent[key] = copies[path[:depth]] = _copy(parent[key])
+        copies[path[:-1]][path[-1]] = text
     body: list[dict[str, Any]] = copies[()]
     return body
 
@@ -145,13 +145,13 @@ def _copy(inner: Any) -> Any:  # noqa: ANN401 - lists and objects of JSON
 
 
 def _children(node: _Node) -> list[_Node]:
-    value, where, place, field = node
+    value, where, path, field = node
     if isinstance(value, dict):
-        return [(inner, where, (*place, key), str(key)) for key, inner in value.items()]
+        return [(inner, where, (*path, key), str(key)) for key, inner in value.items()]
     values = cast("Sequence[object]", value)
     if field == "MsgBody" and where in ("", "TIMRelayElem"):
-        return [(inner, _type(inner), (*place, index), "") for index, inner in enumerate(values)]
-    return [(inner, where, (*place, index), field) for index, inner in enumerate(values)]
+        return [(inner, _type(inner), (*path, index), "") for index, inner in enumerate(values)]
+    return [(inner, where, (*path, index), field) for index, inner in enumerate(values)]
 
 
 def _type(element: object) -> str:
