@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A message for a channel, as a routing function returns it; None relays nothing."""
+    """A message for a channel, as a routing function returns it; one that returns None relays nothing."""
 
     channel: str
     message: Message

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 MAX_WORD_CHARS: Final = 200
 """A longer line is not a word or phrase: it is probably the wrong file."""
-
-
 SHORT_LETTERS: Final = 3
 """Up to this many letters, accents distinguish words of languages more often than they disguise one."""
 MAX_WORK: Final = 300_000

@@ -43,13 +43,7 @@ CLOSE_S: Final = 2.0
 
 
 class Feed:
-    """Feeds decisions into the queue. Belongs to one event loop.
-
-    Args:
-        redis_url: Where the queue is.
-        retention_s: How long decisions are kept.
-        spool: Where they wait while Redis is away.
-    """
+    """Feeds decisions into the queue. Belongs to one event loop."""
 
     def __init__(self, redis_url: str, retention_s: float, spool: Spool) -> None:
         self._redis = connect_async(redis_url, timeout=2.0, connect_timeout=RECORD_S)
@@ -84,9 +78,7 @@ class Feed:
     async def record(self, decision: Decision, *, until: float | None = None) -> Verdict:
         """Records the decision, and returns the verdict that its request gets: an earlier one takes precedence.
 
-        Args:
-            decision: The decision.
-            until: When its request must be answered, by ``time.monotonic``: a slower disk finishes in the background.
+        A disk that is not done ``until`` then, by ``time.monotonic``, finishes in the background.
         """
         # New decisions go behind old ones: while something waits on disk, everything goes there.
         if self._spool.empty and time.monotonic() >= self._away_until:

@@ -22,11 +22,7 @@ class AccessLog:
     """An ASGI app around the app.
 
     A request's line has its method, its path as it was sent, status and ms, but not its query, which contains a
-    signature, nor its body.
-
-    Args:
-        app: The app.
-        close: Called when the app has ended: uvicorn's workers then kill themselves.
+    signature, nor its body. ``close`` is called when the app has ended: uvicorn's workers then kill themselves.
     """
 
     def __init__(self, app: ASGIApp, close: Callable[[], None]) -> None:

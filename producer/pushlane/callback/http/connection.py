@@ -50,12 +50,7 @@ LINGER_BYTES: Final = 4 * 1024 * 1024
 
 
 class Connection(HttpToolsProtocol):
-    """The protocol of each connection that uvicorn accepts.
-
-    Args:
-        limit: The process's.
-        how: The arguments of uvicorn's own protocol.
-    """
+    """The protocol of each connection that uvicorn accepts; ``how`` is for uvicorn's own."""
 
     def __init__(self, limit: ConnectionLimit, **how: Any) -> None:  # noqa: ANN401 # uvicorn's to know
         super().__init__(**how)

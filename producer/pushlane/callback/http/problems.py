@@ -52,11 +52,9 @@ REFUSED: Final = (PushlaneError, BodyRefused, WrongMediaType, Busy)
 
 
 def refusal(error: PushlaneError | BodyRefused | WrongMediaType | Busy, again: str) -> Response:
-    """The answer to a request that failed with this error. Reraises the error if no caller can cause it.
+    """The answer to a request that failed with this error. Raises the error again if no caller can cause it.
 
-    Args:
-        error: The error.
-        again: Whether and how to retry a request that Redis did not answer.
+    ``again`` says whether and how to retry a request that Redis did not answer.
     """
     match error:
         case WrongMediaType():

@@ -21,10 +21,8 @@ TIMEOUT_S: Final = 2.0
 class Readiness:
     """``/readyz``. Belongs to one event loop.
 
-    Args:
-        redis_url: The queue's.
-        moderates: Moderation goes on without Redis. If a balancer took the process out for a 503, the platform would
-            deliver messages without a judgement, so the status stays 200.
+    Moderation goes on without Redis. If a balancer took the process out for a 503, the platform would deliver messages
+    without a judgement, so with ``moderates`` the status stays 200.
     """
 
     def __init__(self, redis_url: str, *, moderates: bool) -> None:

@@ -32,13 +32,7 @@ _CODINGS: Final = {b"content-encoding": b"identity", b"transfer-encoding": b"chu
 
 
 class BodyRefused(Exception):
-    """The body is refused. The message continues a sentence that begins with "the body".
-
-    Attributes:
-        status: The status of the answer.
-        title: The name of this status.
-        headers: The headers of the answer.
-    """
+    """The body is refused, with this answer. The message continues a sentence that begins with "the body"."""
 
     status: int
     title: str

@@ -117,7 +117,8 @@ class Moderation:
         judgement = await self._chain.judge(message, within_s=until - time.monotonic())
         verdict, decision = judgement.verdict, None
         try:
-            decision = self._decide(message, judgement, started)
+            took_ms = round((time.monotonic() - started) * 1000)
+            decision = Decision.of(message, verdict, at_ms=round(time.time() * 1000), took_ms=took_ms)
             decision.effects = await self._effects(judgement, decision.key, until)
             verdict = await self._feed.record(decision, until=started + self._settings.deadline_s)
         except KeyboardInterrupt:
@@ -129,17 +130,15 @@ class Moderation:
         return _json(self._answer(verdict, message.command))
 
     def _check(self, request: Request) -> Query | None:
-        if self._settings.source_networks:
-            address = source_address(request, self._settings.trusted_proxies)
-            if not is_within(address, self._settings.source_networks):
-                logger().warning("callback.refused", reason="network", address=address)
-                return None
-        raw: bytes = request.scope["query_string"]
-        query = check_query(raw, sdk_app_ids=self._settings.sdk_app_ids, tokens=self._tokens, now=time.time())
-        if isinstance(query, Query):
-            return query
-        address = source_address(request, self._settings.trusted_proxies)
-        logger().warning("callback.refused", reason=query, address=address)
+        settings, reason = self._settings, "network"
+        address = source_address(request, settings.trusted_proxies)
+        if not settings.source_networks or is_within(address, settings.source_networks):
+            raw: bytes = request.scope["query_string"]
+            query = check_query(raw, sdk_app_ids=settings.sdk_app_ids, tokens=self._tokens, now=time.time())
+            if isinstance(query, Query):
+                return query
+            reason = query
+        logger().warning("callback.refused", reason=reason, address=address)
         return None
 
     def _unreadable(self, query: Query, reason: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -165,10 +164,6 @@ class Moderation:
             logger().error("callback.bad_record", policy=verdict.policy, problem=str(error))
             return answer.answer(self._on_error, command)
 
-    def _decide(self, message: ChatMessage, judgement: Judgement, started: float) -> Decision:
-        took_ms = round((time.monotonic() - started) * 1000)
-        return Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=took_ms)
-
     async def _effects(self, judgement: Judgement, key: str, until: float) -> Sequence[Effect]:
         verdict, message = judgement
         todo: list[Effect] = []
@@ -188,9 +183,8 @@ class Moderation:
         return todo
 
     def _note_late(self, message: ChatMessage, judgement: Judgement) -> None:
-        self._record_apart(
-            Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=0).as_late()
-        )
+        decision = Decision.of(message, judgement.verdict, at_ms=round(time.time() * 1000), took_ms=0)
+        self._record_apart(decision.as_late())
 
     def _record_apart(self, decision: Decision) -> None:
         """Records it in a separate task that nobody waits for."""

@@ -72,9 +72,12 @@ class PolicyPool:
 
     async def __aenter__(self) -> Self:
         try:
-            first = [asyncio.get_running_loop().create_future() for _ in range(min(FIRST, self._size))]
+            loop = asyncio.get_running_loop()
+            first: list[_Loaded] = [loop.create_future() for _ in range(min(FIRST, self._size))]
             self._keepers = [asyncio.create_task(self._keep(one)) for one in first]
-            self._policies = _first(await asyncio.gather(*first, return_exceptions=True))
+            await asyncio.gather(*first, return_exceptions=True)
+            for loaded in first:
+                self._policies = loaded.result()  # all processes describe them alike
         except BaseException:
             await self.__aexit__()
             raise
@@ -219,16 +222,6 @@ class _PooledPolicy(Elsewhere):
         """Its verdict."""
         answer = await self._pool.ask(self._which, message, until)
         return None if answer is None else Verdict(**answer)
-
-
-def _first(loaded: Sequence[_Described | BaseException]) -> _Described:
-    """The policies as the processes describe them, all alike. Raises the error of a process that has one."""
-    described: _Described = ()
-    for one in loaded:
-        if isinstance(one, BaseException):
-            raise one
-        described = one
-    return described
 
 
 def _settle(question: Question, kind: str, *result: Any) -> None:  # noqa: ANN401 # any JSON

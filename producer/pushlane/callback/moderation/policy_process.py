@@ -86,7 +86,7 @@ class PolicyProcess:
             except BaseException:
                 writer.transport.abort()
                 raise
-        return cls(process, reader, writer)  # no wait after the process is there: cancelled then, it would be left
+        return cls(process, reader, writer)  # without an await: one that is cancelled would leave the process behind
 
     async def load(self, setup: Mapping[str, object]) -> Sequence[tuple[str, bool]]:
         """Name and ``inline`` of each policy. Raises SettingsError for what cannot be loaded."""
