@@ -37,7 +37,7 @@ def take(limit: ConnectionLimit, *hosts: str) -> list[Held]:
     """A connection from each, which have a place at first."""
     held = [Held() for _ in hosts]
     for one, host in zip(held, hosts, strict=True):
-        assert limit.take(one, host)
+        assert limit.admit(one, host)
     return held
 
 
@@ -77,9 +77,9 @@ async def test_who_is_answered_is_never_ended(limit: ConnectionLimit) -> None:
     held = take(limit, *"aabbcd")
     for one in held:
         limit.work(one)
-    assert not limit.take(Held(), "e")
+    assert not limit.admit(Held(), "e")
     limit.wait(held[4])
-    assert limit.take(Held(), "e")
+    assert limit.admit(Held(), "e")
     assert ended(held) == [4]
 
 
@@ -87,8 +87,8 @@ async def test_one_address_never_has_all_places(limit: ConnectionLimit) -> None:
     """Also if each of its connections is answered."""
     for one in take(limit, *"aaaa"):
         limit.work(one)
-    assert not limit.take(Held(), "a")
-    assert limit.take(Held(), "b")
+    assert not limit.admit(Held(), "a")
+    assert limit.admit(Held(), "b")
 
 
 async def test_a_trusted_proxy_speaks_for_many(limit: ConnectionLimit) -> None:

@@ -123,7 +123,7 @@ class Spool:
         return await self._do(lambda: self._files.read(most))
 
     async def confirm(self, count: int) -> None:
-        """Takes note that the first ``count`` payloads of the latest read, beyond those already confirmed, are fed.
+        """Marks the first ``count`` payloads of the latest read, beyond those already confirmed, as fed.
 
         Raises:
             OSError: A file that is completely fed cannot be deleted. Its payloads still count as confirmed, and the

@@ -81,7 +81,7 @@ class Files:
         return payloads
 
     def confirm(self, count: int) -> None:
-        """Takes note that the first ``count`` of those read last are fed."""
+        """Marks the first ``count`` of those read last as fed."""
         if not 0 <= count <= len(self._handed):
             raise ValueError(f"{count} of {len(self._handed)} payloads cannot be confirmed")
         for file, end in self._handed[:count]:
@@ -107,7 +107,7 @@ class Files:
             raise errors[0]
 
     def close(self) -> None:
-        """Lets go of all files; empty ones are removed."""
+        """Closes all files, and removes those that are fed."""
         with contextlib.ExitStack() as last:  # it continues if one of them fails
             for file in self._all:
                 last.callback(file.close)
@@ -232,7 +232,7 @@ class File:
                 self.path.unlink()
 
     def close(self) -> None:
-        """Lets go of the file and its lock."""
+        """Closes the file, which unlocks it."""
         os.close(self.fd)
 
 

@@ -70,7 +70,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         """Begins, if there is room."""
         super().connection_made(transport)
-        if not self._limit.take(self, self._host()):
+        if not self._limit.admit(self, self._host()):
             logger().warning("connection.refused", reason="too many connections", address=self._host())
             self.end()
 

@@ -69,7 +69,7 @@ class ConnectionLimit:
         self._held: dict[Holder, _Peer] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
-    def take(self, one: Holder, host: str) -> bool:
+    def admit(self, one: Holder, host: str) -> bool:
         """Admits a new connection from this host, which waits at first; False if there is no room."""
         address = _network(host)
         peer = self._peers.get(address) or _Peer(address, is_within(host, self._proxies))

@@ -57,7 +57,7 @@ class _UserCode:
         """Name and ``inline`` of each policy."""
         return {"policies": [[policy.name, is_inline(policy)] for policy in self._policies]}
 
-    def take(self, asked: Sequence[Any]) -> None:
+    def handle(self, asked: Sequence[Any]) -> None:
         """Begins a question, cancels one, or answers a ping."""
         match asked:
             case [number, which, message]:
@@ -165,7 +165,7 @@ async def _serve(end: socket.socket) -> None:
     writer.write(json.dumps(code.described()).encode() + b"\n")
     loop = asyncio.get_running_loop()
     while line := await reader.readline():
-        loop.call_soon(code.take, json.loads(line))  # not in this task, which other people's code might cancel
+        loop.call_soon(code.handle, json.loads(line))  # not in this task, which other people's code might cancel
 
 
 def main(fileno: int) -> None:
