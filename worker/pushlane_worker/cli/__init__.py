@@ -9,12 +9,11 @@
     printing          output on standard output
     terminal          output that fits the terminal
     progress          the progress bar on standard error
+    argument_types    words that are checked before a command runs
     selection         which dead letters a command means
     preview           what a replay or a purge would do
-    when              times on the command line
     child_processes   child processes that die with us
     lines             messages from a file of JSON lines
-    json_object       a message object as an argument
     trial             one signed request to a running callback
 """
 

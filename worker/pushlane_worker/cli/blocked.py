@@ -10,9 +10,9 @@ from pushlane.errors import UnknownChannel
 from pushlane.message import check_channel_name
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
+from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.printing import print_json
-from pushlane_worker.cli.selection import UTF8
 from pushlane_worker.cli.terminal import counted, fit, moment
 from pushlane_worker.operators.actions import Operator
 from pushlane_worker.operators.blocked import Blocked
@@ -74,7 +74,7 @@ def list_(names: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: F
 
 @command.command("skip")
 @click.argument("channel")
-@click.argument("conversation", type=UTF8)
+@click.argument("conversation", type=utf8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def skip(channel: str, conversation: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Move the message that blocks CONVERSATION to the dead letters, so that those behind it can go.

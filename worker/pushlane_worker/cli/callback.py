@@ -2,14 +2,14 @@
 
 import click
 
-from pushlane_worker.cli.selection import UTF8
+from pushlane_worker.cli.argument_types import utf8
 
 
 @click.command("callback")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="The port.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that share it.")
-@click.option("--try", "text", metavar="TEXT", type=UTF8, help="Ask the callback running at this address about TEXT.")
+@click.option("--try", "text", metavar="TEXT", type=utf8, help="Ask the callback running at this address about TEXT.")
 def command(host: str, port: int, workers: int, text: str | None) -> None:
     """Answer moderation callbacks, and take decisions and messages over HTTP, until Ctrl-C.
 

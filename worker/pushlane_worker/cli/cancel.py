@@ -4,8 +4,8 @@ import click
 
 from pushlane.producer import Producer
 from pushlane_worker.cli import queue
+from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
-from pushlane_worker.cli.selection import UTF8
 
 _FAILED = {
     "in_flight": "a push of it is in flight; try again when it has ended",
@@ -16,7 +16,7 @@ _FAILED = {
 
 @click.command("cancel")
 @click.argument("channel")
-@click.argument("message_id", metavar="ID", type=UTF8)
+@click.argument("message_id", metavar="ID", type=utf8)
 def command(channel: str, message_id: str) -> None:
     """Cancel the message ID of CHANNEL; exit 1 if it could not be cancelled.
 

@@ -9,12 +9,13 @@ import redis
 from pushlane.message_json import fields_of
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
+from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed, explain
 from pushlane_worker.cli.preview import preview, print_letter
 from pushlane_worker.cli.preview import show as show_preview
 from pushlane_worker.cli.printing import print_fields, print_json
 from pushlane_worker.cli.progress import progress_bar
-from pushlane_worker.cli.selection import UTF8, selecting
+from pushlane_worker.cli.selection import selecting
 from pushlane_worker.cli.terminal import counted
 from pushlane_worker.operators.actions import Operator, ReplayRun
 from pushlane_worker.operators.dead_letters import DeadLetters, Selection
@@ -45,7 +46,7 @@ def list_(channel: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 - a 
 
 @command.command("show")
 @click.argument("channel")
-@click.argument("message_id", metavar="ID", type=UTF8)
+@click.argument("message_id", metavar="ID", type=utf8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Show the dead letter ID of CHANNEL with its content."""

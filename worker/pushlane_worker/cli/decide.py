@@ -8,17 +8,16 @@ from pushlane.hold import VERDICTS, Verdict
 from pushlane.message import Message, RoomMessage, ThirdPartyMessage
 from pushlane.producer import Producer
 from pushlane_worker.cli import queue
+from pushlane_worker.cli.argument_types import json_object, utf8
 from pushlane_worker.cli.exit_codes import Failed
-from pushlane_worker.cli.json_object import JSON_OBJECT
-from pushlane_worker.cli.selection import UTF8
 
 
 @click.command("decide")
 @click.argument("channel")
-@click.argument("key", type=UTF8)
+@click.argument("key", type=utf8)
 @click.argument("verdict", type=click.Choice(VERDICTS))
 @click.option("--text", help="For rewrite: the new text.")
-@click.option("--json", "body", metavar="OBJECT", type=JSON_OBJECT, help="For rewrite: the new message object.")
+@click.option("--json", "body", metavar="OBJECT", type=json_object, help="For rewrite: the new message object.")
 @click.option("--reason", default="", help="For forbid: the reason shown in the dead letter.")
 def command(
     *, channel: str, key: str, verdict: Verdict, text: str | None, body: dict[str, Any] | None, reason: str

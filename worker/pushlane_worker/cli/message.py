@@ -5,14 +5,14 @@ import click
 from pushlane.producer import Producer
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
+from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.printing import print_fields, print_json
-from pushlane_worker.cli.selection import UTF8
 
 
 @click.command("message")
 @click.argument("channel")
-@click.argument("message_id", metavar="ID", type=UTF8)
+@click.argument("message_id", metavar="ID", type=utf8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Show where the message ID of CHANNEL is; exit 1 if it is not known (any more)."""

@@ -7,35 +7,18 @@ from typing import Concatenate, ParamSpec
 import click
 
 from pushlane.message_record import REASON_CODES
+from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.operators.dead_letters import Selection
 
 P = ParamSpec("P")
-
-
-class Utf8(click.ParamType[str]):
-    """A string that can be part of a Redis key."""
-
-    name = "text"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The unchanged string."""
-        word = str(value)
-        try:
-            word.encode()
-        except UnicodeEncodeError:
-            self.fail("is not UTF-8", param, ctx)
-        return word
-
-
-UTF8 = Utf8()
 
 
 def selecting(function: Callable[Concatenate[str, Selection, P], None]) -> Callable[..., None]:
     """Adds CHANNEL and the selecting arguments and options to a command, passed as its first two arguments."""
 
     @click.argument("channel")
-    @click.argument("ids", nargs=-1, metavar="[ID]...", type=UTF8)
-    @click.option("--conversation", metavar="C", type=UTF8, help="Only those of this conversation.")
+    @click.argument("ids", nargs=-1, metavar="[ID]...", type=utf8)
+    @click.option("--conversation", metavar="C", type=utf8, help="Only those of this conversation.")
     @click.option("--reason", type=click.Choice(sorted(REASON_CODES)), help="Only those with this reason.")
     @click.option("--all", "everything", is_flag=True, help="All of them.")
     @functools.wraps(function)

@@ -18,12 +18,10 @@ from pushlane.receipt import Receipt
 from pushlane.send_options import SendOptions
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import lines, queue
+from pushlane_worker.cli.argument_types import json_object, utf8, when
 from pushlane_worker.cli.exit_codes import Failed, explain
-from pushlane_worker.cli.json_object import JSON_OBJECT
 from pushlane_worker.cli.printing import print_json
 from pushlane_worker.cli.progress import progress_bar
-from pushlane_worker.cli.selection import UTF8
-from pushlane_worker.cli.when import WHEN
 
 
 @click.command("send")
@@ -33,11 +31,11 @@ from pushlane_worker.cli.when import WHEN
 @click.option("--sender-eid", metavar="EID", help="The sender's EID.")
 @click.option("--receiver-eid", metavar="EID", help="The receiver's EID.")
 @click.option("--user", metavar="USER", help="The user that the object of --json goes to.")
-@click.option("--json", "body", metavar="OBJECT", type=JSON_OBJECT, help="The message object for that user.")
+@click.option("--json", "body", metavar="OBJECT", type=json_object, help="The message object for that user.")
 @click.option("--key", metavar="KEY", help="Idempotency key: the same key is the same message.")
-@click.option("--not-before", metavar="T", type=WHEN, help="When it is due: RFC 3339, or seconds from now.")
+@click.option("--not-before", metavar="T", type=when, help="When it is due: RFC 3339, or seconds from now.")
 @click.option("--expires-in", metavar="S", type=float, help="Seconds after which it must not be delivered.")
-@click.option("--hold", metavar="KEY S", type=(UTF8, float), help="Hold it for a decision on KEY, S seconds at most.")
+@click.option("--hold", metavar="KEY S", type=(utf8, float), help="Hold it for a decision on KEY, S seconds at most.")
 @click.option("--file", type=click.File("rb"), metavar="F.jsonl", help="A JSON message per line; - is standard input.")
 @click.option("--receipts", is_flag=True, help="Print each receipt as a line of JSON.")
 def command(
