@@ -17,6 +17,7 @@ from support.processes import environment, installed, running
 from support.waiting import wait_until
 
 from pushlane.keys import channel_prefix
+from pushlane_worker.child_process import tied_to_parent
 from pushlane_worker.fake_api.client import FakeApiClient
 from pushlane_worker.fake_api.control import Control
 
@@ -32,7 +33,7 @@ _FAKE_API = """
 import sys
 from pushlane_worker.fake_api.control import Control
 from pushlane_worker.fake_api.process import run
-run("127.0.0.1", 0, Control.model_validate_json(sys.argv[1]), lambda url: print(url, flush=True), die_with_parent=True)
+run("127.0.0.1", 0, Control.model_validate_json(sys.argv[1]), lambda url: print(url, flush=True))
 """
 
 
@@ -63,7 +64,7 @@ class FakeApi(FakeApiClient):
 @contextlib.contextmanager
 def fake_api(**control: object) -> Iterator[FakeApi]:
     """The stand-in as a process of its own."""
-    words = [sys.executable, "-c", _FAKE_API, json.dumps(control)]
+    words = tied_to_parent([sys.executable, "-c", _FAKE_API, json.dumps(control)])
     with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

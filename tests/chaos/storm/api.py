@@ -64,7 +64,7 @@ async def _serve(record: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     api = FakeApi(Control(latency_s=LATENCY_S, reject_text=POISON))
     lines = Lines(record)
-    api._chat.record = FiledRecord(lines)
+    api.record = FiledRecord(lines)
     async with api, asyncio.TaskGroup() as group:
         pulse = group.create_task(watch(lines))
         sys.stdout.write(f"{api.url}\n")

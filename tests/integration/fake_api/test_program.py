@@ -12,7 +12,7 @@ from pushlane_worker.fake_api import FakeApiClient, Stall
 PROGRAM = """
 import sys
 from pushlane_worker.fake_api import Control, run
-run("127.0.0.1", int(sys.argv[1]), Control(), lambda url: print(url, flush=True), die_with_parent=True)
+run("127.0.0.1", int(sys.argv[1]), Control(), lambda url: print(url, flush=True))
 """
 
 
@@ -32,7 +32,8 @@ def test_the_program_serves_until_it_is_told_to_stop() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
 def test_the_program_dies_with_its_parent() -> None:
     """A killed test run leaves no stand-in behind: the pipe that it holds open is closed."""
-    parent = "import subprocess, sys; subprocess.run([sys.executable, '-c', *sys.argv[1:]])"
+    parent = "import subprocess, sys; from pushlane_worker.child_process import tied_to_parent; "
+    parent += "subprocess.run(tied_to_parent([sys.executable, '-c', *sys.argv[1:]]))"
     command = [sys.executable, "-c", parent, PROGRAM, "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None

@@ -61,7 +61,7 @@ def _change(chat: FakeChat, body: bytes) -> Reply:
         changes = from_json(body)
         if not isinstance(changes, dict):
             return json_reply(400, {"message": "the body must be a JSON object"})
-        return _documents(chat.change(changes))
+        return _documents(chat.change(**changes))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False)]
         return json_reply(400, {"message": "; ".join(problems)})

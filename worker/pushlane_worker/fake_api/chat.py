@@ -16,7 +16,6 @@ from pushlane_worker.fake_api.rules import (
     WRONG_PARAMETER,
     Call,
     MessagePushRules,
-    NoFace,
     ReceivedPush,
     Reply,
     Rules,
@@ -43,15 +42,15 @@ class FakeChat:
         """The current behaviour, with what is left of the limited faults."""
         return self._faults.control
 
-    def change(self, changes: Mapping[str, object]) -> Control:
-        """Change these fields and keep the others.
+    def change(self, /, **changes: object) -> Control:
+        """Change these fields of the control document and keep the others.
 
         Raises:
             pydantic.ValidationError: A field is unknown or has a wrong value; nothing was changed.
         """
         control = Control.model_validate({**dict(self.control), **changes})
         self._faults.change(control, reseed="seed" in changes)
-        self._faces = _faces(control)
+        self._endpoints = _endpoints(control)
         if "rate_limit" in changes:
             self._window = _window(control)
         return control
@@ -60,13 +59,13 @@ class FakeChat:
         """Forget everything and return to the initial behaviour. Pushes in flight are lost with the old record."""
         self.record = Record()
         self._faults = Faults(self._initial)
-        self._faces = _faces(self._initial)
+        self._endpoints = _endpoints(self._initial)
         self._window = _window(self._initial)
 
     async def answer(self, call: Call) -> Reply:
         """Handle a call; the reply is ``NO_ANSWER`` if the connection must be cut."""
         record = self.record
-        rules = next(rules for rules in self._faces if rules.owns(call.path))
+        rules = next(rules for rules in self._endpoints if rules.owns(call.path))
         unfit = rules.refuse(call)
         content = unfit or rules.read(call.body)
         ticket = record.arrive(call.at_s, content if isinstance(content, ReceivedPush) else None)
@@ -140,8 +139,8 @@ def _too_many_requests(retry_after: str) -> Reply:
     return refusal(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY_REQUESTS, "Too many requests", headers)
 
 
-def _faces(control: Control) -> tuple[Rules, ...]:
-    return (MessagePushRules(control.app_id, control.token), ThirdPartyRules(control.token), NoFace())
+def _endpoints(control: Control) -> tuple[Rules, ...]:
+    return (MessagePushRules(control.app_id, control.token), ThirdPartyRules(control.token), Rules())
 
 
 def _window(control: Control) -> RateWindow | None:

@@ -1,9 +1,7 @@
 """The stand-in as its own program, for ``pushlane fake-api`` and for tests."""
 
 import asyncio
-import ctypes
 import gc
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -13,17 +11,8 @@ import uvloop
 from pushlane_worker.fake_api.control import Control
 from pushlane_worker.fake_api.server import FakeApi
 
-_PR_SET_PDEATHSIG = 1
 
-
-def run(
-    host: str,
-    port: int,
-    control: Control,
-    on_ready: Callable[[str], None],
-    *,
-    die_with_parent: bool = False,
-) -> None:
+def run(host: str, port: int, control: Control, on_ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then return.
 
     Args:
@@ -31,13 +20,10 @@ def run(
         port: 0 means any free port.
         control: The behaviour at the start and after a reset.
         on_ready: Called once with the base address when it is listening.
-        die_with_parent: Kill this process when the **thread** that started it ends; only on Linux, otherwise ignored.
 
     Raises:
         SystemExit: It cannot listen there; one line on standard error, exit code 1.
     """
-    if die_with_parent:
-        _die_with_parent()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(FakeApi(control, host=host, port=port), on_ready))
 
@@ -55,12 +41,3 @@ async def _serve(api: FakeApi, on_ready: Callable[[str], None]) -> None:
     on_ready(api.url)
     await stop.wait()
     await api.stop()
-
-
-def _die_with_parent() -> None:
-    if sys.platform != "linux":
-        return
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the prctl call
-        os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -80,20 +80,23 @@ class ReceivedPush:
     receiver: str | None = None
 
 
-class Rules(Protocol):
-    """One endpoint of the API: the pushes that it accepts, and why it refuses others."""
+class Rules:
+    """One endpoint of the API: the pushes that it accepts, and why it refuses others. This one is any other path."""
 
-    accepted: Reply
-    """Its answer to an accepted push."""
+    accepted = _TAKEN
+    """The answer to an accepted push."""
 
-    def owns(self, path: str) -> bool:
+    def owns(self, path: str) -> bool:  # noqa: ARG002 - asked last
         """Whether requests to this path are for this endpoint."""
+        return True
 
     def refuse(self, call: Call) -> Reply | None:
         """Check everything but the body. A refusal here does not count against the rate limit."""
+        return refusal(404, UNKNOWN_METHOD, f"method not found, method: {call.method} url: {call.path}")
 
-    def read(self, body: bytes) -> ReceivedPush | Reply:
+    def read(self, body: bytes) -> ReceivedPush | Reply:  # noqa: ARG002 - never asked
         """Check the body."""
+        return refusal(404, UNKNOWN_METHOD, "method not found")
 
 
 NonEmpty = Annotated[str, Field(min_length=1)]
@@ -121,10 +124,9 @@ class _ObjectBody(_Strict):
     message: dict[str, Any]
 
 
-class MessagePushRules:
+class MessagePushRules(Rules):
     """CINNOX's ``POST /v1/api/apps/{appID}/message-push``."""
 
-    accepted = _TAKEN
     _BEFORE = "/v1/api/apps/"
     _AFTER = "/message-push"
 
@@ -158,7 +160,7 @@ class MessagePushRules:
         )
 
 
-class ThirdPartyRules:
+class ThirdPartyRules(Rules):
     """The address of third-party messages: ``POST`` of ``{"userId", "message"}``, where the message is any object."""
 
     accepted = _TAKEN_OBJECT
@@ -181,24 +183,6 @@ class ThirdPartyRules:
         except ValidationError as error:
             return _wrong_body(error)
         return ReceivedPush(push.user_id, (json.dumps(push.message, ensure_ascii=False, separators=(",", ":")),))
-
-
-class NoFace:
-    """Any other path."""
-
-    accepted = _TAKEN
-
-    def owns(self, path: str) -> bool:  # noqa: ARG002 - asked last
-        """Accept any path that no other endpoint owns."""
-        return True
-
-    def refuse(self, call: Call) -> Reply | None:
-        """Refuse everything."""
-        return refusal(404, UNKNOWN_METHOD, f"method not found, method: {call.method} url: {call.path}")
-
-    def read(self, body: bytes) -> ReceivedPush | Reply:  # noqa: ARG002 - never asked
-        """Refuse everything."""
-        return refusal(404, UNKNOWN_METHOD, "method not found")
 
 
 def _refuse_caller(call: Call, authorization: str) -> Reply | None:

@@ -7,7 +7,6 @@ on one core, against 5,500 with ``Application``.
 import socket
 import struct
 import time
-from types import TracebackType
 from typing import Self
 
 from aiohttp import web
@@ -15,7 +14,6 @@ from aiohttp import web
 from pushlane_worker.fake_api import backdoor
 from pushlane_worker.fake_api.chat import FakeChat
 from pushlane_worker.fake_api.control import Control
-from pushlane_worker.fake_api.record import Record
 from pushlane_worker.fake_api.rules import NO_ANSWER, Call, Reply, json_reply
 
 SHUTDOWN_S = 0.05
@@ -23,7 +21,7 @@ SHUTDOWN_S = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class FakeApi:
+class FakeApi(FakeChat):
     """The stand-in on the running event loop; ``run`` is the same as its own program.
 
     Port 0 means any free port, which ``url`` then contains. Blocking calls in the same thread, such as those of
@@ -31,7 +29,7 @@ class FakeApi:
     """
 
     def __init__(self, control: Control | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._chat = FakeChat(control or Control())
+        super().__init__(control or Control())
         self._host = host
         self._port = port
         self._runner: web.ServerRunner | None = None
@@ -42,38 +40,13 @@ class FakeApi:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
-    @property
-    def record(self) -> Record:
-        """What arrived since the start or the last reset."""
-        return self._chat.record
-
-    @property
-    def control(self) -> Control:
-        """The current behaviour, with what is left of the limited faults."""
-        return self._chat.control
-
-    def change(self, **changes: object) -> Control:
-        """Change some fields of the control document.
-
-        Raises:
-            pydantic.ValidationError: A field is unknown or has a wrong value; nothing was changed.
-        """
-        return self._chat.change(changes)
-
-    def reset(self) -> None:
-        """Forget everything and return to the initial behaviour."""
-        self._chat.reset()
-
     async def start(self) -> None:
         """Start listening.
 
         Raises:
             OSError: The port is in use, or the host is not a local address.
         """
-        runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None),
-            shutdown_timeout=SHUTDOWN_S,
-        )
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         site = web.TCPSite(runner, self._host, self._port, backlog=1024)
         try:
@@ -94,12 +67,7 @@ class FakeApi:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -117,15 +85,13 @@ class FakeApi:
         except web.HTTPRequestEntityTooLarge:
             return json_reply(413, {"code": 413, "message": "body: larger than 1 MiB"})
         if path.startswith(backdoor.PREFIX):
-            return backdoor.answer(self._chat, request.method, path, body)
-        return await self._chat.answer(Call(request.method, path, request.headers, body, time.monotonic()))
+            return backdoor.answer(self, request.method, path, body)
+        return await self.answer(Call(request.method, path, request.headers, body, time.monotonic()))
 
 
 def _reset_connection(request: web.BaseRequest) -> None:
-    transport = request.transport
-    if transport is None:
-        return
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    transport.abort()
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        request.transport.abort()
