@@ -18,18 +18,21 @@ from pushlane_worker.settings import Settings
 
 LEASE_S = 30.0
 
-
 _ADDRESSES: Mapping[str, Mapping[str, str]] = {
     "cinnox": {"base_url": "https://api.example.com", "app_id": "app"},
     "third_party": {"url": "https://partner.example.com/messages"},
 }
 
 
+def channel_with(kind: str = "cinnox", **settings: object) -> ChannelSettings:
+    """A channel's settings: the token ``token``, defaults, and these."""
+    given = {"kind": kind, **_ADDRESSES[kind], "token": SecretStr("token"), "token_file": None}
+    return ChannelSettings.model_validate(given | settings)
+
+
 def channel_record(name: str = "support", **fields: str | int) -> dict[str, str | int]:
     """The record of a channel with default settings, a ``cinnox`` one unless told otherwise; these fields replaced."""
-    kind = str(fields.get("kind", "cinnox"))
-    given = {"kind": kind, **_ADDRESSES[kind], "token": SecretStr("token"), "token_file": None}
-    channel = ChannelSettings.model_validate(given)
+    channel = channel_with(str(fields.get("kind", "cinnox")))
     # Not validated, so that neither the environment nor a file of the developer's has a say.
     settings = Settings.model_construct(channels={name: channel})
     return worker_record(settings, name) | fields

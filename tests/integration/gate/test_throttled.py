@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from support.channels import channel_with
 from support.producers import bytes_of
 from support.queue import Queue
 from support.stack import FakeApi, Stack, channel_settings, fake_api
@@ -164,7 +165,7 @@ def test_64_refusals_at_once_are_one_reason_to_wait(
 
 POLICY = RetryPolicy(40, 86_400, 1, 300, 3600, "retry", 10)
 SCHEDULE_MS = [1000, 2000, 4000]
-KIND = Cinnox(base_url="https://api.example.com", app_id="app", token="token")
+KIND = Cinnox(channel_with(), lambda: "token")
 
 
 def _throttle(queue: Queue, header: str | None) -> int:

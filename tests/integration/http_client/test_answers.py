@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 import uvloop
 from hostile import OK, Peer, answering, serving, wait_until
+from support.channels import channel_with
 from support.pushing import exchange, push, pushing
 
 from pushlane_worker.channels.cinnox import Cinnox
@@ -164,7 +165,7 @@ async def test_a_compressed_answer_is_asked_against_and_read_all_the_same(coding
         answer = await client.exchange(push(server.url()))
     assert b"\r\naccept-encoding: identity\r\n" in server.heads[0].lower()
     assert answer.body == b'{"code":0}'
-    assert Cinnox(base_url="http://x", app_id="a", token="t").read(answer).outcome is Outcome.DELIVERED
+    assert Cinnox(channel_with(), lambda: "t").read(answer).outcome is Outcome.DELIVERED
 
 
 async def test_a_compressed_bomb_unfolds_no_further_than_the_limit() -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from aiohttp.http import HttpProcessingError
 from hostile import OK, answering, deaf, serving, wait_until
+from support.channels import channel_with
 from support.pushing import exchange, push, pushing
 
 from pushlane_worker.channels.cinnox import Cinnox
@@ -29,7 +30,8 @@ async def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.Monkey
 
 async def test_a_request_arrives_as_it_was_built() -> None:
     """Path escapes, headers and body are httpx's to say."""
-    request = Cinnox(base_url="http://x", app_id="a/b c", token="secret").request("room", b"", [b'"hi"'])
+    settings = channel_with(base_url="http://x", app_id="a/b c")
+    request = Cinnox(settings, lambda: "secret").request("room", b"", [b'"hi"'])
     async with serving(answering(OK)) as server, pushing() as client:
         request.url = request.url.copy_with(host="127.0.0.1", port=server.port)
         await client.exchange(request)

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from support.channels import channel_with
 
 from pushlane_worker.channels import KINDS
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Answer, Outcome
 
-BASE = "https://api.example.com/"
 DELIVERED, THROTTLED, MISCONFIGURED = Outcome.DELIVERED, Outcome.THROTTLED, Outcome.MISCONFIGURED
 REJECTED, FAILED, UNKNOWN = Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN
 
@@ -21,10 +21,15 @@ def answer(status: int, body: bytes | str | object = b"", headers: Mapping[str, 
     return Answer(status, headers or {}, body)
 
 
+def token() -> str:
+    """The token."""
+    return "token"
+
+
 @pytest.fixture
 def cinnox() -> Cinnox:
     """A channel without codes of its operator's."""
-    return Cinnox(base_url=BASE, app_id="app", token="token")
+    return Cinnox(channel_with(), token)
 
 
 # --- the request -------------------------------------------------------------------------------------------------
@@ -96,13 +101,14 @@ def test_the_headers_are_complete(cinnox: Cinnox) -> None:
 )
 def test_the_app_id_is_one_part_of_the_path(base_url: str, app_id: str, url: str) -> None:
     """Whatever the id holds, it cannot lead elsewhere."""
-    assert str(Cinnox(base_url=base_url, app_id=app_id, token="t").request("r", b"", [b'""']).url) == url
+    made = Cinnox(channel_with(base_url=base_url, app_id=app_id), token)
+    assert str(made.request("r", b"", [b'""']).url) == url
 
 
 def test_a_new_token_is_used_at_once() -> None:
     """A token that is read again needs no restart."""
     tokens = iter(["one", "one", "two"])
-    cinnox = Cinnox(base_url=BASE, app_id="app", token=lambda: next(tokens))
+    cinnox = Cinnox(channel_with(), lambda: next(tokens))
     sent = [cinnox.request("room", b"", [b'""']).headers["authorization"] for _ in range(3)]
     assert sent == ["Bearer one", "Bearer one", "Bearer two"]
 
@@ -200,7 +206,7 @@ def test_a_success_without_a_body_is_unknown(cinnox: Cinnox, status: int) -> Non
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_a_success_without_a_body_is_what_the_channel_says(status: int) -> None:
     """ON_EMPTY_ANSWER: an endpoint that answers nothing has taken the messages."""
-    declared = Cinnox(base_url=BASE, app_id="app", token="t", empty=DELIVERED)
+    declared = Cinnox(channel_with(on_empty_answer="delivered"), token)
     assert declared.read(answer(status)).outcome is DELIVERED
 
 
@@ -209,7 +215,7 @@ def test_a_success_without_a_body_is_what_the_channel_says(status: int) -> None:
 )
 def test_only_an_empty_success_is_the_channels_to_judge(cinnox: Cinnox, status: int, body: bytes) -> None:
     """With the setting or without it, everything else means what it meant."""
-    declared = Cinnox(base_url=BASE, app_id="app", token="t", empty=DELIVERED)
+    declared = Cinnox(channel_with(on_empty_answer="delivered"), token)
     assert declared.read(answer(status, body)) == cinnox.read(answer(status, body))
 
 
@@ -254,19 +260,13 @@ def test_an_unlisted_code_under_a_success_is_failed(cinnox: Cinnox) -> None:
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_an_operator_can_list_codes(status: int, code: int, outcome: Outcome) -> None:
     """RETRY_CODES and REJECT_CODES outweigh what is documented."""
-    cinnox = Cinnox(
-        base_url=BASE,
-        app_id="app",
-        token="t",
-        retry_codes=frozenset({1001, 6451000}),
-        reject_codes=frozenset({2002, 6451001}),
-    )
+    cinnox = Cinnox(channel_with(retry_codes={1001, 6451000}, reject_codes={2002, 6451001}), token)
     assert cinnox.read(answer(status, {"code": code})).outcome is outcome
 
 
 def test_an_operator_can_list_a_code_that_repeats_its_status() -> None:
     """A low code speaks under its own status, so that REJECT_CODES can settle what a 409 means."""
-    cinnox = Cinnox(base_url=BASE, app_id="app", token="t", reject_codes={409})
+    cinnox = Cinnox(channel_with(reject_codes={409}), token)
     assert cinnox.read(answer(409, {"code": 409})).outcome is REJECTED
     assert cinnox.read(answer(409, {"code": 410})).outcome is FAILED
 
@@ -281,7 +281,7 @@ def test_a_missing_destination_condemns_the_whole_batch(cinnox: Cinnox, code: in
 
 def test_a_destination_code_that_the_operator_retries_condemns_nothing() -> None:
     """Only a rejection can condemn."""
-    cinnox = Cinnox(base_url=BASE, app_id="app", token="t", retry_codes={3000205})
+    cinnox = Cinnox(channel_with(retry_codes={3000205}), token)
     result = cinnox.read(answer(200, {"code": 3000205}))
     assert (result.outcome, result.whole) == (FAILED, False)
 

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import json
 import time
-from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import httpx
 import pytest
@@ -22,7 +22,7 @@ from pushlane_worker.queue.outcome import Outcome
 from pushlane_worker.queue.turns import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from pushlane_worker.channels import ChannelKind
     from pushlane_worker.queue.outcome import Answer, PushResult
@@ -52,12 +52,6 @@ class Broken:
     kind: ClassVar[str] = "broken"
     batch_limit: ClassVar[int] = 10
     max_text: ClassVar[int | None] = None
-
-    @classmethod
-    def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
-        """Needs neither."""
-        del settings, token
-        return cls()
 
     def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:
         """Is right."""

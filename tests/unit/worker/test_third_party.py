@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.channels import channel_with
 
 from pushlane import ThirdPartyMessage
 from pushlane_worker.channels import KINDS
@@ -10,12 +11,13 @@ from pushlane_worker.channels.third_party import MAX_CID_CHARS, ThirdParty
 from pushlane_worker.queue.outcome import Answer, Outcome
 
 URL = "https://hook.example.com/from%20CINNOX/webhookUrl"
+SETTINGS = channel_with("third_party", url=URL)
 
 
 @pytest.fixture
 def third_party() -> ThirdParty:
     """A channel without codes of its operator's."""
-    return ThirdParty(url=URL, token="token")
+    return ThirdParty(SETTINGS, lambda: "token")
 
 
 def answer(document: object, status: int = 200) -> Answer:
@@ -70,7 +72,7 @@ def test_the_request_is_complete(third_party: ThirdParty) -> None:
 def test_a_new_token_is_used_at_once() -> None:
     """A token that is read again needs no restart."""
     tokens = iter(["one", "two"])
-    kind = ThirdParty(url=URL, token=lambda: next(tokens))
+    kind = ThirdParty(SETTINGS, lambda: next(tokens))
     sent = [kind.request("user", b"", [b"{}"]).headers["authorization"] for _ in range(2)]
     assert sent == ["Bearer one", "Bearer two"]
 
@@ -106,7 +108,8 @@ def test_cinnoxs_codes_mean_what_they_mean_elsewhere(third_party: ThirdParty, co
 
 def test_an_operator_can_list_codes() -> None:
     """RETRY_CODES and REJECT_CODES hold for this kind too."""
-    kind = ThirdParty(url=URL, token="t", retry_codes={6451000}, reject_codes={7000001})
+    settings = channel_with("third_party", retry_codes={6451000}, reject_codes={7000001})
+    kind = ThirdParty(settings, lambda: "token")
     assert kind.read(answer({"code": 6451000})).outcome is Outcome.FAILED
     assert kind.read(answer({"code": 7000001})).outcome is Outcome.REJECTED
 

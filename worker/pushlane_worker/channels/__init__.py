@@ -15,7 +15,7 @@ A new kind is a file with a class that satisfies ``ChannelKind`` and its line in
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol
 
 import httpx
 
@@ -35,8 +35,7 @@ class ChannelKind(Protocol):
     max_text: ClassVar[int | None]
     """The longest text of a message, in the channel's ``TEXT_UNIT``; None if messages are not texts."""
 
-    @classmethod
-    def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
+    def __init__(self, settings: ChannelSettings, token: Callable[[], str]) -> None:
         """The kind for one channel. ``token`` returns the current one at each push."""
 
     def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:

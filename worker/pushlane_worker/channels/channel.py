@@ -64,8 +64,7 @@ def make_channel(name: str, channel: ChannelSettings, push_deadline_s: float) ->
         on_unknown=channel.on_unknown,
         push_deadline_s=push_deadline_s,
     )
-    kind = KINDS[channel.kind].make(channel, token)
-    return Channel(name, kind, policy, token.renewed)
+    return Channel(name, KINDS[channel.kind](channel, token), policy, token.renewed)
 
 
 def channel_record(settings: Settings, name: str) -> dict[str, str | int]:

@@ -3,8 +3,7 @@
 CINNOX does not document which HTTP status carries which code, so both are read (``envelope.py``).
 """
 
-from collections.abc import Iterable
-
+from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.envelope import Codes
 from pushlane_worker.queue.outcome import Outcome
 
@@ -19,13 +18,9 @@ _OUTCOMES = {
 }
 
 
-def codes(retry_codes: Iterable[int] = (), reject_codes: Iterable[int] = (), empty: Outcome = Outcome.UNKNOWN) -> Codes:
-    """The table of one channel.
-
-    Args:
-        retry_codes: Codes beyond the documented ones that mean "failed, try again".
-        reject_codes: Codes that mean "these messages are refused". Both lists override the documented meaning.
-        empty: What a 2xx without a body means.
-    """
-    own = {**dict.fromkeys(retry_codes, Outcome.FAILED), **dict.fromkeys(reject_codes, Outcome.REJECTED)}
+def codes(settings: ChannelSettings) -> Codes:
+    """The table of one channel; its own ``RETRY_CODES`` and ``REJECT_CODES`` override the documented meaning."""
+    retried, rejected = settings.retry_codes, settings.reject_codes
+    own = {**dict.fromkeys(retried, Outcome.FAILED), **dict.fromkeys(rejected, Outcome.REJECTED)}
+    empty = Outcome[settings.on_empty_answer.upper()]
     return Codes({**_OUTCOMES, **own}, whole=_DESTINATION_NOT_FOUND, empty=empty)

@@ -13,10 +13,10 @@ class JsonPost:
     Building a request from a byte stream and ready-made headers takes 5 µs; ``httpx.Request(content=…)`` takes 17.
 
     Args:
-        token: The bearer token, or a function that returns the current one. The headers are rebuilt when it changes.
+        token: Returns the current bearer token. The headers are rebuilt when it changes.
     """
 
-    def __init__(self, url: str, token: str | Callable[[], str]) -> None:
+    def __init__(self, url: str, token: Callable[[], str]) -> None:
         self._url = httpx.URL(url)
         self._token = token
         self._headers_token: str | None = None
@@ -24,7 +24,7 @@ class JsonPost:
 
     def request(self, body: bytes) -> httpx.Request:
         """The request with this body."""
-        token = self._token if isinstance(self._token, str) else self._token()
+        token = self._token()
         if token != self._headers_token:
             self._headers, self._headers_token = self._make_headers(token), token
         headers = httpx.Headers([*self._headers, (b"Content-Length", b"%d" % len(body))])

@@ -7,9 +7,9 @@ logged because the other side's operators can find the request by it.
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final
 
 import httpx
 
@@ -18,7 +18,7 @@ from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels import envelope
 from pushlane_worker.channels.cinnox_codes import codes
 from pushlane_worker.channels.json_post import JsonPost
-from pushlane_worker.queue.outcome import Answer, Outcome, PushResult
+from pushlane_worker.queue.outcome import Answer, PushResult
 
 MAX_CID_CHARS: Final = 128
 
@@ -27,41 +27,15 @@ class ThirdParty:
     """The ``third_party`` kind: users behind one address.
 
     A body is the message object as JSON in UTF-8; an address is always empty.
-
-    Args:
-        url: The whole address.
-        token: The bearer token, or a function that returns the current one.
-        retry_codes: Codes beyond CINNOX's own that mean "failed, try again".
-        reject_codes: Codes that mean "this message is refused".
-        empty: What a 2xx without a body means.
     """
 
     kind: ClassVar[str] = "third_party"
     batch_limit: ClassVar[int] = 1
     max_text: ClassVar[int | None] = None
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        token: str | Callable[[], str],
-        retry_codes: Iterable[int] = (),
-        reject_codes: Iterable[int] = (),
-        empty: Outcome = Outcome.UNKNOWN,
-    ) -> None:
-        self._post = JsonPost(url, token)
-        self._codes = codes(retry_codes, reject_codes, empty)
-
-    @classmethod
-    def make(cls, settings: ChannelSettings, token: Callable[[], str]) -> Self:
-        """The kind for one channel of the settings."""
-        return cls(
-            url=settings.address,
-            token=token,
-            retry_codes=settings.retry_codes,
-            reject_codes=settings.reject_codes,
-            empty=Outcome[settings.on_empty_answer.upper()],
-        )
+    def __init__(self, settings: ChannelSettings, token: Callable[[], str]) -> None:
+        self._post = JsonPost(settings.address, token)
+        self._codes = codes(settings)
 
     def request(self, conversation: str, address: bytes, bodies: Sequence[bytes]) -> httpx.Request:  # noqa: ARG002 # the protocol's
         """The push of one object to the user, assembled from bytes."""
