@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from pushlane_worker.queue.splitting import left_part
+from pushlane_worker.queue.retry import left_part
 
 BATCH = 10
 

@@ -7,5 +7,4 @@
     rate_clock   an upper bound for the clock of the rate's window
     outcome      what came of a push
     retry        an outcome and a history: the next step
-    splitting    how a rejected batch is halved
 """

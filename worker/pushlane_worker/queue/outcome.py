@@ -42,7 +42,7 @@ class PushResult:
     outcome: Outcome
     detail: str = ""
     """The reason, in the API's own words if it gave any; at most ``MAX_DETAIL_CHARS``."""
-    retry_after_s: float | None = field(default=None)
+    retry_after_s: float | None = None
     """The Retry-After header in seconds from now; None if missing or unreadable."""
     reached: bool = True
     """Whether the API may have counted the request against its rate limit."""
