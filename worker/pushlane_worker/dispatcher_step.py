@@ -48,7 +48,6 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery ha
     def __init__(self, worker: Any, **_: object) -> None:  # noqa: ANN401 # celery has no types
         super().__init__(worker)
         self._loop = asyncio.new_event_loop()
-        self._running: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="pushlane-dispatcher", daemon=True)
 
     def start(self, worker: Any) -> None:  # noqa: ANN401 # celery's signature
@@ -59,24 +58,20 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery ha
             app.tasks[DRAIN].run_drain(channel, done=lambda _: None)
 
         # Created here, so that a wrong setting fails the start and not a thread.
-        self._dispatcher = Dispatcher(settings, make_publish(app), drain, lambda: app.amqp.queues.consume_from)
+        dispatcher = Dispatcher(settings, make_publish(app), drain, lambda: app.amqp.queues.consume_from)
+        self._running = self._loop.create_task(dispatcher.run())
         self._thread.start()
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature
         """Stops the thread; does nothing if it was never started."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._cancel)
+            self._loop.call_soon_threadsafe(self._running.cancel)
             self._thread.join(JOIN_S)
 
     terminate = stop
 
-    def _cancel(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._running = self._loop.create_task(self._dispatcher.run())
         with contextlib.suppress(asyncio.CancelledError):
             self._loop.run_until_complete(self._running)
         self._loop.close()

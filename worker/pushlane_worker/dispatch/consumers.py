@@ -3,13 +3,14 @@
 So reading them needs no broker, and a queue without a consumer is noticed before its messages are missed.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import redis.asyncio
 
 from pushlane.keys import CONSUMERS
 from pushlane.scripts import source
+from pushlane_worker.queue.store import WORKER
 from pushlane_worker.telemetry import logger
 
 ENQUEUE_QUEUE = "pushlane.enqueue"
@@ -18,21 +19,10 @@ ANNOUNCED_EACH_S = 5.0
 KEPT_S = 15.0
 
 
-class Announcer:
-    """Announces what this worker consumes.
-
-    Args:
-        client: Belongs to the event loop that calls ``announce``.
-        consumed: Returns the queues, which may change.
-    """
-
-    def __init__(self, client: redis.asyncio.Redis, consumed: Callable[[], Collection[str]]) -> None:
-        self._script: Any = client.register_script(source("announce", "pushlane_worker"))
-        self._consumed = consumed
-
-    async def announce(self) -> None:
-        """Announces once; this is valid for ``KEPT_S``."""
-        await self._script(keys=[CONSUMERS], args=["", round(KEPT_S * 1000), *self._consumed()])
+async def announce(client: redis.asyncio.Redis, queues: Collection[str]) -> None:
+    """Announces that this worker consumes these queues; valid for ``KEPT_S``."""
+    script: Any = client.register_script(source("announce", WORKER))
+    await script(keys=[CONSUMERS], args=["", round(KEPT_S * 1000), *queues])
 
 
 class UnconsumedQueues:

@@ -14,7 +14,7 @@ from pushlane.async_producer import AsyncProducer
 from pushlane.service import retry_effects
 from pushlane.service.redis_requirements import Watch
 from pushlane_worker.channels.channel import channel_records, make_channel
-from pushlane_worker.dispatch.consumers import ANNOUNCED_EACH_S, Announcer
+from pushlane_worker.dispatch.consumers import ANNOUNCED_EACH_S, announce
 from pushlane_worker.dispatch.supervisor import Supervisor
 from pushlane_worker.dispatch.sweeper import Sweeper
 from pushlane_worker.queue.store import Store
@@ -27,8 +27,6 @@ PUBLISH_S = 1.0
 """A broker that hangs for longer counts as away."""
 RETRIED_EACH_S = 2.0
 REGISTERED_AT_ONCE = 8
-
-OnQueue = Callable[[str, str], None]
 
 
 class Dispatcher:
@@ -44,7 +42,7 @@ class Dispatcher:
     def __init__(
         self,
         settings: Settings,
-        publish: OnQueue,
+        publish: Callable[[str, str], None],
         drain: Callable[[str], None],
         consumed: Callable[[], Collection[str]],
     ) -> None:
@@ -61,7 +59,6 @@ class Dispatcher:
             name: make_channel(name, channel, settings.push_deadline_s) for name, channel in settings.channels.items()
         }
         self._sweeper = Sweeper(self._store, self._channels, self._queues, settings.lease_s)
-        self._announcer = Announcer(self._store.redis, consumed)
         self._publishing: asyncio.Task[str] | None = None
         self._broker_away = False
 
@@ -87,10 +84,10 @@ class Dispatcher:
 
     async def _register_all(self) -> None:
         """Runs concurrently with the sweeps, which must not wait for it: they make a full Redis usable again."""
-        places = asyncio.Semaphore(REGISTERED_AT_ONCE)
+        slots = asyncio.Semaphore(REGISTERED_AT_ONCE)
 
         async def register(channel: str) -> None:
-            async with places:
+            async with slots:
                 await self._register(channel)
 
         async with asyncio.TaskGroup() as group:
@@ -101,14 +98,17 @@ class Dispatcher:
         await self._supervisor.once("register", partial(self._store.register, channel))
 
     async def _announce_and_sweep(self) -> None:
-        await self._supervisor.once("announce", self._announcer.announce)
+        await self._supervisor.once("announce", self._announce)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._supervisor.keep("announce", self._announce))
+            group.create_task(self._supervisor.keep("announce", self._announce_again))
             group.create_task(self._sweeper.run(self._supervisor))
 
     async def _announce(self) -> None:
+        await announce(self._store.redis, self._consumed())
+
+    async def _announce_again(self) -> None:
         await asyncio.sleep(ANNOUNCED_EACH_S)
-        await self._announcer.announce()
+        await self._announce()
 
     async def _look_at_tokens(self, channels: list[str]) -> None:
         await asyncio.sleep(TOKEN_EACH_S)

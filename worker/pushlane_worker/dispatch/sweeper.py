@@ -81,7 +81,7 @@ class Sweeper:
         self._look_script: Any = store.redis.register_script(source("look", WORKER))
         self._name = secrets.token_hex(8)
         self._sweeping: set[str] = set()
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._unread = UnconsumedQueues()
 
     async def run(self, supervisor: Supervisor) -> None:
@@ -115,7 +115,7 @@ class Sweeper:
     async def _sweep(self, channel: str, supervisor: Supervisor) -> None:
         more = True
         while more and not supervisor.ended:
-            async with self._places:
+            async with self._slots:
                 more, expired = await self._sweep_once(channel)
                 if expired:
                     await self._lose(channel, expired)
