@@ -41,19 +41,16 @@ class RedactedRequest(Request):  # type: ignore[misc] # celery has no types
         return shown
 
 
-class _BodyFilter(logging.Filter):
-    """Removes the task from Celery's log line that it goes to the pool."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrites lines that quote a task; drops none."""
-        if record.args:
-            record.msg, record.args = "A task goes to the pool.", ()
-        return True
-
-
 def redact_logs() -> None:
     """Keeps message content out of a worker's log, even at DEBUG."""
-    pool.logger.addFilter(_BodyFilter())
+    pool.logger.addFilter(_without_task)
+
+
+def _without_task(record: logging.LogRecord) -> bool:
+    """Rewrites Celery's log lines that quote a task on its way to the pool; drops none."""
+    if record.args:
+        record.msg, record.args = "A task goes to the pool.", ()
+    return True
 
 
 class EnqueueTask(Task):  # type: ignore[misc] # celery has no types

@@ -92,14 +92,11 @@ def _log(report: Report, trouble: DrainError | None) -> None:
     log("drain.done", pid=os.getpid(), **report.as_result(), **problem)
 
 
-class _WithoutIgnored(logging.Filter):
-    """Drops the line "Task pushlane.drain[…] ignored", because ``drain.done`` says how it ended."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        ours = isinstance(record.args, dict) and record.args.get("name") == DRAIN
-        return not (ours and record.msg == trace.log_policy_ignore.format.strip())
-
-
 def drop_ignored_lines() -> None:
-    """Keeps Celery from logging that drains were ignored."""
-    trace.logger.addFilter(_WithoutIgnored())
+    """Drops Celery's line "Task pushlane.drain[…] ignored", because ``drain.done`` says how it ended."""
+    trace.logger.addFilter(_is_kept)
+
+
+def _is_kept(record: logging.LogRecord) -> bool:
+    ours = isinstance(record.args, dict) and record.args.get("name") == DRAIN
+    return not (ours and record.msg == trace.log_policy_ignore.format.strip())

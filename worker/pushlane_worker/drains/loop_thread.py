@@ -53,7 +53,7 @@ class LoopThread:
         self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._transport = AiohttpTransport(limit=settings.max_in_flight)
         self._idle.set()
-        self._thread = threading.Thread(target=self._run, name="pushlane-loop", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="pushlane-loop", daemon=True)
         self._thread.start()
 
     def drain(self, channel: str, done: Done) -> None:
@@ -85,10 +85,6 @@ class LoopThread:
             future.result(self.settings.push_deadline_s + SETTLE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(SETTLE_S)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
 
     def _stop_claiming(self) -> None:
         for drain in self._drains:
@@ -136,7 +132,9 @@ class LoopThread:
         # leases, which expire as unknown.
         await self._await("drain.unsettled", drain, drain.settle())
         await self._loop.run_in_executor(None, done, drain.report)
-        self._forget(drain)
+        self._drains.discard(drain)
+        if not self._drains:
+            self._idle.set()
 
     @staticmethod
     async def _await(trouble: str, drain: Drain, step: Awaitable[None]) -> None:
@@ -145,11 +143,6 @@ class LoopThread:
         except Exception as error:  # noqa: BLE001 # nothing awaits this any more
             drain.report.fault = f"{type(error).__name__}: {error}"
             logger().exception(trouble, channel=drain.report.channel)
-
-    def _forget(self, drain: Drain) -> None:
-        self._drains.discard(drain)
-        if not self._drains:
-            self._idle.set()
 
     def _pushers_of(self, channel: str) -> Pushers:
         if channel not in self._pushers:
