@@ -6,8 +6,7 @@
     commands          every command's name, and the help without the extras; each has a module of that name
     exit_codes        how a failed command ends: one line, one exit code
     queue             the queue's address, for commands that need no channel settings
-    printing          output on standard output
-    terminal          output that fits the terminal
+    output            output on standard output: JSON, or lines that fit the terminal
     progress          the progress bar on standard error
     argument_types    words that are checked before a command runs
     selection         which dead letters a command means

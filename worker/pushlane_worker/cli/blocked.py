@@ -6,17 +6,13 @@ from itertools import islice
 
 import click
 
-from pushlane.errors import UnknownChannel
-from pushlane.message import check_channel_name
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
-from pushlane_worker.cli.printing import print_json
-from pushlane_worker.cli.terminal import counted, fit, moment
-from pushlane_worker.operators.actions import Operator
+from pushlane_worker.cli.output import counted, fit, moment, print_json
 from pushlane_worker.operators.blocked import Blocked
-from pushlane_worker.operators.inspection import Gate, Inspector
+from pushlane_worker.operators.inspection import Gate
 
 _NOT_SKIPPED = {
     "in_flight": "a push of its head is in flight; try again when it has ended",
@@ -58,9 +54,10 @@ def list_(names: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: F
 
     They are preceded by a line for each channel whose gate is closed.
     """
-    configured = queue.configured(names)
     with queue.inspector() as inspector:
-        channels = _registered(inspector, configured, named=bool(names))
+        for name in names:
+            inspector.require(name)
+        channels = list(dict.fromkeys(names)) or inspector.channels()
         gates = {name: gate for name in channels if _is_closed(gate := inspector.gate(name))}
         total = sum(inspector.count_blocked(name) for name in channels)
         each = (inspector.blocked(name, limit) for name in channels)
@@ -81,7 +78,7 @@ def skip(channel: str, conversation: str, as_json: bool) -> None:  # noqa: FBT00
 
     Exit 1 if it could not be skipped.
     """
-    with Operator(queue.redis_url()) as operator:
+    with queue.operator() as operator:
         skipped = operator.skip(channel, conversation)
     if skipped.result in _NOT_SKIPPED:
         raise Failed(
@@ -92,18 +89,6 @@ def skip(channel: str, conversation: str, as_json: bool) -> None:  # noqa: FBT00
         print_json({"channel": channel, "conversation": conversation} | as_fields(skipped))
     else:
         click.echo(f"message {skipped.message_id} is now a dead letter (exhausted); the messages behind it can go")
-
-
-def _registered(inspector: Inspector, configured: tuple[str, ...], *, named: bool) -> list[str]:
-    """The channels to look at. A named one has to be registered; one from the settings may not be yet."""
-    registered = inspector.channels()
-    known = [name for name in dict.fromkeys(configured) if inspector.limits(name) is not None]
-    if named:
-        for name in configured:
-            if name not in known:
-                raise UnknownChannel(check_channel_name(name))
-        return known
-    return sorted({*known, *registered})
 
 
 def _is_closed(gate: Gate) -> bool:

@@ -9,9 +9,7 @@ from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import channel_records
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.exit_codes import Failed, Refused
-from pushlane_worker.cli.printing import print_json
-from pushlane_worker.cli.terminal import counted
-from pushlane_worker.operators.actions import Operator
+from pushlane_worker.cli.output import counted, print_json
 from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings, load_settings
 
@@ -54,7 +52,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
 @click.argument("name")
 def pause(name: str) -> None:
     """Start no more pushes of channel NAME. It still accepts messages, and pushes in flight are not affected."""
-    with Operator(queue.redis_url()) as operator:
+    with queue.operator() as operator:
         changed = operator.pause(name)
     click.echo(f"{name}: {'paused' if changed else 'was already paused'}")
 
@@ -63,7 +61,7 @@ def pause(name: str) -> None:
 @click.argument("name")
 def resume(name: str) -> None:
     """Resume channel NAME; whether it pushes is then up to its gate."""
-    with Operator(queue.redis_url()) as operator:
+    with queue.operator() as operator:
         changed = operator.resume(name)
     click.echo(f"{name}: {'resumed' if changed else 'was not paused'}")
 
@@ -76,7 +74,7 @@ def remove(name: str, force: bool) -> None:  # noqa: FBT001 - a flag of the comm
 
     Remove it from the settings of all workers first: a running one registers it again.
     """
-    with Operator(queue.redis_url()) as operator:
+    with queue.operator() as operator:
         removal = operator.remove(name, force=force)
     had = f"{counted(removal.messages, 'queued message')} and {counted(removal.dead_letters, 'dead letter')}"
     if not removal.removed:

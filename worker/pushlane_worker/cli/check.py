@@ -12,7 +12,7 @@ import redis
 from pushlane.service.printable import one_line
 from pushlane.service.redis_requirements import Finding, server_findings
 from pushlane_worker.channel_settings import ChannelSettings
-from pushlane_worker.cli.terminal import counted
+from pushlane_worker.cli.output import counted
 from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
 from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.proxy import Proxy

@@ -11,12 +11,10 @@ from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed, explain
+from pushlane_worker.cli.output import counted, print_fields, print_json
 from pushlane_worker.cli.preview import preview, print_letter
-from pushlane_worker.cli.preview import show as show_preview
-from pushlane_worker.cli.printing import print_fields, print_json
 from pushlane_worker.cli.progress import progress_bar
 from pushlane_worker.cli.selection import selecting
-from pushlane_worker.cli.terminal import counted
 from pushlane_worker.operators.actions import Operator, ReplayRun
 from pushlane_worker.operators.dead_letters import DeadLetters, Selection
 
@@ -72,15 +70,14 @@ def replay(channel: str, selection: Selection, dry_run: bool, as_json: bool) -> 
 
     They keep their ids, get their full budget back, and go to the tail of their conversations, oldest first.
     """
-    with queue.inspector() as inspector:
-        inspector.require(channel)
-        letters = inspector.dead_letters(channel)
+    with queue.operator() as operator:
+        operator.require(channel)
+        letters = operator.dead_letters(channel)
         absent = letters.absent(selection.ids)
         if dry_run:
-            seen = preview(letters, selection)
-            show_preview(channel, letters, seen, absent, would="queued again", as_json=as_json)
+            preview(channel, letters, selection, absent, would="queued again", as_json=as_json)
         else:
-            with Operator(queue.redis_url()) as operator, operator.replay(channel) as run:
+            with operator.replay(channel) as run:
                 _run(letters, selection, run)
             _tell_replay(channel, run, absent, as_json=as_json)
     _name(channel, absent)
@@ -95,15 +92,14 @@ def purge(channel: str, selection: Selection, dry_run: bool, yes: bool, as_json:
     """Delete the content of dead letters of CHANNEL for good: those with these IDs, those that match, or all."""
     if not (dry_run or yes or sys.stdin.isatty()):
         raise click.UsageError("standard input is not a terminal, so the command cannot ask: add --yes")
-    with queue.inspector() as inspector:
-        inspector.require(channel)
-        letters = inspector.dead_letters(channel)
+    with queue.operator() as operator:
+        operator.require(channel)
+        letters = operator.dead_letters(channel)
         absent = letters.absent(selection.ids)
         if dry_run:
-            seen = preview(letters, selection)
-            show_preview(channel, letters, seen, absent, would="purged", as_json=as_json)
+            preview(channel, letters, selection, absent, would="purged", as_json=as_json)
         else:
-            _purge(channel, letters, selection, absent, ask=not yes, as_json=as_json)
+            _purge(operator, channel, selection, absent, ask=not yes, as_json=as_json)
     _name(channel, absent)
 
 
@@ -136,16 +132,16 @@ def _tell_replay(channel: str, run: ReplayRun, absent: Sequence[str], *, as_json
 
 
 def _purge(
-    channel: str, letters: DeadLetters, selection: Selection, absent: Sequence[str], *, ask: bool, as_json: bool
+    operator: Operator, channel: str, selection: Selection, absent: Sequence[str], *, ask: bool, as_json: bool
 ) -> None:
-    # Messages that die after this moment were not counted, so they are kept.
-    newest = letters.newest()
+    letters = operator.dead_letters(channel)
+    newest = letters.newest()  # messages that die later were not counted, so they are kept
     if ask:
         count = sum(len(page.letters) for page in letters.pages(selection, newest))
         if count and not _confirmed(f"Purge {counted(count, 'dead letter')} of {channel} for good? [y/N] "):
             raise Failed("nothing was purged")
     purged = 0
-    with Operator(queue.redis_url()) as operator, progress_bar() as progress:
+    with progress_bar() as progress:
         purging = progress.add_task("purging", total=letters.count(selection))
         for page in letters.pages(selection, newest):
             purged += operator.purge(channel, [letter.message_id for letter in page.letters])

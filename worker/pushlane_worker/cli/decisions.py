@@ -9,7 +9,7 @@ import click
 from pushlane.keys import DECISIONS_PREFIX
 from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.printing import print_json
+from pushlane_worker.cli.output import print_json
 
 STREAM = f"{DECISIONS_PREFIX}stream"
 WAIT_MS = 1000

@@ -7,7 +7,7 @@ from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
-from pushlane_worker.cli.printing import print_fields, print_json
+from pushlane_worker.cli.output import print_fields, print_json
 
 
 @click.command("message")

@@ -2,10 +2,10 @@
 
 from pushlane.address import parse
 from pushlane.errors import SettingsError
-from pushlane.message import check_channel_name
 from pushlane_worker.cli.exit_codes import REDIS
+from pushlane_worker.operators.actions import Operator
 from pushlane_worker.operators.inspection import Inspector
-from pushlane_worker.settings import Settings, load_addresses, load_settings
+from pushlane_worker.settings import Settings, load_addresses
 
 
 def redis_url() -> str:
@@ -25,6 +25,6 @@ def inspector() -> Inspector:
     return Inspector(redis_url())
 
 
-def configured(named: tuple[str, ...]) -> tuple[str, ...]:
-    """The named channels, or those of the settings if none are named."""
-    return tuple(check_channel_name(name) for name in named) or tuple(load_settings().channels)
+def operator() -> Operator:
+    """The same, for commands that change something."""
+    return Operator(redis_url())

@@ -20,7 +20,7 @@ from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import lines, queue
 from pushlane_worker.cli.argument_types import json_object, utf8, when
 from pushlane_worker.cli.exit_codes import Failed, explain
-from pushlane_worker.cli.printing import print_json
+from pushlane_worker.cli.output import print_json
 from pushlane_worker.cli.progress import progress_bar
 
 

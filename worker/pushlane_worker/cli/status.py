@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from pushlane.errors import UnknownChannel
+from pushlane.message import check_channel_name
 from pushlane.service.json_fields import as_fields
+from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.printing import print_json
-from pushlane_worker.cli.terminal import counted, gate_words, width
-from pushlane_worker.operators.inspection import Overview
+from pushlane_worker.cli.output import counted, moment, print_json, width
+from pushlane_worker.operators.inspection import Gate, Overview
 from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")
@@ -27,7 +28,7 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
     unknown counts pushes that may have arrived. In a terminal, numbers from a million on are shortened with k, M or G,
     rounded down. Moderation decisions that are not carried out yet are counted below.
     """
-    channels = queue.configured(names)
+    channels = [check_channel_name(name) for name in names] or load_settings().channels
     with queue.inspector() as inspector:
         known = channels if names else sorted({*channels, *inspector.channels()})
         overviews = {name: inspector.overview(name) for name in known}
@@ -103,4 +104,13 @@ def _details(overview: Overview) -> str:
     rate = overview.rate
     rated = "no limit" if rate.limit is None else f"{rate.used} of {rate.limit} in {rate.window_s} s"
     consumed = "" if overview.consumed else f"; no worker consumes its queue {overview.queue}"
-    return f"{overview.channel}: gate {gate_words(gate)}{cap}; rate {rated}; pushes: {pushes}{consumed}"
+    return f"{overview.channel}: gate {_gate_words(gate)}{cap}; rate {rated}; pushes: {pushes}{consumed}"
+
+
+def _gate_words(gate: Gate) -> str:
+    """The gate in words: its state, until when and why; if paused, also the state below."""
+    until = f" until {moment(gate.until)}" if gate.until else ""
+    reason = f" ({escaped(gate.reason)})" if gate.reason else ""
+    if gate.paused_since is None:
+        return f"{gate.state}{until}{reason}"
+    return f"paused since {moment(gate.paused_since)} (below: {gate.state}{until}{reason})"

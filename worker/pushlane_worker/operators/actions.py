@@ -13,12 +13,11 @@ from typing import Any, Final, Literal, Self, cast
 
 import redis
 
-from pushlane.clients import connect
 from pushlane.errors import UnknownChannel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import check_channel_name
 from pushlane.scripts import source
-from pushlane_worker.operators.inspection import TIMEOUT_S
+from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.queue.store import UNREGISTERED, WORKER
 
 RUN_KEPT_S: Final = 3600
@@ -50,25 +49,17 @@ class Removal:
     served: bool
 
 
-class Operator:
-    """Writes with its own client, as a context manager; a call slower than ``timeout`` raises a redis.RedisError.
+class Operator(Inspector):
+    """An inspector that also changes things.
 
-    Its methods raise UnknownChannel when the channel is not registered, and InvalidMessage for an invalid channel name.
-
-    Raises:
-        ValueError: The address is invalid.
+    Its own methods raise UnknownChannel when the channel is not registered, and InvalidMessage for an invalid channel
+    name.
     """
 
-    def __init__(self, redis_url: str, *, timeout: float = TIMEOUT_S) -> None:
-        self._redis: Any = connect(redis_url, timeout=timeout)
+    def __init__(self, redis_url: str) -> None:
+        super().__init__(redis_url)
         names = ("pause", "skip", "replay", "purge", "remove")
-        self._scripts = {name: self._redis.register_script(source(name, WORKER)) for name in names}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._redis.close()
+        self._scripts = {name: self.redis.register_script(source(name, WORKER)) for name in names}
 
     def pause(self, channel: str) -> bool:
         """Starts no more pushes of the channel until it is resumed; returns False if it was already paused."""
@@ -80,18 +71,18 @@ class Operator:
 
     def skip(self, channel: str, conversation: str) -> Skipped:
         """Sends the head of a blocked conversation to the dead letters, as ``exhausted``."""
-        self._require(channel)
+        self.require(channel)
         result, *message_id = (word.decode() for word in self._call("skip", channel, conversation))
         return Skipped(cast("SkipResult", result), *message_id)
 
     def replay(self, channel: str) -> "ReplayRun":
         """Starts a run that puts dead letters back into the queue."""
-        self._require(channel)
-        return ReplayRun(self._redis, self._scripts["replay"], channel)
+        self.require(channel)
+        return ReplayRun(self.redis, self._scripts["replay"], channel)
 
     def purge(self, channel: str, ids: Sequence[str]) -> int:
         """Deletes the content of these dead letters; returns how many of the ids were dead letters."""
-        self._require(channel)
+        self.require(channel)
         pages = (ids[start : start + PURGED_AT_ONCE] for start in range(0, len(ids), PURGED_AT_ONCE))
         return sum(int(self._call("purge", channel, *page)) for page in pages)
 
@@ -118,10 +109,6 @@ class Operator:
         if changed == UNREGISTERED:
             raise UnknownChannel(channel)
         return bool(changed)
-
-    def _require(self, channel: str) -> None:
-        if not self._redis.hexists(f"{channel_prefix(check_channel_name(channel))}channel", "kind"):
-            raise UnknownChannel(channel)
 
     def _call(self, script: str, channel: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a number or a flat array
         keys = [channel_prefix(check_channel_name(channel)), BELL]

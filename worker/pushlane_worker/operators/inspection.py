@@ -4,7 +4,7 @@ A channel may hold three million messages and 100,000 conversations, so the cost
 proportional to its result; nothing here scans. An overview is one transaction, so its numbers are consistent.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -114,11 +114,11 @@ class Inspector:
         return sorted(name.decode() for name in self.redis.smembers(CHANNELS))
 
     def limits(self, channel: str) -> Limits | None:
-        """What the channel takes; None when it is not registered."""
+        """The channel's limits for messages; None when it is not registered."""
         return read_limits(self.redis.hmget(_key(channel, "channel"), LIMIT_FIELDS))
 
     def require(self, channel: str) -> Limits:
-        """What the channel takes. Raises UnknownChannel when it is not registered."""
+        """Like ``limits``, but raises UnknownChannel when it is not registered."""
         limits = self.limits(channel)
         if limits is None:
             raise UnknownChannel(channel)
@@ -153,7 +153,7 @@ class Inspector:
             leased=leased,
             held=held,
             blocked=blocked,
-            gate=_gate(*gate),
+            gate=_gate(gate),
             rate=RateUse(rate + leased if rate_limit else 0, rate_limit or None, window_ms // 1000),
             accepted=counts.get("accepted", 0),
             delivered=counts.get("delivered", 0),
@@ -178,7 +178,7 @@ class Inspector:
 
     def gate(self, channel: str) -> Gate:
         """Whether the channel may push; open if it is not registered."""
-        return _gate(*self.redis.hmget(_key(channel, "gate"), _GATE))
+        return _gate(self.redis.hmget(_key(channel, "gate"), _GATE))
 
     def dead_letters(self, channel: str) -> DeadLetters:
         """The channel's dead letters, read lazily."""
@@ -197,14 +197,8 @@ def _key(channel: str, name: str) -> str:
     return f"{channel_prefix(check_channel_name(channel))}{name}"
 
 
-def _gate(
-    state: bytes | None,
-    until: bytes | None,
-    cap: bytes | None,
-    reason: bytes | None,
-    changed: bytes | None,
-    paused: bytes | None,
-) -> Gate:
+def _gate(fields: Sequence[bytes | None]) -> Gate:
+    state, until, cap, reason, changed, paused = fields
     return Gate(
         state=(state or b"open").decode(),
         until=from_ms(int(until or 0)),

@@ -1,16 +1,35 @@
-"""Output for people: lines that fit the terminal, where wide characters count as two columns.
+"""Output on standard output: JSON for programs, lines that fit the terminal for people. Piped output is never cut."""
 
-Piped output is never cut.
-"""
-
+import json
 import shutil
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import click
 from rich.cells import cell_len, set_cell_size
 
 from pushlane.service.printable import escaped
-from pushlane_worker.operators.inspection import Gate
+
+
+def print_json(value: object) -> None:
+    """Prints one JSON document on one line, in ASCII, so without terminal control characters."""
+    click.echo(json.dumps(value))
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Prints one line per field, without missing ones."""
+    for name, value in fields.items():
+        if value is not None:
+            click.echo(f"{name.replace('_', ' ') + ':':<17} {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return escaped(str(value))
 
 
 def width() -> int | None:
@@ -19,10 +38,7 @@ def width() -> int | None:
 
 
 def fit(text: str, used: int = 0) -> str:
-    """The text as one line of the terminal, cut with an ellipsis; control characters are escaped.
-
-    ``used`` is how many columns of the line are already taken.
-    """
+    """The text as one line of the terminal, of which ``used`` columns are taken; cut with an ellipsis, and escaped."""
     shown, columns = escaped(text), width()
     if columns is None or cell_len(shown) <= columns - used:
         return shown
@@ -45,12 +61,3 @@ def full_moment(at: datetime | None) -> str:
 def counted(number: int, noun: str) -> str:
     """The number with its noun: `1 message`, `2,000 messages`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def gate_words(gate: Gate) -> str:
-    """The gate in words: its state, until when and why; if paused, also the state below."""
-    until = f" until {moment(gate.until)}" if gate.until else ""
-    reason = f" ({escaped(gate.reason)})" if gate.reason else ""
-    if gate.paused_since is None:
-        return f"{gate.state}{until}{reason}"
-    return f"paused since {moment(gate.paused_since)} (below: {gate.state}{until}{reason})"
