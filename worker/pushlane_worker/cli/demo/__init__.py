@@ -7,6 +7,7 @@
     verdict   the record against the receipts
 """
 
+import contextlib
 import signal
 import time
 from typing import Literal
@@ -14,11 +15,11 @@ from typing import Literal
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from pushlane_worker.cli import child_processes
 from pushlane_worker.cli.demo.load import Load, Plan
-from pushlane_worker.cli.demo.stage import POLL_S, Stage, stage
+from pushlane_worker.cli.demo.stage import CHANNEL, POLL_S, Stage, stage
 from pushlane_worker.cli.demo.verdict import Verdict, judge
 from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.operators.inspection import Inspector
@@ -42,7 +43,7 @@ def command(messages: int, rooms: int, flower: bool, sabotage: Literal["swallow"
     console = Console(stderr=True, markup=False, highlight=False)
     child_processes.end_on_sigterm()
     with stage(sabotage, lambda line: console.print(line, soft_wrap=True), flower=flower) as running:
-        load = Load(running.redis_url, Plan(running.channel, messages, rooms))
+        load = Load(running.redis_url, Plan(CHANNEL, messages, rooms))
         finished = _run(running, load, console)
         verdict, problems = _judge(running, load)
         Console(markup=False, highlight=False).print(_table(verdict))
@@ -50,7 +51,8 @@ def command(messages: int, rooms: int, flower: bool, sabotage: Literal["swallow"
             problems = [f"the queue was not emptied: no progress for {STALLED_S:g} s", *problems]
         if running.flower_url is not None:
             console.print(f"Flower shows the drains at {running.flower_url}; end with Ctrl-C", soft_wrap=True)
-            _wait_for_ctrl_c()
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
         if problems:
             raise Failed(f"the demo failed: {'; '.join(problems)}")
 
@@ -67,9 +69,9 @@ def _run(running: Stage, load: Load, console: Console) -> bool:
             while True:
                 # In this order: once all are accepted, an empty queue is the end.
                 done = load.done()
-                overview = inspector.overview(running.channel)
+                overview = inspector.overview(CHANNEL)
                 if overview is None:
-                    raise Failed(f"channel {running.channel} is gone from Redis")
+                    raise Failed(f"channel {CHANNEL} is gone from Redis")
                 progress.update(enqueued, completed=load.accepted)
                 progress.update(delivered, completed=overview.delivered)
                 if done and overview.depth == 0 and overview.leased == 0:
@@ -87,7 +89,7 @@ def _run(running: Stage, load: Load, console: Console) -> bool:
 
 def _judge(running: Stage, load: Load) -> tuple[Verdict, list[str]]:
     with Inspector(running.redis_url) as inspector:
-        overview = inspector.overview(running.channel)
+        overview = inspector.overview(CHANNEL)
     arrivals = {room: running.api.texts(room) for room in running.api.rooms()}
     dead_letters = overview.dead_letters if overview else 0
     verdict = judge(load.receipts(), arrivals, running.api.record(), dead_letters)
@@ -98,17 +100,8 @@ def _judge(running: Stage, load: Load) -> tuple[Verdict, list[str]]:
 
 
 def _table(verdict: Verdict) -> Table:
-    table = Table(title="What the fake API's record says", title_justify="left")
-    table.add_column("")
-    table.add_column("", justify="right")
-    table.show_header = False
+    title = "What the fake API's record says"
+    table = Table("", Column(justify="right"), title=title, title_justify="left", show_header=False)
     for name, value in verdict.rows().items():
         table.add_row(name, value)
     return table
-
-
-def _wait_for_ctrl_c() -> None:
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        return

@@ -35,7 +35,6 @@ CHANNEL = "demo"
 FLOWER_PORT = 5555
 FAILURES = "0.05"
 LATENCY_S = "0.02"
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,8 @@ class Stage:
     """The running parts."""
 
     redis_url: str
-    channel: str
     api: FakeApiClient
     worker: subprocess.Popen[bytes]
-    folder: Path
     flower_url: str | None
 
     def check(self) -> None:
@@ -56,7 +53,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(sabotage: str | None, tell: Tell, *, flower: bool) -> Iterator[Stage]:
+def stage(sabotage: str | None, tell: Callable[[str], None], *, flower: bool) -> Iterator[Stage]:
     """Starts everything, and stops it at the end. The folder with the logs is kept if something failed."""
     if flower and importlib.util.find_spec("flower") is None:
         raise Refused("--flower: Flower is not installed: run `pip install 'pushlane[demo]'`")
@@ -71,10 +68,11 @@ def stage(sabotage: str | None, tell: Tell, *, flower: bool) -> Iterator[Stage]:
         tell(f"fake API at {api_url}: 5 % of the pushes answer 503")
         (folder / "demo.toml").write_text(_settings(server.url, api_url), encoding="utf-8")
         env = _environment(folder)
-        process = exits.enter_context(_worker(env, folder))
+        words = worker.command_line("INFO", ("-c", "2"))
+        process = exits.enter_context(child_processes.child(words, env=env, log=folder / "worker.log"))
         tell(f"worker: celery -A pushlane_worker worker, pid {process.pid}")
         flower_url = exits.enter_context(_flower(env, folder)) if flower else None
-        running = Stage(server.url, CHANNEL, FakeApiClient(api_url), process, folder, flower_url)
+        running = Stage(server.url, FakeApiClient(api_url), process, flower_url)
         _wait(lambda: _registered(running), "the worker to start")
         yield running
 
@@ -129,18 +127,10 @@ def _fake_api(folder: Path, sabotage: str | None) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _worker(env: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    words = worker.command_line("INFO", ("-c", "2"))
-    with child_processes.child(words, env=env, log=folder / "worker.log") as process:
-        yield process
-
-
-@contextlib.contextmanager
 def _flower(env: Mapping[str, str], folder: Path) -> Iterator[str]:
     port = FLOWER_PORT if _is_free(FLOWER_PORT) else free_port()
-    words = [*worker.CELERY, "flower", "--address=127.0.0.1"]
-    words.append(f"--tasks_columns={FLOWER_COLUMNS}")
-    with child_processes.child([*words, f"--port={port}"], env=env, log=folder / "flower.log") as process:
+    words = [*worker.CELERY, "flower", "--address=127.0.0.1", f"--port={port}", f"--tasks_columns={FLOWER_COLUMNS}"]
+    with child_processes.child(words, env=env, log=folder / "flower.log") as process:
         _wait(lambda: process.poll() is not None or not _is_free(port), "Flower to start")
         if process.poll() is not None:
             raise Failed("Flower did not start")
@@ -156,7 +146,7 @@ def _registered(running: Stage) -> bool:
     """Whether the worker is up: it registers its channels once its pool is running."""
     running.check()
     with Inspector(running.redis_url) as inspector:
-        return inspector.limits(running.channel) is not None
+        return inspector.limits(CHANNEL) is not None
 
 
 def _wait(predicate: Callable[[], bool], what_for: str) -> None:
