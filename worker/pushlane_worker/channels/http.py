@@ -9,7 +9,7 @@ hundred pushes per second, this one thousands.
 import asyncio
 from collections.abc import AsyncIterator
 from ssl import SSLContext
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 import httpx
@@ -23,7 +23,10 @@ from pushlane_worker.proxy import Proxy
 from pushlane_worker.queue.outcome import Answer
 
 MAX_ANSWER_BYTES = 64 * 1024
-"""An answer is a few dozen bytes of JSON; a larger one is not from the API."""
+"""Before and after decoding. An answer is a few dozen bytes of JSON; a larger one is not from the API."""
+KEEPALIVE_S = 15.0
+"""How long an idle connection is kept: less than a server's usual 60 s, so that a push seldom uses one that is just
+being closed."""
 
 CANCELLED_UNSENT = "pushlane.cancelled_unsent"
 """The request extension that is True if sending was cancelled before there was a connection."""
@@ -59,8 +62,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     Args:
         limit: The maximum number of open connections.
-        keepalive_s: How long an idle connection is kept. Below a server's usual 60 s, so that a push seldom uses a
-            connection that is just being closed.
         max_age_s: The longest time that a connection is used, so that a host's move is noticed even under load.
         resolve_s: How long resolved addresses are cached.
         ssl_context: Replaces the system's trust store; verification cannot be switched off.
@@ -70,16 +71,17 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self,
         *,
         limit: int = 64,
-        keepalive_s: float = 15.0,
         max_age_s: float = 60.0,
         resolve_s: float = 5.0,
         ssl_context: SSLContext | None = None,
     ) -> None:
-        self._limit = limit
-        self._keepalive_s = keepalive_s
-        self._max_age_s = max_age_s
-        self._resolve_s = resolve_s
-        self._ssl = True if ssl_context is None else ssl_context
+        self._connections: dict[str, Any] = {
+            "max_age_s": max_age_s,
+            "limit": limit,
+            "keepalive_timeout": KEEPALIVE_S,
+            "ttl_dns_cache": resolve_s,
+            "ssl": True if ssl_context is None else ssl_context,
+        }
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -121,13 +123,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if self._closed:
             raise httpx.ConnectError("the transport is closed")
         self._session = aiohttp.ClientSession(
-            connector=Connector(
-                max_age_s=self._max_age_s,
-                limit=self._limit,
-                keepalive_timeout=self._keepalive_s,
-                ttl_dns_cache=self._resolve_s,
-                ssl=self._ssl,
-            ),
+            connector=Connector(**self._connections),
             timeout=_NO_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_AUTO_HEADERS,
@@ -145,7 +141,6 @@ class PushClient:
 
     Args:
         deadline_s: Seconds from the call to the last byte of the answer, connecting included.
-        limit_bytes: The largest answer accepted, before and after decoding.
         proxy: The proxy for all requests.
     """
 
@@ -154,12 +149,10 @@ class PushClient:
         transport: httpx.AsyncBaseTransport,
         *,
         deadline_s: float = 10.0,
-        limit_bytes: int = MAX_ANSWER_BYTES,
         proxy: Proxy | None = None,
     ) -> None:
         self._transport = transport
         self._deadline_s = deadline_s
-        self._limit_bytes = limit_bytes
         self._proxy = proxy
 
     async def exchange(self, request: httpx.Request) -> Answer:
@@ -198,17 +191,18 @@ class PushClient:
         try:
             async for chunk in stream:
                 body += chunk
-                self._check_size(response, body)
+                _check_size(response, body)
         finally:
             await stream.aclose()
         if coding := response.headers.get("content-encoding"):
-            body = decoded(body, coding, self._limit_bytes)
-            self._check_size(response, body)
+            body = decoded(body, coding, MAX_ANSWER_BYTES)
+            _check_size(response, body)
         return body
 
-    def _check_size(self, response: httpx.Response, body: bytes) -> None:
-        if len(body) > self._limit_bytes:
-            raise PushUnanswered(f"HTTP {response.status_code} with more than {self._limit_bytes} bytes")
+
+def _check_size(response: httpx.Response, body: bytes) -> None:
+    if len(body) > MAX_ANSWER_BYTES:
+        raise PushUnanswered(f"HTTP {response.status_code} with more than {MAX_ANSWER_BYTES} bytes")
 
 
 class _Body(httpx.AsyncByteStream):
