@@ -19,11 +19,7 @@ def child(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs the command in its own process group, so that Ctrl-C does not reach it, and stops it at the end.
 
-    Args:
-        words: The program's path and its arguments.
-        env: Its whole environment.
-        log: The file for its output.
-        stdout: ``subprocess.PIPE`` if the caller reads its standard output.
+    Its output goes to the file ``log``; with ``stdout=subprocess.PIPE``, the caller reads its standard output.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - our own programs

@@ -1,7 +1,6 @@
 """Reads messages from a file of JSON lines, in constant memory."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
@@ -15,21 +14,14 @@ MAX_LINE_BYTES = 1024 * 1024
 """More than a 64 KiB message takes in JSON even with every byte escaped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A message with the number of its line, counted from 1."""
-
-    number: int
-    form: Form
+Line = tuple[int, Form]
+"""A line's number, counted from 1, and its message."""
 
 
 def read(file: BinaryIO, limits: Limits, on_bytes: Callable[[int], None]) -> Iterator[Line]:
-    """The messages of the file, each checked against the channel's limits. Blank lines are skipped.
+    """The messages from here to the end of the file, each checked against the limits. Blank lines are skipped.
 
-    Args:
-        file: Read from its current position to its end.
-        limits: The channel's limits.
-        on_bytes: Called with the length of each line.
+    ``on_bytes`` is called with the length of each line.
 
     Raises:
         InvalidMessage: A line is not a valid message; ``field`` names the line and the field.
@@ -37,11 +29,11 @@ def read(file: BinaryIO, limits: Limits, on_bytes: Callable[[int], None]) -> Ite
     for number, data in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
         on_bytes(len(data))
         if data.strip():
-            yield Line(number, _form(number, data, limits))
+            yield number, _form(number, data, limits)
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """The lines in order, in batches of up to 1,000; each batch is fully read and checked before it is yielded."""
+    """The lines in batches of up to 1,000; each batch is fully read and checked before it is yielded."""
     rest = iter(lines)
     while batch := list(islice(rest, BATCH)):
         yield batch

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 import click
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from pushlane.errors import PushlaneError
 from pushlane.hold import Hold
@@ -123,23 +123,23 @@ class Tally:
 
 
 def _send_file(channel: str, file: BinaryIO, tally: Tally) -> None:
-    url = queue.redis_url()
     with queue.inspector() as inspector:
         limits = inspector.require(channel)
-    with Producer(url) as producer, progress_bar() as progress:
+    with Producer(queue.redis_url()) as producer, progress_bar() as progress:
         total = _check_file(file, limits, progress)
         task = progress.add_task("sending", total=total)
         sent_to = 0
         try:
             for batch in lines.batches(lines.read(file, limits, lambda _: None)):
-                tally.add(producer.send_forms(channel, [line.form for line in batch]))
-                sent_to = batch[-1].number
+                tally.add(producer.send_forms(channel, [form for _, form in batch]))
+                sent_to = batch[-1][0]
                 progress.advance(task, len(batch))
         except PushlaneError as error:
             if tally.count == 0:
                 raise
             ending = explain(error)
-            raise Failed(f"{ending[0] if ending else error}; {_so_far(tally.count, sent_to)}") from None
+            so_far = f"{tally.count:,} messages, up to line {sent_to}, were accepted before that"
+            raise Failed(f"{ending[0] if ending else error}; {so_far}") from None
 
 
 def _check_file(file: BinaryIO, limits: Limits, progress: Progress) -> int | None:
@@ -148,12 +148,8 @@ def _check_file(file: BinaryIO, limits: Limits, progress: Progress) -> int | Non
     if not stat.S_ISREG(facts.st_mode) or not file.seekable():
         return None
     start = file.tell()
-    task: TaskID = progress.add_task("checking", total=facts.st_size - start)
+    task = progress.add_task("checking", total=facts.st_size - start)
     count = sum(1 for _ in lines.read(file, limits, lambda length: progress.advance(task, length)))
     progress.remove_task(task)
     file.seek(start)
     return count
-
-
-def _so_far(count: int, line: int) -> str:
-    return f"{count:,} messages, up to line {line}, were accepted before that"

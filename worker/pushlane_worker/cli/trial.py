@@ -69,10 +69,8 @@ def _body(text: str) -> bytes:
 
 
 def _meaning(answer: dict[str, Any]) -> str:
-    code, changes = (
-        answer["ErrorCode"],
-        {name: answer[name] for name in ("MsgBody", "CloudCustomData") if name in answer},
-    )
+    code = answer["ErrorCode"]
+    changes = {name: answer[name] for name in ("MsgBody", "CloudCustomData") if name in answer}
     if changes:
         return f"rewrite: {json.dumps(changes)}"
     return _VERDICTS.get(code) or escaped(f"forbid: code {code}: {answer['ErrorInfo']}")
