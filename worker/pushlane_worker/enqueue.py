@@ -86,13 +86,7 @@ class EnqueueTask(Task):  # type: ignore[misc] # celery has no types
     name=ENQUEUE, bind=True, base=EnqueueTask, throws=(PushlaneError,), max_retries=MAX_RETRIES
 )
 def enqueue(self: EnqueueTask, channel: object = None, message: object = None) -> dict[str, Any]:
-    """Enqueues one message and returns its receipt.
-
-    Args:
-        self: The task.
-        channel: The channel's name.
-        message: The message in its JSON form; see ``pushlane.message_json``.
-    """
+    """Enqueues one message in its JSON form (``pushlane.message_json``) and returns its receipt."""
     self.running += 1
     try:
         return asdict(self.accept(channel, message, self.request.id))

@@ -25,13 +25,7 @@ POSTPONED = (Outcome.FAILED, Outcome.THROTTLED, Outcome.MISCONFIGURED, Outcome.U
 
 @dataclass(frozen=True, slots=True)
 class DrainMonitor:
-    """Reports the end of the drain that a Celery task started.
-
-    Args:
-        app: The Celery app; monitors listen to its events.
-        task_id: The task's id.
-        hostname: The worker's name.
-    """
+    """Reports the end of the drain that a Celery task started, as an event of the worker ``hostname``."""
 
     app: Celery
     task_id: str

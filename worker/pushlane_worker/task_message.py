@@ -158,8 +158,8 @@ def read(raw: object) -> dict[str, Any]:
         headers = _Headers.model_validate(envelope.headers if "task" in envelope.headers else first)
         shown = _shown(headers.task, payload)
     except ValidationError as error:
-        place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
-        raise NotATask(f"it is not one of our tasks: {place[:100]!a}") from None
+        field = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
+        raise NotATask(f"it is not one of our tasks: {field[:100]!a}") from None
     except InvalidMessage as error:
         raise NotATask(f"it is not one of our tasks: {error.field}") from None
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:

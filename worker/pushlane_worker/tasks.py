@@ -49,7 +49,7 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
                 settings = load_settings()
                 self._log = configure(settings)
                 self._loop = LoopThread(settings)
-                if _in_pool_child():
+                if current_process().name != "MainProcess":  # a child of a prefork pool
                     signal.signal(signal.SIGTERM, self._on_sigterm)
             return self._loop
 
@@ -87,10 +87,6 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
             self.loop().drain(channel, done)
         finally:
             self._running -= 1
-
-
-def _in_pool_child() -> bool:
-    return bool(current_process().name != "MainProcess")
 
 
 @app.task(name=DRAIN, bind=True, base=DrainTask)  # type: ignore[untyped-decorator]

@@ -62,14 +62,7 @@ def _groups(names: list[str]) -> Iterator[_Group]:
 
 
 class Sweeper:
-    """A dispatcher's share of the sweeps.
-
-    Args:
-        store: Belongs to the event loop that sweeps.
-        channels: The channels that it knows.
-        queues: Their Celery queues.
-        lease_s: How long a claim lasts.
-    """
+    """A dispatcher's share of the sweeps: its channels, with their Celery queues, in the event loop of ``store``."""
 
     def __init__(
         self, store: Store, channels: Mapping[str, Channel], queues: Mapping[str, str], lease_s: float

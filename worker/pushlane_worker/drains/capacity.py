@@ -6,25 +6,25 @@ from contextlib import contextmanager
 
 
 class Capacity:
-    """The places of one process. Not thread-safe: it belongs to the loop thread.
+    """The slots of one process. Not thread-safe: it belongs to the loop thread.
 
     Args:
         limit: Pushes in flight across all channels (``MAX_IN_FLIGHT``).
         channels: How many channels the process has. With several, a channel that drains alone leaves an eighth of the
-            places free, so that the others still move when all its pushes hang.
+            slots free, so that the others still move when all its pushes hang.
     """
 
     def __init__(self, limit: int, channels: int) -> None:
         self.limit = limit
         self.alone = limit if channels <= 1 else max(1, limit - max(1, limit // 8))
         self.ahead = limit // 4
-        """Claims beyond the places, so that the next push is ready when one ends."""
+        """Claims beyond the slots, so that the next push is ready when one ends."""
         self._taken: Counter[str] = Counter()
         self._drains: Counter[str] = Counter()
 
     @contextmanager
     def drain(self, channel: str) -> Iterator[None]:
-        """While this is open, other channels leave this one an equal share of the places."""
+        """While this is open, other channels leave this one an equal share of the slots."""
         self._drains[channel] += 1
         try:
             yield

@@ -8,7 +8,7 @@
                    ──one waits already──▶ done: that one answers its ring, too
 
 The drain of a full process does not occupy its Celery process, which may then get a ring that another process has
-places for. So it passes the ring on: a drain's first turn answers it, and if there is more to claim, it rings again. It
+slots for. So it passes the ring on: a drain's first turn answers it, and if there is more to claim, it rings again. It
 does so at once, but only once per second, or full processes would pass one ring around without end.
 
 Celery gives a task to the first idle process. So while the task of a drain that takes over occupies this process, its
@@ -33,10 +33,10 @@ class Handover:
     _waits: bool = False
     _due: float = 0.0
     """The earliest monotonic time of the next takeover."""
-    _place: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def claim(self, drain: Drain) -> None:
-        """Runs the drain's claiming phase if it gets the place; otherwise it ends as ``busy``."""
+        """Runs the drain's claiming phase if it may; otherwise it ends as ``busy``."""
         if self._waits:
             drain.report.ended = "busy"
         elif not await self._takes_over():
@@ -48,7 +48,7 @@ class Handover:
                 await drain.claim()
             finally:
                 self._claiming = None
-                self._place.release()
+                self._lock.release()
 
     async def _takes_over(self) -> bool:
         if self._claiming is not None and self._due <= time.monotonic():
@@ -57,7 +57,7 @@ class Handover:
         self._waits = True
         try:
             async with asyncio.timeout(max(self._due - time.monotonic(), 0.0)):
-                return await self._place.acquire()
+                return await self._lock.acquire()
         except TimeoutError:
             return False
         finally:

@@ -15,11 +15,7 @@ from pushlane_worker.fake_api.server import FakeApi
 def run(host: str, port: int, control: Control, on_ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then return.
 
-    Args:
-        host: The address to listen on.
-        port: 0 means any free port.
-        control: The behaviour at the start and after a reset.
-        on_ready: Called once with the base address when it is listening.
+    Port 0 means any free port. ``on_ready`` is called once with the base address when it is listening.
 
     Raises:
         SystemExit: It cannot listen there; one line on standard error, exit code 1.

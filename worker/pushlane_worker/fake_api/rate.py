@@ -19,7 +19,7 @@ class RateWindow:
         return cls(int(limit), float(period.removesuffix("s")))
 
     def wait_s(self, now: float) -> float:
-        """Take a place at the monotonic time ``now`` and return 0, or return the seconds until one is free."""
+        """Count an arrival at the monotonic time ``now`` and return 0, or return the seconds until one is allowed."""
         arrivals = self._arrivals
         while arrivals and arrivals[0] <= now - self._period_s:
             arrivals.popleft()

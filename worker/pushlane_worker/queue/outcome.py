@@ -22,7 +22,7 @@ class Outcome(IntEnum):
     FAILED = 5
     UNKNOWN = 6
     UNSENT = 7
-    """The batch was given back before any byte was written: no attempt, and its rate place is free again."""
+    """The batch was given back before any byte was written: no attempt, and its rate budget is free again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """An upper bound for the clock of a channel's rate window, by this process's monotonic clock.
 
-The server's clock may step ahead and so free places too early. Each reply says what the window's clock showed, at some
-time after the request was sent, so the clock can be no further ahead of ours than that. The next call passes this
+The server's clock may step ahead and so free rate budget too early. Each reply says what the window's clock showed, at
+some time after the request was sent, so the clock can be no further ahead of ours than that. The next call passes this
 bound, and ``lua/lib_gate.lua`` removes any step beyond it, for all processes, before it trims the window.
 """
 
