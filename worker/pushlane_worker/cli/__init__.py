@@ -8,7 +8,7 @@
     queue             the queue's address, for commands that need no channel settings
     output            output on standard output: JSON, or lines that fit the terminal
     progress          the progress bar on standard error
-    argument_types    words that are checked before a command runs
+    argument_types    what a word on the command line may be
     selection         which dead letters a command means
     preview           what a replay or a purge would do
     child_processes   child processes that die with us

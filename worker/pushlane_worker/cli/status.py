@@ -1,6 +1,7 @@
 """``pushlane status``: shows the state of the channels."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 
 import click
 
@@ -14,6 +15,7 @@ from pushlane_worker.operators.inspection import Gate, Overview
 from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")
+_counts = attrgetter(*_COUNTS[:-2], "dead_letters", "unknown_pushes")
 _LONGEST = 999_999
 """The largest number shown in full in a terminal, so that ten columns fit."""
 
@@ -62,18 +64,7 @@ def _document(name: str, overview: Overview | None) -> dict[str, object]:
 def _row(name: str, overview: Overview | None) -> tuple[str, ...]:
     if overview is None:
         return (name, *"-" * len(_COUNTS))
-    counts = (
-        overview.depth,
-        overview.scheduled,
-        overview.ready,
-        overview.delayed,
-        overview.leased,
-        overview.blocked,
-        overview.delivered,
-        overview.dead_letters,
-        overview.unknown_pushes,
-    )
-    return (name, *map(str if width() is None else _short, counts))
+    return (name, *map(str if width() is None else _short, _counts(overview)))
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -8,7 +8,7 @@ texts may be two messages. Users share the table with rooms, so a test that push
 
 import time
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -44,7 +44,7 @@ class Record:
 
     def __init__(self) -> None:
         self._wall_offset_s = time.time() - time.monotonic()
-        self._rooms: dict[str, _Room] = {}
+        self._rooms: defaultdict[str, _Room] = defaultdict(_Room)
         self._push_at_s = array("d")
         self._push_took_s = array("d")
         self._push_room: list[str | None] = []
@@ -91,9 +91,7 @@ class Record:
         """Record these texts of a push, in this order."""
         if not texts:
             return
-        room = self._rooms.get(push.room)
-        if room is None:
-            room = self._rooms[push.room] = _Room()
+        room = self._rooms[push.room]
         for text in texts:
             self._look_at(push.room, room, text)
         room.texts.extend(texts)
@@ -129,9 +127,7 @@ class Record:
         """Count and list an injected fault with the messages that it hit."""
         self.inject(fault)
         at_ms = self._wall_ms(time.monotonic())
-        self._faults.append(
-            InjectedFault(fault=fault, room=room, texts=tuple(texts), accepted=accepted, at_ms=at_ms),
-        )
+        self._faults.append(InjectedFault(fault=fault, room=room, texts=tuple(texts), accepted=accepted, at_ms=at_ms))
 
     def summary(self) -> Summary:
         """Return the summary; cheap, because the numbers are counted as messages arrive."""
@@ -159,14 +155,11 @@ class Record:
 
     def texts(self, room_id: str) -> list[str]:
         """Return the texts that a room accepted, in order of arrival."""
-        room = self._rooms.get(room_id)
-        return [] if room is None else list(room.texts)
+        return list(self._rooms.get(room_id, _Room()).texts)
 
     def room(self, room_id: str) -> list[RoomEntry]:
         """Return the messages that a room accepted, in order of arrival."""
-        room = self._rooms.get(room_id)
-        if room is None:
-            return []
+        room = self._rooms.get(room_id, _Room())
         columns = zip(room.texts, room.senders, room.receivers, room.at_s, strict=True)
         return [
             RoomEntry(text=text, sender=sender, receiver=receiver, at_ms=self._wall_ms(at_s))

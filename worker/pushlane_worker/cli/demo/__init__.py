@@ -93,7 +93,7 @@ def _judge(running: Stage, load: Load) -> tuple[Verdict, list[str]]:
     arrivals = {room: running.api.texts(room) for room in running.api.rooms()}
     dead_letters = overview.dead_letters if overview else 0
     verdict = judge(load.receipts(), arrivals, running.api.record(), dead_letters)
-    problems = list(verdict.problems())
+    problems = verdict.problems()
     if verdict.accepted < load.plan.messages:
         problems.insert(0, f"only {verdict.accepted:,} of {load.plan.messages:,} messages were accepted")
     return verdict, problems

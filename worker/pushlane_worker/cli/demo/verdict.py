@@ -1,6 +1,6 @@
 """The demo's result: the fake API's record compared with the receipts. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pushlane.receipt import Receipt
@@ -25,18 +25,16 @@ class Verdict:
     missing: int
     strangers: int
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> list[str]:
         """What went wrong; nothing if every message arrived once and in order."""
-        if self.missing:
-            yield f"{self.missing:,} of {self.accepted:,} accepted messages never arrived"
-        if self.dead_letters:
-            yield f"{self.dead_letters:,} dead letters"
-        if self.duplicates:
-            yield f"{self.duplicates:,} duplicate arrivals"
-        if self.order_breaks:
-            yield f"{self.order_breaks:,} arrivals out of the order of Receipt.sequence"
-        if self.strangers:
-            yield f"{self.strangers:,} arrivals of messages that were not sent"
+        counts = (
+            (self.missing, f"of {self.accepted:,} accepted messages never arrived"),
+            (self.dead_letters, "dead letters"),
+            (self.duplicates, "duplicate arrivals"),
+            (self.order_breaks, "arrivals out of the order of Receipt.sequence"),
+            (self.strangers, "arrivals of messages that were not sent"),
+        )
+        return [f"{count:,} {what}" for count, what in counts if count]
 
     def rows(self) -> Mapping[str, str]:
         """The rows of the table."""
@@ -56,14 +54,7 @@ class Verdict:
 def judge(
     receipts: Mapping[str, Receipt], arrivals: Mapping[str, Sequence[str]], summary: Summary, dead_letters: int
 ) -> Verdict:
-    """The verdict.
-
-    Args:
-        receipts: By text; every text is unique.
-        arrivals: The texts that each room accepted, in order of arrival.
-        summary: The fake API's own summary.
-        dead_letters: How many the queue holds.
-    """
+    """The verdict on the receipts by text (every text is unique) and the texts that each room accepted, in order."""
     arrived = [(room, text) for room, texts in arrivals.items() for text in texts]
     own = {text for room, text in arrived if text in receipts and receipts[text].conversation == room}
     taken = summary.by_status.get(OK, 0)
