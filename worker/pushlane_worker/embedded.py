@@ -65,11 +65,8 @@ class EmbeddedServer:
     """One Valkey server on its own loopback port, as a context manager.
 
     ``port`` and ``url`` are valid from the first ``start`` and stay the same over ``kill`` and ``restart``. With
-    ``append_only`` every acknowledged write survives a killed server.
-
-    Args:
-        append_only: Whether data survives the server process.
-        directory: Where data and log are; None for a private one that ``stop`` removes.
+    ``append_only`` every acknowledged write survives a killed server. Data and log are in ``directory``, or in a
+    private one that ``stop`` removes.
     """
 
     def __init__(self, *, append_only: bool = False, directory: Path | None = None) -> None:

@@ -97,14 +97,10 @@ class _Envelope(_Form):
     properties: _Properties
 
 
-def _none_is_empty(value: object) -> object:
-    return value or {}
-
-
 class _Payload(_Form):
     positional: list[Any]
     named: _Object
-    embed: Annotated[_Embedded, BeforeValidator(_none_is_empty)]
+    embed: Annotated[_Embedded, BeforeValidator(lambda value: value or {})]
 
 
 def _check_drain(payload: _Payload) -> str:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from pushlane.service import logs
 from pushlane.service.log_writer import LogWriter
-from pushlane.service.logs import Logger, logger
+from pushlane.service.logs import logger
 from pushlane_worker.settings import Settings
 
-__all__ = ["JsonFormatter", "Logger", "configure", "logger"]
+__all__ = ["JsonFormatter", "configure", "logger"]
 
 
 def configure(settings: Settings) -> LogWriter:

@@ -75,7 +75,7 @@ class Sweeper:
         self._name = secrets.token_hex(8)
         self._sweeping: set[str] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._unread = UnconsumedQueues()
+        self._unconsumed = UnconsumedQueues()
 
     async def run(self, supervisor: Supervisor) -> None:
         """Looks and sweeps until it is cancelled."""
@@ -88,9 +88,9 @@ class Sweeper:
         # A look that was cancelled may still return (see Supervisor); the group then takes no more tasks.
         if reply and not supervisor.ended:
             consumed = {queue.decode() for queue in reply[0]}
-            self._unread.look_at_enqueue(consumed)
+            self._unconsumed.look_at_enqueue(consumed)
             for name, depth, rested_ms in zip(group.names, reply[1::2], reply[2::2], strict=True):
-                self._unread.look(name, self._queues[name], int(depth or 0), consumed)
+                self._unconsumed.look(name, self._queues[name], int(depth or 0), consumed)
                 # Not security-relevant: spreads channels that started together, as the looks' jitter spreads the fleet.
                 due = abs(rested_ms) > IDLE_MS * (2 + 2 * random.random()) / 3  # noqa: S311
                 if (depth != b"0" or due) and name not in self._sweeping:

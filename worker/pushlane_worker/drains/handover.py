@@ -2,7 +2,7 @@
 
 ::
 
-    a ring's drain ──no one claims, or the last takeover is a second ago──▶ claims, in place of the one before
+    a ring's drain ──no one claims, or the last takeover is a second ago──▶ claims, instead of the one before
                    ──else──▶ waits ──the one before has left──▶ claims
                                    ──the second is over──▶ answers its ring, and so rings again
                    ──one waits already──▶ done: that one answers its ring, too

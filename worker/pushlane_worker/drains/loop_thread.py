@@ -59,9 +59,7 @@ class LoopThread:
     def drain(self, channel: str, done: Done) -> None:
         """Runs one drain; returns when it is done or continues without its task.
 
-        Args:
-            channel: The channel's name.
-            done: Called from another thread with the final report, once.
+        ``done`` is called once with the final report, from another thread.
 
         Raises:
             SettingsError: The channel is not one of this worker's.

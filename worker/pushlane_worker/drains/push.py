@@ -39,11 +39,8 @@ class Pushers:
     Jobs wait while all coroutines are busy, and the gate may close meanwhile. So a job that has waited is pushed only
     if a turn has just seen the gate open and no push has failed since.
 
-    Args:
-        channel: Where the messages go.
-        client: Sends the requests, each within its total deadline.
-        deadline_s: That deadline: a claim whose lease would expire earlier is given back unsent.
-        count: The number of coroutines, and so the channel's maximum of pushes in flight.
+    A claim whose lease would expire before ``deadline_s``, the client's deadline, is given back unsent. ``count`` is
+    the number of coroutines, and so the channel's maximum of pushes in flight.
     """
 
     channel: Channel
