@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import uvloop
 
+from pushlane.clients import UNANSWERED
 from pushlane.errors import SettingsError
 from pushlane_worker.channels.channel import channel_records, make_channel
 from pushlane_worker.channels.http import AiohttpTransport, PushClient
@@ -21,7 +22,7 @@ from pushlane_worker.drains.capacity import Capacity
 from pushlane_worker.drains.drain import IDLE_AFTER_S, Drain, Report
 from pushlane_worker.drains.handover import Handover
 from pushlane_worker.drains.push import Pushers
-from pushlane_worker.queue.store import UNANSWERED, Store
+from pushlane_worker.queue.store import Store
 from pushlane_worker.queue.turns import Turns
 from pushlane_worker.settings import Settings
 from pushlane_worker.telemetry import logger

@@ -20,9 +20,6 @@ _REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE")
 """Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them."""
 UNREGISTERED = -2
 """How ``turn`` and ``sweep`` say that Redis does not know the channel (any more)."""
-UNANSWERED = (redis.RedisError, OSError, RuntimeError)
-"""What a call may raise while Redis is unavailable or unreachable. uvloop raises a bare RuntimeError if a connection is
-reset while it is being written (seen under a storm of CLIENT KILL)."""
 
 
 @dataclass(slots=True)

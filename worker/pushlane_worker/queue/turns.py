@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal
 
+from pushlane.clients import UNANSWERED
 from pushlane.message_record import HEADER_BYTES, Header, first_expiry, read_header
 from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, PushResult
 from pushlane_worker.queue.retry import History, NextStep
-from pushlane_worker.queue.store import UNANSWERED, Store, is_script_error, log_gate
+from pushlane_worker.queue.store import Store, is_script_error, log_gate
 from pushlane_worker.telemetry import logger
 
 _RETRY_FIRST_S = 0.05
