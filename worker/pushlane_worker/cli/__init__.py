@@ -9,8 +9,7 @@
     output            output on standard output: JSON, or lines that fit the terminal
     progress          the progress bar on standard error
     argument_types    what a word on the command line may be
-    selection         which dead letters a command means
-    preview           what a replay or a purge would do
+    dead_letters      how dead letters are selected and printed
     child_processes   child processes that die with us
     lines             messages from a file of JSON lines
     trial             one signed request to a running callback
