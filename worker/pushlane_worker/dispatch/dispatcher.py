@@ -59,6 +59,7 @@ class Dispatcher:
             name: make_channel(name, channel, settings.push_deadline_s) for name, channel in settings.channels.items()
         }
         self._sweeper = Sweeper(self._store, self._channels, self._queues, settings.lease_s)
+        self._registering = asyncio.Semaphore(REGISTERED_AT_ONCE)
         self._publishing: asyncio.Task[str] | None = None
         self._broker_away = False
 
@@ -70,7 +71,9 @@ class Dispatcher:
                 group.create_task(keep("bell", self._answer_bell))
                 group.create_task(keep("decisions", self._retry_effects))
                 group.create_task(keep("health", self._watch.step))
-                group.create_task(self._register_all())
+                # Concurrently with the sweeps, which must not wait for it: they make a full Redis usable again.
+                for channel in self._settings.channels:
+                    group.create_task(self._register(channel))
                 group.create_task(self._announce_and_sweep())
                 if token_files := [name for name, one in self._settings.channels.items() if one.token_file is not None]:
                     group.create_task(keep("token", partial(self._look_at_tokens, token_files)))
@@ -82,20 +85,9 @@ class Dispatcher:
             await self._producer.aclose()
             await self._store.aclose()
 
-    async def _register_all(self) -> None:
-        """Runs concurrently with the sweeps, which must not wait for it: they make a full Redis usable again."""
-        slots = asyncio.Semaphore(REGISTERED_AT_ONCE)
-
-        async def register(channel: str) -> None:
-            async with slots:
-                await self._register(channel)
-
-        async with asyncio.TaskGroup() as group:
-            for channel in self._settings.channels:
-                group.create_task(register(channel))
-
     async def _register(self, channel: str) -> None:
-        await self._supervisor.once("register", partial(self._store.register, channel))
+        async with self._registering:
+            await self._supervisor.once("register", partial(self._store.register, channel))
 
     async def _announce_and_sweep(self) -> None:
         await self._supervisor.once("announce", self._announce)

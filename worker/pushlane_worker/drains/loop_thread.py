@@ -10,7 +10,6 @@ import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 import uvloop
 
@@ -33,27 +32,20 @@ SETTLE_S = 5.0
 Done = Callable[[Report], None]
 
 
-@dataclass(slots=True, eq=False)
 class LoopThread:
     """The loop of one pool process. Create it after the fork; ``drain`` may be called from any thread."""
 
-    settings: Settings
-    _loop: asyncio.AbstractEventLoop = field(default_factory=uvloop.new_event_loop)
-    _thread: threading.Thread = field(init=False)
-    _store: Store = field(init=False)
-    _transport: AiohttpTransport = field(init=False)
-    _capacity: Capacity = field(init=False)
-    _pushers: dict[str, Pushers] = field(default_factory=dict)
-    _handovers: defaultdict[str, Handover] = field(default_factory=lambda: defaultdict(Handover))
-    _drains: set[Drain] = field(default_factory=set)
-    _idle: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        settings = self.settings
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self._capacity = Capacity(settings.max_in_flight, len(settings.channels))
         self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._transport = AiohttpTransport(limit=settings.max_in_flight)
+        self._pushers: dict[str, Pushers] = {}
+        self._handovers: defaultdict[str, Handover] = defaultdict(Handover)
+        self._drains: set[Drain] = set()
+        self._idle = asyncio.Event()
         self._idle.set()
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="pushlane-loop", daemon=True)
         self._thread.start()
 

@@ -3,7 +3,6 @@
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import redis.asyncio
@@ -22,7 +21,6 @@ UNREGISTERED = -2
 """How ``turn`` and ``sweep`` say that Redis does not know the channel (any more)."""
 
 
-@dataclass(slots=True)
 class Store:
     """The scripts on one asyncio client. Belongs to one event loop.
 
@@ -31,15 +29,13 @@ class Store:
         records: Each channel's record, written when it is not in Redis (``lua/register.lua``).
     """
 
-    redis: redis.asyncio.Redis
-    records: Mapping[str, Mapping[str, str | int]]
-    _scripts: dict[str, Any] = field(init=False)
-    _register: Any = field(init=False)
-    _clocks: defaultdict[str, RateClock] = field(init=False, default_factory=lambda: defaultdict(RateClock))
-
-    def __post_init__(self) -> None:
-        self._scripts = {name: self.redis.register_script(source(name, WORKER)) for name in ("turn", "sweep")}
-        self._register = self.redis.register_script(source("register"))
+    def __init__(self, redis: redis.asyncio.Redis, records: Mapping[str, Mapping[str, str | int]]) -> None:
+        self.redis = redis
+        self._records = records
+        scripts = ("turn", "sweep")
+        self._scripts: dict[str, Any] = {name: redis.register_script(source(name, WORKER)) for name in scripts}
+        self._register: Any = redis.register_script(source("register"))
+        self._clocks: defaultdict[str, RateClock] = defaultdict(RateClock)
 
     @classmethod
     def connect(cls, redis_url: str, records: Mapping[str, Mapping[str, str | int]]) -> "Store":
@@ -52,7 +48,7 @@ class Store:
 
     async def register(self, channel: str) -> bool:
         """Writes the channel's record; returns whether the channel is new."""
-        fields = [item for pair in self.records[channel].items() for item in pair]
+        fields = [item for pair in self._records[channel].items() for item in pair]
         keys = [channel_prefix(channel), BELL, CHANNELS]
         return bool(await self._register(keys=keys, args=["", *fields]))
 
