@@ -125,7 +125,7 @@ def test_absent_eids_are_none() -> None:
 
 def test_the_rate_window_slides() -> None:
     """A place is free again exactly one period after the arrival that took it, and refused arrivals take none."""
-    window = RateWindow.from_rule("2/10s")
+    window = RateWindow("2/10s")
     assert [window.wait_s(now) for now in (0.0, 4.0)] == [0, 0]
     assert [window.wait_s(now) for now in (5.0, 9.0)] == [5, 1]
     assert [window.wait_s(now) for now in (10.0, 10.5, 14.0)] == [0, 3.5, 0]

@@ -14,7 +14,6 @@ A new kind is a file with a class that satisfies ``ChannelKind`` and its line in
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 import httpx
@@ -49,4 +48,4 @@ class ChannelKind(Protocol):
         """Return the result of a push with this answer; never raises, whatever the answer contains."""
 
 
-KINDS: Mapping[str, type[ChannelKind]] = MappingProxyType({kind.kind: kind for kind in (Cinnox, ThirdParty)})
+KINDS: Mapping[str, type[ChannelKind]] = {kind.kind: kind for kind in (Cinnox, ThirdParty)}

@@ -22,7 +22,7 @@ class NoConnectionError(Exception):
 
 
 class Connector(aiohttp.TCPConnector):
-    """Marks every failure to get a connection, and hands out no connection that is too old or has unread data.
+    """Marks every failure to get a connection, and never hands out a connection that is too old or has unread data.
 
     aiohttp would read bytes that arrived on an idle connection as the answer to the next request. It also has no
     maximum age: under a steady load no connection is ever idle long enough to be closed, so after a host has moved to

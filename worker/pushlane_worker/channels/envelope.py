@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from types import MappingProxyType
 from typing import Final
 
 import httpx
@@ -22,15 +21,13 @@ from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Answer, Outcome, Pus
 SNIPPET_CHARS = 120
 """How much of an unreadable body goes into the detail: enough to recognise a proxy's error page."""
 
-STATUS_OUTCOMES: Final[Mapping[int, Outcome]] = MappingProxyType(
-    {
-        **dict.fromkeys((401, 403, 404, 405, 406, 410, 411, 415), Outcome.MISCONFIGURED),
-        **dict.fromkeys((400, 413, 422), Outcome.REJECTED),
-        **dict.fromkeys((408, 425, 503), Outcome.FAILED),
-        **dict.fromkeys((500, 502, 504), Outcome.UNKNOWN),
-        429: Outcome.THROTTLED,
-    }
-)
+STATUS_OUTCOMES: Final[Mapping[int, Outcome]] = {
+    **dict.fromkeys((401, 403, 404, 405, 406, 410, 411, 415), Outcome.MISCONFIGURED),
+    **dict.fromkeys((400, 413, 422), Outcome.REJECTED),
+    **dict.fromkeys((408, 425, 503), Outcome.FAILED),
+    **dict.fromkeys((500, 502, 504), Outcome.UNKNOWN),
+    429: Outcome.THROTTLED,
+}
 
 # Lower codes repeat an HTTP status, as CINNOX's 400 does.
 _FIRST_OWN_CODE = 1000

@@ -5,7 +5,7 @@
     program           the group, which imports a command's module when it is called
     commands          every command's name, and the help without the extras; each has a module of that name
     exit_codes        how a failed command ends: one line, one exit code
-    queue             the queue's address, for commands that need no channel settings
+    queue             clients of the queue, for commands that need no channel settings
     output            output on standard output: JSON, or lines that fit the terminal
     progress          the progress bar on standard error
     argument_types    what a word on the command line may be

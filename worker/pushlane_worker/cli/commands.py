@@ -1,30 +1,27 @@
 """The commands by name, and the help of ``pushlane`` if only the library is installed. Needs no extra."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from pushlane import __version__
 
-COMMANDS: Mapping[str, str] = MappingProxyType(
-    {
-        "demo": "Send 2,000 messages through its own queue.",
-        "worker": "Run a Celery worker that pushes; further arguments are Celery's.",
-        "callback": "Answer moderation callbacks and take messages over HTTP.",
-        "fake-api": "Run the stand-in for the chat API.",
-        "send": "Enqueue one text, or a file of messages.",
-        "status": "Show the channels.",
-        "message": "Show where one message is.",
-        "cancel": "Take one message out of the queue.",
-        "dead": "List, show, replay and purge dead letters.",
-        "blocked": "List conversations that cannot move, and skip what blocks one.",
-        "decide": "Decide on messages that are held.",
-        "decisions": "Show what moderation has decided.",
-        "channel": "Register, list, pause, resume and remove channels.",
-        "check": "Check settings, Redis, the broker and the remote addresses.",
-    }
-)
+COMMANDS: Mapping[str, str] = {
+    "demo": "Send 2,000 messages through its own queue.",
+    "worker": "Run a Celery worker that pushes; further arguments are Celery's.",
+    "callback": "Answer moderation callbacks and take messages over HTTP.",
+    "fake-api": "Run the stand-in for the chat API.",
+    "send": "Enqueue one text, or a file of messages.",
+    "status": "Show the channels.",
+    "message": "Show where one message is.",
+    "cancel": "Take one message out of the queue.",
+    "dead": "List, show, replay and purge dead letters.",
+    "blocked": "List conversations that cannot move, and skip what blocks one.",
+    "decide": "Decide on messages that are held.",
+    "decisions": "Show what moderation has decided.",
+    "channel": "Register, list, pause, resume and remove channels.",
+    "check": "Check settings, Redis, the broker and the remote addresses.",
+}
 
-EXTRAS: Mapping[str, str] = MappingProxyType({"callback": "callback", "demo": "demo"})
+EXTRAS: Mapping[str, str] = {"callback": "callback", "demo": "demo"}
 """The extra that a command needs; the others need ``worker``."""
 
 

@@ -1,4 +1,4 @@
-"""The queue's address, for commands that need no channel settings."""
+"""Clients of the queue, for commands that need no channel settings."""
 
 from pushlane.address import parse
 from pushlane.errors import SettingsError

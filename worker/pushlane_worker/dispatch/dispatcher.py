@@ -2,8 +2,8 @@
 
 Any dispatcher of the fleet may take a ring or sweep a channel (``sweeper.py``), so there is no beat process and no
 single point of failure. When a task cannot be published because the broker is away or out of memory, the dispatcher
-drains in its own process: deliveries free memory, and an outage of only the broker stops no delivery. A ring for a
-channel that it may not drain itself expires, and a sweep rings again.
+drains in its own process: deliveries free memory, and go on while only the broker is away. A ring for a channel that it
+may not drain itself expires, and a sweep rings again.
 """
 
 import asyncio

@@ -144,4 +144,4 @@ def _endpoints(control: Control) -> tuple[Rules, ...]:
 
 
 def _window(control: Control) -> RateWindow | None:
-    return None if control.rate_limit is None else RateWindow.from_rule(control.rate_limit)
+    return None if control.rate_limit is None else RateWindow(control.rate_limit)
