@@ -26,7 +26,7 @@ class Connector(aiohttp.TCPConnector):
 
     aiohttp would read bytes that arrived on an idle connection as the answer to the next request. It also has no
     maximum age: under a steady load no connection is ever idle long enough to be closed, so after a host has moved to
-    another address, pushes would go to the old one for ever. Here its age counts from its first push.
+    another address, pushes would go to the old one for ever. Here it is used for ``max_age_s`` from its first push on.
     """
 
     def __init__(self, *, max_age_s: float, **options: Any) -> None:  # noqa: ANN401 -- they are aiohttp's
