@@ -18,7 +18,7 @@ from pushlane.clients import connect_async
 from pushlane.keys import CHANNELS
 from pushlane_worker.dispatch.dispatcher import Dispatcher
 from pushlane_worker.dispatch.supervisor import Supervisor
-from pushlane_worker.dispatch.sweeper import Sweeper, _groups
+from pushlane_worker.dispatch.sweeper import LOOK_EACH_S, Sweeper, _groups
 from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings, load_settings
 
@@ -131,3 +131,25 @@ async def test_a_look_that_outlives_the_end_starts_no_sweep(redis_url: str, redi
             assert await supervisor.tried("look", lambda: sweeper._look(group, supervisor, tasks))
     await store.aclose()
     assert logs == []
+
+
+async def test_who_was_too_late_looks_again_at_any_time(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In step with the others it would be too late for minutes, and miss that a queue is consumed again."""
+    waits: list[float] = []
+
+    async def note(seconds: float) -> None:
+        waits.append(seconds)
+
+    store, supervisor = Store(connect_async(redis_url, timeout=2, connect_timeout=2), {}), Supervisor()
+    sweeper = Sweeper(store, {}, {"support": "pushlane"}, lease_s=30)
+    (group,) = _groups(["support"])
+    async with asyncio.TaskGroup() as tasks:
+        with monkeypatch.context() as patch:
+            patch.setattr("pushlane_worker.dispatch.sweeper.asyncio.sleep", note)
+            for _ in range(100):
+                await sweeper._look(group, supervisor, tasks)
+    await store.aclose()
+    first, *later = waits
+    assert first >= LOOK_EACH_S
+    assert min(later) < LOOK_EACH_S / 4
+    assert max(later) > LOOK_EACH_S * 3 / 4

@@ -96,7 +96,9 @@ class Sweeper:
                 if (depth != b"0" or due) and name not in self._sweeping:
                     self._sweeping.add(name)
                     tasks.create_task(self._sweep_all(name, supervisor))
-        await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random())  # noqa: S311
+        # Whoever was too late tries at any time: with a period of its own it would stay too late for minutes, and would
+        # not notice that a queue which it has reported is consumed again.
+        await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random() if reply else LOOK_EACH_S * random.random())  # noqa: S311
 
     async def _sweep_all(self, channel: str, supervisor: Supervisor) -> None:
         """Sweeps until nothing is left; after an error the next look starts again."""
