@@ -10,6 +10,8 @@ from redis.asyncio import Redis as AsyncRedis
 from support.feed import RETENTION_S, Open
 
 from pushlane.async_producer import AsyncProducer
+from pushlane.callback.decisions import feed as feed_module
+from pushlane.callback.decisions import recorder
 from pushlane.callback.decisions.feed import Feed
 from pushlane.callback.decisions.spool import Spool
 from pushlane_worker.embedded import EmbeddedServer
@@ -17,6 +19,13 @@ from pushlane_worker.embedded import EmbeddedServer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests in which Redis is there: on a busy machine it may take longer, and decisions would go to the disk."""
+    for module in (feed_module, recorder):
+        monkeypatch.setattr(module, "RECORD_S", 10.0)
 
 
 @pytest.fixture

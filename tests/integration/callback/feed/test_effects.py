@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from pushlane.callback.verdict import Kind
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 async def test_effects_are_done_in_the_order_of_the_decisions_and_acknowledged(redis: Redis, open_feed: Open) -> None:
     """Each message is enqueued once, and nothing of it is left behind."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from pushlane.async_producer import AsyncProducer
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 async def test_an_unknown_channel_waits_and_blocks_no_other(
     redis: Redis, client: AsyncRedis, producer: AsyncProducer, open_feed: Open, monkeypatch: pytest.MonkeyPatch

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 async def test_a_decision_is_in_the_stream_without_what_was_said(redis: Redis, open_feed: Open) -> None:
     """With who, when, why and which message, and its answer under its key; both for the retention."""
