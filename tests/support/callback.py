@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from support.processes import environment, installed, running
 from support.waiting import wait_until
+
+from pushlane_worker.embedded import free_port
 
 if TYPE_CHECKING:
     import subprocess
@@ -85,13 +86,6 @@ def callback(folder: Path, redis_url: str, settings: Mapping[str, str], *, worke
         started = Callback(process, f"http://127.0.0.1:{port}", log)
         wait_until(lambda: _answers(started), "the callback to answer", START_S)
         yield started
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(started: Callback) -> bool:

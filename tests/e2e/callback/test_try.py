@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from support.callback import Callback, callback, free_port, moderation
+from support.callback import Callback, callback, moderation
 from support.command import Ended, pushlane
 
 from pushlane.keys import DECISIONS_PREFIX
+from pushlane_worker.embedded import free_port
 
 
 @pytest.fixture
