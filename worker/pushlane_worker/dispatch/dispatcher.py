@@ -105,7 +105,8 @@ class Dispatcher:
     async def _look_at_tokens(self, channels: list[str]) -> None:
         await asyncio.sleep(TOKEN_EACH_S)
         for channel in await asyncio.to_thread(lambda: [name for name in channels if self._channels[name].renewed()]):
-            await self._register(channel)  # a gate that was broken by the old token probes at once
+            # A gate that was broken by the old token probes at once.
+            await self._supervisor.once("register", partial(self._store.register, channel))
 
     async def _retry_effects(self) -> None:
         """Carries out moderation decisions that the callback could not."""

@@ -131,14 +131,14 @@ class Moderation:
 
     def _check(self, request: Request) -> Query | None:
         settings, reason = self._settings, "network"
-        address = source_address(request, settings.trusted_proxies)
-        if not settings.source_networks or is_within(address, settings.source_networks):
+        networks, proxies = settings.source_networks, settings.trusted_proxies
+        if not networks or is_within(source_address(request, proxies), networks):
             raw: bytes = request.scope["query_string"]
             query = check_query(raw, sdk_app_ids=settings.sdk_app_ids, tokens=self._tokens, now=time.time())
             if isinstance(query, Query):
                 return query
             reason = query
-        logger().warning("callback.refused", reason=reason, address=address)
+        logger().warning("callback.refused", reason=reason, address=source_address(request, proxies))
         return None
 
     def _unreadable(self, query: Query, reason: str, headers: Mapping[str, str] | None = None) -> Response:

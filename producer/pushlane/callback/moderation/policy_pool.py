@@ -229,7 +229,7 @@ def _settle(question: Question, kind: str, *result: Any) -> None:  # noqa: ANN40
     if answer.done():
         return
     match kind:
-        case "answered":
+        case "said":
             answer.set_result(result[0])
         case "late":
             answer.set_exception(Late())

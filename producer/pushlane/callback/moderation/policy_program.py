@@ -7,7 +7,7 @@
     {"setting": …, "problem": …}                             ◀   or it cannot be
     [number, which, message]                                 ▶   a question, to the policy ``which`` or to the routing
     [number, "waits"] [number, "goes"]                       ◀   it awaits something; it goes on
-    [number, "answered", …] [number, "raised", kind, frames] [number, "invalid", field, problem]   ◀   its result
+    [number, "said", …] [number, "raised", kind, frames] [number, "invalid", field, problem]   ◀   its result
     [number]                                                 ▶   the result is no longer needed
     []                                                       ▶◀  is it still there? yes
 
@@ -71,7 +71,7 @@ class _UserCode:
     def _begin(self, number: int, which: int, message: ChatMessage) -> None:
         try:
             if which == ROUTING:
-                self._send(_line(number, "answered", self._routed(message)))
+                self._send(_line(number, "said", self._routed(message)))
                 return
             policy = self._policies[which]
             answer = policy.judge(message)
@@ -138,12 +138,12 @@ def _line(*parts: object) -> bytes:
 def _verdict(number: int, answer: object, policy: str) -> bytes:
     verdict = read(answer, policy)
     if verdict is None:
-        return _line(number, "answered", None)
+        return _line(number, "said", None)
     given = {name: getattr(verdict, name) for name in Verdict.__slots__}
     try:
-        return _line(number, "answered", given)
+        return _line(number, "said", given)
     except (ValueError, TypeError, RecursionError):  # the rewrite is not a message; the chain refuses an empty one
-        return _line(number, "answered", {**given, "msg_body": [], "custom_data": None})
+        return _line(number, "said", {**given, "msg_body": [], "custom_data": None})
 
 
 def _raised(number: int, error: BaseException) -> bytes:
