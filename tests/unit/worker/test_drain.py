@@ -88,7 +88,7 @@ class FakePushers:
     jobs: list[Job] = field(default_factory=list)
     waits_for_a_turn: bool = False
 
-    def told(self, _asked: float, *, closed: bool) -> None:
+    def note_gate(self, _asked: float, *, closed: bool) -> None:
         """Hears of the gate, which these answers never close."""
         assert not closed
 

@@ -113,7 +113,7 @@ async def push(
     claim = Claim(
         ROOM, b"d:0:0", early_ms > 0, early_ms, [b"m"] * len(batch), batch, CLAIMED_MS, asked, asked + lease_s
     )
-    pushers.told(time.monotonic(), closed=False)
+    pushers.note_gate(time.monotonic(), closed=False)
     pushers.submit(Job(claim, done.put_nowait))
     async with asyncio.timeout(5):
         settlement = await done.get()

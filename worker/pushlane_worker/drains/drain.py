@@ -184,7 +184,7 @@ class Drain:
             self._moved = time.monotonic()
         self._busy += len(turn.claims)
         self.capacity.release(self.turns.channel, reserved - len(turn.claims))
-        self.pushers.told(asked, closed=turn.closed)
+        self.pushers.note_gate(asked, closed=turn.closed)
         for claim in turn.claims:
             self.pushers.submit(Job(claim, self._done))
         return turn

@@ -67,7 +67,7 @@ class Pushers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def told(self, asked: float, *, closed: bool) -> None:
+    def note_gate(self, asked: float, *, closed: bool) -> None:
         """Takes the gate state from a turn sent at monotonic time ``asked``. Call it before submitting its claims."""
         if closed:
             self._give_back("the gate has closed", lambda job: not job.claim.probe)
