@@ -1,4 +1,4 @@
-"""The outbox as a caller and as Redis see it: both producers behind one interface, and what they wrote."""
+"""Both producers behind one interface, and what they wrote, as a caller and as Redis see it."""
 
 import asyncio
 from collections.abc import Callable, Sequence
