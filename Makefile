@@ -33,7 +33,7 @@ else
 	$(BIN)/python -m pytest -m "alone and not long"
 endif
 
-test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 12 minutes)
+test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 17 minutes)
 	$(BIN)/python -m pytest -n 3 -m "long and not alone"
 	$(BIN)/python -m pytest -m "long and alone"
 
