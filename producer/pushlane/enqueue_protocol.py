@@ -133,8 +133,10 @@ LIMIT_FIELDS: Final = ("kind", "max_text", "text_unit", "max_message_bytes")
 
 def read_limits(fields: Sequence[Any]) -> Limits | None:
     """The limits in these fields of a channel's record; None if the channel is not registered."""
+    if None in fields:
+        return None
     kind, max_text, text_unit, max_message_bytes = fields
-    return None if kind is None else Limits(kind.decode(), int(max_text), text_unit.decode(), int(max_message_bytes))
+    return Limits(kind.decode(), int(max_text), text_unit.decode(), int(max_message_bytes))
 
 
 def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageStatus | None:

@@ -1,4 +1,4 @@
-"""Every error that a producer can raise.
+"""Every error of the producer library, and that of wrong settings.
 
 ::
 

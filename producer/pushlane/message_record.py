@@ -1,6 +1,7 @@
 """The packed record of a message, as ``lua/lib_record.lua`` lays it out; a test compares the fields.
 
-A header of fixed width, then conversation, address, body and, once dead, the reason in words.
+A header of fixed width, then conversation, address, body and a detail: the reason in words once dead, the hold while
+held.
 """
 
 from collections.abc import Sequence

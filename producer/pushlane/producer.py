@@ -1,6 +1,6 @@
-"""The producer's side of the queue: ``Producer`` and ``AsyncProducer``, two thin shells over the same scripts.
+"""``Producer``: a thin shell over the queue's scripts.
 
-The code they share is pure and lives in ``enqueue_protocol.py``.
+What it shares with ``AsyncProducer`` is pure and lives in ``enqueue_protocol.py``.
 """
 
 from __future__ import annotations

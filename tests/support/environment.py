@@ -9,7 +9,8 @@ from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.settings import Settings, load_settings
 
 SECRET = "s3cr3t-t0ken"
-ROOT = {"PUSHLANE_REDIS_URL": "redis://localhost:6379/0"}
+ROOT = {"PUSHLANE_REDIS_URL": "redis://127.0.0.1:1/0"}
+"""Where nothing listens, as a Redis may on the usual port."""
 CHANNEL = {
     "PUSHLANE_CHANNELS__SUPPORT__KIND": "cinnox",
     "PUSHLANE_CHANNELS__SUPPORT__BASE_URL": "https://api.example.com",

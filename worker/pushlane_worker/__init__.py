@@ -13,7 +13,7 @@
     dispatcher_step   runs the dispatcher in a worker
     dispatch          the dispatcher and its sweeps
     drains            claims batches and pushes them
-    queue             script calls, and the decisions after a push
+    queue             script calls, and the next step after a push
     channels          kinds of channel, and HTTP
     operators         what operators see and do
     settings          the worker's settings; channel_settings: those of a channel

@@ -158,8 +158,10 @@ class ChannelSettings(BaseModel):
             return self.token.get_secret_value()
         try:
             token = Path(str(self.token_file)).read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise SettingsError("TOKEN_FILE", f"cannot be read: {error}") from None
+        except ValueError:  # its message would show a part of the token
+            raise SettingsError("TOKEN_FILE", f"cannot be read: {self.token_file} is not UTF-8") from None
         if not _TOKEN.fullmatch(token):
             raise SettingsError("TOKEN_FILE", "must hold one token of printable ASCII without spaces")
         return token

@@ -1,6 +1,6 @@
 """The task ``pushlane.drain``, and what a worker does when it starts and stops.
 
-It parses its arguments, calls one function and maps the result to a state that monitors understand.
+The task calls one function; ``monitoring.py`` shows monitors how that ended.
 """
 
 import logging

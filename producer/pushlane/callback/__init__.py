@@ -14,7 +14,7 @@ These are the names that a service needs for its own policy:
     chat_message    a message that is being judged
     policy          what a policy is
     verdict         what it answers
-    routing         what a service's own routing returns
+    routing         where an allowed message goes, and the effects of a decision
     app             the ASGI app: its routes and what they share
     server          the processes that serve it
     settings        its settings

@@ -1,5 +1,6 @@
 -- `place`: the only function that decides where a conversation is. Every script that touches one ends with it, so that
--- it is in exactly one of: absent (its list is empty), ready, delayed, leases, held (its head waits for a decision).
+-- it is in exactly one of: absent (its list is empty), ready, delayed, leases, held (its head waits for a decision),
+-- unreadable (its head has a newer layout).
 local MAX_INSPECTED = 200
 local drops_left = MAX_INSPECTED -- finished messages that this call may still drop
 
@@ -36,8 +37,8 @@ end
 -- grow with the list. Dropping it clears the mark; a replay checks for it.
 local LISTED = 'listed  '
 
--- Whether a message is finished, by its header: final, or expired, which makes it a dead letter
--- here. A record of another layout belongs to a newer worker: it stays.
+-- Whether a message is finished, by its header: final, or expired, which makes it a dead letter here. A record of
+-- another layout belongs to a newer worker: it stays.
 local function is_over(prefix, id, record, now)
   local state = state_of(record)
   if state ~= 'q' and state ~= 'h' then

@@ -23,7 +23,7 @@ from pushlane_worker.settings import Settings, load_settings
 
 SECRET = "s3cr3t-t0ken"
 RIGHT = {
-    "REDIS_URL": "redis://localhost:6379/0",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
     "MODERATION__SDK_APP_IDS": "1400000001",
     "MODERATION__TOKENS": SECRET,
     "API_KEYS__ORDERS__KEY": "0rders-key",

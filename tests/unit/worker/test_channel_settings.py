@@ -104,6 +104,7 @@ def test_a_token_file_that_can_not_be_read_stops_the_start(tell: Tell, tmp_path:
     for name in ("missing", "bytes", "."):
         line = tell.error(CHANNELS__SUPPORT__TOKEN="", CHANNELS__SUPPORT__TOKEN_FILE=str(tmp_path / name))
         assert line.startswith("PUSHLANE_CHANNELS__SUPPORT__TOKEN_FILE: cannot be read: ")
+        assert "0xff" not in line, "a part of the token"
 
 
 def test_exactly_one_of_token_and_token_file_is_set(tell: Tell) -> None:

@@ -33,7 +33,7 @@ def test_the_least_that_a_worker_needs(tell: Tell) -> None:
     """An address and a channel's four values; all else has its documented default."""
     settings = tell.all({**ROOT, **CHANNEL})
     channel = settings.channels["support"]
-    assert settings.broker == settings.redis_url == "redis://localhost:6379/0"
+    assert settings.broker == settings.redis_url == ROOT["PUSHLANE_REDIS_URL"]
     assert (settings.max_in_flight, settings.push_deadline_s, settings.lease_s, settings.slice_s) == (64, 10, 30, 2)
     assert (settings.retention_s, settings.idempotency_window_s) == (86_400, 86_400)
     assert (channel.queue, channel.rate_limit, channel.max_queued) == ("pushlane", RateLimit(500, 60), 1_000_000)

@@ -4,7 +4,7 @@
 
     claiming ──slice over, asked to end, or nothing to do──▶ left ──last open push settled──▶ done
 
-Each turn is one script call. While it claims, a drain with a free place listens: it looks for new work at least every
+Each turn is one script call. While it claims, a drain with a free slot listens: it looks for new work at least every
 20 ms, so no ring is needed. After it has left, its turns only settle.
 """
 
@@ -34,7 +34,7 @@ IDLE_AFTER_S = 0.1
 """A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
 
 Ended = Literal["empty", "slice", "rate", "gate", "shutdown", "busy"]
-"""``slice`` also if the next drain took its place; ``busy`` if it never claimed as another did (``handover.py``)."""
+"""``slice`` also if the next drain took over from it; ``busy`` if it never claimed as another did (``handover.py``)."""
 
 
 @dataclass(slots=True)
@@ -166,7 +166,7 @@ class Drain:
     async def _turn(self, free: int) -> Turn:
         asked = time.monotonic()
         finished, self._finished = self._finished, []
-        # Reserved before Redis answers, or another channel's drain would claim into the same places.
+        # Reserved before Redis answers, or another channel's drain would claim into the same slots.
         reserved = max(free, 0)
         self.capacity.reserve(self.turns.channel, reserved)
         try:
@@ -202,7 +202,7 @@ class Drain:
 
     async def _wait(self, turn: Turn, over: float) -> None:
         if self.capacity.free(self.turns.channel) == 0:
-            # The places may be held by an earlier drain or another channel, which does not wake this one.
+            # The slots may be taken up by an earlier drain or another channel, which does not wake this one.
             vouch = min(over, time.monotonic() + VOUCH_S)
             while (
                 not self._finished

@@ -68,7 +68,7 @@ class Pushers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def note_gate(self, asked: float, *, closed: bool) -> None:
-        """Takes the gate state from a turn sent at monotonic time ``asked``. Call it before submitting its claims."""
+        """Notes the gate state of a turn sent at monotonic time ``asked``. Call it before submitting its claims."""
         if closed:
             self._give_back("the gate has closed", lambda job: not job.claim.probe)
         # A turn that was already on its way cannot know about a push that failed since; another turn follows.

@@ -1,9 +1,10 @@
 """Blocked conversations: the head is in trouble, and the messages after it wait behind it.
 
-``lua/lib_settle.lua`` lists a conversation when a push of its head fails, and removes it when one succeeds. Its state
-is where the conversation is now: ``in_flight`` (a push is in flight), ``delayed`` (waits for its next try),
-``unreadable`` (its head is in a newer version's layout; checked again at the next try), ``held`` (its head waits for a
-decision until the next try, when the hold or the message expires) or ``ready`` (tried as soon as the channel may push).
+The scripts list a conversation when a push of its head fails, or its head is held or unreadable, and remove it when
+that is over. Its state is where the conversation is now: ``in_flight`` (a push is in flight), ``delayed`` (waits for
+its next try), ``unreadable`` (its head is in a newer version's layout; checked again at the next try), ``held`` (its
+head waits for a decision until the next try, when the hold or the message expires) or ``ready`` (tried as soon as the
+channel may push).
 """
 
 from collections.abc import Iterator, Sequence

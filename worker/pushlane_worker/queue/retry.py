@@ -1,4 +1,4 @@
-"""What an outcome means for its batch: pure decisions, without a clock or Redis."""
+"""What an outcome means for its batch: the next step, by pure rules, without a clock or Redis."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ REDIS_TIMEOUT_S = 5.0
 _REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE")
 """Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them."""
 UNREGISTERED = -2
-"""How ``turn`` and ``sweep`` say that Redis does not know the channel (any more)."""
+"""How scripts say that Redis does not know the channel (any more)."""
 
 
 class Store:

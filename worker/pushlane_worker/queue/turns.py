@@ -183,6 +183,7 @@ class Turns:
                 refused += is_script_error(error)
                 if refused > _MAX_REFUSED:
                     raise
-                logger().warning("turn.unanswered", channel=self.channel, turn=self.number, problem=str(error))
+                problem = str(error) or type(error).__name__
+                logger().warning("turn.unanswered", channel=self.channel, turn=self.number, problem=problem)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _RETRY_CAP_S)

@@ -127,8 +127,11 @@ class Files:
                 file.discard()
                 file.close()
                 self._all = tuple(kept for kept in self._all if kept is not file)
-        if own.size and own.fed == own.size and not own.damaged:
-            own.clear()
+        if own.fed == own.size:
+            if own.damaged:
+                own.discard()  # now, so that no later process feeds it again; the next append makes a new one
+            elif own.size:
+                own.clear()
 
 
 @dataclass(slots=True, eq=False)

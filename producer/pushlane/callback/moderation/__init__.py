@@ -4,7 +4,7 @@
 
     endpoint         the route: checks the request, asks the chain, records, answers
     chain            asks the policies one after the other, until the deadline
-    policies         the built-in policies, by their names in the settings
+    policies         the chain of policies in the settings
     length           the built-in policy ``length``
     policy_pool      the processes that run a service's own policies and routing
     policy_process   one of them, as seen from the callback

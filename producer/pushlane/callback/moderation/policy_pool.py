@@ -128,7 +128,7 @@ class PolicyPool:
                 if loaded is not None and not loaded.done():
                     loaded.set_exception(error)
                     return
-                logger().error("policy.process_failed", problem=str(error))
+                logger().error("policy.process_failed", problem=str(error) or type(error).__name__)
             await asyncio.sleep(max(begun + AGAIN_S - time.monotonic(), REST_S))
 
     async def _run(self, loaded: _Loaded | None) -> None:

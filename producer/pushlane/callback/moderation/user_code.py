@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.errors import SettingsError
+from pushlane.service.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ def load_policy(path: str) -> Policy:
     try:
         policy: Policy = found() if isinstance(found, type) else found
     except Exception as error:  # noqa: BLE001 # a policy may raise anything
-        raise SettingsError(POLICIES, f"{path} cannot be created: {_one_line(error)}") from None
+        raise SettingsError(POLICIES, f"{path} cannot be created: {_described(error)}") from None
     name = getattr(policy, "name", None)
     if not callable(getattr(policy, "judge", None)) or not isinstance(name, str) or not name:
         raise SettingsError(POLICIES, f"{path} must have a name and a method judge")
@@ -56,8 +57,8 @@ def _load(setting: str, path: str, allowed: str) -> Any:  # noqa: ANN401 # anyth
     try:
         return getattr(import_module(module), name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 # importing a module may raise anything
-        raise SettingsError(setting, f"{path} cannot be imported: {_one_line(error)}") from None
+        raise SettingsError(setting, f"{path} cannot be imported: {_described(error)}") from None
 
 
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".replace("\n", " ")
+def _described(error: BaseException) -> str:
+    return one_line(f"{type(error).__name__}: {error}")

@@ -117,7 +117,10 @@ async def test_our_own_damaged_file_is_set_aside_even_if_nothing_is_appended_to_
     file, damaged = damage_second(tmp_path)
     assert await drained(spool) == numbered(1)
     assert spool.empty
-    await spool.aclose()
-    [aside] = tmp_path.iterdir()
+    [aside] = tmp_path.iterdir()  # at once: after a crash another process would feed it again
     assert aside.name == f"{file.name}.damaged"
     assert aside.read_bytes() == damaged
+    await keep(spool, numbered(4))
+    assert await drained(spool) == numbered(4)
+    await spool.aclose()
+    assert list(tmp_path.iterdir()) == [aside]
