@@ -1,4 +1,4 @@
-"""Holds a message in its place until there is a decision on it."""
+"""Holds a message in its position until there is a decision on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StandingDecision:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The message waits in its place until there is a decision on ``key``, which may already exist.
+    """The message waits in its position until there is a decision on ``key``, which may already exist.
 
     Messages behind it in its conversation wait with it. Several messages may wait for one key.
 

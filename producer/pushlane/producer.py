@@ -100,7 +100,7 @@ class Producer:
             not_before: When it joins its conversation: an aware datetime, a timedelta or seconds. The past means now.
             expires_in: How long it may be delivered, as a timedelta or seconds; then it becomes a dead letter,
                 `expired`.
-            hold: Keeps the message in its place until there is a decision; cannot be combined with ``not_before``.
+            hold: Keeps the message in its position until there is a decision; excludes ``not_before``.
 
         Raises:
             InvalidMessage: The message or an option breaks a rule; nothing was sent.

@@ -21,7 +21,7 @@ LOOKED_AT = 1000
 def make_publish(app: Celery) -> Callable[[str, str], None]:
     """A function that publishes drains, unless the channel's last one is still waiting in its queue.
 
-    A ring expires after a second even if its task is only waiting for a process, and then a sweep rings again. Another
+    A ring lapses after a second even if its task is only waiting for a process, and then a sweep rings again. Another
     task would not start a drain sooner, and in a queue without a consumer they would pile up without end.
     """
 

@@ -1,4 +1,4 @@
--- Holds: messages that keep their place until there is a decision on their key, or until their timeout.
+-- Holds: messages that keep their position until there is a decision on their key, or until their timeout.
 local HOLD_KEPT_MS = 8 * 86400000 -- a day beyond the longest hold
 
 local function hold(prefix, id, on_timeout, key)

@@ -143,7 +143,7 @@ def _round(queue: Queue, claims: Sequence[Claim]) -> Sequence[Claim]:
 
 
 def test_the_cap_starts_at_four_and_doubles_each_round(redis: Redis) -> None:
-    """After a break an API meets 4, 8, 16 … pushes, not all places of all workers at once."""
+    """After a break an API meets 4, 8, 16 … pushes, not all slots of all workers at once."""
     queue = _broken(redis, conversations=100)
     claims: Sequence[Claim] = queue.turn(settle(_probe(queue, 1000))).claims
     rounds = [len(claims)]

@@ -41,7 +41,7 @@ def token(tmp_path: Path) -> Path:
 def stack(
     redis_url: str, redis: Redis, api: FakeApi, token: Path, tmp_path: Path, producer: Producer
 ) -> Iterator[Stack]:
-    """A worker at full speed: 64 pushes in flight, and more if there were the places."""
+    """A worker at full speed: 64 pushes in flight, and more if there were the slots."""
     settings = channel_settings(api.url, token_file=token)
     del settings["PUSHLANE_CHANNELS__SUPPORT__TOKEN"]
     stack = Stack(redis_url, api, tmp_path, settings)

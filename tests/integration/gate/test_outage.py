@@ -25,7 +25,7 @@ BACK_WITHIN_S = 6
 
 @pytest.fixture
 def stack(redis_url: str, api: FakeApi, tmp_path: Path) -> Iterator[Stack]:
-    """Workers with 16 places, without a rate limit."""
+    """Workers with 16 slots, without a rate limit."""
     settings = channel_settings(api.url) | {"PUSHLANE_MAX_IN_FLIGHT": str(IN_FLIGHT)}
     stack = Stack(redis_url, api, tmp_path, settings)
     yield stack

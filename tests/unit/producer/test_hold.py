@@ -87,7 +87,7 @@ def test_a_hold_is_a_hold() -> None:
 
 @pytest.mark.parametrize("not_before", [0, -5, 60, timedelta(seconds=1)])
 def test_a_hold_does_not_go_with_a_later_time(not_before: timedelta | float) -> None:
-    """A held message has its place already."""
+    """A held message has its position already."""
     with pytest.raises(InvalidMessage, match="not_before") as caught:
         SendOptions.check(None, not_before, hold=Hold("k", 60))
     assert caught.value.field == "hold"

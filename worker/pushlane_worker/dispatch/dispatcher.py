@@ -3,7 +3,7 @@
 Any dispatcher of the fleet may take a ring or sweep a channel (``sweeper.py``), so there is no beat process and no
 single point of failure. When a task cannot be published because the broker is away or out of memory, the dispatcher
 drains in its own process: deliveries free memory, and go on while only the broker is away. A ring for a channel that it
-may not drain itself expires, and a sweep rings again.
+may not drain itself lapses, and a sweep rings again.
 """
 
 import asyncio
@@ -109,7 +109,7 @@ class Dispatcher:
             await self._supervisor.once("register", partial(self._store.register, channel))
 
     async def _retry_effects(self) -> None:
-        """Carries out moderation decisions that the callback could not."""
+        """Applies effects that no callback has applied."""
         if not await retry_effects.retry_lanes(self._store.redis, self._producer, self._settings.retention_s):
             await asyncio.sleep(RETRIED_EACH_S)
 
@@ -124,7 +124,7 @@ class Dispatcher:
             await asyncio.to_thread(self._drain, channel)
 
     async def _is_published(self, channel: str, queue: str) -> bool:
-        """Whether the broker has taken the drain. While one publish hangs, no other is tried."""
+        """Whether the broker has accepted the drain. While one publish hangs, no other is tried."""
         if self._publishing is None or self._publishing.done():
             self._publishing = asyncio.create_task(self._try_to_publish(channel, queue))
             await asyncio.wait({self._publishing}, timeout=PUBLISH_S)

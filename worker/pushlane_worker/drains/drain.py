@@ -23,9 +23,9 @@ from pushlane_worker.queue.turns import ONLY_SETTLE, Settled, Settlement, Turn, 
 from pushlane_worker.telemetry import logger
 
 POLL_S = 0.02
-"""The longest time between a listening drain's looks; a listener counts for 250 ms (``lua/lib_wake.lua``)."""
+"""The longest time between a listening drain's turns; a listener counts for 250 ms (``lua/lib_wake.lua``)."""
 VOUCH_S = 0.5
-"""The longest time between a full drain's turns: each keeps the current ring alive, which would expire after 1 s."""
+"""The longest time between a full drain's turns: each keeps the current ring alive, which would lapse after 1 s."""
 LINGER_S = 0.25
 """How long a drain with pushes in flight stays when there is nothing to claim: most answers take less, and a hanging
 push must not occupy the process for a whole slice."""
