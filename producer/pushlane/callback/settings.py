@@ -138,7 +138,14 @@ class ModerationSettings(SecretSettings):
     """The moderation callback of Tencent Chat."""
 
     sdk_app_ids: _SdkAppIds = Field(min_length=1, description="Your SDKAppIDs.")
-    tokens: _Tokens = Field((), max_length=MAX_SECRETS, description="The webhook token, or two while you change it.")
+    tokens: _Tokens = Field(
+        (),
+        max_length=MAX_SECRETS,
+        description=(
+            "The webhook token, or two while you change it. Without one the callback takes unsigned requests, and "
+            "starts on loopback only."
+        ),
+    )
     tokens_file: Path | None = Field(None, description="A file with the token, or with two, one per line.")
     unsigned: bool = Field(default=False, description="Accept requests without a signature; needs `SOURCE_NETWORKS`.")
     source_networks: _Networks = Field((), description="Accept requests from these networks only.")

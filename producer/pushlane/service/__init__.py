@@ -2,7 +2,7 @@
 
 ::
 
-    configuration        settings from the environment, ``.env`` and ``pushlane.toml``
+    configuration        settings from the environment and ``pushlane.toml``
     redis_requirements   what a Redis server must be, and a watch on it
     logs                 the structured log
     log_writer           writes its lines without ever blocking

@@ -140,6 +140,8 @@ def load(kind: type[S]) -> S:
         raise SettingsError(PREFIX + name, f"must be a JSON object; or set {PREFIX}{name}__<NAME>__…") from None
     except ValueError as error:
         raise SettingsError(str(config_file()), f"is not valid TOML: {error}") from None
+    except OSError as error:
+        raise SettingsError(str(config_file()), f"cannot be read: {error.strerror}") from None
 
 
 def check_names(variables: Iterable[str]) -> None:

@@ -225,6 +225,11 @@ def test_a_file_that_is_named_has_to_be_there(tell: Tell) -> None:
     )
 
 
+def test_a_file_that_cannot_be_read_is_named(tell: Tell) -> None:
+    """As one that belongs to another user; reading a process's memory from its start fails for everybody (Linux)."""
+    assert tell.error(CONFIG="/proc/self/mem").startswith("/proc/self/mem: cannot be read: ")
+
+
 @pytest.mark.parametrize("content", [b"redis_url = ", b"= 1", b"\xff\xfe", b"[channels.support\n"])
 def test_a_file_that_is_no_toml_is_named(tell: Tell, tmp_path: Path, content: bytes) -> None:
     """The line names the file and the place in it."""
