@@ -15,7 +15,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: setup check test test-long chaos demo help
+.PHONY: setup check test test-long chaos bench-scripts demo help
 
 setup: $(STAMP) ## Create .venv with everything for check, test and demo
 
@@ -41,11 +41,14 @@ chaos: $(STAMP) ## Run a storm of random faults: make chaos SECONDS=60 SEED=1 MI
 	PYTHONPATH=tests $(BIN)/python -m chaos.storm --seconds $(SECONDS) --seed $(SEED) --mix $(MIX) \
 		--on-unknown $(ON_UNKNOWN) --server $(SERVER) $(ARGS)
 
+bench-scripts: $(STAMP) ## Measure what the scripts cost Redis: make bench-scripts ARGS="--against COMMIT --check"
+	$(BIN)/python benchmarks/scripts $(ARGS)
+
 demo: $(STAMP) ## Push 2,000 messages through the queue: make demo ARGS=--flower
 	$(BIN)/pushlane demo $(ARGS)
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

