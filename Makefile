@@ -15,7 +15,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: setup check test test-long chaos bench-scripts demo help
+.PHONY: setup check test test-long chaos bench bench-scripts demo help
 
 setup: $(STAMP) ## Create .venv with everything for check, test and demo
 
@@ -40,6 +40,9 @@ test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 17 m
 chaos: $(STAMP) ## Run a storm of random faults: make chaos SECONDS=60 SEED=1 MIX=all ON_UNKNOWN=retry SERVER=redis-server
 	PYTHONPATH=tests $(BIN)/python -m chaos.storm --seconds $(SECONDS) --seed $(SEED) --mix $(MIX) \
 		--on-unknown $(ON_UNKNOWN) --server $(SERVER) $(ARGS)
+
+bench: $(STAMP) ## Measure beside Celery and others (25 minutes; docs/performance.md): make bench ARGS="a b"
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
 bench-scripts: $(STAMP) ## Measure what the scripts cost Redis: make bench-scripts ARGS="--against COMMIT --check"
 	$(BIN)/python benchmarks/scripts $(ARGS)

@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/callback.py [--seconds 0.5] [--rounds 20]
+    PYTHONPATH=tests .venv/bin/python -m benchmarks.callback [--seconds 0.5] [--rounds 20]
 
 Three servers on one core with the same uvicorn settings: ``bare`` reads the body and validates it with the callback's
 ``TypeAdapter``, ``feed`` is the callback with blocked words, which records each decision in Redis, ``relay`` also
@@ -29,20 +29,17 @@ from redis import Redis
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
+from support.callback import Callback, callback, moderation
+from support.channels import register
+from support.processes import environment, running
+from support.stack import Stack, channel_settings, fake_api
+from support.waiting import wait_until
 
-HERE = Path(__file__).resolve()
-sys.path.insert(0, str(HERE.parent.parent / "tests"))
-
-from load import Requests, measure  # noqa: E402
-from support.callback import Callback, callback, free_port, moderation  # noqa: E402
-from support.channels import register  # noqa: E402
-from support.processes import environment, running  # noqa: E402
-from support.stack import Stack, channel_settings, fake_api  # noqa: E402
-from support.waiting import wait_until  # noqa: E402
-
-from pushlane.callback.server import MAX_CONNECTIONS  # noqa: E402
-from pushlane.callback.tencent.question import QUESTION  # noqa: E402
-from pushlane_worker.embedded import EmbeddedServer  # noqa: E402
+from benchmarks.load import Requests, measure
+from benchmarks.places import ROOT
+from pushlane.callback.server import MAX_CONNECTIONS
+from pushlane.callback.tencent.question import QUESTION
+from pushlane_worker.embedded import EmbeddedServer, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,9 +101,9 @@ def servers(folder: Path, redis_url: str) -> Iterator[dict[str, Server]]:
         others = os.sched_getaffinity(0)
         os.sched_setaffinity(0, SERVER_CORES)  # children inherit it
         port = free_port()
-        words = [sys.executable, str(HERE), "--serve-bare", str(port)]
+        words = [sys.executable, "-m", "benchmarks.callback", "--serve-bare", str(port)]
         log = folder / "bare.log"
-        bare = stack.enter_context(running(words, env=environment(), cwd=folder, log=log))
+        bare = stack.enter_context(running(words, env=environment(), cwd=ROOT, log=log))
         found = {"bare": Server(port, bare.pid)}
         for name, more in {"feed": {}, "relay": {"relay_channel": "support", "relay_room": "{To_Account}"}}.items():
             own = folder / name
