@@ -1,17 +1,16 @@
-"""``make bench``: runs the cases, prints the table, writes what it has measured to ``results/last.json``."""
+"""``make bench``: runs the cases, prints the table, and writes and draws what it has measured."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from typing import TYPE_CHECKING
 
+from benchmarks import results
 from benchmarks.bench import bench
 from benchmarks.cases import CASES
 from benchmarks.machine import describe
-from benchmarks.places import FIGURES, RESULTS
 from benchmarks.redis_server import BUILT_IN
 from benchmarks.table import markdown
 
@@ -35,12 +34,8 @@ def main() -> int:
             print(f"{letter}: took {time.monotonic() - started:.0f} s", file=sys.stderr)
         machine = describe(arguments.server)
     print(markdown(rows))
-    found = {"machine": machine, "rows": [row.document() for row in rows], "series": shared.series}
-    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "last.json").write_text(text, encoding="utf-8")
-    if arguments.keep:
-        FIGURES.write_text(text, encoding="utf-8")
+    found = {"rows": [{**row.document(), "on": machine} for row in rows], "series": shared.series}
+    results.write(found, keep=arguments.keep)
     return 0
 
 
@@ -56,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, help="how often each side runs; 5 by default")
     parser.add_argument("--server", default=BUILT_IN, help=f"{BUILT_IN} (default), or a program such as redis-server")
     parser.add_argument("--full", action="store_true", help="the sizes of the table also where a smaller one is usual")
-    parser.add_argument("--keep", action="store_true", help="also write the figures to benchmarks/figures.json")
+    parser.add_argument("--keep", action="store_true", help="also write benchmarks/figures.json and docs/plots")
     return parser
 
 

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks.api_client import ApiClient, chat_api
@@ -17,6 +18,7 @@ from benchmarks.api_client import ApiClient, chat_api
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -40,9 +42,13 @@ class Bench:
         """Names for rooms that have had no message yet."""
         return f"run{next(self._prefixes)}"
 
-    def alternate(self, runs: Mapping[str, Callable[[], T]]) -> Mapping[str, Sequence[T]]:
+    def note(self, plot: str, point: object, values: Sequence[float]) -> None:
+        """Keeps a point for the plots: the median of these."""
+        self.series[plot][str(point)] = median(values)
+
+    def alternate(self, runs: Mapping[K, Callable[[], T]]) -> Mapping[K, Sequence[T]]:
         """Runs each of them once a round: ours, peer, ours, peer, so that a slow minute of the machine hits all."""
-        results: dict[str, list[T]] = {name: [] for name in runs}
+        results: dict[K, list[T]] = {name: [] for name in runs}
         for round_ in range(self.rounds):
             for name, run in runs.items():
                 started = time.monotonic()

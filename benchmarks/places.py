@@ -8,4 +8,5 @@ ROOT: Final = HERE.parent
 PEERS: Final = HERE / ".peers"
 RESULTS: Final = HERE / "results"
 REQUIREMENTS: Final = HERE / "peers" / "requirements"
+PLOTS: Final = ROOT / "docs" / "plots"
 FIGURES: Final = HERE / "figures.json"

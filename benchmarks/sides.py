@@ -101,7 +101,7 @@ class Peer:
 
     def fill(self, backlog: Backlog) -> None:
         """One task a message."""
-        sizes = [str(backlog.messages), str(backlog.rooms), backlog.prefix]
+        sizes = [str(backlog.messages), str(backlog.rooms), backlog.prefix, backlog.text]
         words = [peer_environments.command(self._name, "python"), "-m", "benchmarks.peers.feed", self._name, *sizes]
         subprocess.run(words, check=True, env=self._env, cwd=ROOT)
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks.cases import backlog, idle, send, send_many, single_rooms
+from benchmarks.cases import (
+    backlog,
+    growth,
+    idle,
+    latency,
+    memory,
+    pace,
+    rooms,
+    send,
+    send_many,
+    worker_memory,
+    workers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +33,15 @@ class Case(NamedTuple):
 
 
 CASES: Final[Mapping[str, Case]] = {
-    "A": Case("a backlog in 500 rooms, instant API, one worker", backlog.run),
-    "B": Case("30,000 rooms of one message", single_rooms.run),
-    "E": Case("send, one message a call", send.run),
-    "F": Case("send_many of 100", send_many.run),
-    "G": Case("an idle channel, a message each 50 ms; an idle worker", idle.run),
+    "A": Case("a backlog in 500 rooms, an API that answers at once, one worker", backlog.run),
+    "B": Case("30,000 rooms of one message", rooms.run),
+    "C": Case("an API that takes 100 ms, 64 and 256 pushes in flight", latency.run),
+    "D": Case("1, 2 and 4 workers, 100 ms, 16 in flight each", workers.run),
+    "E": Case("`send`, one message a call", send.run),
+    "F": Case("`send_many` of 100", send_many.run),
+    "G": Case("an idle channel, a message each 50 ms, to arrival; an idle worker", idle.run),
+    "H": Case("500/60s with a backlog, two workers", pace.run),
+    "I": Case("growth from 10,000 messages in 100 rooms to 3,000,000 in 100,000", growth.run),
+    "J": Case("memory in Redis of a message of 100 bytes: queued, and after its delivery", memory.run),
+    "K": Case("memory of a worker over 2,000,000 messages", worker_memory.run),
 }

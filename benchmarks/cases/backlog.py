@@ -49,6 +49,9 @@ def run(bench: Bench) -> Sequence[Row]:
         )
     rates = {name: [each.messages_per_s for each in drained] for name, drained in results.items()}
     note_costs(bench, f"{ROOMS} rooms", results["-c 1"])
+    bench.note("rooms/Pushlane", ROOMS, rates["-c 1"])
+    bench.note("rooms/the bare loop", ROOMS, rates["the bare loop"])
+    bench.note("rooms/Celery", ROOMS, rates["Celery, prefork 2"])
     asked = {
         "Celery, prefork 2": Reach(100),
         "Celery, threads 64": Reach(100),

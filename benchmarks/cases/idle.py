@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks import sides
+from benchmarks import processes, sides
 from benchmarks.drain import warm
 from benchmarks.producers import celerys, ours
 from benchmarks.table import Reach, Row
@@ -53,8 +51,8 @@ def run(bench: Bench) -> Sequence[Row]:
         )
     mine, theirs = delays["Pushlane"], delays["Celery"]
     for name, each in delays.items():
-        bench.series["delay_p50_ms"][name] = median(one.p50 for one in each)
-        bench.series["delay_p99_ms"][name] = median(one.p99 for one in each)
+        bench.note("delay/p50", name, [one.p50 for one in each])
+        bench.note("delay/p99", name, [one.p99 for one in each])
     return [
         Row(CASE, "p50 to arrival", "ms", [d.p50 for d in mine], "Celery", [d.p50 for d in theirs], Reach(None, 0.8)),
         Row(CASE, "p99 to arrival", "ms", [d.p99 for d in mine], "Celery", [d.p99 for d in theirs]),
@@ -84,21 +82,8 @@ def _idle_cpu(side: Pushlane | Peer) -> float:
     """Per cent of a core (Linux), of all processes of the worker."""
     side.go()
     time.sleep(1)
-    before = _cpu_s(side.workers.groups[0])
+    before = processes.cpu_s(side.workers.groups[0])
     time.sleep(IDLE_S)
-    used = _cpu_s(side.workers.groups[0]) - before
+    used = processes.cpu_s(side.workers.groups[0]) - before
     side.stop()
     return used / IDLE_S * 100
-
-
-def _cpu_s(group: int) -> float:
-    """What the living threads of a process and its children have used."""
-    tasks = [task for pid in _tree(group) for task in Path(f"/proc/{pid}/task").iterdir()]
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
-def _tree(pid: int) -> list[int]:
-    children = [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
-    return [pid, *(each for child in children for each in _tree(child))]

@@ -1,4 +1,4 @@
-"""Enqueues for a peer, in the peer's environment: ``python -m benchmarks.peers.feed celery MESSAGES ROOMS PREFIX``."""
+"""Enqueues for a peer, in its environment: ``python -m benchmarks.peers.feed celery MESSAGES ROOMS PREFIX TEXT``."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def taskiq(backlog: Backlog) -> None:
 
 
 if __name__ == "__main__":
-    name, messages, rooms, prefix = sys.argv[1:]
+    name, messages, rooms, prefix, text = sys.argv[1:]
     feeds = {"celery": celery, "celery_batches": celery_batches, "taskiq": taskiq}
-    feeds[name](Backlog(int(messages), int(rooms), prefix))
+    feeds[name](Backlog(int(messages), int(rooms), prefix, text))
