@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
 import sys
 import tempfile
 import time
@@ -68,6 +69,4 @@ def bench(program: str, rounds: int, *, full: bool) -> Iterator[Bench]:
     except BaseException:
         print(f"the logs are in {folder}", file=sys.stderr)
         raise
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)

@@ -7,6 +7,7 @@ none disturbs another.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -77,10 +78,10 @@ class Pushlane:
 
     def fill(self, backlog: Backlog) -> None:
         """1,000 a call."""
-        messages = [RoomMessage(room, text) for room, text in backlog]
+        messages = (RoomMessage(room, text) for room, text in backlog)
         with Producer(self.server.url, timeout=30) as producer:
-            for start in range(0, len(messages), CALL):
-                producer.send_many(CHANNEL, messages[start : start + CALL])
+            while call := list(itertools.islice(messages, CALL)):
+                producer.send_many(CHANNEL, call)
 
     def go(self) -> None:
         """Lets the workers run."""
@@ -203,5 +204,5 @@ def _peer(bench: Bench, name: str, words: Sequence[str]) -> Iterator[Peer]:
 @contextlib.contextmanager
 def _worker(words: Sequence[str], env: Mapping[str, str], folder: Path) -> Iterator[int]:
     log = folder / f"worker-{len(list(folder.iterdir()))}.log"
-    with running(words, env=env, cwd=folder, log=log, patient=False) as process:
+    with running(tied_to_parent(words), env=env, cwd=folder, log=log, patient=False) as process:
         yield process.pid
