@@ -55,6 +55,7 @@ class Feed:
         self._tasks: list[asyncio.Task[None]] = []
         self._spooling: set[asyncio.Task[None]] = set()
         self._left_out = 0
+        self._troubles: set[str] = set()
         self._behind = False
         self.lost = 0
         """Decisions that neither Redis nor the disk accepted."""
@@ -162,28 +163,41 @@ class Feed:
                 self._left_out = self._spool.left_out
 
     async def _try(self, what: str, step: Callable[[], Awaitable[None]]) -> bool:
-        """Whether it succeeded."""
+        """Whether it succeeded. A trouble is logged when it begins and when it is over, not at each try."""
+        waits, broken = f"spool.{what}_waits", f"spool.{what}_broken"
         try:
             await step()
         except UNANSWERED as error:
-            logger().warning(f"spool.{what}_waits", problem=str(error) or type(error).__name__)
+            if self._is_new(waits):
+                logger().warning(waits, problem=str(error) or type(error).__name__)
         except Exception as error:  # noqa: BLE001 # one decision must not stop the feed of all others
-            log_failure(f"spool.{what}_broken", error)
+            if self._is_new(broken):
+                log_failure(broken, error)
         else:
+            if self._troubles & {waits, broken}:
+                logger().info(f"spool.{what}_resumed")
+            self._troubles -= {waits, broken}
             return True
         return False
 
+    def _is_new(self, trouble: str) -> bool:
+        known = trouble in self._troubles
+        self._troubles.add(trouble)
+        return not known
+
     async def _feed_spool(self) -> None:
         payloads = await self._spool.read(REFEED_AT_ONCE)
-        decisions = []
+        decisions, unreadable = [], []
         for payload in payloads:
             try:
                 decisions.append(Decision.read(payload))
             except (ValueError, TypeError, KeyError) as error:  # another version wrote it
-                self.lost += 1
-                log_failure("decision.unreadable", error)
+                unreadable.append(error)
         recorded = await self._recorder.record_all(decisions, within_s=REFEED_S) if decisions else []
         self._away_until = 0.0
+        for one in unreadable:  # only now: while Redis is away, they are read at each try
+            self.lost += 1
+            log_failure("decision.unreadable", one)
         for decision, earlier in zip(decisions, recorded, strict=True):
             if earlier is None:
                 self._queue(decision)

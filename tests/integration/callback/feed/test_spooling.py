@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
@@ -134,6 +134,52 @@ async def test_a_file_that_can_not_be_adopted_does_not_stop_the_others(
         feed.start()
         await soon(lambda: feed._spool.empty, "the spool to be fed")
     assert stream(redis) == ["key0001"]
+
+
+@pytest.mark.parametrize(("problem", "event"), [(ConnectionError("gone"), "waits"), (TypeError("ours"), "broken")])
+async def test_a_trouble_is_logged_when_it_begins_and_when_it_is_over(
+    redis: Redis, open_feed: Open, monkeypatch: pytest.MonkeyPatch, problem: Exception, event: str
+) -> None:
+    """Not at each of the tries, two a second for as long as Redis is away; nor are decisions lost more than once."""
+    monkeypatch.setattr(feed_module, "REFEED_EACH_S", 0.01)
+    async with open_feed(start=False) as feed:
+        inner, tries = feed._recorder.record_all, 0
+
+        async def fails_at_first(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 # as the original
+            nonlocal tries
+            tries += 1
+            if tries <= 5:
+                raise problem
+            return await inner(*arguments, **options)
+
+        monkeypatch.setattr(feed._recorder, "record_all", fails_at_first)
+        await feed._spool.append(decision(1).document())
+        await feed._spool.append(b"nonsense")
+        with capture_logs() as logs:
+            feed.start()
+            await soon(lambda: feed._spool.empty, "the spool to be fed")
+        assert feed.lost == 1
+    assert [one["event"] for one in logs] == [f"spool.refeed_{event}", "decision.unreadable", "spool.refeed_resumed"]
+    assert stream(redis) == ["key0001"]
+
+
+async def test_a_file_that_can_not_be_adopted_is_logged_once(open_feed: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And when there is none any more."""
+    monkeypatch.setattr(feed_module, "REFEED_EACH_S", 0.01)
+    async with open_feed(start=False) as feed:
+        tries = 0
+
+        async def fails_at_first() -> None:
+            nonlocal tries
+            tries += 1
+            if tries <= 5:
+                raise PermissionError(errno.EACCES, "no")
+
+        monkeypatch.setattr(feed._spool, "adopt", fails_at_first)
+        with capture_logs() as logs:
+            feed.start()
+            await soon(lambda: tries > 6, "seven tries")
+    assert [one["event"] for one in logs] == ["spool.adopt_waits", "spool.adopt_resumed"]
 
 
 @pytest.mark.parametrize("problem", [SpoolFull("full"), OSError(errno.ENOSPC, "no space")])
