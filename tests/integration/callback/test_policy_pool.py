@@ -18,10 +18,12 @@ from support.waiting import wait_until, wait_until_async
 
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.failures import Failure
-from pushlane.callback.moderation.chain import Chain, Elsewhere, Late
+from pushlane.callback.moderation.chain import BadRewrite, Chain, Elsewhere, Late
 from pushlane.callback.moderation.policy_pool import PolicyPool
 from pushlane.callback.moderation.policy_process import PolicyProcess
 from pushlane.callback.routing import Target
+from pushlane.callback.tencent.answer import ALLOWED, MAX_STREAM_BYTES, answer
+from pushlane.callback.tencent.question import C2C
 from pushlane.callback.verdict import Verdict
 from pushlane.errors import InvalidMessage, SettingsError
 
@@ -83,6 +85,9 @@ def deep(message, own):
     for _ in range(950): body = [body]
     return Verdict.rewrite(msg_body=[{"MsgType": "x", "MsgContent": {"a": body}}])
 def huge(message, own): return Verdict.rewrite(msg_body=said("x" * 300_000))
+def streams(message, own):
+    content = {"CompatibleText": "", "Chunks": [{"Index": 1, "Markdown": "я" * 65_450}]}
+    return Verdict.rewrite(msg_body=[{"MsgType": "TIMStreamElem", "MsgContent": content}])
 
 def burns(message, own): re.match(r"(a+)+$", "a" * 40 + "b")
 def sleeps(message, own): time.sleep(60)
@@ -218,13 +223,22 @@ async def test_what_a_policy_raises_is_told_by_type_and_place(kind: str) -> None
 
 @BOTH
 async def test_a_rewrite_to_what_can_not_be_sent_is_none_that_a_chain_takes(kind: str) -> None:
-    """Nor is one that is larger than any message; what is forbidden stays so, whatever stands beside it."""
+    """Nor is one that is larger than any message, and its author is told so; what is forbidden stays so."""
     async with running(kind) as processes:
         ask = asker(processes)
-        for text in ("no_json", "not_a_number", "endless", "huge"):
-            said = await ask(text)
-            assert (said.kind, said.msg_body, said.custom_data) == ("rewrite", [], None), text
+        for text in ("no_json", "not_a_number", "endless"):
+            with pytest.raises(BadRewrite, match="the rewrite is not JSON"):
+                await ask(text)
+        with pytest.raises(BadRewrite, match=r"^the rewrite has 300\d{3} bytes; a message has 12288 at most"):
+            await ask("huge")
         assert await ask("odd") == Verdict("forbid", policy=_name(kind))
+
+
+async def test_a_rewrite_to_the_longest_message_gets_through_in_any_script() -> None:
+    """A stream may have 128 KiB; as ASCII, JSON has three times as many bytes for it."""
+    async with running("Does") as processes:
+        verdict = await asker(processes)("streams")
+    assert len(answer(verdict, C2C)) - len(ALLOWED) > MAX_STREAM_BYTES - 100
 
 
 @pytest.mark.parametrize(("kind", "text"), [("Does", "burns"), ("DoesLater", "sleeps"), ("DoesLater", "sleeps_later")])

@@ -42,6 +42,10 @@ class Late(Exception):
     """A policy did not answer in time, and never will."""
 
 
+class BadRewrite(ValueError):
+    """A policy's rewrite could not be passed on, for this reason."""
+
+
 class Elsewhere(ABC):
     """A policy that does not run in this process."""
 
@@ -49,7 +53,7 @@ class Elsewhere(ABC):
 
     @abstractmethod
     async def ask(self, message: ChatMessage, until: float) -> object:
-        """The policy's answer, needed by ``until`` on the monotonic clock. Raises Late, or anything else."""
+        """The policy's answer, needed by ``until`` on the monotonic clock. Raises Late, BadRewrite or others."""
 
 
 class Judgement(NamedTuple):
@@ -129,6 +133,8 @@ class Chain:
                 left = self._after(verdict, left, message)
             except (KeyboardInterrupt, Late):
                 raise
+            except BadRewrite as error:
+                left = self._left_out(left, policy.name, error)
             except BaseException as error:  # gevent's Timeout is not an Exception
                 if isinstance(error, asyncio.CancelledError) and self._is_given_up(policy):
                     raise
@@ -141,10 +147,7 @@ class Chain:
         return left
 
     def _after(self, verdict: Verdict, left: Judgement, message: ChatMessage) -> Judgement:
-        """Applies a verdict to what the policies left so far; a rewrite that cannot be sent fails its policy.
-
-        Unless ``on_error`` forbids, that does not end the chain: a later policy may still forbid the message.
-        """
+        """Applies a verdict to what the policies left so far. Raises BadRewrite for what cannot be sent."""
         if verdict.kind != "rewrite":
             return Judgement(verdict, left.message)
         current = left.message.rewritten(verdict)
@@ -156,9 +159,16 @@ class Chain:
         try:
             answer(whole, message.command)
         except ValueError as error:
-            logger().error("policy.bad_rewrite", policy=verdict.policy, problem=str(error))
-            return self._failed(left, "its rewrite is not a valid message", verdict.policy)
+            raise BadRewrite(str(error)) from None
         return Judgement(whole, current)
+
+    def _left_out(self, left: Judgement, policy: str, problem: BadRewrite) -> Judgement:
+        """Fails a policy whose rewrite cannot be sent.
+
+        Unless ``on_error`` forbids, that does not end the chain: a later policy may still forbid the message.
+        """
+        logger().error("policy.bad_rewrite", policy=policy, problem=str(problem))
+        return self._failed(left, "its rewrite is not a valid message", policy)
 
     def _await_late(self, message: ChatMessage, asked: asyncio.Task[Judgement]) -> None:
         if len(self._asked) > MAX_LATE:

@@ -24,11 +24,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pushlane.callback.failures import Failure
-from pushlane.callback.moderation.chain import Elsewhere, Late
+from pushlane.callback.moderation.chain import BadRewrite, Elsewhere, Late
 from pushlane.callback.moderation.policy_process import PolicyProcess, Question
 from pushlane.callback.moderation.policy_program import ROUTING
 from pushlane.callback.moderation.user_code import load_policy
 from pushlane.callback.routing import Target
+from pushlane.callback.tencent.answer import too_large
 from pushlane.callback.verdict import Verdict
 from pushlane.errors import InvalidMessage
 from pushlane.service.logs import logger
@@ -97,7 +98,7 @@ class PolicyPool:
         return [self._policy(one, *next(own)) if isinstance(one, str) else one for one in policies]
 
     async def ask(self, which: int, message: ChatMessage, until: float) -> Any:  # noqa: ANN401 # any JSON
-        """The answer of the policy or the routing. Raises Late, Failure, and InvalidMessage if they did."""
+        """The answer of the policy or the routing. Raises Late, Failure, BadRewrite and InvalidMessage."""
         question = Question(next(self._numbers), which, message, until, asyncio.get_running_loop().create_future())
         self._waiting.append(question)
         self._dispatch()
@@ -233,6 +234,10 @@ def _settle(question: Question, kind: str, *result: Any) -> None:  # noqa: ANN40
             answer.set_result(result[0])
         case "late":
             answer.set_exception(Late())
+        case "too_large":
+            answer.set_exception(BadRewrite(too_large(*result)))
+        case "no_json":
+            answer.set_exception(BadRewrite("the rewrite is not JSON"))
         case "invalid":
             answer.set_exception(InvalidMessage(*result))
         case _:

@@ -8,6 +8,7 @@
     [number, which, message]                                 ▶   a question, to the policy ``which`` or to the routing
     [number, "waits"] [number, "goes"]                       ◀   it awaits something; it goes on
     [number, "said", …] [number, "raised", kind, frames] [number, "invalid", field, problem]   ◀   its result
+    [number, "too_large", bytes] [number, "no_json"]         ◀   its result is a rewrite that no line can hold
     [number]                                                 ▶   the result is no longer needed
     []                                                       ▶◀  is it still there? yes
 
@@ -127,11 +128,20 @@ class _Reported:
             return end.value
 
 
+class _TooLarge(ValueError):
+    """A line has this many bytes, more than it may."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"has {size} bytes, more than {MAX_ANSWER_BYTES}")
+
+
 def _line(*parts: object) -> bytes:
-    """A line of JSON. Raises ValueError, TypeError or RecursionError if it is not JSON, or too large."""
-    line = json.dumps(parts, allow_nan=False).encode() + b"\n"
+    """A line of JSON. Raises ValueError, TypeError or RecursionError if it is not JSON, or too large (_TooLarge)."""
+    # Not in ASCII: a stream of 128 KiB in Cyrillic would have three times as many bytes.
+    line = json.dumps(parts, allow_nan=False, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"
     if len(line) > MAX_ANSWER_BYTES:
-        raise ValueError(f"has more than {MAX_ANSWER_BYTES} bytes")
+        raise _TooLarge(len(line))
     return line
 
 
@@ -142,8 +152,10 @@ def _verdict(number: int, answer: object, policy: str) -> bytes:
     given = {name: getattr(verdict, name) for name in Verdict.__slots__}
     try:
         return _line(number, "said", given)
-    except (ValueError, TypeError, RecursionError):  # the rewrite is not a message; the chain refuses an empty one
-        return _line(number, "said", {**given, "msg_body": [], "custom_data": None})
+    except _TooLarge as error:  # only a rewrite can be: all else in a verdict is bounded
+        return _line(number, "too_large", error.size)
+    except (ValueError, TypeError, RecursionError):
+        return _line(number, "no_json")
 
 
 def _raised(number: int, error: BaseException) -> bytes:

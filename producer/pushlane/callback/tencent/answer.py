@@ -82,9 +82,17 @@ def _rewritten(verdict: Verdict) -> bytes:
         changes["CloudCustomData"] = verdict.custom_data
     body = _body(0, changes=changes)
     most = MAX_STREAM_BYTES if _streams(changes) else MAX_REWRITE_BYTES
-    if len(body) - len(ALLOWED) > most:
-        raise ValueError(f"the rewrite has more than {most} bytes")
+    if (size := len(body) - len(ALLOWED)) > most:
+        raise ValueError(too_large(size))
     return body
+
+
+def too_large(size: int) -> str:
+    """What is wrong with a rewrite of this many bytes."""
+    return (
+        f"the rewrite has {size} bytes; a message has {MAX_REWRITE_BYTES} at most, "
+        f"and {MAX_STREAM_BYTES} with a stream element"
+    )
 
 
 def _streams(changes: Mapping[str, Any]) -> bool:

@@ -4,10 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from support.policies import ALLOW, KINDS, MASKS, MESSAGE, Async, Quick, Run, check_masked, hanging, raising, text
 from support.waiting import wait_until_async
 
-from pushlane.callback.moderation.chain import CHAIN
+from pushlane.callback.moderation.chain import CHAIN, BadRewrite
 from pushlane.callback.verdict import Verdict
 
 CLEARS = Async(lambda _: Verdict.rewrite(custom_data="{}"), "clear")
@@ -57,6 +58,22 @@ async def test_a_rewrite_that_can_not_be_sent_is_left_out(run: Run, kind: type, 
     check_masked(await run(MASKS, bad, on_error=ALLOW).judge(MESSAGE))
     check_masked(await run(bad, MASKS, on_error=ALLOW).judge(MESSAGE))
     check_masked(await run(MASKS, bad, kind(raising(ValueError("x"))), on_error=ALLOW).judge(MESSAGE))
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (Quick(lambda _: Verdict.rewrite(custom_data="x" * 300_000), "bad"), "the rewrite has 300021 bytes; a message"),
+        (Async(raising(BadRewrite("it is too long")), "bad"), "it is too long"),
+    ],
+    ids=["here", "elsewhere"],
+)
+async def test_the_log_says_what_is_wrong_with_a_rewrite(run: Run, bad: Quick | Async, problem: str) -> None:
+    """For the policy's author; the rest of the chain is asked."""
+    with capture_logs() as logs:
+        check_masked(await run(bad, MASKS, on_error=ALLOW).judge(MESSAGE))
+    assert [(one["event"], one["policy"]) for one in logs] == [("policy.bad_rewrite", "bad")]
+    assert logs[0]["problem"].startswith(problem)
 
 
 async def test_whoever_stands_behind_a_rewrite_that_can_not_be_sent_is_asked(run: Run) -> None:
