@@ -90,6 +90,7 @@ def post(
         (("forbid", "--reason", "not nice"), "forbid", ("dead", "forbidden", "not nice")),
         (("forbid",), "forbid", ("dead", "forbidden", "the decision was forbid")),
         (("discard",), "discard", ("dead", "forbidden", "the decision was discard")),
+        (("discard", "--reason", "not nice"), "discard", ("dead", "forbidden", "not nice")),
     ],
 )
 def test_each_verdict_is_decided(
@@ -138,6 +139,8 @@ def test_a_key_of_any_script_is_taken(support: str, producer: Producer) -> None:
         (("support", "k", "maybe"), ("maybe", "allow", "discard")),
         (("support", "k", "rewrite"), ("--text",)),
         (("support", "k", "allow", "--text", "x"), ("--text",)),
+        (("support", "k", "allow", "--reason", "x"), ("--reason", "forbid", "allow")),
+        (("support", "k", "rewrite", "--text", "x", "--reason", "x"), ("--reason", "forbid", "rewrite")),
         (("support", "k", "rewrite", "--text", ""), ("text", "empty")),
         (("support", "k", "rewrite", "--text", "x" * 5001), ("text", "5000")),
         (("support", "", "allow"), ("key", "empty")),

@@ -18,9 +18,9 @@ from pushlane_worker.cli.exit_codes import Failed
 @click.argument("verdict", type=click.Choice(VERDICTS))
 @click.option("--text", help="For rewrite: the new text.")
 @click.option("--json", "body", metavar="OBJECT", type=json_object, help="For rewrite: the new message object.")
-@click.option("--reason", default="", help="For forbid: the reason shown in the dead letter.")
+@click.option("--reason", help="For forbid and discard: the reason shown in the dead letter.")
 def command(
-    *, channel: str, key: str, verdict: Verdict, text: str | None, body: dict[str, Any] | None, reason: str
+    *, channel: str, key: str, verdict: Verdict, text: str | None, body: dict[str, Any] | None, reason: str | None
 ) -> None:
     """Decide on the messages of CHANNEL that are held for KEY, and on later ones.
 
@@ -33,8 +33,10 @@ def command(
         message = ThirdPartyMessage("-", body)
     if (verdict == "rewrite") != (message is not None) or (text is not None and body is not None):
         raise click.UsageError("the verdict rewrite needs exactly one of --text and --json; the others take neither")
+    if reason is not None and verdict not in {"forbid", "discard"}:
+        raise click.UsageError(f"--reason goes with forbid and discard: {verdict} makes no dead letter that shows it")
     with Producer(queue.redis_url()) as producer:
-        standing = producer.decide_once(channel, key, verdict, message=message, reason=reason)
+        standing = producer.decide_once(channel, key, verdict, message=message, reason=reason or "")
     if not standing.same:
         otherwise = ", with another text or object" if standing.verdict == verdict else ""
         raise Failed(f"{key!r} of channel {channel!r} was decided before: {standing.verdict}{otherwise}")
