@@ -67,11 +67,25 @@ def test_an_unknown_channel_is_refused(redis_url: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("status", "support", "suport"), ("dead", "list", "suport"), ("dead", "show", "suport", "id")],
+    [
+        ("status", "support", "suport"),
+        ("message", "suport", "id"),
+        ("cancel", "suport", "id"),
+        ("decide", "suport", "key", "allow"),
+        ("dead", "list", "suport"),
+        ("dead", "show", "suport", "id"),
+        ("dead", "replay", "suport", "id"),
+        ("dead", "purge", "suport", "id", "--yes"),
+        ("blocked", "support", "suport"),
+        ("blocked", "skip", "suport", "room"),
+        ("channel", "pause", "suport"),
+        ("channel", "resume", "suport"),
+        ("channel", "remove", "suport"),
+    ],
     ids=" ".join,
 )
-def test_a_look_at_an_unknown_channel_is_refused(command: tuple[str, ...], redis: Redis, redis_url: str) -> None:
-    """A typo must not look like a channel in which all is well."""
+def test_an_unknown_channel_is_refused_by_every_command(command: tuple[str, ...], redis: Redis, redis_url: str) -> None:
+    """A typo must not look like a channel in which all is well, nor like a message that is gone."""
     register(redis)
     pushlane(*command, redis_url=redis_url).refused(2, "'suport'", "not registered")
 

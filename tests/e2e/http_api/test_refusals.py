@@ -236,8 +236,11 @@ def test_a_channel_of_ones_own_that_nobody_has_registered_is_told(api: Api) -> N
     """404: who may use it may know."""
     told = problem(api.post("/v1/channels/unregistered/messages", json=HELLO), 404)
     assert "pushlane channel register unregistered" in told["detail"]
-    problem(api.get(f"/v1/channels/unregistered/messages/{NO_ID}"), 404)
-    problem(api.delete(f"/v1/channels/unregistered/messages/{NO_ID}"), 404)
+    for answer in (
+        api.get(f"/v1/channels/unregistered/messages/{NO_ID}"),
+        api.delete(f"/v1/channels/unregistered/messages/{NO_ID}"),
+    ):
+        assert problem(answer, 404)["detail"] == told["detail"]
 
 
 def test_neither_texts_nor_keys_are_logged(serving: Callback, api: Api) -> None:

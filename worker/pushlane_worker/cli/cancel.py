@@ -24,6 +24,8 @@ def command(channel: str, message_id: str) -> None:
     """
     with Producer(queue.redis_url()) as producer:
         result = producer.cancel(channel, message_id)
+        if result == "not_found":
+            producer.kind_of(channel)  # raises UnknownChannel: a mistyped channel knows no message
     if result in _FAILED:
         raise Failed(f"message {message_id} of channel {channel!r} was not cancelled ({result}): {_FAILED[result]}")
     click.echo(result)

@@ -18,6 +18,8 @@ def command(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT0
     """Show where the message ID of CHANNEL is; exit 1 if it is not known (any more)."""
     with Producer(queue.redis_url()) as producer:
         status = producer.status(channel, message_id)
+        if status is None:
+            producer.kind_of(channel)  # raises UnknownChannel: a mistyped channel knows no message
     if status is None:
         raise Failed(f"message {message_id} is not known in channel {channel!r}: never accepted, or past its retention")
     (print_json if as_json else print_fields)(as_fields(status))

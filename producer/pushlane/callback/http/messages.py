@@ -100,15 +100,20 @@ class Messages:
 
     async def _status(self, channel: str, message_id: str) -> Response:
         status = await self._producer.status(channel, message_id)
-        return _not_found() if status is None else json_response(as_fields(status))
+        return await self._absent(channel) if status is None else json_response(as_fields(status))
 
     async def _cancel(self, channel: str, message_id: str) -> Response:
         result = await self._producer.cancel(channel, message_id)
         if result == "not_found":
-            return _not_found()
+            return await self._absent(channel)
         if result in _NOT_CANCELLED:
             return problem(409, "Conflict", _NOT_CANCELLED[result], result=result)
         return json_response({"message_id": message_id, "result": result})
+
+    async def _absent(self, channel: str) -> Response:
+        """Raises UnknownChannel if it is the channel that is absent."""
+        await self._producer.kind_of(channel)
+        return _not_found()
 
 
 @contextlib.asynccontextmanager
