@@ -71,6 +71,12 @@ def run(host: str, port: int, workers: int) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
     )
     with _listening(host, port) as listener:
+        if settings.moderation and not settings.moderation.read_tokens() and not settings.moderation.unsigned:
+            logger().warning(
+                "callback.unsigned",
+                problem="without a webhook token, everybody on this machine can send questions",
+                setting="PUSHLANE_MODERATION__TOKENS or TOKENS_FILE",
+            )
         logger().info("callback.listening", host=host, port=listener.getsockname()[1], workers=workers)
         if workers == 1:
             uvicorn.Server(config).run([listener])

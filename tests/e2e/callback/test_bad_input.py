@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from support.callback import C2C, Callback, c2c, callback, moderation, query
+from support.callback import C2C, TOKEN, Callback, c2c, callback, moderation, query
 from support.command import pushlane
 from support.processes import environment
 from support.stack import channel_settings
@@ -122,6 +122,15 @@ def test_without_a_token_it_starts_on_loopback_alone(tmp_path: Path) -> None:
     settings = started_with(tmp_path, tokens="")
     ended = pushlane("callback", "--host", "0.0.0.0", "--port", "0", settings=settings)
     ended.refused(2, "PUSHLANE_MODERATION__TOKENS", "0.0.0.0", "UNSIGNED", "SOURCE_NETWORKS")
+
+
+@pytest.mark.parametrize("tokens", ["", TOKEN])
+def test_without_a_token_one_line_warns_of_it(tmp_path: Path, redis_url: str, tokens: str) -> None:
+    """It takes unsigned questions, as somebody who has just set it up may not expect; the line names the setting."""
+    with callback(tmp_path, redis_url, moderation(tmp_path, tokens=tokens), workers=2) as running:
+        lines = [line for line in running.log.read_text().splitlines() if "callback.unsigned" in line]
+    assert len(lines) == (0 if tokens else 1)
+    assert not lines or ("warning" in lines[0] and "PUSHLANE_MODERATION__TOKENS" in lines[0])
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
