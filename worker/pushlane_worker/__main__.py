@@ -4,9 +4,27 @@ Celery puts that directory first on the path while it imports an app, so anyone 
 modules. Modules that are already imported cannot be replaced.
 """
 
+from typing import cast
+
+import click
 from celery.__main__ import main
+from celery.bin.worker import worker
 
 import pushlane_worker.tasks  # noqa: F401 # everything that the app imports
 
+_LOSE_TASKS = {"--purge", "--discard"}
+_parse = worker.parse_args
+
+
+def _parse_args(context: click.Context, words: list[str]) -> list[str]:
+    """Parses like Celery, but suggests no option that deletes waiting tasks to somebody who has mistyped another."""
+    try:
+        return cast("list[str]", _parse(context, words))
+    except click.NoSuchOption as error:
+        close = [one for one in error.possibilities or () if one not in _LOSE_TASKS]
+        raise click.NoSuchOption(error.option_name, possibilities=close, ctx=context) from None
+
+
 if __name__ == "__main__":
+    worker.parse_args = _parse_args
     main()

@@ -323,3 +323,13 @@ def test_a_wrong_command_line_is_one_line(arguments: tuple[str, ...], words: tup
 def test_a_port_that_is_taken_is_one_line(server: EmbeddedServer) -> None:
     """The stand-in that cannot listen names its address."""
     pushlane("fake-api", "--port", str(server.port)).refused(1, str(server.port), "in use")
+
+
+def test_a_mistyped_option_of_the_worker_suggests_none_that_deletes_tasks(redis_url: str) -> None:
+    """Celery suggests --purge, which throws away what services have asked workers to enqueue; others are fine."""
+    for mistyped, suggested in [("--puge", ""), ("--discad", ""), ("--queue", "--queues")]:
+        ended = pushlane("worker", mistyped, redis_url=redis_url, settings=SETTINGS)
+        assert (ended.code, ended.out) == (2, "")
+        assert f"Error: No such option '{mistyped}'" in ended.err
+        assert suggested in ended.err
+        assert not [lost for lost in ("--purge", "--discard") if lost in ended.err]
