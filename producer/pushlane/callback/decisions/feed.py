@@ -40,6 +40,8 @@ REFEED_AT_ONCE: Final = 100
 REFEED_S: Final = 2.0
 """How long one call with spooled decisions may take: nobody waits for it, and they may be large."""
 CLOSE_S: Final = 2.0
+_ADOPTING: Final = ("spool.adopt_waits", "spool.adopt_broken", "spool.adopt_resumed")
+_REFEEDING: Final = ("spool.refeed_waits", "spool.refeed_broken", "spool.refeed_resumed")
 
 
 class Feed:
@@ -155,16 +157,16 @@ class Feed:
     async def _feed_spools(self) -> None:
         while True:
             await asyncio.sleep(REFEED_EACH_S)
-            await self._try("adopt", self._spool.adopt)  # a file that cannot be opened must not stop the others
-            while not self._spool.empty and await self._try("refeed", self._feed_spool):
+            await self._try(_ADOPTING, self._spool.adopt)  # a file that cannot be opened must not stop the others
+            while not self._spool.empty and await self._try(_REFEEDING, self._feed_spool):
                 pass
             if self._spool.left_out > self._left_out:
                 logger().error("spool.damaged", bytes=self._spool.left_out - self._left_out)
                 self._left_out = self._spool.left_out
 
-    async def _try(self, what: str, step: Callable[[], Awaitable[None]]) -> bool:
+    async def _try(self, events: tuple[str, str, str], step: Callable[[], Awaitable[None]]) -> bool:
         """Whether it succeeded. A trouble is logged when it begins and when it is over, not at each try."""
-        waits, broken = f"spool.{what}_waits", f"spool.{what}_broken"
+        waits, broken, resumed = events
         try:
             await step()
         except UNANSWERED as error:
@@ -175,7 +177,7 @@ class Feed:
                 log_failure(broken, error)
         else:
             if self._troubles & {waits, broken}:
-                logger().info(f"spool.{what}_resumed")
+                logger().info(resumed)
             self._troubles -= {waits, broken}
             return True
         return False
