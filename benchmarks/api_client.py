@@ -56,8 +56,7 @@ class ApiClient:
         return Counts(**{name: fields[name] for name in Counts.__slots__})
 
     def _ask(self, path: str, body: bytes | None, patience_s: float = 10.0) -> bytes:
-        # A loopback address that was read from our own process.
-        with urllib.request.urlopen(self.url + path, body, patience_s) as answer:  # noqa: S310
+        with urllib.request.urlopen(self.url + path, body, patience_s) as answer:  # noqa: S310 # on loopback
             content: bytes = answer.read()
             return content
 

@@ -19,7 +19,7 @@ def client() -> httpx.Client:
     return httpx.Client(headers=HEADERS, limits=httpx.Limits(max_keepalive_connections=64))
 
 
-@app.task  # type: ignore[untyped-decorator]
+@app.task  # type: ignore[untyped-decorator] # celery has no types
 def push(room: str, text: str) -> None:
     """Pushes one message."""
     client().post(URL, json=body(room, [text])).raise_for_status()

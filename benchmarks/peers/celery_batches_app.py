@@ -29,7 +29,7 @@ def client() -> httpx.Client:
     return httpx.Client(headers=HEADERS)
 
 
-@app.task(base=Batches, flush_every=FLUSH_EVERY, flush_interval=1)  # type: ignore[untyped-decorator]
+@app.task(base=Batches, flush_every=FLUSH_EVERY, flush_interval=1)  # type: ignore[untyped-decorator] # celery has no types
 def push(requests: Sequence[Any]) -> None:
     """Pushes what a flush holds."""
     rooms = defaultdict(list)

@@ -12,13 +12,13 @@ from benchmarks.peers.cinnox import BROKER, HEADERS, URL, body
 broker = ListQueueBroker(BROKER, socket_timeout=None)
 
 
-@broker.on_event(TaskiqEvents.WORKER_STARTUP)  # type: ignore[untyped-decorator]
+@broker.on_event(TaskiqEvents.WORKER_STARTUP)  # type: ignore[untyped-decorator] # it is not installed here
 async def startup(state: TaskiqState) -> None:
     """Opens the session, one a process."""
     state.session = aiohttp.ClientSession(headers=HEADERS)
 
 
-@broker.task  # type: ignore[untyped-decorator]
+@broker.task  # type: ignore[untyped-decorator] # it is not installed here
 async def push(room: str, text: str, context: Context = TaskiqDepends()) -> None:  # noqa: B008 # taskiq's own way
     """Pushes one message."""
     async with context.state.session.post(URL, json=body(room, [text])) as answer:

@@ -43,7 +43,7 @@ def connect(redis_url: str, *, timeout: float) -> redis.Redis:
     Raises:
         ValueError: The address is invalid.
     """
-    pool: redis.BlockingConnectionPool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
+    pool: redis.BlockingConnectionPool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call] # redis-py gives it no types
         **_of_address(parse(redis_url), redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection),
         max_connections=MAX_CONNECTIONS,
         timeout=timeout,

@@ -52,7 +52,7 @@ def test_a_busy_worker_outlives_a_redis_that_is_killed(
             server.start()
             back, had = time.monotonic(), stack.record().accepted
             # What was in flight arrives without Redis.
-            wait_until(lambda had=had: stack.record().accepted > had + 64, "delivery to go on", 20)  # type: ignore[misc]
+            wait_until(lambda had=had: stack.record().accepted > had + 64, "delivery to go on", 20)  # type: ignore[misc] # mypy does not infer a lambda's default
             assert worker.process.poll() is None, worker.log.read_text()[-3000:]
             assert time.monotonic() - back < BACK_WITHIN_S
         assert stack.wait_for(5 * ROOMS, 60).distinct == 5 * ROOMS

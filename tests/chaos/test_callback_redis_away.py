@@ -127,7 +127,7 @@ def spooled_by(pid: int) -> int:
 
 def relayed(client: Redis) -> list[bytes]:
     """The ids of the enqueued messages."""
-    found: list[bytes] = client.keys(f"{channel_prefix('support')}message:*")  # type: ignore[assignment]
+    found: list[bytes] = client.keys(f"{channel_prefix('support')}message:*")  # type: ignore[assignment] # of a blocking client
     return found
 
 

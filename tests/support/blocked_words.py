@@ -13,7 +13,9 @@ MASK = BlockedWords(["casino", "badword", "赌博", "free money"], action="mask"
 
 def message(*elements: dict[str, Any], custom_data: str = "") -> ChatMessage:
     """A message of these elements."""
-    return ChatMessage("C2C.CallbackBeforeSendMsg", "1", "a", "b", "k", list(elements), custom_data, False, {})  # noqa: FBT003
+    return ChatMessage(
+        "C2C.CallbackBeforeSendMsg", "1", "a", "b", "k", list(elements), custom_data, online_only=False, fields={}
+    )
 
 
 def element(kind: str, **content: object) -> dict[str, Any]:

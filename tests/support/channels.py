@@ -54,7 +54,7 @@ def push(
 ) -> Sequence[Claim]:
     """Claims what is ready and settles it with this outcome; ``dead`` and ``reason`` say what it does to a batch."""
     result = PushResult(outcome, "said so")
-    return _drain(redis_url, channel, lambda claim: Settlement(claim, result, NextStep(**step)))  # type: ignore[arg-type]
+    return _drain(redis_url, channel, lambda claim: Settlement(claim, result, NextStep(**step)))  # type: ignore[arg-type] # its texts alone
 
 
 def _drain(redis_url: str, channel: str, settle: Callable[[Claim], Settlement] | None) -> Sequence[Claim]:

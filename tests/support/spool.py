@@ -80,7 +80,7 @@ def hanging_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             released.set()
 
 
-def failing(call: Callable[..., Any], number: int) -> Any:  # noqa: ANN401
+def failing(call: Callable[..., Any], number: int) -> Callable[..., object]:
     """The call, which fails once with this error."""
     failed = False
 

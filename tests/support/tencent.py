@@ -56,12 +56,12 @@ TEXT = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "hi"}}]
 
 def c2c(**changes: object) -> dict[str, Any]:
     """The fields of the C2C sample with these changed."""
-    return json.loads(C2C_SAMPLE) | changes  # type: ignore[no-any-return]
+    return {**json.loads(C2C_SAMPLE), **changes}
 
 
 def group(**changes: object) -> dict[str, Any]:
     """The fields of the group sample with these changed."""
-    return json.loads(GROUP_SAMPLE) | changes  # type: ignore[no-any-return]
+    return {**json.loads(GROUP_SAMPLE), **changes}
 
 
 def read(fields: object) -> ChatMessage | NothingToJudge | WrongCommand | Unreadable:

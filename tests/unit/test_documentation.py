@@ -183,6 +183,20 @@ def test_every_event_of_the_log_that_is_documented_exists() -> None:
     assert not [event for event in events - states if f'"{event}"' not in source]
 
 
+def test_every_ignored_rule_has_its_reason() -> None:
+    """Behind it, so that whoever reads the line can judge whether it still holds."""
+    ignored = re.compile(r"#\s*(?:ruff: noqa|noqa|type: ignore)(?:: [A-Z0-9, ]+|\[[a-z, -]+\])(.*)")
+    found = [
+        (f"{path.relative_to(ROOT)}:{number}", reason)
+        for folder in ("producer", "worker", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for reason in ignored.findall(line)
+    ]
+    assert len(found) > 100
+    assert not [place for place, reason in found if not re.match(r"\s*(?:#|--?) \S", reason)]
+
+
 def test_every_make_target_is_documented() -> None:
     """The guide for contributors has those that `make help` lists."""
     told = {re.findall(r"`make ([a-z-]+)`", cell)[0] for cell in table("target", read(ROOT / "CONTRIBUTING.md"))}

@@ -82,7 +82,7 @@ class EnqueueTask(Task):  # type: ignore[misc] # celery has no types
         raise AssertionError  # retry always raises
 
 
-@app.task(  # type: ignore[untyped-decorator]
+@app.task(  # type: ignore[untyped-decorator] # the same
     name=ENQUEUE, bind=True, base=EnqueueTask, throws=(PushlaneError,), max_retries=MAX_RETRIES
 )
 def enqueue(self: EnqueueTask, channel: object = None, message: object = None) -> dict[str, Any]:

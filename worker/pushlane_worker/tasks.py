@@ -89,7 +89,7 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
             self._running -= 1
 
 
-@app.task(name=DRAIN, bind=True, base=DrainTask)  # type: ignore[untyped-decorator]
+@app.task(name=DRAIN, bind=True, base=DrainTask)  # type: ignore[untyped-decorator] # celery has no types
 def drain(self: DrainTask, channel: str) -> None:
     """Drains one channel for a slice. Its result is in the final event; see ``monitoring.py``."""
     monitor = DrainMonitor(self.app, self.request.id, self.request.hostname)
@@ -110,7 +110,7 @@ def _check_server(settings: Settings) -> None:
             raise SettingsError("PUSHLANE_REDIS_URL", what)
 
 
-@signals.celeryd_init.connect  # type: ignore[untyped-decorator]
+@signals.celeryd_init.connect  # type: ignore[untyped-decorator] # celery has no types
 def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # celery has no types
     """Aborts a worker's start with a one-line error when a setting is wrong."""
     try:
@@ -125,8 +125,8 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
         raise SystemExit(2) from None
 
 
-@signals.after_setup_logger.connect  # type: ignore[untyped-decorator]
-@signals.after_setup_task_logger.connect  # type: ignore[untyped-decorator]
+@signals.after_setup_logger.connect  # type: ignore[untyped-decorator] # celery has no types
+@signals.after_setup_task_logger.connect  # type: ignore[untyped-decorator] # celery has no types
 def format_lines(logger: logging.Logger, **_: object) -> None:
     """Makes Celery's own log lines JSON if ours are."""
     if load_settings().log_format == "json":
@@ -134,20 +134,20 @@ def format_lines(logger: logging.Logger, **_: object) -> None:
             handler.setFormatter(JsonFormatter())
 
 
-@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator] # celery has no types
 def begin(**_: object) -> None:
     """A new pool process keeps nothing of its parent's."""
     drain.forked()
 
 
-@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator] # celery has no types
 def stop_claiming(**_: object) -> None:
     """Stops the drains in the worker's main process: threads and solo pools, and those that could not be published."""
     drain.stop_claiming()
 
 
-@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
-@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator] # celery has no types
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator] # celery has no types
 def close(**_: object) -> None:
     """Settles the process's pushes before it ends."""
     drain.close()

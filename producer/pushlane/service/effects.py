@@ -186,7 +186,7 @@ async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> No
             except _BROKEN:
                 alone.add((step.channel, str(key)))
                 continue
-            batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument, 1)  # type: ignore[arg-type]
+            batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument, 1)  # type: ignore[arg-type] # it takes bytes, too
             asked.append((step, argument))
         replies: list[Any] = await batch.execute(raise_on_error=False)
     for (step, argument), reply in zip(asked, replies, strict=True):

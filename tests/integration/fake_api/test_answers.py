@@ -21,7 +21,7 @@ class Sender:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
 
-    async def push(self, *texts: str, room: str = "r1", timeout: float = 10) -> httpx.Response:  # noqa: ASYNC109
+    async def push(self, *texts: str, room: str = "r1", timeout: float = 10) -> httpx.Response:  # noqa: ASYNC109 # httpx has it
         """Send one push."""
         messages = [{"type": "text", "text": text} for text in texts]
         return await self.http.post(PATH, json={"roomID": room, "messages": messages}, timeout=timeout)

@@ -132,7 +132,7 @@ def test_a_wrong_app_id_costs_nothing_and_registering_the_channel_probes(
     receipts = _break(stack, redis, producer, 404)
     for probes in (1, 2):
         pushlane("channel", "register", "support", redis_url=stack.redis_url, settings=stack.settings).ok()
-        wait_until(lambda probes=probes: stack.record().by_status[404] == IN_FLIGHT + OTHERS + probes, "a probe")  # type: ignore[misc]
+        wait_until(lambda probes=probes: stack.record().by_status[404] == IN_FLIGHT + OTHERS + probes, "a probe")  # type: ignore[misc] # mypy does not infer a lambda's default
         _sweeps(redis, QUIET_MS)
         assert stack.record().pushes == WARM_UP + IN_FLIGHT + OTHERS + probes, "a push went out that was no probe"
     _assert_unharmed(redis, producer, receipts, "queued")

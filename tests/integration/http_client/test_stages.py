@@ -29,7 +29,7 @@ class NoSuchName(AbstractResolver):
         self,
         host: str,
         port: int = 0,  # noqa: ARG002 -- the signature is aiohttp's
-        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 -- the same
     ) -> list[ResolveResult]:
         """Fail as a resolver does."""
         raise OSError(None, f"{host}: Name or service not known")

@@ -41,7 +41,7 @@ def holding(value: object) -> list[dict[str, Any]]:
 
 def rewritten(msg_body: object) -> bytes:
     """The answer to a rewrite by a policy that nobody type-checked."""
-    return answer(Verdict.rewrite(msg_body=msg_body), C2C)  # type: ignore[arg-type]
+    return answer(Verdict.rewrite(msg_body=msg_body), C2C)  # type: ignore[arg-type] # mistakes
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_custom_data_that_is_no_text_does_not_leave(custom_data: Any) -> None:  
 def test_a_verdict_of_an_unknown_kind_does_not_leave() -> None:
     """A typing mistake in somebody's policy is an error, not a pass."""
     with pytest.raises(ValueError, match="kind"):
-        answer(Verdict("block"), C2C)  # type: ignore[arg-type]
+        answer(Verdict("block"), C2C)  # type: ignore[arg-type] # that is the mistake
 
 
 def test_each_moderated_command_has_its_own_codes() -> None:

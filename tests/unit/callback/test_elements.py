@@ -21,7 +21,9 @@ JSON = st.recursive(
 
 def message(*elements: Any, custom_data: Any = "") -> ChatMessage:  # noqa: ANN401 - shapes no type allows
     """A message of these elements."""
-    return ChatMessage("C2C.CallbackBeforeSendMsg", "1", "a", "b", "k", list(elements), custom_data, False, {})  # noqa: FBT003
+    return ChatMessage(
+        "C2C.CallbackBeforeSendMsg", "1", "a", "b", "k", list(elements), custom_data, online_only=False, fields={}
+    )
 
 
 def element(kind: str, **content: object) -> dict[str, Any]:

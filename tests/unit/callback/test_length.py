@@ -11,7 +11,7 @@ from pushlane.callback.moderation.length import Length
 def message(*contents: object) -> ChatMessage:
     """A message of text elements with these contents."""
     body: list[dict[str, Any]] = [{"MsgType": "TIMTextElem", "MsgContent": content} for content in contents]
-    return ChatMessage("C2C.CallbackBeforeSendMsg", "1", "a", "b", "k", body, "x" * 100, False, {})  # noqa: FBT003
+    return ChatMessage("C2C.CallbackBeforeSendMsg", "1", "a", "b", "k", body, "x" * 100, online_only=False, fields={})
 
 
 @pytest.mark.parametrize(

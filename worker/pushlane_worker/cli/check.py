@@ -85,9 +85,9 @@ def _consumers(inspector: Inspector, settings: Settings) -> Iterator[Finding]:
 
 
 def _broker(settings: Settings) -> Finding:
-    from kombu.exceptions import OperationalError  # noqa: PLC0415
+    from kombu.exceptions import OperationalError  # noqa: PLC0415 # see command
 
-    from pushlane_worker.celery import app  # noqa: PLC0415
+    from pushlane_worker.celery import app  # noqa: PLC0415 # the same
 
     try:
         with app.connection_for_write(connect_timeout=TIMEOUT_S) as connection:

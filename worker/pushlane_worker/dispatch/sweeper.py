@@ -91,14 +91,14 @@ class Sweeper:
             self._unconsumed.look_at_enqueue(consumed)
             for name, depth, rested_ms in zip(group.names, reply[1::2], reply[2::2], strict=True):
                 self._unconsumed.look(name, self._queues[name], int(depth or 0), consumed)
-                # Not security-relevant: spreads channels that started together, as the looks' jitter spreads the fleet.
-                due = abs(rested_ms) > IDLE_MS * (2 + 2 * random.random()) / 3  # noqa: S311
+                # Channels that started together are spread, as the looks' jitter spreads the fleet.
+                due = abs(rested_ms) > IDLE_MS * (2 + 2 * random.random()) / 3  # noqa: S311 # only spreads sweeps
                 if (depth != b"0" or due) and name not in self._sweeping:
                     self._sweeping.add(name)
                     tasks.create_task(self._sweep_all(name, supervisor))
         # Whoever was too late tries at any time: with a period of its own it would stay too late for minutes, and would
         # not notice that a queue which it has reported is consumed again.
-        await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random() if reply else LOOK_EACH_S * random.random())  # noqa: S311
+        await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random() if reply else LOOK_EACH_S * random.random())  # noqa: S311 # the same
 
     async def _sweep_all(self, channel: str, supervisor: Supervisor) -> None:
         """Sweeps until nothing is left; after an error the next look starts again."""
@@ -135,5 +135,4 @@ class Sweeper:
 
 
 def _lost(claim: Claim, channel: Channel) -> Settlement:
-    # The jitter only spreads retries.
-    return Settlement(claim, LOST, next_step(LOST, claim.history(), channel.policy, random.random()), lost=True)  # noqa: S311
+    return Settlement(claim, LOST, next_step(LOST, claim.history(), channel.policy, random.random()), lost=True)  # noqa: S311 # only spreads retries

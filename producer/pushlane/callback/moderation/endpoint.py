@@ -89,7 +89,7 @@ class Moderation:
             raise
         # A bug of ours, or a cancellation by other people's code or by a server that stops: without an answer,
         # messages that on_error forbids would pass.
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 # as said above
             log_failure("callback.failed", error, command=query.command)
             return _json(self._answer(self._on_error, query.command))
 

@@ -107,7 +107,7 @@ for _ in range(70):
         message(element("TIMTextElem", Text="casino", At=object())),
         message(element("TIMTextElem", Text="casino", At=float("nan"))),
         message(element("TIMTextElem", Text="casino \ud800")),
-        message(WORD, custom_data={"a": 1}),  # type: ignore[arg-type]
+        message(WORD, custom_data={"a": 1}),  # type: ignore[arg-type] # a mistake
     ],
 )
 def test_what_can_not_be_sent_once_it_is_masked_is_forbidden(given_message: ChatMessage) -> None:

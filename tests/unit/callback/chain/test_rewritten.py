@@ -12,7 +12,7 @@ from pushlane.callback.moderation.chain import CHAIN, BadRewrite
 from pushlane.callback.verdict import Verdict
 
 CLEARS = Async(lambda _: Verdict.rewrite(custom_data="{}"), "clear")
-NO_MESSAGE = [[], [{}], [7], [*text("x"), {"MsgType": "TIMTextElem"}], text(object()), text("\ud800")]  # type: ignore[arg-type]
+NO_MESSAGE = [[], [{}], [7], [*text("x"), {"MsgType": "TIMTextElem"}], text(object()), text("\ud800")]  # type: ignore[arg-type] # mistakes
 
 
 @KINDS

@@ -82,6 +82,6 @@ async def test_custom_data_can_be_cleared(run: Run) -> None:
 
 async def test_a_rewrite_may_be_any_sequence(run: Run) -> None:
     """Also one that can be read only once."""
-    judged = await run(Quick(lambda _: Verdict.rewrite(msg_body=iter(text("new"))))).judge(MESSAGE)  # type: ignore[arg-type]
+    judged = await run(Quick(lambda _: Verdict.rewrite(msg_body=iter(text("new"))))).judge(MESSAGE)  # type: ignore[arg-type] # no sequence
     assert judged.verdict.msg_body == text("new")
     assert judged.message.text == "new"

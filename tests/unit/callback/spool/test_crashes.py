@@ -95,7 +95,7 @@ class Mortal:
             self.close(fd)
 
     def _mortal(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def called(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        def called(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 # as the original
             self.called.add(name)
             self.left -= 1
             if self.left < 0:

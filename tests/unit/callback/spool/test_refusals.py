@@ -114,9 +114,9 @@ async def test_a_program_error_reaches_the_caller(tmp_path: Path) -> None:
     """The thread survives what nobody thought of, and appends do not wait for ever."""
     spool = await Spool.open(tmp_path)
     with pytest.raises(TypeError):
-        await spool.append("text")  # type: ignore[arg-type]
+        await spool.append("text")  # type: ignore[arg-type] # that is the error
     with pytest.raises(TypeError):
-        await spool.read("many")  # type: ignore[arg-type]
+        await spool.read("many")  # type: ignore[arg-type] # that is the error
     await spool.append(b"one")
     assert await drained(spool) == [b"one"]
     await spool.aclose()
