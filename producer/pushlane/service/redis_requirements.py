@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
     import redis.asyncio
 
-LEAST_VERSION: Final = 7
-"""Scripts that declare their flags (``#!lua``) came with Redis 7."""
+SUPPORTED: Final = "Redis 7.0 or newer, or Valkey 7.2 or newer"
+_LEAST_MAJOR: Final = 7
+"""Of both: scripts that declare their flags (``#!lua``) came with Redis 7.0, and Valkey began with 7.2."""
+_LOOKALIKES: Final = {"dragonfly_version": "Dragonfly", "garnet_version": "Garnet", "kvrocks_version": "Kvrocks"}
+"""Fields of servers that name a version of Redis and do not run its code, so that the number says nothing."""
 LOOK_EACH_S: Final = 60.0
 STEP_S: Final = 1.0
-TOPOLOGY_SECTIONS: Final = ("server", "replication")
-"""The parts of ``INFO`` that ``topology_problem`` reads; the server needs about 40 us for them."""
+SECTIONS: Final = ("server", "replication")
+"""The parts of ``INFO`` that ``server_problem`` reads; the server needs about 40 us for them."""
 
 
 class Finding(NamedTuple):
@@ -42,8 +45,13 @@ def is_replica(info: Mapping[str, Any]) -> bool:
     return bool(info.get("role") == "slave")
 
 
-def topology_problem(info: Mapping[str, Any]) -> str | None:
+def server_problem(info: Mapping[str, Any]) -> str | None:
     """Why this server cannot hold a queue at all; None if it can."""
+    for field, name in _LOOKALIKES.items():
+        if field in info:
+            return f"is {name}; Pushlane needs {SUPPORTED}"
+    if int(_version(info).partition(".")[0]) < _LEAST_MAJOR:
+        return f"is version {_version(info)}; Pushlane needs {SUPPORTED}"
     mode = info.get("server_mode") or info.get("redis_mode")  # Valkey's name and Redis's
     if mode not in {None, "standalone"}:
         return f"runs as a {mode}, and this version needs a single server"
@@ -52,14 +60,17 @@ def topology_problem(info: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _version(info: Mapping[str, Any]) -> str:
+    """The server's own version: a Valkey also names the version of Redis that it comes from."""
+    return str(info.get("valkey_version") or info.get("redis_version", "0"))
+
+
 def server_findings(info: Mapping[str, Any]) -> Iterator[Finding]:
     """Checks a server's ``INFO``."""
-    version = info.get("valkey_version") or info.get("redis_version", "0")
-    new_enough = int(str(version).partition(".")[0]) >= LEAST_VERSION
-    needed = "" if new_enough else f"; Pushlane needs {LEAST_VERSION} or newer"
-    yield Finding("ok" if new_enough else "failed", f"Redis: {info.get('server_name', 'redis')} {version}{needed}")
-    if (problem := topology_problem(info)) is not None:
+    if (problem := server_problem(info)) is not None:
         yield Finding("failed", f"Redis: it {problem}")
+    else:
+        yield Finding("ok", f"Redis: {info.get('server_name', 'redis')} {_version(info)}")
     policy = info.get("maxmemory_policy")
     if policy == "noeviction":
         yield Finding("ok", "Redis: maxmemory-policy noeviction")

