@@ -37,7 +37,8 @@ def main() -> int:
                 worse += figures.worse(program, results)
             if options.write:
                 figures.write(program, results)
-    print(*worse, sep="\n", end="", file=sys.stderr)
+    for line in worse:
+        print(line, file=sys.stderr)
     return 1 if worse else 0
 
 

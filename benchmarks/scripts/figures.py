@@ -103,9 +103,9 @@ def show(server: str, against: str, results: Results) -> None:
 
 
 def write(server: str, results: Results) -> None:
-    """Puts the figures of this server into the file."""
+    """Puts the figures of this server into the file, beside those of works that were not measured."""
     kept = _read()
-    kept[server] = {work.name: _comparable(work, results.set_us) for work in results.works}
+    kept[server] = kept.get(server, {}) | {work.name: _comparable(work, results.set_us) for work in results.works}
     FILE.write_text(json.dumps(kept, indent=2) + "\n")
 
 
