@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sysconfig
 from collections.abc import Mapping
@@ -23,22 +24,27 @@ pip() { :; }
 python3() { if [ "${1-}" = -m ]; then mkdir -p .venv/bin && touch .venv/bin/activate; else command python3 "$@"; fi; }
 """
 """In place of what sets up and takes long: the environment that runs the tests has it all."""
+WORKER_IS_READY = "until grep -q ready worker.log; do sleep 0.1; done"
 PORTS = ("6379", "8400", "8080", "5555")
 CHECKOUT = ("pyproject.toml", "README.md", "LICENSE", "Makefile", "constraints.txt", "producer", "worker")
 
 
-def run(folder: Path, env: Mapping[str, str], preamble: str, timeout_s: float) -> str:
-    """Runs the blocks, and gives what they printed."""
+def replaced() -> dict[str, str]:
+    """What stands in the blocks, and what they get in its place here."""
     ports = {port: str(free_port()) for port in PORTS}
-    replaced = {
+    return {
         **{f":{port}": f":{free}" for port, free in ports.items()},
         "--port 6379": f"--port {ports['6379']}",
         "pushlane fake-api": f"pushlane fake-api --port {ports['8400']}",
         "pushlane callback": f"pushlane callback --port {ports['8080']}",
         "--address=127.0.0.1": f"--address=127.0.0.1 --port={ports['5555']}",
         # It fails until the worker that was started before is there, which reading takes longer than.
-        "pushlane check ": "until grep -q ready worker.log; do sleep 0.1; done; pushlane check ",
+        "pushlane check ": f"{WORKER_IS_READY}; pushlane check ",
     }
+
+
+def run(folder: Path, env: Mapping[str, str], preamble: str, timeout_s: float) -> str:
+    """Runs the blocks, and gives what they printed."""
     with subprocess.Popen(
         ["bash"],
         cwd=folder,
@@ -50,7 +56,7 @@ def run(folder: Path, env: Mapping[str, str], preamble: str, timeout_s: float) -
         start_new_session=True,
     ) as process:
         try:
-            printed, _ = process.communicate(script(replaced, preamble), timeout=timeout_s)
+            printed, _ = process.communicate(script(replaced(), preamble), timeout=timeout_s)
         finally:
             os.killpg(process.pid, signal.SIGKILL)  # what runs in the background
     assert process.returncode == 0, printed
@@ -62,6 +68,20 @@ def test_every_block_runs_in_its_place(tmp_path: Path) -> None:
     """Each block ends well where it stands, and says what it promises; what sets up is left to the next test."""
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
     check(run(tmp_path, environment(PATH=path), INSTALLED, 290))
+
+
+def test_what_the_first_blocks_start_is_stopped_as_the_readme_says(tmp_path: Path) -> None:
+    """Everything: a plain `kill` of the server's process id would leave the server itself behind."""
+    started = next(one.text for one in blocks("sh") if "pushlane worker" in one.text)
+    (stop,) = re.findall(r"`(kill [^`]+)`", read(README))
+    for before, after in (here := replaced()).items():
+        started = started.replace(before, after)
+    # As a terminal's shell has it: each job is a process group, and takes SIGINT.
+    steps = ["set -eum", "trap 'kill -KILL %1 %2 %3 2> /dev/null || :' EXIT", started, WORKER_IS_READY, stop, "wait"]
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    subprocess.run(["bash", "-c", "\n".join(steps)], cwd=tmp_path, env=environment(PATH=path), timeout=60, check=True)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("localhost", int(here[":6379"][1:]))).close()
 
 
 @pytest.mark.long
