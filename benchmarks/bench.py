@@ -47,10 +47,13 @@ class Bench:
         """Keeps a point for the plots: the median of these."""
         self.series[plot][str(point)] = median(values)
 
-    def alternate(self, runs: Mapping[K, Callable[[], T]]) -> Mapping[K, Sequence[T]]:
-        """Runs each of them once a round: ours, peer, ours, peer, so that a slow minute of the machine hits all."""
+    def alternate(self, runs: Mapping[K, Callable[[], T]], times: int = 1) -> Mapping[K, Sequence[T]]:
+        """Runs each of them once a round: ours, peer, ours, peer, so that a slow minute of the machine hits all.
+
+        ``times`` as many rounds as usual are for short runs, which vary more.
+        """
         results: dict[K, list[T]] = {name: [] for name in runs}
-        for round_ in range(self.rounds):
+        for round_ in range(self.rounds * times):
             for name, run in runs.items():
                 started = time.monotonic()
                 results[name].append(run())

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WARM_S: Final = 0.3
-MEASURED_S: Final = 1.5
+WARM_S: Final = 0.2
+MEASURED_S: Final = 0.8
 PERIOD_S: Final = 0.05
 
 
