@@ -1,6 +1,7 @@
 """From rounds to figures: medians and ratios, the table, and the file of the last ones."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +118,7 @@ def worse(server: str, results: Results) -> list[str]:
         for work in results.works
         if work.name in kept
         for what, now in _comparable(work, results.set_us).items()
-        if now > WORSE * kept[work.name][what]
+        if now > WORSE * kept[work.name].get(what, math.inf)
     ]
 
 
