@@ -26,7 +26,7 @@ from pushlane.errors import (
 from pushlane.hold import DECIDED, VERDICTS, StandingDecision
 from pushlane.message import Limits, Message, check_channel_name, check_id, check_idempotency_key
 from pushlane.message_json import Form
-from pushlane.message_record import STATES, from_ms, hold_key, read_content, read_header
+from pushlane.message_record import STATES, from_ms, hold_key, read_content, read_header, write_content
 from pushlane.receipt import MessageStatus, Receipt
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:
     """The arguments of ``lua/enqueue.lua``."""
     arguments: list[str | bytes] = ["", kind]
     for entry in entries:
-        message = entry.message
-        arguments += (entry.message_id, message.conversation, message.address, message.body, entry.fingerprint)
-        arguments += (entry.options.due, entry.options.expires, entry.options.hold)
+        conversation = entry.message.conversation.encode()
+        content = write_content(entry.fingerprint, conversation, entry.message.address, entry.message.body)
+        arguments += (entry.message_id, conversation, content, entry.options.as_argument())
     return arguments
 
 

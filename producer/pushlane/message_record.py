@@ -124,6 +124,12 @@ def read_content(record: bytes) -> tuple[str, bytes, bytes, str]:
     )
 
 
+def write_content(fingerprint: bytes, conversation: bytes, address: bytes, body: bytes) -> bytes:
+    """A new record from its fingerprint on: what ``lua/enqueue.lua`` gets and stores behind the rest of the header."""
+    lengths = b"%03d%04d%06d" % (len(conversation), len(address), len(body))
+    return b"".join((fingerprint, lengths, conversation, address, body))
+
+
 def hold_key(detail: str) -> str:
     """The key that a held message waits for, from its detail."""
     return detail[1:]

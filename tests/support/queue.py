@@ -16,7 +16,8 @@ from support.queue_replies import Accepted, Sweep, scheduled_id, texts
 
 from pushlane import scripts
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.message_record import FIELDS, NO_REASON, STATES, Header, read_content, read_header
+from pushlane.message_record import FIELDS, NO_REASON, STATES, Header, read_content, read_header, write_content
+from pushlane.send_options import SendOptions
 from pushlane_worker.queue.outcome import Outcome, PushResult
 from pushlane_worker.queue.retry import NextStep
 from pushlane_worker.queue.store import WORKER
@@ -145,7 +146,8 @@ class Queue:
         for message_id in message_ids:
             conversation, address, body = self.messages[message_id]
             fingerprint = hashlib.blake2b(b"\0".join([conversation.encode(), address, body]), digest_size=12)
-            groups += (message_id, conversation, address, body, fingerprint.hexdigest(), *self._options[message_id])
+            content = write_content(fingerprint.hexdigest().encode(), conversation.encode(), address, body)
+            groups += (message_id, conversation, content, SendOptions(None, *self._options[message_id]).as_argument())
         code, *values = self._call("enqueue", "cinnox", *groups)
         assert code == 0, f"enqueue answered {code} {values}"
         triples = zip(values[::3], values[1::3], values[2::3], strict=True)

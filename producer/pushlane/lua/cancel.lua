@@ -24,7 +24,7 @@ if claim and string.find(claim, id, 1, true) then
 end
 
 leave_hold(prefix, id, redis.call('GET', key))
-entomb(channel, key, 'c', now, false)
+entomb(channel, key, record, 'c', now, false)
 count('cancelled', 1)
 count('depth', -1)
 if state == 's' then

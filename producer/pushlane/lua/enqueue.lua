@@ -1,17 +1,18 @@
 #!lua
---- Accepts up to 1,000 messages of one channel, all of them or none.
+--- Accepts 1 to 1,000 messages of one channel, all of them or none.
 -- KEYS[1] prefix     the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now        ms, or '' for the server's time
 -- ARGV[2] kind       of the messages; the channel's must be the same
--- ARGV[3…] messages  groups of 8: id, conversation, address, body, fingerprint (24 characters), due (ms, '+' and ms from
---                    now, or ''), expires (ms from now, or ''), hold ('', or r or d for what its timeout does, ms, ':', key)
+-- ARGV[3…] messages  groups of 4: id, conversation, content (the record from its fingerprint on), options ('' for none)
+-- options: due (ms, '+' and ms from now, or ''), expires (ms from now, or '') and hold ('', or r or d for what its
+-- timeout does, ms, ':', key), with a '|' between them
 -- Returns {0, sequence, state, duplicate (0 or 1), …} with three values per message, or {1} unknown channel,
 -- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full, {5} Redis is nearly full.
 --- use record channel rest place hold outcomes gate wake
 local prefix, bell = KEYS[1], KEYS[2]
 local now, kind = clock(ARGV[1]), ARGV[2]
-local FIRST, GROUP = 3, 8
+local FIRST, GROUP = 3, 4
 
 local channel = load_channel(prefix)
 if not channel then
@@ -22,19 +23,27 @@ if channel.kind ~= kind then
 end
 
 local total = (#ARGV - FIRST + 1) / GROUP
-local known, fingerprints, fresh = {}, {}, 0
+local keys = {}
+for i = 1, total do
+  keys[i] = prefix .. 'message:' .. ARGV[FIRST + (i - 1) * GROUP]
+end
+local any_known = redis.call('EXISTS', unpack(keys)) > 0
+
+-- Sequence and state of each id that is known, and where in ARGV each other id is first.
+local known, first_at, fresh = {}, {}, 0
 for i = 1, total do
   local at = FIRST + (i - 1) * GROUP
-  local id, fingerprint = ARGV[at], ARGV[at + 4]
-  local header = read_header(prefix .. 'message:' .. id)
-  local earlier = header == '' and fingerprints[id] or field(header, 'fingerprint')
-  if earlier ~= '' and earlier ~= fingerprint then
-    return { 3, i - 1 }
-  end
+  local id = ARGV[at]
+  local header = any_known and read_header(keys[i]) or ''
   if header ~= '' then
+    if field(header, 'fingerprint') ~= fingerprint_of(ARGV[at + 2]) then
+      return { 3, i - 1 }
+    end
     known[id] = { number(header, 'sequence'), field(header, 'state') }
-  elseif not fingerprints[id] then
-    fingerprints[id], fresh = fingerprint, fresh + 1
+  elseif not first_at[id] then
+    first_at[id], fresh = at, fresh + 1
+  elseif fingerprint_of(ARGV[first_at[id] + 2]) ~= fingerprint_of(ARGV[at + 2]) then
+    return { 3, i - 1 }
   end
 end
 
@@ -47,6 +56,21 @@ if fresh > 0 and redis.call('EXISTS', prefix .. 'full') == 1 then
   return { 5 }
 end
 
+-- What this call writes at its end: keys and records alternately, the ids that each conversation gets, in order, the
+-- conversations in the order of their first one, and the decisions on held messages that were there before them.
+local records, lists, conversations, decided = {}, {}, {}, {}
+local heads = {} -- the state of the first id of each list
+
+local function append(conversation, id, state)
+  local list = lists[conversation]
+  if not list then
+    list = {}
+    lists[conversation], conversations[#conversations + 1], heads[conversation] = list, conversation, state
+  end
+  list[#list + 1] = id
+end
+
+-- When a message joins its conversation; 0 for now.
 local function due_of(argument)
   local due = tonumber(argument) or 0
   if string.sub(argument, 1, 1) == '+' then
@@ -55,64 +79,84 @@ local function due_of(argument)
   return due > now and due or 0
 end
 
-local function store(id, at, state, due)
-  local expires = ARGV[at + 6] == '' and 0 or now + tonumber(ARGV[at + 6])
-  local record = new_record(state, sequence, now, due, expires, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
-  redis.call('SET', prefix .. 'message:' .. id, record)
-  return record, expires
-end
-
-local function append(id, at)
-  local conversation = ARGV[at + 1]
-  -- A list that was not empty already has its place.
-  if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
-    place(prefix, conversation, now, 0)
-  end
-end
-
-local function accept_held(id, at)
-  local on_timeout, timeout, hold_key = string.match(ARGV[at + 7], '^(.)(%d+):(.*)$')
-  local record = store(id, at, 'h', now + tonumber(timeout))
-  local decision, state = redis.call('GET', prefix .. 'decision:' .. hold_key), 'h'
+-- Returns the record and the state of a message with a hold.
+local function hold(id, at, on_hold, expires)
+  local on_timeout, timeout, key = string.match(on_hold, '^(.)(%d+):(.*)$')
+  local record = new_record('h', sequence, now, now + tonumber(timeout), expires, ARGV[at + 2])
+  local decision = redis.call('GET', prefix .. 'decision:' .. key)
   if decision then
-    state = decide(prefix, id, record, decision, now)
-  else
-    hold(prefix, id, on_timeout, hold_key)
+    decided[#decided + 1] = { id, record, decision }
+    return record, forbids(decision) and 'x' or 'q'
   end
-  if state ~= 'x' then
-    append(id, at)
+  wait_for(prefix, id, key)
+  return record .. on_timeout .. key, 'h'
+end
+
+-- Returns the record and the state of a message with options.
+local function with_options(id, at)
+  local due, expires, on_hold = string.match(ARGV[at + 3], '^(.-)|(.-)|(.*)$')
+  due, expires = due_of(due), expires == '' and 0 or now + tonumber(expires)
+  if on_hold ~= '' then
+    return hold(id, at, on_hold, expires)
+  end
+  local state = due > 0 and 's' or 'q'
+  local record = new_record(state, sequence, now, due, expires, ARGV[at + 2])
+  if state == 's' then
+    local at_ms = expires > 0 and math.min(due, expires) or due
+    redis.call('ZADD', prefix .. 'scheduled', at_ms, scheduled_member(record, id))
+  end
+  return record, state
+end
+
+-- Returns the message's state.
+local function accept(key, at)
+  local id, record, state = ARGV[at], nil, 'q'
+  if ARGV[at + 3] == '' then
+    record = new_record('q', sequence, now, 0, 0, ARGV[at + 2])
+  else
+    record, state = with_options(id, at)
+  end
+  records[#records + 1], records[#records + 2] = key, record
+  if state == 'q' or state == 'h' then
+    append(ARGV[at + 1], id, state)
   end
   return state
 end
 
-local function accept(id, at)
-  local due = due_of(ARGV[at + 5])
-  if ARGV[at + 7] ~= '' then
-    return accept_held(id, at)
+local function write()
+  if #records > 0 then
+    redis.call('MSET', unpack(records))
   end
-  if due > 0 then
-    local record, expires = store(id, at, 's', due)
-    redis.call('ZADD', prefix .. 'scheduled', expires > 0 and math.min(due, expires) or due, scheduled_member(record, id))
-    return 's'
+  for _, message in ipairs(decided) do
+    decide(prefix, message[1], message[2], message[3], now)
   end
-  store(id, at, 'q', 0)
-  append(id, at)
-  return 'q'
+  local ready = {}
+  for _, conversation in ipairs(conversations) do
+    local ids = lists[conversation]
+    -- A list that was not empty already has its place.
+    if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, unpack(ids)) == #ids then
+      if heads[conversation] == 'h' then
+        place(prefix, conversation, now, 0)
+      else
+        ready[#ready + 1] = conversation
+      end
+    end
+  end
+  set_ready(prefix, ready, now)
 end
 
 local reply = { 0 }
 for i = 1, total do
   local at = FIRST + (i - 1) * GROUP
   local id = ARGV[at]
-  local before = known[id]
-  if not before then
+  local is_new = first_at[id] == at
+  if is_new then
     sequence = sequence + 1
-    known[id] = { sequence, accept(id, at) }
+    known[id] = { sequence, accept(keys[i], at) }
   end
-  reply[#reply + 1] = known[id][1]
-  reply[#reply + 1] = known[id][2]
-  reply[#reply + 1] = before and 1 or 0
+  reply[3 * i - 1], reply[3 * i], reply[3 * i + 1] = known[id][1], known[id][2], is_new and 0 or 1
 end
+write()
 count('accepted', fresh)
 count('depth', fresh)
 write_counters(prefix)

@@ -112,11 +112,12 @@ local function open_when_due(gate, channel, now)
   end
 end
 
-local function throttle(gate, now, wait, detail, delayed)
+local function throttle(prefix, gate, now, wait, detail)
   if wait < 0 then
     wait = math.min(THROTTLE_FIRST_MS * 2 ^ gate.throttles, THROTTLE_CAP_MS)
   end
-  local release = gate.state == 'broken' and gate.doubts == 0 and delayed or gate.release
+  local delays = gate.state == 'broken' and gate.doubts == 0
+  local release = delays and redis.call('ZCARD', prefix .. 'delayed') or gate.release
   change_gate(gate, 'throttled', detail, now, now + wait)
   gate.throttles, gate.release = math.min(gate.throttles + 1, 16), release
 end
@@ -138,11 +139,11 @@ end
 
 -- A delivery or a rejection shows that the channel works. A gate that was in doubt opens as it was; after a real break
 -- it opens with a slow start, and releases all conversations that the break has delayed.
-local function answered(gate, outcome, now, delayed)
+local function answered(prefix, gate, outcome, now)
   if gate.state ~= 'open' then
-    local cap, release = CAP_AT_START, delayed
-    if gate.doubts > 0 then
-      cap, release = gate.cap, gate.release
+    local cap, release = gate.cap, gate.release
+    if gate.doubts == 0 then
+      cap, release = CAP_AT_START, redis.call('ZCARD', prefix .. 'delayed')
     end
     change_gate(gate, 'open', '', now, 0)
     gate.cap, gate.release = cap, release
@@ -172,20 +173,20 @@ local function failed(gate, channel, now, detail)
   end
 end
 
--- wait: the ms that a throttled answer asked for, or -1. delayed: how many conversations are delayed. gate.used: how
--- many pushes were in flight before this turn settled any.
-local function tell_gate(gate, channel, outcome, epoch, now, settled, delayed)
+-- settled.wait: the ms that a throttled answer asked for, or -1. gate.used: how many pushes were in flight before this
+-- turn settled any.
+local function tell_gate(prefix, gate, channel, outcome, epoch, now, settled)
   if epoch ~= gate.epoch then
     return
   end
   if outcome == THROTTLED then
-    throttle(gate, now, settled.wait, settled.detail, delayed)
+    throttle(prefix, gate, now, settled.wait, settled.detail)
   elseif outcome == MISCONFIGURED then
     refuse(gate, settled.conversation, now, 'misconfigured: ' .. settled.detail)
   elseif outcome == SUSPECT then
     refuse(gate, settled.conversation, now, 'suspect: ' .. settled.detail)
   elseif outcome == DELIVERED or outcome == REJECTED then
-    answered(gate, outcome, now, delayed)
+    answered(prefix, gate, outcome, now)
   elseif outcome == FAILED or outcome == UNKNOWN then
     failed(gate, channel, now, settled.detail)
   elseif outcome == UNSENT and gate.state == 'broken' then

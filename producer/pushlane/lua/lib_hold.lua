@@ -1,8 +1,8 @@
 -- Holds: messages that keep their position until there is a decision on their key, or until their timeout.
 local HOLD_KEPT_MS = 8 * 86400000 -- a day beyond the longest hold
 
-local function hold(prefix, id, on_timeout, key)
-  redis.call('APPEND', prefix .. 'message:' .. id, on_timeout .. key)
+-- Lists the message with those that a decision on the key will reach.
+local function wait_for(prefix, id, key)
   redis.call('SADD', prefix .. 'hold:' .. key, id)
   redis.call('PEXPIRE', prefix .. 'hold:' .. key, HOLD_KEPT_MS)
 end
@@ -19,11 +19,15 @@ local function waits_for(record, key)
   return state_of(record) == 'h' and hold_key(record) == key
 end
 
+local function forbids(decision)
+  return string.sub(decision, 1, 1) == 'f'
+end
+
 -- Applies a decision to a held message: a allows, w and a body rewrites, f and a reason forbids. Returns its state. If
 -- it is in a list, the caller places its conversation.
 local function decide(prefix, id, record, decision, now)
   local verdict, rest = string.sub(decision, 1, 1), string.sub(decision, 2)
-  if verdict == 'f' then
+  if forbids(decision) then
     kill(prefix, id, now, 'f', rest)
     return 'x'
   end

@@ -4,24 +4,41 @@
 local MAX_INSPECTED = 200
 local drops_left = MAX_INSPECTED -- finished messages that this call may still drop
 
-local function set_ready(prefix, conversation, now)
-  local due = rests_until(prefix, conversation)
-  if due > now then
-    redis.call('ZADD', prefix .. 'delayed', due, conversation)
+-- Makes conversations ready, in this order; those that rest are delayed. None of them may be in any of the sets.
+local function set_ready(prefix, conversations, now)
+  local ready = {}
+  for _, conversation in ipairs(conversations) do
+    local due = rests_until(prefix, conversation)
+    if due > now then
+      redis.call('ZADD', prefix .. 'delayed', due, conversation)
+    else
+      ready[#ready + 1], ready[#ready + 2] = 0, conversation
+    end
+  end
+  if #ready == 0 then
     return
   end
-  local order = redis.call('HINCRBY', prefix .. 'counters', 'ready_turns', 1)
-  redis.call('ZADD', prefix .. 'ready', order, conversation)
+  local order = redis.call('HINCRBY', prefix .. 'counters', 'ready_turns', #ready / 2) - #ready / 2
+  for i = 1, #ready, 2 do
+    ready[i] = order + (i + 1) / 2
+  end
+  redis.call('ZADD', prefix .. 'ready', unpack(ready))
 end
+
+local any_blocked -- whether any conversation is blocked; nil until this call has checked
 
 -- A conversation whose head is in trouble, for operators: since when, and why.
 local function block(prefix, conversation, now, why)
+  any_blocked = true
   redis.call('ZADD', prefix .. 'blocked', 'NX', now, conversation)
   redis.call('HSET', prefix .. 'blocked_by', conversation, string.sub(why, 1, 500))
 end
 
 local function unblock(prefix, conversation)
-  if redis.call('ZREM', prefix .. 'blocked', conversation) == 1 then
+  if any_blocked == nil then
+    any_blocked = redis.call('EXISTS', prefix .. 'blocked') == 1
+  end
+  if any_blocked and redis.call('ZREM', prefix .. 'blocked', conversation) == 1 then
     redis.call('HDEL', prefix .. 'blocked_by', conversation)
   end
 end
@@ -72,26 +89,28 @@ local function drop_heads(prefix, conversation, now)
   end
 end
 
-local function leave_places(prefix, conversation)
-  redis.call('ZREM', prefix .. 'ready', conversation)
-  redis.call('ZREM', prefix .. 'delayed', conversation)
-  redis.call('ZREM', prefix .. 'unreadable', conversation)
-  if redis.call('ZREM', prefix .. 'held', conversation) == 1 then
-    unblock(prefix, conversation)
-  end
-end
-
 -- Until its head's hold ends or its head expires, whichever comes first.
 local function set_held(prefix, conversation, record, now)
   local ends, expires = number(record, 'due'), number(record, 'expires')
   local due = expires > 0 and math.min(ends, expires) or ends
-  redis.call('ZREM', prefix .. 'ready', conversation)
-  redis.call('ZREM', prefix .. 'delayed', conversation)
-  redis.call('ZREM', prefix .. 'unreadable', conversation)
   if redis.call('ZADD', prefix .. 'held', due, conversation) == 1 then
     unblock(prefix, conversation) -- whatever was in trouble before it is gone
   end
   block(prefix, conversation, now, 'held: its head waits for a decision')
+end
+
+-- For a conversation that is in none of the sets, except perhaps in `held`, and its head; due as for `place`. Returns
+-- whether it must be set ready, which the caller does for many at once.
+local function put(prefix, conversation, id, record, now, due)
+  if not id then
+    unblock(prefix, conversation)
+  elseif state_of(record) == 'h' then
+    set_held(prefix, conversation, record, now)
+  elseif due > now then
+    redis.call('ZADD', prefix .. 'delayed', due, conversation)
+  else
+    return true
+  end
 end
 
 -- due: ms at which the conversation may be pushed again; 0 for now.
@@ -100,16 +119,17 @@ local function place(prefix, conversation, now, due)
     return
   end
   local id, record = drop_heads(prefix, conversation, now)
-  if not id then
-    leave_places(prefix, conversation)
+  local held = id and state_of(record) == 'h'
+  if id and not held and due <= now and redis.call('ZSCORE', prefix .. 'ready', conversation) then
+    return -- it keeps its turn
+  end
+  redis.call('ZREM', prefix .. 'ready', conversation)
+  redis.call('ZREM', prefix .. 'delayed', conversation)
+  redis.call('ZREM', prefix .. 'unreadable', conversation)
+  if not held and redis.call('ZREM', prefix .. 'held', conversation) == 1 then
     unblock(prefix, conversation)
-  elseif state_of(record) == 'h' then
-    set_held(prefix, conversation, record, now)
-  elseif due > now then
-    leave_places(prefix, conversation)
-    redis.call('ZADD', prefix .. 'delayed', due, conversation)
-  elseif not redis.call('ZSCORE', prefix .. 'ready', conversation) then
-    leave_places(prefix, conversation)
-    set_ready(prefix, conversation, now)
+  end
+  if put(prefix, conversation, id, record, now, due) then
+    set_ready(prefix, { conversation }, now)
   end
 end

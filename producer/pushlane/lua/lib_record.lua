@@ -32,6 +32,11 @@ local function field(record, first, last)
   return string.sub(record, FIRST_BYTE[first], LAST_BYTE[last or first])
 end
 
+-- The fingerprint in what a producer has written of a record.
+local function fingerprint_of(content)
+  return string.sub(content, 1, LAST_BYTE.fingerprint - FIRST_BYTE.fingerprint + 1)
+end
+
 local function number(record, name)
   return tonumber(string.sub(record, FIRST_BYTE[name], LAST_BYTE[name]))
 end
@@ -40,6 +45,9 @@ end
 local function zeros(first, last)
   return string.rep('0', LAST_BYTE[last or first] - FIRST_BYTE[first] + 1)
 end
+
+local NEVER = zeros('expires')
+local NO_CONTENT = zeros('address_bytes', 'body_bytes')
 
 -- Overwrites a field in Redis, or all fields from this one on that the value fills.
 local function write_field(key, name, value)
@@ -51,6 +59,15 @@ local function read_header(key, more)
   return redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + (more or 0))
 end
 
+-- The whole records of messages, at least one; false for one that is gone.
+local function read_records(prefix, ids)
+  local keys = {}
+  for i, id in ipairs(ids) do
+    keys[i] = prefix .. 'message:' .. id
+  end
+  return redis.call('MGET', unpack(keys))
+end
+
 -- Whether a newer version wrote the record, in a layout that this one does not know.
 local function is_unreadable(record)
   return string.find(record, '^[^1]')
@@ -58,12 +75,14 @@ end
 
 -- The state's letter; nil if there is no record, or an unreadable one.
 local function state_of(record)
-  return string.match(record, '^1(.)')
+  if string.sub(record, 1, 1) == '1' then
+    return string.sub(record, 2, 2)
+  end
 end
 
 local function has_expired(record, now)
-  local expires = number(record, 'expires')
-  return expires > 0 and expires <= now
+  local expires = field(record, 'expires')
+  return expires ~= NEVER and tonumber(expires) <= now
 end
 
 local function conversation_of(record)
@@ -102,11 +121,12 @@ local function scheduled_id(member)
 end
 
 -- due: when it joins its conversation or its hold ends, else 0. expires: when it may no longer be delivered, or 0.
-local function new_record(state, sequence, now, due, expires, conversation, address, body, fingerprint)
+-- content: from the fingerprint on, as the producer has written it.
+local function new_record(state, sequence, now, due, expires, content)
   local joined = state == 's' and 0 or now
-  return '1' .. state .. '--00000000000000' .. string.format('%014d', sequence) .. ms(now) .. ms(joined) .. ms(due)
-    .. ms(expires) .. '00000000000000000000000000' .. fingerprint
-    .. string.format('%03d%04d%06d', #conversation, #address, #body) .. conversation .. address .. body
+  return '1' .. state .. '--00000000000000'
+    .. string.format('%014d%013d%013d%013d%013d', sequence, now, joined, due, expires)
+    .. '00000000000000000000000000' .. content
 end
 
 -- Whatever ends a hold removes its id from those waiting for its key: they might never expire, as each new hold of the
@@ -126,16 +146,15 @@ local function released_record(record, now, body)
     .. string.sub(record, HEADER_BYTES + 1, last) .. body
 end
 
--- A final record without address and body, kept for `status` and for idempotency. The push that delivers a message
--- counts as one of its attempts.
-local function entomb(channel, key, state, now, pushed)
-  local record = read_header(key, MAX_CONVERSATION_BYTES)
+-- Replaces a record by a final one without address and body, kept for `status` and for idempotency. The push that
+-- delivers a message counts as one of its attempts.
+local function entomb(channel, key, record, state, now, pushed)
   local attempts = math.min(number(record, 'attempts') + (pushed and 1 or 0), 9999)
   local keep = math.max(channel.retention_ms, number(record, 'accepted') + channel.idempotency_ms - now, 1)
+  local ended = ms(now)
   redis.call('SET', key, '1' .. state .. field(record, 'reason', 'flags') .. string.format('%04d', attempts)
-    .. field(record, 'losses', 'expires') .. ms(now) .. (pushed and ms(now) or field(record, 'pushed'))
-    .. field(record, 'fingerprint', 'conversation_bytes') .. zeros('address_bytes', 'body_bytes')
-    .. conversation_of(record), 'PX', keep)
+    .. field(record, 'losses', 'expires') .. ended .. (pushed and ended or field(record, 'pushed'))
+    .. field(record, 'fingerprint', 'conversation_bytes') .. NO_CONTENT .. conversation_of(record), 'PX', keep)
 end
 
 -- A dead letter keeps its address and body for a replay, and records why it died.
@@ -143,7 +162,7 @@ local function bury(prefix, id, now, reason, detail)
   local key = prefix .. 'message:' .. id
   local record = redis.call('GET', key)
   leave_hold(prefix, id, record)
-  redis.call('SET', key, '1x' .. reason .. field(record, 'flags', 'expires') .. ms(now) .. until_detail(record, 'pushed')
-    .. string.sub(detail, 1, MAX_DETAIL_BYTES))
+  redis.call('SET', key, '1x' .. reason .. field(record, 'flags', 'expires') .. ms(now)
+    .. until_detail(record, 'pushed') .. string.sub(detail, 1, MAX_DETAIL_BYTES))
   redis.call('ZADD', prefix .. 'dead', now, id)
 end

@@ -47,8 +47,8 @@ CLOCKS = (
     Mutant("no guard on the gate's clock", "if wait > longest then", "if false then", _gate_clock),
     Mutant(
         "no guard on a lease's clock",
-        "if #conversations == 0 then",
-        "if false then",
+        "if #conversations == 0 then\n    conversations",
+        "if false then\n    conversations",
         test_sweep.test_a_lease_that_ends_too_far_in_the_future_is_void,
     ),
     Mutant(

@@ -54,7 +54,7 @@ DEAD_LETTERS = (
     ),
     Mutant(
         "a purge keeps the text",
-        "    entomb(channel, key, 'x', now, false)\n",
+        "    entomb(channel, key, header, 'x', now, false)\n",
         "",
         test_replay.test_a_purged_dead_letter_has_no_text_and_still_says_what_became_of_it,
     ),

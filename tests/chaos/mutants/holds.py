@@ -61,16 +61,16 @@ HOLDS = (
     ),
     Mutant(
         "a released conversation stays held",
-        "  if redis.call('ZREM', prefix .. 'held', conversation) == 1 then\n    unblock(prefix, conversation)\n  end\n",
-        "",
+        "not held and redis.call('ZREM', prefix .. 'held', conversation) == 1",
+        "false",
         test_deciding.test_an_allowed_message_goes_out_as_it_is,
     ),
     Mutant(
         "a held conversation is ready as well",
         "  redis.call('ZREM', prefix .. 'ready', conversation)\n"
-        "  redis.call('ZREM', prefix .. 'delayed', conversation)\n"
-        "  redis.call('ZREM', prefix .. 'unreadable', conversation)\n  if redis.call('ZADD',",
-        "  if redis.call('ZADD',",
+        "  redis.call('ZREM', prefix .. 'delayed', conversation)\n",
+        "  if not held then\n    redis.call('ZREM', prefix .. 'ready', conversation)\n"
+        "    redis.call('ZREM', prefix .. 'delayed', conversation)\n  end\n",
         test_waiting.test_who_is_held_behind_a_cancelled_or_expired_failure_is_blocked_since_now,
     ),
     Mutant(
@@ -93,14 +93,14 @@ HOLDS = (
     ),
     Mutant(
         "a decision is not kept",
-        "  local decision, state = redis.call('GET', prefix .. 'decision:' .. hold_key), 'h'",
-        "  local decision, state = false, 'h'",
+        "  local decision = redis.call('GET', prefix .. 'decision:' .. key)\n",
+        "  local decision = false\n",
         _early,
     ),
     Mutant(
         "a message that is forbidden at once is listed",
-        "  if state ~= 'x' then\n    append",
-        "  do\n    append",
+        "  if state == 'q' or state == 'h' then\n    append",
+        "  if state ~= 's' then\n    append",
         _early,
     ),
     Mutant(

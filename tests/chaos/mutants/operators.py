@@ -49,8 +49,8 @@ OPERATORS = (
     ),
     Mutant(
         "an empty conversation stays blocked",
-        "    leave_places(prefix, conversation)\n    unblock(prefix, conversation)\n",
-        "    leave_places(prefix, conversation)\n",
+        "  if not id then\n    unblock(prefix, conversation)\n",
+        "  if not id then\n    local _\n",
         test_blocked.test_an_empty_conversation_is_blocked_no_more,
     ),
     Mutant(
@@ -67,8 +67,8 @@ OPERATORS = (
     ),
     Mutant(
         "a leased conversation is looked at again",
-        "  redis.call('ZREM', prefix .. 'unreadable', conversation)\n  if redis",
-        "  if redis",
+        "  redis.call('ZREM', prefix .. 'unreadable', conversation)\n  if not held",
+        "  if not held",
         test_blocked.test_a_leased_conversation_is_not_looked_at_again,
     ),
     Mutant("each failure blocks anew", "'blocked', 'NX', now", "'blocked', now"),

@@ -18,38 +18,51 @@ def _tombstone(redis: Redis) -> None:
     test_settle.test_a_delivered_message_leaves_a_tombstone(redis, 60_000, 86_400_000, 86_390_000)
 
 
+def _same_length(redis: Redis) -> None:
+    test_turn.test_a_batch_ends_where_sender_or_receiver_changes(redis, test_turn.ALICE.swapcase())
+
+
 QUEUE = (
-    Mutant("a claim pops", "    write_lease(prefix, gate,", f"    {_POP}\n    write_lease(prefix, gate,"),
+    Mutant("a claim pops", "    claims[#claims + 1] = claimed\n", f"    claims[#claims + 1] = claimed\n    {_POP}\n"),
     Mutant("a settle checks no token", "if held ~= token then", "if false then"),
     Mutant(
         "a claimed conversation stays ready",
-        "  leave_places(prefix, conversation)\n  redis",
-        "  redis.call('ZREM', prefix .. 'delayed', conversation)\n  redis",
+        "    redis.call('ZREM', prefix .. source, unpack(conversations))\n",
+        "",
     ),
-    Mutant("an enqueue readies a leased conversation", "conversation, id) == 1 then", "conversation, id) > 0 then"),
-    Mutant("a settle keeps the lease", "  redis.call('ZREM', prefix .. 'leases', conversation)\n", ""),
-    Mutant("a settle keeps the claim", "  redis.call('HDEL', prefix .. 'claims', conversation)\n", ""),
-    Mutant("a settle does not place", "  place(prefix, conversation, now, due)\n", ""),
+    Mutant("an enqueue readies a leased conversation", "unpack(ids)) == #ids then", "unpack(ids)) > 0 then"),
+    Mutant("a settle keeps the lease", "      redis.call('ZREM', prefix .. 'leases', unpack(ended))\n", ""),
+    Mutant("a settle keeps the claim", "      redis.call('HDEL', prefix .. 'claims', unpack(ended))\n", ""),
+    Mutant(
+        "a token settles twice",
+        "      leases[settled.token] = nil\n",
+        "",
+        test_settle.test_the_counters_are_what_a_recount_gives,
+    ),
+    Mutant("a settle does not place", "CURRENT, put(prefix, conversation, id, head, now, due)", "CURRENT"),
     Mutant(
         "an empty conversation keeps its place",
-        "    leave_places(prefix, conversation)\n    unblock",
-        "    unblock",
+        "  redis.call('ZREM', prefix .. 'ready', conversation)\n  redis.call('ZREM', prefix .. 'delayed'",
+        "  redis.call('ZREM', prefix .. 'delayed'",
     ),
     Mutant(
         "an enqueue does not ready",
-        "    place(prefix, conversation, now, 0)\n  end\nend",
-        "  end\nend",
+        "  set_ready(prefix, ready, now)\nend\n\nlocal reply",
+        "end\nlocal reply",
     ),
-    Mutant(
-        "what is due stays delayed", "    redis.call('ZREM', prefix .. 'delayed', conversation)\n    set", "    set"
-    ),
+    Mutant("what is due stays delayed", "    redis.call('ZREM', prefix .. 'delayed', unpack(conversations))\n", ""),
     Mutant("a repeated turn runs again", "if again then", "if false then"),
     Mutant(
         "a repeated enqueue is new",
-        "if header ~= '' then\n    known",
-        "if header ~= '' then fresh = fresh + 1 elseif false then\n    known",
+        "redis.call('EXISTS', unpack(keys)) > 0",
+        "false",
     ),
-    Mutant("a batch mixes senders", "batch.address ~= address or ", ""),
+    Mutant(
+        "a batch mixes senders",
+        "\n      or string.sub(record, batch.first, batch.last) ~= batch.address then",
+        " then",
+        _same_length,
+    ),
     Mutant(
         "a batch has no limit",
         "#batch.ids, limit - 1)",
@@ -110,8 +123,8 @@ QUEUE = (
     ),
     Mutant(
         "a claimed conversation goes first again",
-        "'ready', order, conversation",
-        "'ready', -order, conversation",
+        "    ready[i] = order + (i + 1) / 2\n",
+        "    ready[i] = -order - (i + 1) / 2\n",
         test_turn.test_conversations_take_strict_turns,
     ),
     Mutant(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from support.queue import LEASE_MS, Queue, room, settle
 
 from pushlane_worker.queue.outcome import Outcome
@@ -18,11 +19,12 @@ MIB = 1024 * 1024
 UNREADABLE_MS = 60_000
 
 
-def test_a_batch_ends_where_sender_or_receiver_changes(redis: Redis) -> None:
+@pytest.mark.parametrize("other", [BOB, ALICE.swapcase()], ids=["shorter", "as long"])
+def test_a_batch_ends_where_sender_or_receiver_changes(redis: Redis, other: bytes) -> None:
     """A push carries the longest prefix with one address, and what follows keeps its order."""
     queue = Queue(redis)
     queue.enqueue("a", "a1", "a2", address=ALICE)
-    queue.enqueue("a", "a3", address=BOB)
+    queue.enqueue("a", "a3", address=other)
     queue.enqueue("a", "a4", address=ALICE)
     batches = []
     settlements: list[Settlement] = []

@@ -9,6 +9,7 @@ from support.producers import HELLO, PREFIX, Door, everything, ids_in, url_of
 
 from pushlane import IdempotencyConflict, Receipt, RoomMessage
 from pushlane.keys import BELL, channel_prefix
+from pushlane.message_record import write_content
 from pushlane.scripts import source
 from pushlane_worker.queue.outcome import Outcome
 
@@ -105,11 +106,12 @@ def test_one_id_twice_in_a_call_is_one_message(redis: Redis) -> None:
     """The script itself holds it, for callers whose elements have keys of their own."""
     register(redis)
     script = redis.register_script(source("enqueue"))
-    message: tuple[str, ...] = ("id", "room", "", '"hello"', "f" * 24, "", "", "")
+    message, other = (
+        ("room", write_content(fingerprint * 24, b"room", b"", b'"hello"'), "") for fingerprint in (b"f", b"0")
+    )
     keys = [channel_prefix("support"), BELL]
-    reply: Any = script(keys=keys, args=["", "cinnox", *message, *message])
+    reply: Any = script(keys=keys, args=["", "cinnox", "id", *message, "id", *message])
     assert reply == [0, 1, b"q", 0, 1, b"q", 1]
     assert redis.llen(f"{channel_prefix('support')}conversation:room") == 1
-    other = (*message[:4], "0" * 24, "", "", "")
-    assert script(keys=keys, args=["", "cinnox", "new", *message[1:], "new", *other[1:]]) == [3, 1]
+    assert script(keys=keys, args=["", "cinnox", "new", *message, "new", *other]) == [3, 1]
     assert redis.exists(f"{channel_prefix('support')}message:new") == 0

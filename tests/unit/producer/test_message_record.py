@@ -28,12 +28,13 @@ from pushlane.message_record import (
     read_content,
     read_header,
     state_of,
+    write_content,
 )
 from pushlane.scripts import source
 
 PREFIX = channel_prefix("support")
 LIBRARY = (files("pushlane") / "lua" / "lib_record.lua").read_text(encoding="utf-8")
-FINGERPRINT = "0123456789abcdef01234567"
+FINGERPRINT = b"0123456789abcdef01234567"
 NOW = 1_764_000_000_123
 ENQUEUE = source("enqueue").partition("\n")[2]  # a fake Redis takes no ``#!lua`` line
 IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(
@@ -45,10 +46,9 @@ def written(conversation: bytes, address: bytes, body: bytes, now: int = NOW, ho
     """The record as the script lays it out."""
     redis = FakeRedis()
     redis.hset(f"{PREFIX}channel", mapping=dict(channel_record().items()))
-    options = ("", "", hold)
-    reply = redis.eval(
-        ENQUEUE, 2, PREFIX, BELL, now, "cinnox", "id", conversation, address, body, FINGERPRINT, *options
-    )
+    content = write_content(FINGERPRINT, conversation, address, body)
+    options = f"||{hold}" if hold else ""
+    reply = redis.eval(ENQUEUE, 2, PREFIX, BELL, now, "cinnox", "id", conversation, content, options)
     assert reply == [0, 1, b"h" if hold else b"q", 0]
     record = redis.get(f"{PREFIX}message:id")
     assert isinstance(record, bytes)

@@ -261,7 +261,9 @@ def test_ids_addresses_and_bodies_fit_the_records_widths() -> None:
     assert len('["", ""]') + 2 * 2 * MAX_ID_BYTES <= 9999, "two ids of nothing but quotes"
     limit = ChannelSettings.model_fields["max_message_bytes"]
     assert any(getattr(rule, "le", 0) == 999_999 for rule in limit.metadata)
-    assert re.search(r"'%03d%04d%06d'", LIBRARIES["lib_record"])
+    for name, digits in (("conversation_bytes", 3), ("address_bytes", 4), ("body_bytes", 6)):
+        field = message_record.FIELDS[name]
+        assert field.stop - field.start == digits
 
 
 def test_conversations_and_reasons_fit_what_is_read_and_kept_of_them() -> None:
@@ -306,7 +308,7 @@ def test_sweeps_keep_the_pace_that_dispatchers_look_at() -> None:
 def test_the_maximum_of_a_call_is_what_its_caller_sends() -> None:
     """These bound how long one call blocks Redis."""
     for (package, script), words, size in [
-        (("pushlane", "enqueue"), r"up to ([\d,]+) messages", CHUNK),
+        (("pushlane", "enqueue"), r"1 to ([\d,]+) messages", CHUNK),
         (("pushlane_worker", "purge"), r"at most (\d+)", actions.PURGED_AT_ONCE),
         (("pushlane_worker", "look"), r"at most (\d+)", sweeper.GROUP),
     ]:

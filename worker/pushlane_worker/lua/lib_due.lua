@@ -32,7 +32,7 @@ local function join(prefix, member, now)
   local conversation = conversation_of(record)
   -- A conversation whose list was not empty is already in its place.
   if redis.call('RPUSH', prefix .. 'conversation:' .. conversation, id) == 1 then
-    set_ready(prefix, conversation, now)
+    set_ready(prefix, { conversation }, now)
   end
   return true
 end
@@ -49,9 +49,9 @@ local function join_due(prefix, now)
 end
 
 local function make_ready(prefix, conversations, now)
-  for _, conversation in ipairs(conversations) do
-    redis.call('ZREM', prefix .. 'delayed', conversation)
-    set_ready(prefix, conversation, now)
+  if #conversations > 0 then
+    redis.call('ZREM', prefix .. 'delayed', unpack(conversations))
+    set_ready(prefix, conversations, now)
   end
 end
 
@@ -86,9 +86,9 @@ end
 -- Retries conversations whose head was in a layout unknown to the worker that claimed: another worker may know it.
 local function look_again(prefix, now)
   local due = redis.call('ZRANGEBYSCORE', prefix .. 'unreadable', '-inf', now, 'LIMIT', 0, 100)
-  for _, conversation in ipairs(due) do
-    redis.call('ZREM', prefix .. 'unreadable', conversation)
-    set_ready(prefix, conversation, now)
+  if #due > 0 then
+    redis.call('ZREM', prefix .. 'unreadable', unpack(due))
+    set_ready(prefix, due, now)
   end
 end
 
@@ -109,6 +109,9 @@ end
 -- now: the time of the rate window's own clock.
 local function trim_rate(prefix, channel, now)
   local rate = prefix .. 'rate'
+  if redis.call('EXISTS', rate) == 0 then
+    return
+  end
   mend_rate(rate, now)
   for _ = 1, MAX_MOVED do
     local ended = tonumber(redis.call('LINDEX', rate, 0) or '')

@@ -1,5 +1,6 @@
--- Settles one lease: what its outcome means for the batch, the rate window and the gate. All but `settle` is private.
-local settle
+-- Settles leases: what their outcomes mean for the batches, the rate window and the gate. All but `settle_all` is
+-- private.
+local settle_all
 do
   -- The values of pushlane_worker.queue.turns.Settled.
   local STALE, CURRENT, SPARED = 0, 1, 2
@@ -44,8 +45,9 @@ do
   -- The batch is the head of its list: only a settle removes leased messages from it.
   local function deliver(prefix, channel, conversation, ids, now)
     redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)
-    for _, id in ipairs(ids) do
-      entomb(channel, prefix .. 'message:' .. id, 'd', now, true)
+    local records = read_records(prefix, ids)
+    for i, id in ipairs(ids) do
+      entomb(channel, prefix .. 'message:' .. id, records[i], 'd', now, true)
     end
     count('delivered', #ids)
     count('depth', -#ids)
@@ -57,22 +59,37 @@ do
   }
 
   -- The lease as it was claimed, or nil when this token is not the current one.
-  local function end_lease(prefix, conversation, token)
-    local claim = redis.call('HGET', prefix .. 'claims', conversation)
-    if not claim then
-      return nil
-    end
-    local held, epoch, due, listed = string.match(claim, '^(%S+) (%d+) (%d+) (.*)$')
+  local function read_lease(claim, token)
+    local held, epoch, due, listed = string.match(claim or '', '^(%S+) (%d+) (%d+) (.*)$')
     if held ~= token then
       return nil
     end
-    redis.call('HDEL', prefix .. 'claims', conversation)
-    redis.call('ZREM', prefix .. 'leases', conversation)
     local ids = {}
     for id in string.gmatch(listed, '[^,]+') do
       ids[#ids + 1] = id
     end
     return { ids = ids, epoch = tonumber(epoch), due = tonumber(due) }
+  end
+
+  -- Returns the lease of each token that is current; it has ended.
+  local function end_leases(prefix, settlements)
+    local conversations = {}
+    for i, settled in ipairs(settlements) do
+      conversations[i] = settled.conversation
+    end
+    local claims = redis.call('HMGET', prefix .. 'claims', unpack(conversations))
+    local leases, ended = {}, {}
+    for i, settled in ipairs(settlements) do
+      local lease = not leases[settled.token] and read_lease(claims[i], settled.token)
+      if lease then
+        leases[settled.token], ended[#ended + 1] = lease, settled.conversation
+      end
+    end
+    if #ended > 0 then
+      redis.call('HDEL', prefix .. 'claims', unpack(ended))
+      redis.call('ZREM', prefix .. 'leases', unpack(ended))
+    end
+    return leases
   end
 
   -- Returns when a conversation is due after its push failed, was rejected, or had an unknown outcome.
@@ -140,14 +157,9 @@ do
     return lease.due -- a probe that was claimed early and given back keeps its due time
   end
 
-  -- Returns the status. A stale token settles nothing.
-  function settle(prefix, channel, gate, now, settled)
+  -- Returns the status, and whether the conversation must be set ready.
+  local function settle(prefix, channel, gate, now, settled, lease)
     local conversation, outcome = settled.conversation, settled.outcome
-    local lease = end_lease(prefix, conversation, settled.token)
-    if not lease then
-      count('settled_stale', 1)
-      return STALE
-    end
     count(OUTCOME_COUNTERS[outcome], 1)
     if settled.reached and channel.rate_limit > 0 then
       -- The next ms: the clock is cut to whole ms, and rate budget must not become free a fraction of one too early.
@@ -159,13 +171,34 @@ do
     local own_fault = is_own_fault(prefix, gate, now, settled, lease.epoch)
     if not own_fault then
       -- An expired lease says something about a worker, not about the API: for the gate the push was never sent.
-      tell_gate(gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled,
-        redis.call('ZCARD', prefix .. 'delayed'))
+      tell_gate(prefix, gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled)
     end
     local due = carry_out(prefix, channel, gate, outcome, own_fault, now, settled, lease)
     tell_operators(prefix, outcome, own_fault, now, settled)
-    place(prefix, conversation, now, due)
     local may_be_own = outcome == MISCONFIGURED or outcome == THROTTLED and settled.lone
-    return (outcome == SUSPECT or may_be_own and not own_fault) and SPARED or CURRENT
+    local spared = outcome == SUSPECT or may_be_own and not own_fault
+    local id, head = drop_heads(prefix, conversation, now)
+    return spared and SPARED or CURRENT, put(prefix, conversation, id, head, now, due)
+  end
+
+  -- Returns the statuses. A stale token settles nothing, and a token settles once.
+  function settle_all(prefix, channel, gate, now, settlements)
+    local statuses, ready = {}, {}
+    local leases = #settlements > 0 and end_leases(prefix, settlements)
+    for i, settled in ipairs(settlements) do
+      local lease, goes = leases[settled.token], false
+      leases[settled.token] = nil
+      if lease then
+        statuses[i], goes = settle(prefix, channel, gate, now, settled, lease)
+      else
+        statuses[i] = STALE
+        count('settled_stale', 1)
+      end
+      if goes then
+        ready[#ready + 1] = settled.conversation
+      end
+    end
+    set_ready(prefix, ready, now)
+    return statuses
   end
 end

@@ -14,9 +14,9 @@ local purged = 0
 local FIRST = 2
 for i = FIRST, #ARGV do
   local key = prefix .. 'message:' .. ARGV[i]
-  local header = read_header(key)
+  local header = read_header(key, MAX_CONVERSATION_BYTES)
   if state_of(header) == 'x' and redis.call('ZREM', prefix .. 'dead', ARGV[i]) == 1 then
-    entomb(channel, key, 'x', now, false)
+    entomb(channel, key, header, 'x', now, false)
     write_field(key, 'final', field(header, 'final'))
     purged = purged + 1
   end

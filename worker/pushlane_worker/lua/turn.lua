@@ -58,16 +58,16 @@ local function repeated()
     {}, rate_clock(gate, now) }
 end
 
-local function settle_all()
-  local statuses = {}
+local function settlements()
+  local all = {}
   for at = FIRST, #ARGV, GROUP do
-    statuses[#statuses + 1] = settle(prefix, channel, gate, now, {
+    all[#all + 1] = {
       conversation = ARGV[at], token = ARGV[at + 1], outcome = tonumber(ARGV[at + 2]), wait = tonumber(ARGV[at + 3]),
       dead = ARGV[at + 4], reason = ARGV[at + 5], detail = ARGV[at + 6], reached = ARGV[at + 7] == '1',
       lost = ARGV[at + 8] == '1', split = tonumber(ARGV[at + 9]), lone = ARGV[at + 10] == '1',
-    })
+    }
   end
-  return statuses
+  return all
 end
 
 local function remember(statuses, claims)
@@ -83,6 +83,8 @@ end
 local function listen(claimed, leaves)
   local listeners = prefix .. 'listeners'
   if claimed < free and not leaves then
+    redis.call('ZREMRANGEBYSCORE', listeners, '-inf', now)
+    redis.call('ZREMRANGEBYSCORE', listeners, '(' .. (now + LISTEN_MS), '+inf')
     redis.call('ZADD', listeners, now + LISTEN_MS, drain)
     redis.call('PEXPIRE', listeners, 60000)
     return
@@ -104,7 +106,7 @@ open_when_due(gate, channel, now)
 take_out_step(gate, channel, now, latest)
 trim_rate(prefix, channel, rate_clock(gate, now))
 gate.used = count_pushing(prefix, channel, now)
-local statuses = settle_all()
+local statuses = settle_all(prefix, channel, gate, now, settlements())
 join_due(prefix, now)
 move_due(prefix, channel, gate, now)
 local claims = claim_ready(prefix, channel, gate, now, drain, turn, free, lease_ms)
