@@ -30,6 +30,7 @@ after the prefix       type    content                                          
 ``resting``            zset    conversations that must not be pushed before this ms                          till empty
 ``pending``            string  ms of a ring that no drain has answered yet                                   10 s
 ``listeners``          zset    drains with a free slot, by the ms until which they count                     a minute
+``wake``               list    one entry that ends the blocking read of a listening drain                    250 ms
 ``turn:<drain>``       string  a drain's last turn, so that repeating it changes nothing                     5 min
 ``full``               string  a sweep found Redis near its memory limit: bytes in use                       2 s
 ``sweep``              hash    when last swept, since when without a gap, and which sweeper has more to do   for ever

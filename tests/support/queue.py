@@ -154,10 +154,16 @@ class Queue:
         return [Accepted(sequence, STATES[state.decode()], bool(again)) for sequence, state, again in triples]
 
     def turn(
-        self, *settlements: Settlement, drain: str = "d", free: int = 64, busy: int = 0, lease_ms: int = LEASE_MS
+        self,
+        *settlements: Settlement,
+        drain: str = "d",
+        free: int = 64,
+        busy: int = 0,
+        lease_ms: int = LEASE_MS,
+        stays: bool = False,
     ) -> Turn:
         """The drain's next turn; each drain counts its own, from 0."""
-        arguments: list[_Argument] = [self.latest, drain, self._turns[drain], free, busy, lease_ms]
+        arguments: list[_Argument] = [self.latest, drain, self._turns[drain], free, busy, lease_ms, int(stays)]
         for settlement in settlements:
             arguments += settlement.arguments()
         self._turns[drain] += 1

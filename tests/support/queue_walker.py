@@ -102,9 +102,10 @@ class Walker:
         return Settlement(claim, result, next_step(result, claim.history(), POLICY, jitter, claim.early_ms))
 
     def turn(self, drain: str, settled: Sequence[tuple[Flight, Settlement]], free: int) -> Turn:
-        """A turn of this drain."""
-        busy = len(self.flying(drain)) - len(settled)
-        turn = self.queue.turn(*(settlement for _, settlement in settled), drain=drain, free=free, busy=max(busy, 0))
+        """A turn of this drain, which stays for the next message if it has an odd number of free slots."""
+        busy = max(len(self.flying(drain)) - len(settled), 0)
+        settlements = [settlement for _, settlement in settled]
+        turn = self.queue.turn(*settlements, drain=drain, free=free, busy=busy, stays=free % 2 == 1)
         self.queue.latest = ""
         self.tailed = self.sane = True
         answers = zip(settled, turn.settled, strict=True)

@@ -95,14 +95,31 @@ local function someone_listens(prefix, now)
   return redis.call('ZCOUNT', prefix .. 'listeners', '(' .. now, now + LISTEN_MS) > 0
 end
 
+-- Ends the blocking read of a listening drain that waits for the next message; of several the one that has waited
+-- longest. One entry is enough: whoever gets it claims all that there is.
+local function wake(prefix)
+  if redis.call('LLEN', prefix .. 'wake') == 0 then
+    redis.call('RPUSH', prefix .. 'wake', 1)
+    redis.call('PEXPIRE', prefix .. 'wake', LISTEN_MS)
+  end
+end
+
 -- ahead: also ring for what becomes claimable within this many ms (0 except for a sweep).
-local function tail(prefix, bell, channel, gate, now, ahead)
-  if ring_is_out(prefix, now) or someone_listens(prefix, now) then
+local function ring(prefix, bell, channel, gate, now, ahead)
+  if ring_is_out(prefix, now) then
     return
   end
   local wait = claim_wait(prefix, channel, gate or load_gate(prefix), now)
   if wait >= 0 and wait <= ahead then
     set_pending(prefix, now)
     redis.call('ZADD', bell, 'NX', now, channel_name(prefix))
+  end
+end
+
+local function tail(prefix, bell, channel, gate, now, ahead)
+  if someone_listens(prefix, now) then
+    wake(prefix)
+  else
+    ring(prefix, bell, channel, gate, now, ahead)
   end
 end

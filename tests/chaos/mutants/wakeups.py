@@ -21,7 +21,7 @@ WAKE_UPS = (
     Mutant("an enqueue does not ring", TAIL.format("nil", 0) + "\nreturn reply", "return reply"),
     Mutant(
         "a turn does not ring",
-        TAIL.format("gate", "free < 0 and SOON_MS or 0"),
+        "ring(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)",
         "",
         test_wakeup.test_a_drain_whose_slice_is_over_rings_for_what_it_leaves,
     ),
@@ -62,6 +62,36 @@ WAKE_UPS = (
         "  redis.call('DEL', prefix .. 'pending')\n",
         "",
         test_wakeup.test_a_drains_first_turn_answers_the_ring,
+    ),
+    Mutant(
+        "a drain that stays leaves",
+        " and not (stays and wait < 0 and why == 'empty')",
+        "",
+        test_wakeup.test_a_drain_that_stays_listens_until_it_says_otherwise,
+    ),
+    Mutant(
+        "a drain stays whatever it waits for",
+        " and not (stays and wait < 0 and why == 'empty')",
+        " and not stays",
+        test_wakeup.test_no_drain_stays_for_what_is_due_later,
+    ),
+    Mutant(
+        "no listener wakes",
+        "    wake(prefix)\n",
+        "",
+        test_wakeup.test_a_message_wakes_one_listener_and_rings_for_nobody,
+    ),
+    Mutant(
+        "each message wakes",
+        "  if redis.call('LLEN', prefix .. 'wake') == 0 then\n",
+        "  do\n",
+        test_wakeup.test_a_message_wakes_one_listener_and_rings_for_nobody,
+    ),
+    Mutant(
+        "a turn wakes",
+        "  ring(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)\nend",
+        "end\ntail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)",
+        test_wakeup.test_a_turn_wakes_nobody,
     ),
     Mutant("a lost ring is waited for", "now - pending < TICKET_MS", "true"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
@@ -66,8 +67,18 @@ class FakeTurns:
     """Called once, in the first turn that raises: what happens while Redis does not answer."""
     after: Callable[[], object] = lambda: None
     """Called once, as the next turn's reply arrives."""
+    may_wait: bool = False
+    message: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a script wakes the drain."""
 
-    async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
+    async def woken(self, timeout_s: float) -> None:
+        """Waits for a message."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.message.wait()
+                self.message.clear()
+
+    async def take(self, free: int, busy: int, settlements: Sequence[Settlement], *, stays: bool) -> Turn:
         """Notes what it was asked."""
         self.frees.append(free)
         self.settled.append([settlement.claim.conversation for settlement in settlements])
@@ -78,7 +89,8 @@ class FakeTurns:
         if isinstance(answer, Exception):
             self.before()
             raise answer
-        return replace(answer, settled=[self.settles] * len(settlements), leaves=not answer.soon and not busy)
+        leaves = not answer.soon and not busy and not (stays and answer.is_empty)
+        return replace(answer, settled=[self.settles] * len(settlements), leaves=leaves)
 
 
 @dataclass
@@ -87,6 +99,10 @@ class FakePushers:
 
     jobs: list[Job] = field(default_factory=list)
     waits_for_a_turn: bool = False
+
+    async def busy(self) -> bool:
+        """Whether there is a job."""
+        return bool(self.jobs)
 
     def note_gate(self, _asked: float, *, closed: bool) -> None:
         """Hears of the gate, which these answers never close."""
@@ -187,6 +203,36 @@ async def test_a_drain_that_has_nothing_to_do_says_what_it_waited_for(turn: Turn
     drain, turns, _ = make(turn)
     await drain.claim()
     assert (drain.report.ended, turns.frees) == (ended, [5])
+
+
+async def test_a_drain_waits_for_the_next_message_of_an_empty_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is idle meanwhile, so its process takes other tasks; it claims as soon as it is woken."""
+    monkeypatch.setattr("pushlane_worker.drains.drain.LOOK_S", 60)
+    monkeypatch.setattr("pushlane_worker.drains.drain.LINGER_S", 60)
+    empty = Turn(-1, "empty", [], [], is_empty=True, soon=False)
+    drain, turns, pushers = make(empty, Turn(-1, "empty", [], [claim(b"a")], is_empty=True), empty)
+    turns.may_wait = True
+    claiming = asyncio.ensure_future(drain.claim())
+    async with asyncio.timeout(5):
+        await drain.idle.wait()
+        assert drain.is_idle
+        turns.message.set()
+        await wait_until_async(pushers.busy, "the claim")
+        delivered(pushers.jobs[0])
+        drain.end("shutdown")
+        await claiming
+    assert (drain.report.ended, turns.frees) == ("shutdown", [5, 5, ONLY_SETTLE])
+
+
+async def test_a_drain_waits_no_longer_than_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a ring brings the next one."""
+    monkeypatch.setattr("pushlane_worker.drains.drain.LOOK_S", 0.01)
+    monkeypatch.setattr("pushlane_worker.drains.drain.LINGER_S", 0.03)
+    drain, turns, _ = make(Turn(-1, "empty", [], [], is_empty=True, soon=False))
+    turns.may_wait = True
+    async with asyncio.timeout(5):
+        await drain.claim()
+    assert (drain.report.ended, turns.frees[-1]) == ("empty", ONLY_SETTLE)
 
 
 async def test_a_drain_whose_pushes_hang_says_what_it_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

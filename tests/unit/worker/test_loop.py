@@ -43,13 +43,14 @@ class FakeTurns:
     """The turns of one drain."""
 
     channel = "support"
+    may_wait = False
 
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
+    async def take(self, free: int, busy: int, settlements: Sequence[Settlement], *, stays: bool) -> Turn:
         """The next answer."""
-        del free
+        del free, stays
         await asyncio.sleep(0)
         answer = self._script.answers.pop(0) if self._script.answers else Turn(-1, "empty", [], [], soon=False)
         if isinstance(answer, Exception):

@@ -97,7 +97,7 @@ async def test_a_turn_without_an_answer_is_sent_again_with_its_number(error: Exc
     client = Client(*[error] * 30, REPLY)
     turns = client.turns()
     turn = await turns.take(FREE, BUSY, [])
-    assert client.named("turn") == [["", "", DRAIN, NUMBER, FREE, BUSY, 30_000]] * 31
+    assert client.named("turn") == [["", "", DRAIN, NUMBER, FREE, BUSY, 30_000, 0]] * 31
     assert [claim.conversation for claim in turn.claims] == [b"room"]
     assert turns.number == NUMBER + 1
 
@@ -146,6 +146,6 @@ async def test_a_turn_of_a_channel_that_redis_forgot_registers_it_and_goes_on() 
     assert [name for name, _, _ in client.calls] == ["turn", "register", "turn"]
     keys = [channel_prefix("support"), BELL]
     assert [given for _, given, _ in client.calls] == [keys, [*keys, CHANNELS], keys]
-    assert client.named("turn") == [["", "", DRAIN, NUMBER, FREE, BUSY, 30_000]] * 2
+    assert client.named("turn") == [["", "", DRAIN, NUMBER, FREE, BUSY, 30_000, 0]] * 2
     assert client.named("register") == [["", "kind", "cinnox", "queue", "pushlane"]]
     assert ([claim.conversation for claim in turn.claims], turns.number) == ([b"room"], NUMBER + 1)

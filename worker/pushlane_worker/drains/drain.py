@@ -5,7 +5,8 @@
     claiming ──slice over, asked to end, or nothing to do──▶ left ──last open push settled──▶ done
 
 Each turn is one script call. While it claims, a drain with a free slot listens: it looks for new work at least every
-20 ms, so no ring is needed. After it has left, its turns only settle.
+20 ms, so no ring is needed. If the channel is empty, scripts wake it (``Store.woken``), and it looks every 120 ms.
+After it has left, its turns only settle.
 """
 
 import asyncio
@@ -28,7 +29,10 @@ VOUCH_S = 0.5
 """The longest time between a full drain's turns: each keeps the current ring alive, which would lapse after 1 s."""
 LINGER_S = 0.25
 """How long a drain with pushes in flight stays when there is nothing to claim: most answers take less, and a hanging
-push must not occupy the process for a whole slice."""
+push must not occupy the process for a whole slice. And how long one without stays for the next message: starting a
+drain through Celery takes five times as long as waking one."""
+LOOK_S = 0.12
+"""The longest time between its turns while it waits for the next message; less than half of what a listener counts."""
 
 IDLE_AFTER_S = 0.1
 """A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
@@ -113,6 +117,8 @@ class Drain:
     capacity: Capacity
     slice_s: float
     report: Report
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it waits for the next message for the first time."""
     _moved: float = field(default_factory=time.monotonic)
     _busy: int = 0
     _finished: list[Settlement] = field(default_factory=list)
@@ -155,8 +161,8 @@ class Drain:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is only waiting: for the gate, the rate, an answer or Redis."""
-        return time.monotonic() - self._moved >= IDLE_AFTER_S
+        """Whether it is only waiting: for a message, the gate, the rate, an answer or Redis."""
+        return self.idle.is_set() or time.monotonic() - self._moved >= IDLE_AFTER_S
 
     @property
     def settled(self) -> bool:
@@ -170,7 +176,7 @@ class Drain:
         reserved = max(free, 0)
         self.capacity.reserve(self.turns.channel, reserved)
         try:
-            turn = await self.turns.take(free, self._busy, finished)
+            turn = await self.turns.take(free, self._busy, finished, stays=self.turns.may_wait)
         except BaseException:
             self._finished[:0] = finished
             self.capacity.release(self.turns.channel, reserved)
@@ -213,6 +219,8 @@ class Drain:
                 await self._sleep(POLL_S)
         elif turn.wait_ms == 0 and turn.claims:
             await asyncio.sleep(0)  # more is ready than one turn may claim
+        elif turn.is_empty and not self._busy:
+            await self._await_message()
         else:
             await self._sleep(min(POLL_S, turn.wait_ms / 1000) if turn.wait_ms > 0 else POLL_S)
 
@@ -220,6 +228,16 @@ class Drain:
         """Waits until a push is finished, the drain is stopped, or ``longest`` seconds have passed."""
         if not self._finished and not self._ends:
             await self._woken(longest)
+
+    async def _await_message(self) -> None:
+        self.idle.set()
+        heard = asyncio.ensure_future(self.turns.woken(LOOK_S))
+        heard.add_done_callback(lambda _: self._wake.set())
+        try:
+            await self._sleep(LOOK_S + POLL_S)
+        finally:
+            heard.cancel()
+            await asyncio.gather(heard, return_exceptions=True)  # what it raises, the next turn will meet, too
 
     async def _woken(self, longest: float) -> None:
         self._wake.clear()

@@ -107,8 +107,10 @@ class LoopThread:
         self._idle.clear()
         claiming = self._loop.create_task(self._handovers[report.channel].claim(drain))
         self._loop.create_task(self._finish(drain, claiming, done))
+        waits = self._loop.create_task(drain.idle.wait())
         while not claiming.done() and not drain.is_idle:
-            await asyncio.wait({claiming}, timeout=IDLE_AFTER_S / 2)
+            await asyncio.wait({claiming, waits}, timeout=IDLE_AFTER_S / 2, return_when=asyncio.FIRST_COMPLETED)
+        waits.cancel()
 
     async def _is_wanted(self, channel: str) -> bool:
         """Whether the ring is still unanswered: of several waiting tasks of a channel the first answers it."""

@@ -9,7 +9,8 @@
 -- ARGV[5] free      slots that the drain can fill; 0 when it is full, -1 when it only settles
 -- ARGV[6] busy      its pushes still in flight
 -- ARGV[7] lease_ms
--- ARGV[8…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 per message;
+-- ARGV[8] stays     1 if the drain waits a while for the next message when the channel is empty, else 0
+-- ARGV[9…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 per message;
 --                   '' for no attempt), reason, detail, reached (0 or 1), lost (0 or 1),
 --                   split (size of the first part, or 0),
 --                   lone (0 or 1: a throttling that may be meant for its conversation alone)
@@ -19,15 +20,15 @@
 -- now, -1 not before an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); the status of each
 -- settlement; each claim {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until
 -- it would be due; whether the gate is closed (0 or 1), so that batches claimed ahead must not be pushed, except a
--- probe; whether anything was claimed or can be soon (0 or 1); whether the drain leaves with this turn (0 or 1), because
--- it has no push in flight either; {state, ms until it ends or the next probe, reason} if this turn changed the gate's
--- state, else {}; and the time of the rate window's clock in ms.
+-- probe; whether anything was claimed or can be soon (0 or 1); whether the drain leaves with this turn (0 or 1), as it
+-- has no push in flight either and does not stay; {state, ms until it ends or the next probe, reason} if this turn
+-- changed the gate's state, else {}; and the time of the rate window's clock in ms.
 -- {-2} when the channel is not registered.
 --- use record channel rest place outcomes gate wake blame settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
 local now, latest, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
-local free, busy, lease_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local FIRST, GROUP = 8, 11
+local free, busy, lease_ms, stays = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
+local FIRST, GROUP = 9, 11
 local TURN_KEPT_MS = 300000
 
 local channel = load_channel(prefix)
@@ -115,9 +116,11 @@ save_gate(prefix, gate)
 write_counters(prefix)
 local wait, why = claim_wait(prefix, channel, gate, now)
 local soon = #claims > 0 or wait >= 0 and wait <= SOON_MS
-local leaves = not soon and busy == 0
+local leaves = not soon and busy == 0 and not (stays and wait < 0 and why == 'empty')
 listen(#claims, leaves)
 -- A drain that no longer claims also rings for what it would have waited for.
-tail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)
+if not someone_listens(prefix, now) then
+  ring(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)
+end
 return { wait, statuses, claims, now, why, (gate.paused or gate.state ~= 'open') and 1 or 0, soon and 1 or 0,
   leaves and 1 or 0, gate.change or {}, rate_clock(gate, now) }

@@ -15,6 +15,8 @@ from pushlane_worker.telemetry import logger
 
 WORKER = "pushlane_worker"
 REDIS_TIMEOUT_S = 5.0
+MAX_WAITING = 16
+"""Drains of a process that wait for a message at once, each on a connection of its own; a client has 50."""
 _REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE")
 """Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them."""
 UNREGISTERED = -2
@@ -35,6 +37,7 @@ class Store:
         scripts = ("turn", "sweep")
         self._scripts: dict[str, Any] = {name: redis.register_script(source(name, WORKER)) for name in scripts}
         self._register: Any = redis.register_script(source("register"))
+        self._waiting = 0
         self._clocks: defaultdict[str, RateClock] = defaultdict(RateClock)
 
     @classmethod
@@ -65,6 +68,19 @@ class Store:
         """The next channel that needs a drain, or None after the timeout."""
         rung = await self.redis.bzpopmin(BELL, timeout=timeout_s)
         return _text(rung[1]) if rung else None
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether one more drain may wait for a message."""
+        return self._waiting < MAX_WAITING
+
+    async def woken(self, channel: str, timeout_s: float) -> None:
+        """Waits, at most this long, until a script has work for a listening drain of the channel."""
+        self._waiting += 1
+        try:
+            await self.redis.blpop([f"{channel_prefix(channel)}wake"], timeout=timeout_s)
+        finally:
+            self._waiting -= 1
 
     async def call(self, script: str, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # nested lists
         """The reply of ``turn`` or ``sweep``; a channel that Redis has lost is registered again before.

@@ -114,10 +114,12 @@ class Turn:
     claims: Sequence[Claim]
     closed: bool = False
     """Waiting jobs must not be pushed now, except a probe."""
+    is_empty: bool = False
+    """The channel has no message that can be claimed now or later, but for leased ones."""
     soon: bool = True
     """Something was claimed, or can be within a second."""
     leaves: bool = False
-    """The drain leaves, because it has no push in flight either. It no longer counts as a listener."""
+    """The drain leaves: it has no push in flight either, and does not stay. It no longer counts as a listener."""
 
 
 def read_claim(
@@ -145,16 +147,17 @@ class Turns:
     drain: str = field(default_factory=lambda: secrets.token_hex(8))
     number: int = 0
 
-    async def take(self, free: int, busy: int, settlements: Sequence[Settlement]) -> Turn:
+    async def take(self, free: int, busy: int, settlements: Sequence[Settlement], *, stays: bool = False) -> Turn:
         """Settles, then claims up to ``free`` batches (-1: only settles); ``busy`` pushes are still in flight.
 
+        ``stays`` says that the drain waits a while for the next message if the channel is empty.
         Retries until Redis answers: settlements must not be lost, and claims must not be made twice.
 
         Raises:
             redis.ResponseError: The script itself keeps failing.
         """
         asked = time.monotonic()
-        arguments = [self.drain, self.number, free, busy, round(self.lease_s * 1000)]
+        arguments = [self.drain, self.number, free, busy, round(self.lease_s * 1000), int(stays)]
         for settlement in settlements:
             arguments += settlement.arguments()
         reply = await self._insist(arguments)
@@ -170,9 +173,19 @@ class Turns:
                 for claim in claims
             ],
             closed=closed == 1,
+            is_empty=wait < 0 and why == b"empty",
             soon=soon == 1,
             leaves=leaves == 1,
         )
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether one more drain of this process may wait for a message."""
+        return self.store.may_wait
+
+    async def woken(self, timeout_s: float) -> None:
+        """Waits, at most this long, until there may be something to claim."""
+        await self.store.woken(self.channel, timeout_s)
 
     async def _insist(self, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # a reply of nested lists
         pause, refused = _RETRY_FIRST_S, 0
