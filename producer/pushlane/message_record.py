@@ -89,6 +89,11 @@ def read_header(record: bytes) -> Header:
     )
 
 
+def attempts_of(record: bytes) -> int:
+    """The pushes that have counted against a message's retry budget. Each push is logged with it."""
+    return int(record[FIELDS["attempts"]])
+
+
 def first_expiry(records: Sequence[bytes]) -> int:
     """The server time in ms at which the first of these messages expires; 0 for never."""
     # Every push calls this: comparing ten of them as bytes takes half the time of parsing them (2.3 us).
@@ -122,6 +127,12 @@ def read_content(record: bytes) -> tuple[str, bytes, bytes, str]:
         record[address:body],
         record[body:].decode(errors="replace"),
     )
+
+
+def read_body(record: bytes) -> bytes:
+    """The body of a whole record."""
+    _, address, body = _content_ends(record)
+    return record[address:body]
 
 
 def write_content(fingerprint: bytes, conversation: bytes, address: bytes, body: bytes) -> bytes:

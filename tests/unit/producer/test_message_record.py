@@ -19,12 +19,14 @@ from pushlane.message_record import (
     REASONS,
     STATES,
     Header,
+    attempts_of,
     content_end,
     conversation_of,
     first_expiry,
     from_ms,
     hold_key,
     is_unreadable,
+    read_body,
     read_content,
     read_header,
     state_of,
@@ -84,6 +86,7 @@ def test_a_new_record_is_read_back_byte_for_byte(conversation: str, address: byt
     """F66: to the scripts, address and body are opaque bytes of any value and length."""
     record = written(conversation.encode(), address, body, now)
     assert read_content(record) == (conversation, address, body, "")
+    assert (read_body(record), attempts_of(record)) == (body, 0)
     assert read_header(record) == Header(
         state="queued",
         reason=None,
@@ -126,6 +129,7 @@ def test_python_reads_each_field_where_the_library_has_it() -> None:
         final="112",
         pushed="131",
     )
+    assert attempts_of(record) == 12
     assert read_header(record) == Header(
         state="dead",
         reason="rejected",

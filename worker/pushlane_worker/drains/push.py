@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pushlane.message_record import read_content
+from pushlane.message_record import read_body, read_content
 from pushlane_worker.channels.channel import Channel
 from pushlane_worker.channels.http import PushClient
 from pushlane_worker.errors import PushNotSent, PushUnanswered
@@ -130,8 +130,8 @@ class Pushers:
         try:
             if claim.over(now):  # the next claim drops it
                 return PushResult(Outcome.UNSENT, "a message has expired", reached=False)
-            contents = [read_content(record) for record in claim.records]
-            request = self.channel.kind.request(contents[0][0], contents[0][1], [content[2] for content in contents])
+            conversation, address, *_ = read_content(claim.records[0])
+            request = self.channel.kind.request(conversation, address, [read_body(each) for each in claim.records])
             return self.channel.kind.read(await self.client.exchange(request))
         except PushNotSent as error:
             return PushResult(Outcome.FAILED, str(error), reached=False)

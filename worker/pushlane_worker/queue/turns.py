@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any, Literal
 
 from pushlane.clients import UNANSWERED
-from pushlane.message_record import HEADER_BYTES, Header, first_expiry, read_header
+from pushlane.message_record import HEADER_BYTES, Header, attempts_of, first_expiry, read_header
 from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, PushResult
 from pushlane_worker.queue.retry import History, NextStep
 from pushlane_worker.queue.store import Store, is_script_error, log_gate
@@ -52,7 +52,7 @@ class Claim:
 
     def attempt(self) -> int:
         """The number of this push for its head, counted from 1."""
-        return read_header(self.records[0]).attempts + 1
+        return attempts_of(self.records[0]) + 1
 
     def history(self) -> list[History]:
         """The messages' histories at the time of the claim."""
