@@ -151,3 +151,12 @@ def test_with_a_single_place_every_channel_may_wait_for_it() -> None:
     assert process.capacity.free("two") == 0
     process.step("end", "one")
     assert process.capacity.free("two") == 1
+
+
+def test_a_drain_that_waits_for_a_message_takes_no_share() -> None:
+    """Channels that had a message a moment ago do not slow down one with a backlog."""
+    capacity = Capacity(64, channels=2)
+    with capacity.drain("idle"), capacity.drain("busy"):
+        with capacity.waiting("idle"):
+            assert capacity.share("busy") == capacity.alone
+        assert capacity.share("busy") == 32

@@ -216,6 +216,8 @@ async def test_a_drain_waits_for_the_next_message_of_an_empty_channel(monkeypatc
     async with asyncio.timeout(5):
         await drain.idle.wait()
         assert drain.is_idle
+        with drain.capacity.drain("another"):
+            assert drain.capacity.share("another") == drain.capacity.alone
         turns.message.set()
         await wait_until_async(pushers.busy, "the claim")
         delivered(pushers.jobs[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -11,7 +12,7 @@ import redis
 
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.scripts import source
-from pushlane_worker.queue.store import UNREGISTERED, WORKER, Store
+from pushlane_worker.queue.store import MAX_WAITING, UNREGISTERED, WORKER, Store
 from pushlane_worker.queue.turns import Turns
 
 if TYPE_CHECKING:
@@ -149,3 +150,21 @@ async def test_a_turn_of_a_channel_that_redis_forgot_registers_it_and_goes_on() 
     assert client.named("turn") == [["", "", DRAIN, NUMBER, FREE, BUSY, 30_000, 0]] * 2
     assert client.named("register") == [["", "kind", "cinnox", "queue", "pushlane"]]
     assert ([claim.conversation for claim in turn.claims], turns.number) == ([b"room"], NUMBER + 1)
+
+
+async def test_no_more_drains_wait_than_there_are_connections_for() -> None:
+    """However many ask at once: turns need connections, too."""
+    waiting = 0
+
+    class Blocks(Client):
+        async def blpop(self, _keys: Sequence[str], *, timeout: float) -> None:  # noqa: ASYNC109 # redis-py's argument
+            nonlocal waiting
+            waiting += 1
+            await asyncio.sleep(timeout)
+
+    store = Store(cast("redis.asyncio.Redis", Blocks()), {})
+    async with asyncio.TaskGroup() as drains:
+        for number in range(MAX_WAITING + 3):
+            drains.create_task(store.woken(f"c{number}", 0.01))
+    assert waiting == MAX_WAITING
+    assert store.may_wait

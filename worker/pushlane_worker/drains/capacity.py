@@ -31,6 +31,15 @@ class Capacity:
         finally:
             self._drains[channel] -= 1
 
+    @contextmanager
+    def waiting(self, channel: str) -> Iterator[None]:
+        """While this is open, a drain of the channel has nothing to claim, and other channels leave it no share."""
+        self._drains[channel] -= 1
+        try:
+            yield
+        finally:
+            self._drains[channel] += 1
+
     def share(self, channel: str) -> int:
         """The most pushes that the channel may have in flight now."""
         others = sum(1 for name, count in self._drains.items() if count and name != channel)

@@ -234,7 +234,8 @@ class Drain:
         heard = asyncio.ensure_future(self.turns.woken(LOOK_S))
         heard.add_done_callback(lambda _: self._wake.set())
         try:
-            await self._sleep(LOOK_S + POLL_S)
+            with self.capacity.waiting(self.turns.channel):
+                await self._sleep(LOOK_S + POLL_S)
         finally:
             heard.cancel()
             await asyncio.gather(heard, return_exceptions=True)  # what it raises, the next turn will meet, too

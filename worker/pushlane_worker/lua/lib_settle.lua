@@ -60,7 +60,10 @@ do
 
   -- The lease as it was claimed, or nil when this token is not the current one.
   local function read_lease(claim, token)
-    local held, epoch, due, listed = string.match(claim or '', '^(%S+) (%d+) (%d+) (.*)$')
+    if not claim then
+      return nil
+    end
+    local held, epoch, due, listed = string.match(claim, '^(%S+) (%d+) (%d+) (.*)$')
     if held ~= token then
       return nil
     end

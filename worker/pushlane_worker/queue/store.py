@@ -1,5 +1,6 @@
 """The worker's scripts on one Redis client, and the few other calls that a worker makes."""
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,9 @@ class Store:
 
     async def woken(self, channel: str, timeout_s: float) -> None:
         """Waits, at most this long, until a script has work for a listening drain of the channel."""
+        if not self.may_wait:  # several drains have asked before the first one waited
+            await asyncio.sleep(timeout_s)
+            return
         self._waiting += 1
         try:
             await self.redis.blpop([f"{channel_prefix(channel)}wake"], timeout=timeout_s)
