@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chaos.mutants.mutant import TAIL, Mutant
-from integration.drain import test_wakeup
+from integration.drain import test_wakeup, test_waking
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -67,31 +67,31 @@ WAKE_UPS = (
         "a drain that stays leaves",
         " and not (stays and wait < 0 and why == 'empty')",
         "",
-        test_wakeup.test_a_drain_that_stays_listens_until_it_says_otherwise,
+        test_waking.test_a_drain_that_stays_listens_until_it_says_otherwise,
     ),
     Mutant(
         "a drain stays whatever it waits for",
         " and not (stays and wait < 0 and why == 'empty')",
         " and not stays",
-        test_wakeup.test_no_drain_stays_for_what_is_due_later,
+        test_waking.test_no_drain_stays_for_what_is_due_later,
     ),
     Mutant(
         "no listener wakes",
         "    wake(prefix)\n",
         "",
-        test_wakeup.test_a_message_wakes_one_listener_and_rings_for_nobody,
+        test_waking.test_a_message_wakes_one_listener_and_rings_for_nobody,
     ),
     Mutant(
         "each message wakes",
         "  if redis.call('LLEN', prefix .. 'wake') == 0 then\n",
         "  do\n",
-        test_wakeup.test_a_message_wakes_one_listener_and_rings_for_nobody,
+        test_waking.test_a_message_wakes_one_listener_and_rings_for_nobody,
     ),
     Mutant(
         "a turn wakes",
         "  ring(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)\nend",
         "end\ntail(prefix, bell, channel, gate, now, free < 0 and SOON_MS or 0)",
-        test_wakeup.test_a_turn_wakes_nobody,
+        test_waking.test_a_turn_wakes_nobody,
     ),
     Mutant("a lost ring is waited for", "now - pending < TICKET_MS", "true"),
 )
