@@ -157,7 +157,7 @@ async def test_a_trouble_is_logged_when_it_begins_and_when_it_is_over(
         await feed._spool.append(b"nonsense")
         with capture_logs() as logs:
             feed.start()
-            await soon(lambda: feed._spool.empty, "the spool to be fed")
+            await soon(lambda: logs[-1:] and logs[-1]["event"] == "spool.refeed_resumed", "the spool to be fed")
         assert feed.lost == 1
     assert [one["event"] for one in logs] == [f"spool.refeed_{event}", "decision.unreadable", "spool.refeed_resumed"]
     assert stream(redis) == ["key0001"]
