@@ -35,7 +35,7 @@ else
 	$(PYTEST) -m "alone and not long"
 endif
 
-test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 17 minutes)
+test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 18 minutes)
 	$(PYTEST) -n 3 -m "long and not alone"
 	$(PYTEST) -m "long and alone"
 

@@ -102,12 +102,17 @@ class Worker:
 
         Not before it is ready: Celery takes a pool that loses a process by then for one that cannot start, and ends.
         """
-        children = self._children() if self._run is not None and self._is_ready(self._run) else []
+        children = self._children() if self.is_ready else []
         if not children:
             return False
         with contextlib.suppress(ProcessLookupError):
             os.kill(children[number % len(children)], signal.SIGKILL)
         return True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs and consumes."""
+        return self._run is not None and self._is_ready(self._run)
 
     def _is_ready(self, run: _Run) -> bool:
         return " ready." in self._log(run.number).read_text(errors="replace")
