@@ -116,7 +116,7 @@ class AsyncProducer:
         """The message's status; see ``Producer.status``."""
         prefix = channel_prefix(check_channel_name(channel))
         async with self._asking(channel):
-            reply = await self._read_status(keys=[prefix], args=[message_id])
+            reply = await self._read_status(keys=[prefix], args=["", message_id])
         return read_status(channel, message_id, reply)
 
     async def cancel(self, channel: str, message_id: str) -> CancelResult:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 import time
+import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,7 @@ from pushlane.errors import (
 from pushlane.hold import DECIDED, VERDICTS, StandingDecision
 from pushlane.message import Limits, Message, check_channel_name, check_id, check_idempotency_key
 from pushlane.message_json import Form
-from pushlane.message_record import STATES, from_ms, hold_key, read_content, read_header, write_content
+from pushlane.message_record import STATES, conversation_of, from_ms, hold_key, read_header, text_of, write_content
 from pushlane.receipt import MessageStatus, Receipt
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ CHUNK: Final = 1000
 LIMITS_KEPT_S: Final = 10.0
 """How long a producer caches a channel's limits. The scripts check kind and depth on every call."""
 MAX_REASON_BYTES: Final = 500
+SAME_PREFIX_S: Final = 8
+"""Messages to one conversation within this time have ids with the same prefix. What is kept of them once they are
+finished lies together then (``lua/lib_tombstone.lua``): a delivered batch writes one hash instead of ten."""
 RETRY_AFTER_FULL_S: Final = 1.0
 """Each push that ends makes room in a full channel: at any usual rate limit, at least one ends within a second."""
 
@@ -56,11 +60,15 @@ class Entry:
     options: SendOptions
 
 
-def message_id_of(channel: str, key: str | None) -> str:
-    """The id of a message with this idempotency key; a random one without a key."""
-    if key is None:
-        return secrets.token_hex(16)
+def message_id_of(channel: str, key: str) -> str:
+    """The id of the message with this idempotency key."""
     return hashlib.sha256(f"{channel}\0{key}".encode()).hexdigest()[:32]
+
+
+def random_id(conversation: str) -> str:
+    """The id of a message without a key, behind a prefix that it shares with its neighbours."""
+    neighbours = zlib.crc32(f"{time.time() // SAME_PREFIX_S} {conversation}".encode()) & 0xFFFF
+    return f"{neighbours:04x}{secrets.token_hex(14)}"
 
 
 def _fingerprint(message: Message) -> bytes:
@@ -77,7 +85,8 @@ def prepare(channel: str, limits: Limits, forms: Sequence[Form], *, single: bool
             message = limits.check(form.message)
         except InvalidMessage as error:
             raise (error if single else error.at(index)) from None
-        message_id = message_id_of(channel, form.options.idempotency_key)
+        key = form.options.idempotency_key
+        message_id = random_id(message.conversation) if key is None else message_id_of(channel, key)
         entries.append(Entry(message_id, message, _fingerprint(message), form.options))
     return entries
 
@@ -92,7 +101,9 @@ def forms_of(messages: Sequence[Message], options: SendOptions) -> list[Form]:
 
 def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:
     """The arguments of ``lua/enqueue.lua``."""
-    arguments: list[str | bytes] = ["", kind]
+    # A client that repeats a call sends the same ids: the script has to look for them, but only once per call.
+    fresh = all(entry.options.idempotency_key is None for entry in entries)
+    arguments: list[str | bytes] = ["", kind, str(int(fresh))]
     for entry in entries:
         conversation = entry.message.conversation.encode()
         content = write_content(entry.fingerprint, conversation, entry.message.address, entry.message.body)
@@ -143,16 +154,16 @@ def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageS
     """The status in the reply of ``lua/status.lua``."""
     if not reply:
         return None
-    record, in_flight = reply
-    header = read_header(record)
-    conversation, _, _, detail = read_content(record)
+    record, details, in_flight = reply
+    header = read_header(record, details)
+    detail = f"waiting for a decision on {hold_key(details)}" if header.state == "held" else text_of(details)
     return MessageStatus(
         message_id=message_id,
         channel=channel,
-        conversation=conversation,
+        conversation=conversation_of(record),
         state="in_flight" if in_flight and header.state == "queued" else header.state,
         reason=header.reason,
-        detail=(f"waiting for a decision on {hold_key(detail)}" if header.state == "held" else detail) or None,
+        detail=detail or None,
         attempts=header.attempts,
         maybe_delivered=header.maybe_delivered,
         accepted_at=from_ms(header.accepted_ms),  # type: ignore[arg-type] # an accepted message has this time

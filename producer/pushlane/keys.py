@@ -9,7 +9,9 @@ after the prefix       type    content                                          
 =====================  ======  ============================================================================  ===========
 ``channel``            hash    what producers and scripts need to know: kind, limits, rate; no secret        for ever
 ``conversation:<id>``  list    message ids, oldest first                                                     till empty
-``message:<id>``       string  one packed record (``message_record.py``)                                     see below
+``message:<id>``       string  a message's record (``message_record.py``), until it is finished              see below
+``details``            hash    by id: what only some messages have, those scheduled, retried or dead (same)  till empty
+``tombstones:<day>…``  hash    by id: what is kept of finished messages (``lua/lib_tombstone.lua``)           see below
 ``ready``              zset    conversations that may be pushed now, in the order in which they became so    till empty
 ``delayed``            zset    conversations that are backing off, by due ms                                 till empty
 ``leases``             zset    leased conversations, by deadline ms                                          till empty
@@ -53,8 +55,9 @@ Moderation's decisions have their own prefix, ``{decisions}``; a channel of that
 ``verdicts``           hash    monotonic counters of the decisions                                           for ever
 =====================  ======  ============================================================================  ===========
 
-A message's record does not expire while the message is queued or dead. Once delivered or cancelled, it becomes a
-tombstone that is kept for the retention, and at least for the rest of the idempotency window.
+A record is deleted when its message is delivered or cancelled, or purged as a dead letter. Its tombstone counts for the
+retention, and at least for the rest of the idempotency window; the hash expires at most a day later. Messages that the
+previous release has enqueued have their tombstone in ``message:<id>``.
 """
 
 SCHEMA = 1

@@ -152,7 +152,7 @@ class Producer:
         """The message's status; None if its id is unknown or its retention is over. Raises QueueUnavailable."""
         prefix = channel_prefix(check_channel_name(channel))
         with translating(channel):
-            reply = self._read_status(keys=[prefix], args=[message_id])
+            reply = self._read_status(keys=[prefix], args=["", message_id])
         return read_status(channel, message_id, reply)
 
     def cancel(self, channel: str, message_id: str) -> CancelResult:

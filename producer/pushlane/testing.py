@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
 from pushlane.message_json import build, fields_of
-from pushlane.message_record import read_content, read_header
+from pushlane.message_record import FIELDS, read_content
 from pushlane.producer import AsyncProducer, Producer
 from pushlane.scripts import source
 
@@ -90,11 +90,11 @@ class _Queue:
         if channel not in self.channels:
             raise ValueError(f"no channel {channel!r} here: the producer was created with {', '.join(self.channels)}")
         found = [self._redis.get(key) for key in self._redis.scan_iter(f"{channel_prefix(channel)}message:*")]
-        headers = sorted(((read_header(record), record) for record in found), key=lambda pair: pair[0].sequence)
-        return [self._message(channel, record) for header, record in headers if header.state != "cancelled"]
+        in_order = sorted(found, key=lambda record: int(record[FIELDS["sequence"]]))
+        return [self._message(channel, record) for record in in_order]
 
     def _message(self, channel: str, record: bytes) -> Message:
-        conversation, address, body, _ = read_content(record)
+        conversation, address, body = read_content(record)
         return build(fields_of(self.channels[channel], conversation, address, body)).message
 
 

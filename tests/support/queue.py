@@ -16,12 +16,22 @@ from support.queue_replies import Accepted, Sweep, scheduled_id, texts
 
 from pushlane import scripts
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.message_record import FIELDS, NO_REASON, STATES, Header, read_content, read_header, write_content
+from pushlane.message_record import (
+    DETAILS,
+    FIELDS,
+    NO_REASON,
+    STATES,
+    Header,
+    read_content,
+    read_header,
+    text_of,
+    write_content,
+)
 from pushlane.send_options import SendOptions
 from pushlane_worker.queue.outcome import Outcome, PushResult
 from pushlane_worker.queue.retry import NextStep
 from pushlane_worker.queue.store import WORKER
-from pushlane_worker.queue.turns import Claim, Settlement
+from pushlane_worker.queue.turns import Claim, Settlement, read_claim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +128,11 @@ class Queue:
         self._last: dict[str, list[_Argument]] = {}
         self.register()
 
+    def follow_the_server(self) -> None:
+        """Moves the clock to the server's, by which producers and commands go."""
+        seconds, microseconds = self.redis.time()
+        self.now = seconds * 1000 + microseconds // 1000
+
     def register(self) -> bool:
         """Writes the channel's record; whether it was new."""
         fields = [item for pair in self._record.items() for item in pair]
@@ -148,7 +163,7 @@ class Queue:
             fingerprint = hashlib.blake2b(b"\0".join([conversation.encode(), address, body]), digest_size=12)
             content = write_content(fingerprint.hexdigest().encode(), conversation.encode(), address, body)
             groups += (message_id, conversation, content, SendOptions(None, *self._options[message_id]).as_argument())
-        code, *values = self._call("enqueue", "cinnox", *groups)
+        code, *values = self._call("enqueue", "cinnox", 0, *groups)
         assert code == 0, f"enqueue answered {code} {values}"
         triples = zip(values[::3], values[1::3], values[2::3], strict=True)
         return [Accepted(sequence, STATES[state.decode()], bool(again)) for sequence, state, again in triples]
@@ -182,7 +197,7 @@ class Queue:
         """A turn as it went over the wire."""
         wait_ms, settled, claims, now, why, *flags, _, self.rate_clock = self._call("turn", *arguments)
         assert now == self.now
-        claimed = tuple(self._claim(claim[:2], claim[2], claim[3:]) for claim in claims)
+        claimed = tuple(read_claim(claim, now) for claim in claims)
         closed, soon, leaves = (flag == 1 for flag in flags)
         return Turn(wait_ms, why.decode(), tuple(settled), claimed, closed, soon, leaves)
 
@@ -194,7 +209,7 @@ class Queue:
             return Sweep(ran=False)
         more, expired, now, _, self.rate_clock = reply
         assert now == self.now
-        return Sweep(True, bool(more), tuple(self._claim(lease[:2], 0, lease[2:]) for lease in expired))  # noqa: FBT003 # the first says it ran
+        return Sweep(True, bool(more), tuple(read_claim(lease, now) for lease in expired))  # noqa: FBT003 # the first says it ran
 
     def sweep_for(self, span_ms: int, each_ms: int = 1000) -> Sweep:
         """Sweeps each second until the span is over; the last one's reply."""
@@ -240,29 +255,50 @@ class Queue:
 
     def status(self, message_id: str) -> tuple[Header, bool] | None:
         """A message's header, and whether a push of it is in flight; None when it is not known."""
-        reply = self._scripts["status"](keys=[self.prefix], args=[message_id])
-        return (read_header(reply[0]), reply[1] == 1) if reply else None
+        reply = self._status(message_id)
+        return (read_header(*reply[:2]), reply[2] == 1) if reply else None
 
     def record(self, message_id: str) -> bytes:
-        """A message's whole record; empty when there is none."""
+        """A message's whole record; empty when it is finished or there is none."""
         value: bytes | None = self.redis.get(f"{self.prefix}message:{message_id}")
         return value or b""
 
+    def found(self, message_id: str) -> tuple[bytes, bytes]:
+        """Record and details of a message, as ``status`` gives them; both empty when there is none."""
+        record, details, _ = self._status(message_id) or (b"", b"", 0)
+        return record, details
+
+    def content(self, message_id: str) -> tuple[str, bytes, bytes]:
+        """Conversation, address and body of a message; both of the latter are empty when it is finished."""
+        return read_content(self.record(message_id) or self.found(message_id)[0])
+
     def header(self, message_id: str) -> Header:
-        """The fixed part of a message's record."""
-        return read_header(self.record(message_id))
+        """What is stored of a message, without texts."""
+        return read_header(*self.found(message_id))
 
     def field(self, message_id: str, name: str) -> bytes:
-        """A field of the header as it is stored."""
-        return self.record(message_id)[FIELDS[name]]
+        """A field of the record or the details."""
+        record, details = self.found(message_id)
+        return bytes(record[FIELDS[name]] if name in FIELDS else details[DETAILS[name]])
 
     def overwrite(self, message_id: str, name: str, value: str) -> None:
-        """Changes a field of the stored header."""
-        self.redis.setrange(f"{self.prefix}message:{message_id}", FIELDS[name].start, value)
+        """Changes a field of the stored record or of the stored details."""
+        if name in FIELDS:
+            self.redis.setrange(f"{self.prefix}message:{message_id}", FIELDS[name].start, value)
+            return
+        details = bytearray(self.found(message_id)[1])
+        details[DETAILS[name]] = value.encode()
+        self.redis.hset(self.prefix + "details", message_id, bytes(details))
+        self.overwrite(message_id, "mark", "d")
+
+    def forget(self, message_id: str) -> None:
+        """Lets the time of a finished message be over."""
+        for key in self.redis.scan_iter(self.prefix + "tombstones:*"):
+            self.redis.hdel(key, message_id)
 
     def detail(self, message_id: str) -> str:
         """Why a message is dead, in words."""
-        return read_content(self.record(message_id))[3]
+        return text_of(self.found(message_id)[1])
 
     def waiting(self, conversation: str) -> str:
         """The ids in a conversation's list, in one string."""
@@ -326,5 +362,5 @@ class Queue:
     def _call(self, script: str, *arguments: _Argument) -> Any:  # noqa: ANN401 # a reply of nested lists
         return self._scripts[script](keys=self._keys, args=[self.now, *arguments])
 
-    def _claim(self, who: Sequence[bytes], probe: int, pairs: Sequence[bytes]) -> Claim:
-        return Claim(who[0], who[1], probe > 0, max(probe - 1, 0), pairs[::2], pairs[1::2], self.now, 0.0, 0.0)
+    def _status(self, message_id: str) -> Any:  # noqa: ANN401 # the same
+        return self._scripts["status"](keys=[self.prefix], args=[self.now, message_id])

@@ -39,6 +39,7 @@ _STANDING = frozenset(
         "listeners",
         "resting",
         "sweep",
+        "details",
     ]
 )
 
@@ -46,7 +47,7 @@ _STANDING = frozenset(
 def learn(model: Model, snapshot: Snapshot) -> None:
     """Tells the model which messages were met after their time, and which conversations became empty by that."""
     for name, message in model.messages.items():
-        header = read_header(snapshot.records[name])
+        header = read_header(*snapshot.records[name])
         if message.state == "held" and header.state != "held":
             _learn_end(model, name, header)
         if message.state == "queued" and (header.state, header.reason) == ("dead", "expired"):
@@ -108,17 +109,20 @@ def check(model: Model, snapshot: Snapshot, conversations: Iterable[str]) -> Non
 
 def _check_messages(model: Model, snapshot: Snapshot) -> None:
     for name, message in model.messages.items():
-        record = snapshot.records[name]
+        record, details = snapshot.records[name]
         assert record, f"I1: {name} is lost"
-        header = read_header(record)
+        header = read_header(record, details)
         assert header.state == message.state, f"I1, I2: {name} is {header.state}, not {message.state}"
-        assert (header.attempts, header.losses) == (message.attempts, message.losses), f"I11: {name}"
-        assert (header.joined_ms, header.due_ms) == (message.joined, message.due), f"its times: {name}"
+        assert header.attempts == message.attempts, f"I11: {name}"
+        kept = message.state in {"queued", "scheduled", "held"} or model.dead_letter(name)
+        assert kept or name not in snapshot.details, f"I10: the details of {name} are left over"
+        if kept:
+            assert header.losses == message.losses, f"I11: {name}"
+            assert (header.joined_ms, header.due_ms) == (message.joined, message.due), f"its times: {name}"
         assert header.maybe_delivered == message.maybe, f"I2: {name}"
         assert header.sequence == message.sequence, "I8: its first answer"
-        kept = message.state in {"queued", "scheduled", "held"} or model.dead_letter(name)
         content = (message.address, name.encode()) if kept else (b"", b"")
-        assert read_content(record)[:3] == (message.conversation, *content), "I1"
+        assert read_content(record) == (message.conversation, *content), "I1"
         assert message.state != "delivered" or name in model.log, f"I2: {name} was never accepted"
     assert snapshot.dead == {name for name in model.messages if model.dead_letter(name)}, "I1"
     assert dict(snapshot.scheduled) == {name: model.joins_at(name) for name in model.scheduled()}, "I1"
@@ -170,7 +174,8 @@ def _check_keys(model: Model, snapshot: Snapshot) -> None:
         kind, _, rest = name.partition(":")
         known = {
             "": key in {BELL, CHANNELS},
-            "message": rest in model.messages,
+            "message": rest in model.messages and model.messages[rest].state not in {"delivered", "cancelled"},
+            "tombstones": True,
             "conversation": bool(model.live(rest)),
             "turn": True,
             "hold": any((one.state, one.hold) == ("held", rest) for one in model.messages.values()),

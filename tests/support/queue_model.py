@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from support.queue import LEASE_MS, room
 from support.queue_message import FINAL, WAITING, Flight, Message
 
-from pushlane.message_record import read_content, read_header
+from pushlane.message_record import attempts_of, read_content
 from pushlane_worker.queue.outcome import Outcome
 from pushlane_worker.queue.turns import Settled
 
@@ -139,9 +139,10 @@ class Model:
         assert conversation not in self.leases, "I6: one unexpired lease a conversation"
         assert all(claim.token != other.claim.token for other in self.flights), "I6: no token twice"
         assert flight.names == self.next_batch(conversation, now), "I3, I4: a claim is the head of what waits"
-        for name, record in zip(flight.names, claim.records, strict=True):
+        for number, (name, record) in enumerate(zip(flight.names, claim.records, strict=True)):
             assert read_content(record)[2] == name.encode(), "I1: the payload as it was"
-            assert read_header(record).attempts == self.messages[name].attempts, "I11"
+            attempts = attempts_of(claim.details[number]) if claim.details else 0
+            assert attempts == self.messages[name].attempts, "I11"
             flight.lives.append(self.messages[name].lives)
         self.leases[conversation] = flight
         self.flights.append(flight)

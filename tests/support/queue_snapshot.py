@@ -1,4 +1,4 @@
-"""Everything that a channel holds in Redis, read in one round trip, and what can be claimed of it: judged in Python."""
+"""Everything that a channel holds in Redis, and what can be claimed of it: judged in Python."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Snapshot:
     listeners: Mapping[str, int]
     rung: bool
     dead: frozenset[str]
-    records: Mapping[str, bytes]
+    records: Mapping[str, tuple[bytes, bytes]]
+    """Record and details of each message."""
+    details: frozenset[str]
+    """The messages that have any."""
     keys: frozenset[str]
 
     def places(self, conversation: str) -> list[str]:
@@ -93,8 +96,8 @@ class Snapshot:
 def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
     """The channel as it is."""
     conversations = list(conversations)
-    names, pipe, prefix = list(queue.messages), queue.redis.pipeline(transaction=True), queue.prefix
-    for name in ("channel", "gate", "counters", "claims", "blocked_by"):
+    pipe, prefix = queue.redis.pipeline(transaction=True), queue.prefix
+    for name in ("channel", "gate", "counters", "claims", "blocked_by", "details"):
         pipe.hgetall(prefix + name)
     for name in ("delayed", "leases", "held", "listeners", "scheduled", "blocked"):
         pipe.zrange(prefix + name, 0, -1, withscores=True)
@@ -104,12 +107,11 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
     pipe.get(prefix + "pending")
     pipe.zscore(BELL, queue.channel)
     pipe.keys("*")
-    pipe.mget([f"{prefix}message:{name}" for name in names] or ["none"])
     for conversation in conversations:
         pipe.lrange(f"{prefix}conversation:{conversation}", 0, -1)
-    channel, gate, counters, claims, blocked_by, *rest = pipe.execute()
+    channel, gate, counters, claims, blocked_by, details, *rest = pipe.execute()
     delayed, leases, held, listeners, scheduled, blocked, *rest = rest
-    ready, dead, rate, pending, rung, keys, records, *lists = rest
+    ready, dead, rate, pending, rung, keys, *lists = rest
     return Snapshot(
         now=queue.now,
         channel=texts(channel),
@@ -129,7 +131,8 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
         listeners=_scores(listeners),
         rung=rung is not None,
         dead=frozenset(_names(dead)),
-        records={name: record or b"" for name, record in zip(names, records, strict=False)},
+        records={name: queue.found(name) for name in queue.messages},
+        details=frozenset(_names(details)),
         # It expires after 250 ms of the server's own time, at any moment of a test.
         keys=frozenset(_names(keys)) - {f"{prefix}wake"},
     )

@@ -6,13 +6,15 @@
 -- ARGV[2] id
 -- Returns 'cancelled', 'maybe_delivered' (cancelled, but an earlier push of it had an unknown outcome), 'in_flight',
 -- 'already_final' or 'not_found'.
---- use record channel rest place outcomes gate wake
+--- use old_record record tombstone finish channel rest place outcomes gate wake
 local prefix, bell, now, id = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
-local key = prefix .. 'message:' .. id
-local record = read_header(key, MAX_CONVERSATION_BYTES)
-local channel, state = load_channel(prefix), state_of(record)
-if not state or not channel then
+local channel, record = load_channel(prefix), read_header(prefix, id)
+local state = state_of(record)
+if not channel or is_unreadable(record) then
   return 'not_found'
+end
+if not state then
+  return find_tombstone(prefix, channel, id, now, longest_kept_ms(channel)) and 'already_final' or 'not_found'
 end
 if not string.find(state, '[qsh]') then
   return 'already_final'
@@ -23,8 +25,8 @@ if claim and string.find(claim, id, 1, true) then
   return 'in_flight'
 end
 
-leave_hold(prefix, id, redis.call('GET', key))
-entomb(channel, key, record, 'c', now, false)
+local flags = field(details_of(prefix, id, record), 'flags')
+finish(prefix, channel, { id }, message_keys(prefix, { id }), { record }, 'c', now)
 count('cancelled', 1)
 count('depth', -1)
 if state == 's' then
@@ -36,4 +38,4 @@ else
 end
 write_counters(prefix)
 tail(prefix, bell, channel, nil, now, 0)
-return field(record, 'flags') == 'm' and 'maybe_delivered' or 'cancelled'
+return flags == 'm' and 'maybe_delivered' or 'cancelled'

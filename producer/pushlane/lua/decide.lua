@@ -8,7 +8,7 @@
 -- ARGV[4] brief     1 keeps the decision for the channel's retention, 0 for as long as a message may be held
 -- Returns {decision, decided, left}: the decision that applies, which is the first one; how many messages this call has
 -- decided on, and how many are left for another call. {-2} if the channel is not registered.
---- use record channel rest place hold outcomes gate wake
+--- use old_record record channel rest place hold outcomes gate wake
 local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local key, decision, brief = ARGV[2], ARGV[3], ARGV[4]
 local channel = load_channel(prefix)
@@ -21,12 +21,13 @@ redis.call('SET', prefix .. 'decision:' .. key, decision, 'NX', 'PX', kept_ms)
 decision = redis.call('GET', prefix .. 'decision:' .. key)
 local ids, decided = redis.call('SPOP', prefix .. 'hold:' .. key, MAX_INSPECTED), 0
 for _, id in ipairs(ids) do
-  local record = redis.call('GET', prefix .. 'message:' .. id) or ''
-  if waits_for(record, key) then
+  local record = read_header(prefix, id)
+  -- A release before this one left the ids of holds that ended without a decision; they may belong to other messages.
+  if state_of(record) == 'h' and hold_key(details_of(prefix, id, record)) == key then
     decided = decided + 1
     local conversation = conversation_of(record)
     if decide(prefix, id, record, decision, now) == 'x' then
-      write_field(prefix .. 'message:' .. id, 'part', LISTED)
+      set_listed(prefix, id, record, true)
     end
     local due = redis.call('ZSCORE', prefix .. 'delayed', conversation)
     place(prefix, conversation, now, tonumber(due or '0'))

@@ -4,15 +4,16 @@
 -- KEYS[2] bell
 -- ARGV[1] now        ms, or '' for the server's time
 -- ARGV[2] kind       of the messages; the channel's must be the same
--- ARGV[3…] messages  groups of 4: id, conversation, content (the record from its fingerprint on), options ('' for none)
+-- ARGV[3] fresh      1 if all ids were drawn for this call: only the same call can have accepted them before
+-- ARGV[4…] messages  groups of 4: id, conversation, content (the record from its fingerprint on), options ('' for none)
 -- options: due (ms, '+' and ms from now, or ''), expires (ms from now, or '') and hold ('', or r or d for what its
 -- timeout does, ms, ':', key), with a '|' between them
 -- Returns {0, sequence, state, duplicate (0 or 1), …} with three values per message, or {1} unknown channel,
 -- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full, {5} Redis is nearly full.
---- use record channel rest place hold outcomes gate wake
+--- use old_record record tombstone channel rest place hold outcomes gate wake
 local prefix, bell = KEYS[1], KEYS[2]
-local now, kind = clock(ARGV[1]), ARGV[2]
-local FIRST, GROUP = 3, 4
+local now, kind, fresh = clock(ARGV[1]), ARGV[2], ARGV[3] == '1'
+local FIRST, GROUP = 4, 4
 
 local channel = load_channel(prefix)
 if not channel then
@@ -22,43 +23,71 @@ if channel.kind ~= kind then
   return { 2, channel.kind }
 end
 
-local total = (#ARGV - FIRST + 1) / GROUP
-local keys = {}
+local total, keys = (#ARGV - FIRST + 1) / GROUP, {}
 for i = 1, total do
   keys[i] = prefix .. 'message:' .. ARGV[FIRST + (i - 1) * GROUP]
 end
-local any_known = redis.call('EXISTS', unpack(keys)) > 0
+local any_live = redis.call('EXISTS', unpack(keys, 1, fresh and 1 or total)) > 0
 
--- Sequence and state of each id that is known, and where in ARGV each other id is first.
-local known, first_at, fresh = {}, {}, 0
-for i = 1, total do
-  local at = FIRST + (i - 1) * GROUP
-  local id = ARGV[at]
-  local header = any_known and read_header(keys[i]) or ''
-  if header ~= '' then
-    if field(header, 'fingerprint') ~= fingerprint_of(ARGV[at + 2]) then
-      return { 3, i - 1 }
-    end
-    known[id] = { number(header, 'sequence'), field(header, 'state') }
-  elseif not first_at[id] then
-    first_at[id], fresh = at, fresh + 1
-  elseif fingerprint_of(ARGV[first_at[id] + 2]) ~= fingerprint_of(ARGV[at + 2]) then
-    return { 3, i - 1 }
+-- Fingerprint (of a finished message its first half), sequence and state of what has this id; nil if nothing has.
+local function look_up(id)
+  local record = any_live and read_header(prefix, id) or ''
+  if record ~= '' then
+    return field(record, 'fingerprint'), number(record, 'sequence'), field(record, 'state')
   end
+  local tombstone = find_tombstone(prefix, channel, id, now, math.max(channel.idempotency_ms, DAY_MS))
+  if tombstone then
+    return read_tombstone(tombstone)
+  end
+end
+
+local known = {} -- sequence and state by id: of messages that were there before, and of those of this call
+
+-- Looks up all messages. Returns how many are new, and the index of one whose id belongs to another message, or nil.
+local function look_up_all()
+  local first_at, new = {}, 0
+  for i = 1, total do
+    local at = FIRST + (i - 1) * GROUP
+    local id, content = ARGV[at], ARGV[at + 2]
+    local fingerprint, sequence, state = look_up(id)
+    if fingerprint then
+      known[id] = { sequence, state }
+    elseif first_at[id] then
+      fingerprint = fingerprint_of(ARGV[first_at[id] + 2])
+    else
+      first_at[id], new = at, new + 1
+    end
+    if fingerprint and string.sub(content, 1, #fingerprint) ~= fingerprint then
+      return new, i - 1
+    end
+  end
+  return new
+end
+
+local new, conflict = total, nil
+if fresh and look_up(ARGV[FIRST]) then
+  fresh, any_live = false, true -- a client repeats the call
+end
+if not fresh then
+  new, conflict = look_up_all()
+end
+if conflict then
+  return { 3, conflict }
 end
 
 local counters = redis.call('HMGET', prefix .. 'counters', 'depth', 'accepted')
 local depth, sequence = tonumber(counters[1] or 0), tonumber(counters[2] or 0)
-if depth + fresh > channel.max_queued then
+if depth + new > channel.max_queued then
   return { 4, depth }
 end
-if fresh > 0 and redis.call('EXISTS', prefix .. 'full') == 1 then
+if new > 0 and redis.call('EXISTS', prefix .. 'full') == 1 then
   return { 5 }
 end
 
--- What this call writes at its end: keys and records alternately, the ids that each conversation gets, in order, the
--- conversations in the order of their first one, and the decisions on held messages that were there before them.
-local records, lists, conversations, decided = {}, {}, {}, {}
+-- What this call writes at its end: keys and records alternately, ids and details alternately, the ids that each
+-- conversation gets, in order, the conversations in the order of their first one, and the decisions on held messages
+-- that were there before them.
+local records, details, lists, conversations, decided = {}, {}, {}, {}, {}
 local heads = {} -- the state of the first id of each list
 
 local function append(conversation, id, state)
@@ -79,17 +108,17 @@ local function due_of(argument)
   return due > now and due or 0
 end
 
--- Returns the record and the state of a message with a hold.
-local function hold(id, at, on_hold, expires)
+-- Returns the state of a message with a hold.
+local function hold(id, record, on_hold, expires)
   local on_timeout, timeout, key = string.match(on_hold, '^(.)(%d+):(.*)$')
-  local record = new_record('h', sequence, now, now + tonumber(timeout), expires, ARGV[at + 2])
+  details[#details + 1], details[#details + 2] = id, new_details(now, now + timeout, expires, on_timeout .. key)
   local decision = redis.call('GET', prefix .. 'decision:' .. key)
   if decision then
     decided[#decided + 1] = { id, record, decision }
-    return record, forbids(decision) and 'x' or 'q'
+    return forbids(decision) and 'x' or 'q'
   end
   wait_for(prefix, id, key)
-  return record .. on_timeout .. key, 'h'
+  return 'h'
 end
 
 -- Returns the record and the state of a message with options.
@@ -97,10 +126,12 @@ local function with_options(id, at)
   local due, expires, on_hold = string.match(ARGV[at + 3], '^(.-)|(.-)|(.*)$')
   due, expires = due_of(due), expires == '' and 0 or now + tonumber(expires)
   if on_hold ~= '' then
-    return hold(id, at, on_hold, expires)
+    local record = new_record('h', 'd', sequence, now, ARGV[at + 2])
+    return record, hold(id, record, on_hold, expires)
   end
   local state = due > 0 and 's' or 'q'
-  local record = new_record(state, sequence, now, due, expires, ARGV[at + 2])
+  local record = new_record(state, 'd', sequence, now, ARGV[at + 2])
+  details[#details + 1], details[#details + 2] = id, new_details(state == 's' and 0 or now, due, expires, '')
   if state == 's' then
     local at_ms = expires > 0 and math.min(due, expires) or due
     redis.call('ZADD', prefix .. 'scheduled', at_ms, scheduled_member(record, id))
@@ -109,14 +140,14 @@ local function with_options(id, at)
 end
 
 -- Returns the message's state.
-local function accept(key, at)
+local function accept(i, at)
   local id, record, state = ARGV[at], nil, 'q'
   if ARGV[at + 3] == '' then
-    record = new_record('q', sequence, now, 0, 0, ARGV[at + 2])
+    record = new_record('q', '-', sequence, now, ARGV[at + 2])
   else
     record, state = with_options(id, at)
   end
-  records[#records + 1], records[#records + 2] = key, record
+  records[#records + 1], records[#records + 2] = keys[i], record
   if state == 'q' or state == 'h' then
     append(ARGV[at + 1], id, state)
   end
@@ -126,6 +157,9 @@ end
 local function write()
   if #records > 0 then
     redis.call('MSET', unpack(records))
+  end
+  if #details > 0 then
+    redis.call('HSET', prefix .. 'details', unpack(details))
   end
   for _, message in ipairs(decided) do
     decide(prefix, message[1], message[2], message[3], now)
@@ -148,17 +182,16 @@ end
 local reply = { 0 }
 for i = 1, total do
   local at = FIRST + (i - 1) * GROUP
-  local id = ARGV[at]
-  local is_new = first_at[id] == at
-  if is_new then
-    sequence = sequence + 1
-    known[id] = { sequence, accept(keys[i], at) }
+  local id, duplicate = ARGV[at], 1
+  if not known[id] then
+    sequence, duplicate = sequence + 1, 0
+    known[id] = { sequence, accept(i, at) }
   end
-  reply[3 * i - 1], reply[3 * i], reply[3 * i + 1] = known[id][1], known[id][2], is_new and 0 or 1
+  reply[3 * i - 1], reply[3 * i], reply[3 * i + 1] = known[id][1], known[id][2], duplicate
 end
 write()
-count('accepted', fresh)
-count('depth', fresh)
+count('accepted', new)
+count('depth', new)
 write_counters(prefix)
 tail(prefix, bell, channel, nil, now, 0)
 return reply

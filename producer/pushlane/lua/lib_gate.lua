@@ -112,84 +112,87 @@ local function open_when_due(gate, channel, now)
   end
 end
 
-local function throttle(prefix, gate, now, wait, detail)
-  if wait < 0 then
-    wait = math.min(THROTTLE_FIRST_MS * 2 ^ gate.throttles, THROTTLE_CAP_MS)
-  end
-  local delays = gate.state == 'broken' and gate.doubts == 0
-  local release = delays and redis.call('ZCARD', prefix .. 'delayed') or gate.release
-  change_gate(gate, 'throttled', detail, now, now + wait)
-  gate.throttles, gate.release = math.min(gate.throttles + 1, 16), release
-end
-
--- For an answer that may be the fault of the channel or only of its conversation: the gate breaks at once, and the
--- other conversations are tried.
-local function refuse(gate, conversation, now, reason)
-  if gate.state ~= 'broken' then
-    local cap, release = gate.cap, gate.release
-    change_gate(gate, 'broken', reason, now, now + REFUSED_MS)
-    gate.cap, gate.release, gate.doubts, gate.refused = cap, release, 1, conversation
-    return
-  end
-  gate.reason, gate.probe, gate['until'], gate.dirty = reason, '', now + REFUSED_MS, true
-  if gate.doubts > 0 and conversation ~= gate.refused then
-    gate.doubts, gate.refused = (gate.doubts + 1) % DOUBTS, conversation
-  end
-end
-
--- A delivery or a rejection shows that the channel works. A gate that was in doubt opens as it was; after a real break
--- it opens with a slow start, and releases all conversations that the break has delayed.
-local function answered(prefix, gate, outcome, now)
-  if gate.state ~= 'open' then
-    local cap, release = gate.cap, gate.release
-    if gate.doubts == 0 then
-      cap, release = CAP_AT_START, redis.call('ZCARD', prefix .. 'delayed')
+local tell_gate
+do
+  local function throttle(prefix, gate, now, wait, detail)
+    if wait < 0 then
+      wait = math.min(THROTTLE_FIRST_MS * 2 ^ gate.throttles, THROTTLE_CAP_MS)
     end
-    change_gate(gate, 'open', '', now, 0)
-    gate.cap, gate.release = cap, release
+    local delays = gate.state == 'broken' and gate.doubts == 0
+    local release = delays and redis.call('ZCARD', prefix .. 'delayed') or gate.release
+    change_gate(gate, 'throttled', detail, now, now + wait)
+    gate.throttles, gate.release = math.min(gate.throttles + 1, 16), release
   end
-  if gate.failures > 0 or gate.throttles > 0 then
-    gate.failures, gate.throttles, gate.dirty = 0, 0, true
-  end
-  if outcome == DELIVERED and (gate.rejections > 0 or gate.limited ~= '' and gate.relieved == 0) then
-    gate.rejections, gate.relieved, gate.dirty = 0, 1, true
-  end
-  if gate.cap < 2 * gate.used then
-    gate.cap, gate.dirty = gate.cap + 1, true
-  end
-end
 
--- While broken: the wait for the next probe is a fifth of the outage's age.
-local function failed(gate, channel, now, detail)
-  if gate.state == 'broken' then
-    local wait = math.max(PROBE_FIRST_MS, math.min((now - gate.since) / 5, channel.breaker_cap_ms))
-    gate.reason, gate.probe, gate['until'], gate.dirty = detail, '', math.floor(now + wait), true
-    gate.doubts = 0
-    return
+  -- For an answer that may be the fault of the channel or only of its conversation: the gate breaks at once, and the
+  -- other conversations are tried.
+  local function refuse(gate, conversation, now, reason)
+    if gate.state ~= 'broken' then
+      local cap, release = gate.cap, gate.release
+      change_gate(gate, 'broken', reason, now, now + REFUSED_MS)
+      gate.cap, gate.release, gate.doubts, gate.refused = cap, release, 1, conversation
+      return
+    end
+    gate.reason, gate.probe, gate['until'], gate.dirty = reason, '', now + REFUSED_MS, true
+    if gate.doubts > 0 and conversation ~= gate.refused then
+      gate.doubts, gate.refused = (gate.doubts + 1) % DOUBTS, conversation
+    end
   end
-  gate.failures, gate.dirty = gate.failures + 1, true
-  if gate.failures >= channel.breaker_after then
-    change_gate(gate, 'broken', 'failing: ' .. detail, now, now + PROBE_FIRST_MS)
-  end
-end
 
--- settled.wait: the ms that a throttled answer asked for, or -1. gate.used: how many pushes were in flight before this
--- turn settled any.
-local function tell_gate(prefix, gate, channel, outcome, epoch, now, settled)
-  if epoch ~= gate.epoch then
-    return
+  -- A delivery or a rejection shows that the channel works. A gate that was in doubt opens as it was; after a real
+  -- break it opens with a slow start, and releases all conversations that the break has delayed.
+  local function answered(prefix, gate, outcome, now)
+    if gate.state ~= 'open' then
+      local cap, release = gate.cap, gate.release
+      if gate.doubts == 0 then
+        cap, release = CAP_AT_START, redis.call('ZCARD', prefix .. 'delayed')
+      end
+      change_gate(gate, 'open', '', now, 0)
+      gate.cap, gate.release = cap, release
+    end
+    if gate.failures > 0 or gate.throttles > 0 then
+      gate.failures, gate.throttles, gate.dirty = 0, 0, true
+    end
+    if outcome == DELIVERED and (gate.rejections > 0 or gate.limited ~= '' and gate.relieved == 0) then
+      gate.rejections, gate.relieved, gate.dirty = 0, 1, true
+    end
+    if gate.cap < 2 * gate.used then
+      gate.cap, gate.dirty = gate.cap + 1, true
+    end
   end
-  if outcome == THROTTLED then
-    throttle(prefix, gate, now, settled.wait, settled.detail)
-  elseif outcome == MISCONFIGURED then
-    refuse(gate, settled.conversation, now, 'misconfigured: ' .. settled.detail)
-  elseif outcome == SUSPECT then
-    refuse(gate, settled.conversation, now, 'suspect: ' .. settled.detail)
-  elseif outcome == DELIVERED or outcome == REJECTED then
-    answered(prefix, gate, outcome, now)
-  elseif outcome == FAILED or outcome == UNKNOWN then
-    failed(gate, channel, now, settled.detail)
-  elseif outcome == UNSENT and gate.state == 'broken' then
-    gate.probe, gate.dirty = '', true
+
+  -- While broken: the wait for the next probe is a fifth of the outage's age.
+  local function failed(gate, channel, now, detail)
+    if gate.state == 'broken' then
+      local wait = math.max(PROBE_FIRST_MS, math.min((now - gate.since) / 5, channel.breaker_cap_ms))
+      gate.reason, gate.probe, gate['until'], gate.dirty = detail, '', math.floor(now + wait), true
+      gate.doubts = 0
+      return
+    end
+    gate.failures, gate.dirty = gate.failures + 1, true
+    if gate.failures >= channel.breaker_after then
+      change_gate(gate, 'broken', 'failing: ' .. detail, now, now + PROBE_FIRST_MS)
+    end
+  end
+
+  -- settled.wait: the ms that a throttled answer asked for, or -1. gate.used: how many pushes were in flight before
+  -- this turn settled any.
+  function tell_gate(prefix, gate, channel, outcome, epoch, now, settled)
+    if epoch ~= gate.epoch then
+      return
+    end
+    if outcome == THROTTLED then
+      throttle(prefix, gate, now, settled.wait, settled.detail)
+    elseif outcome == MISCONFIGURED then
+      refuse(gate, settled.conversation, now, 'misconfigured: ' .. settled.detail)
+    elseif outcome == SUSPECT then
+      refuse(gate, settled.conversation, now, 'suspect: ' .. settled.detail)
+    elseif outcome == DELIVERED or outcome == REJECTED then
+      answered(prefix, gate, outcome, now)
+    elseif outcome == FAILED or outcome == UNKNOWN then
+      failed(gate, channel, now, settled.detail)
+    elseif outcome == UNSENT and gate.state == 'broken' then
+      gate.probe, gate.dirty = '', true
+    end
   end
 end

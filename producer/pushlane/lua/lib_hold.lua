@@ -8,19 +8,22 @@ local function wait_for(prefix, id, key)
 end
 
 -- What a hold does when it times out: release its message, or else dead-letter it.
-local function hold_releases(record)
-  local first = content_end(record) + 1
-  return string.sub(record, first, first) == 'r'
-end
-
--- Whether the record is that of a message that still waits for this key. An older version left the ids of holds that
--- ended without a decision, and these ids may belong to other messages by now.
-local function waits_for(record, key)
-  return state_of(record) == 'h' and hold_key(record) == key
+local function hold_releases(details)
+  return string.sub(details, DETAILS_BYTES + 1, DETAILS_BYTES + 1) == 'r'
 end
 
 local function forbids(decision)
   return string.sub(decision, 1, 1) == 'f'
+end
+
+-- Lets a held message be pushed from now on; with a new body, if given.
+local function release(prefix, id, record, now, body)
+  local details = with(details_of(prefix, id, record), 'joined', ms(now) .. zeros('due'))
+  update(prefix, id, record, 'q', string.sub(details, 1, DETAILS_BYTES))
+  if body then
+    local key, _, address_end = prefix .. 'message:' .. id, content_ends(record)
+    redis.call('SET', key, redis.call('GETRANGE', key, 0, address_end - 1) .. body)
+  end
 end
 
 -- Applies a decision to a held message: a allows, w and a body rewrites, f and a reason forbids. Returns its state. If
@@ -28,9 +31,9 @@ end
 local function decide(prefix, id, record, decision, now)
   local verdict, rest = string.sub(decision, 1, 1), string.sub(decision, 2)
   if forbids(decision) then
-    kill(prefix, id, now, 'f', rest)
+    kill(prefix, id, record, now, 'f', rest)
     return 'x'
   end
-  redis.call('SET', prefix .. 'message:' .. id, released_record(record, now, verdict == 'w' and rest or nil))
+  release(prefix, id, record, now, verdict == 'w' and rest or nil)
   return 'q'
 end

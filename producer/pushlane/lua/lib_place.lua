@@ -44,30 +44,41 @@ local function unblock(prefix, conversation)
 end
 
 -- Moves a message to the dead letters and counts it; the caller removes it from its list or set.
-local function kill(prefix, id, now, reason, detail)
-  bury(prefix, id, now, reason, detail)
+local function kill(prefix, id, record, now, reason, why)
+  bury(prefix, id, record, now, reason, why)
   count('dead', 1)
   count('depth', -1)
 end
 
--- Replaces the part label of a dead letter that is still in the middle of its list, where the cost of removing it would
+-- The part label of a dead letter that is still in the middle of its list, where the cost of removing it would
 -- grow with the list. Dropping it clears the mark; a replay checks for it.
 local LISTED = 'listed  '
+local TOO_LATE = 'its time to be delivered was over'
+
+local function set_listed(prefix, id, record, listed)
+  local details, label = details_of(prefix, id, record), listed and LISTED or zeros('part')
+  if field(details, 'part') ~= label then
+    update(prefix, id, record, 'x', with(details, 'part', label))
+  end
+end
 
 -- Whether a message is finished, by its header: final, or expired, which makes it a dead letter here. A record of
 -- another layout belongs to a newer worker: it stays.
 local function is_over(prefix, id, record, now)
+  if string.sub(record, 1, #PLAIN) == PLAIN then
+    return false
+  end
   local state = state_of(record)
   if state ~= 'q' and state ~= 'h' then
-    if field(record, 'part') == LISTED then
-      write_field(prefix .. 'message:' .. id, 'part', zeros('part'))
+    if state == 'x' and redis.call('ZSCORE', prefix .. 'dead', id) then
+      set_listed(prefix, id, record, false)
     end
     return not is_unreadable(record)
   end
-  if not has_expired(record, now) then
+  if not has_expired(details_of(prefix, id, record), now) then
     return false
   end
-  kill(prefix, id, now, 'e', 'its time to be delivered was over')
+  kill(prefix, id, record, now, 'e', TOO_LATE)
   return true
 end
 
@@ -77,9 +88,9 @@ local function drop_heads(prefix, conversation, now)
   local list, dropped = prefix .. 'conversation:' .. conversation, false
   while true do
     local id = redis.call('LINDEX', list, 0)
-    local record = id and read_header(prefix .. 'message:' .. id)
+    local record = id and read_header(prefix, id)
     if not id or drops_left <= 0 or not is_over(prefix, id, record, now) then
-      if dropped and id and number(record, 'attempts') == 0 then
+      if dropped and id and (not state_of(record) or number(details_of(prefix, id, record), 'attempts') == 0) then
         unblock(prefix, conversation) -- the one that was in trouble is gone
       end
       return id, record
@@ -90,8 +101,8 @@ local function drop_heads(prefix, conversation, now)
 end
 
 -- Until its head's hold ends or its head expires, whichever comes first.
-local function set_held(prefix, conversation, record, now)
-  local ends, expires = number(record, 'due'), number(record, 'expires')
+local function set_held(prefix, conversation, details, now)
+  local ends, expires = number(details, 'due'), number(details, 'expires')
   local due = expires > 0 and math.min(ends, expires) or ends
   if redis.call('ZADD', prefix .. 'held', due, conversation) == 1 then
     unblock(prefix, conversation) -- whatever was in trouble before it is gone
@@ -105,7 +116,7 @@ local function put(prefix, conversation, id, record, now, due)
   if not id then
     unblock(prefix, conversation)
   elseif state_of(record) == 'h' then
-    set_held(prefix, conversation, record, now)
+    set_held(prefix, conversation, details_of(prefix, id, record), now)
   elseif due > now then
     redis.call('ZADD', prefix .. 'delayed', due, conversation)
   else

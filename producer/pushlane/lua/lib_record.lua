@@ -1,26 +1,35 @@
--- The packed record of a message: a header of fixed width, then conversation, address, body and detail. While it is
--- held the detail is what its hold's timeout does (r releases, d dead-letters) and the hold's key; `due` is when the
--- hold ends. Text, not binary: fakeredis has no `struct`, `redis-cli GET` shows it in readable form, and SETRANGE
--- changes a field in place. `message_record.py` has the same fields in Python; a test compares them. The version is 1.
+-- A message is a record: a header of fixed width, then conversation, address and body. What only some messages have
+-- (they were scheduled, held or retried, may expire, or are dead) is in the hash `details`: fields of fixed width, then
+-- a text. The text of a dead letter is why it died; that of a held message is what its timeout does (r releases, d
+-- dead-letters) and the hold's key. All of it is text, not binary: fakeredis has no `struct`, and `redis-cli GET` shows
+-- it in readable form. `message_record.py` has the same fields in Python; a test compares them. The version is 2.
 --
--- state: q queued, s scheduled, h held, d delivered, c cancelled, x dead
+-- state: q queued, s scheduled, h held, x dead
+-- mark: - no details, d details, 1 the previous release has enqueued it (and details, unless they are in its record)
 -- reason: - none, r rejected, e expired, a exhausted, u unknown, f forbidden
 -- flags: m maybe delivered, - none
-local HEADER_BYTES = 147
+local HEADER_BYTES = 61
+local DETAILS_BYTES = 81
 local MAX_CONVERSATION_BYTES = 256
-local MAX_DETAIL_BYTES = 2000
+local MAX_TEXT_BYTES = 2000
+local PLAIN = '2q-' -- how the record of a queued message without details begins
 
--- The first and the last byte of each field of the header. Numbers have leading zeros; times, from `accepted` to
--- `pushed`, are the server's in ms, 0 for never.
+-- The first and the last byte of each field, of the header and behind the blank line of the details. Numbers have
+-- leading zeros; `accepted` and the times from `joined` on are the server's in ms, 0 for never. `due` is when it joins
+-- its conversation or its hold ends, `expires` when it may no longer be delivered.
 local FIRST_BYTE = {
-  version = 1, state = 2, reason = 3, flags = 4, attempts = 5, losses = 9, part = 11, sequence = 19, accepted = 33,
-  joined = 46, due = 59, expires = 72, final = 85, pushed = 98, fingerprint = 111, conversation_bytes = 135,
-  address_bytes = 138, body_bytes = 142,
+  version = 1, state = 2, mark = 3, sequence = 4, accepted = 18, fingerprint = 31, conversation_bytes = 55,
+  address_bytes = 58,
+
+  reason = 1, flags = 2, attempts = 3, losses = 7, part = 9, joined = 17, due = 30, expires = 43, final = 56,
+  pushed = 69,
 }
 local LAST_BYTE = {
-  version = 1, state = 2, reason = 3, flags = 4, attempts = 8, losses = 10, part = 18, sequence = 32, accepted = 45,
-  joined = 58, due = 71, expires = 84, final = 97, pushed = 110, fingerprint = 134, conversation_bytes = 137,
-  address_bytes = 141, body_bytes = 147,
+  version = 1, state = 2, mark = 3, sequence = 17, accepted = 30, fingerprint = 54, conversation_bytes = 57,
+  address_bytes = 61,
+
+  reason = 1, flags = 2, attempts = 6, losses = 8, part = 16, joined = 29, due = 42, expires = 55, final = 68,
+  pushed = 81,
 }
 
 local function ms(value)
@@ -28,17 +37,12 @@ local function ms(value)
 end
 
 -- The bytes of a field, or of all fields from the first to the last.
-local function field(record, first, last)
-  return string.sub(record, FIRST_BYTE[first], LAST_BYTE[last or first])
+local function field(text, first, last)
+  return string.sub(text, FIRST_BYTE[first], LAST_BYTE[last or first])
 end
 
--- The fingerprint in what a producer has written of a record.
-local function fingerprint_of(content)
-  return string.sub(content, 1, LAST_BYTE.fingerprint - FIRST_BYTE.fingerprint + 1)
-end
-
-local function number(record, name)
-  return tonumber(string.sub(record, FIRST_BYTE[name], LAST_BYTE[name]))
+local function number(text, name)
+  return tonumber(string.sub(text, FIRST_BYTE[name], LAST_BYTE[name]))
 end
 
 -- Zeros for a field, or for all fields from the first to the last.
@@ -46,69 +50,128 @@ local function zeros(first, last)
   return string.rep('0', LAST_BYTE[last or first] - FIRST_BYTE[first] + 1)
 end
 
-local NEVER = zeros('expires')
-local NO_CONTENT = zeros('address_bytes', 'body_bytes')
-
--- Overwrites a field in Redis, or all fields from this one on that the value fills.
-local function write_field(key, name, value)
-  redis.call('SETRANGE', key, FIRST_BYTE[name] - 1, value)
+-- The details with this value in a field, or in all fields from this one on that the value fills.
+local function with(details, name, value)
+  return string.sub(details, 1, FIRST_BYTE[name] - 1) .. value .. string.sub(details, FIRST_BYTE[name] + #value)
 end
 
--- A record's header, and as many bytes behind it: with MAX_CONVERSATION_BYTES enough for `conversation_of`.
-local function read_header(key, more)
-  return redis.call('GETRANGE', key, 0, HEADER_BYTES - 1 + (more or 0))
+-- The fingerprint in what a producer has written of a record.
+local function fingerprint_of(content)
+  return string.sub(content, 1, LAST_BYTE.fingerprint - FIRST_BYTE.fingerprint + 1)
 end
 
--- The whole records of messages, at least one; false for one that is gone.
-local function read_records(prefix, ids)
+-- content: from the fingerprint on, as the producer has written it.
+local function new_record(state, mark, sequence, accepted, content)
+  return '2' .. state .. mark .. string.format('%014d%013d', sequence, accepted) .. content
+end
+
+local function new_details(joined, due, expires, text)
+  return '--' .. zeros('attempts', 'part') .. string.format('%013d%013d%013d', joined, due, expires)
+    .. zeros('final', 'pushed') .. text
+end
+
+-- A record's header, and enough behind it for `conversation_of`; '' for a message that is gone.
+local function read_header(prefix, id)
+  local key = prefix .. 'message:' .. id
+  local record = redis.call('GETRANGE', key, 0, HEADER_BYTES + MAX_CONVERSATION_BYTES - 1)
+  if string.sub(record, 1, 1) == OLD then
+    return (converted(redis.call('GET', key)))
+  end
+  return record
+end
+
+local function message_keys(prefix, ids)
   local keys = {}
   for i, id in ipairs(ids) do
     keys[i] = prefix .. 'message:' .. id
   end
-  return redis.call('MGET', unpack(keys))
+  return keys
+end
+
+-- The whole records of these keys, at least one; '' for one that is gone.
+local function read_records(keys)
+  local records = redis.call('MGET', unpack(keys))
+  for i, record in ipairs(records) do
+    if not record then
+      records[i] = ''
+    elseif string.sub(record, 1, 1) == OLD then
+      records[i] = converted(record)
+    end
+  end
+  return records
 end
 
 -- Whether a newer version wrote the record, in a layout that this one does not know.
 local function is_unreadable(record)
-  return string.find(record, '^[^1]')
+  return string.find(record, '^[^2]') ~= nil
 end
 
 -- The state's letter; nil if there is no record, or an unreadable one.
 local function state_of(record)
-  if string.sub(record, 1, 1) == '1' then
+  if string.sub(record, 1, 1) == '2' then
     return string.sub(record, 2, 2)
   end
 end
 
-local function has_expired(record, now)
-  local expires = field(record, 'expires')
-  return expires ~= NEVER and tonumber(expires) <= now
+local function has_details(record)
+  return string.sub(record, 3, 3) ~= '-'
+end
+
+-- Those of a message without any, as far as they are known, if its record says so.
+local function details_of(prefix, id, record)
+  if not has_details(record) then
+    return new_details(number(record, 'accepted'), 0, 0, '')
+  end
+  local details = redis.call('HGET', prefix .. 'details', id)
+  if not details then
+    local _, old = converted(redis.call('GET', prefix .. 'message:' .. id))
+    return old
+  end
+  return details
+end
+
+-- The details of several messages, '' for each without any; '' if none has any.
+local function listed_details(prefix, ids, records)
+  local all, found = {}, false
+  for i, id in ipairs(ids) do
+    all[i] = state_of(records[i]) and has_details(records[i]) and details_of(prefix, id, records[i]) or ''
+    found = found or all[i] ~= ''
+  end
+  return found and all or ''
+end
+
+-- Gives a message another state or other details.
+local function update(prefix, id, record, state, details)
+  local key, mark = prefix .. 'message:' .. id, field(record, 'mark')
+  if mark == OLD then
+    lay_out(key)
+  end
+  redis.call('SETRANGE', key, FIRST_BYTE.state - 1, state .. (mark == '-' and 'd' or mark))
+  redis.call('HSET', prefix .. 'details', id, details)
+end
+
+local function has_expired(details, now)
+  local expires = number(details, 'expires')
+  return expires > 0 and expires <= now
+end
+
+-- Where the conversation of a record ends, and where its address.
+local function content_ends(record)
+  local conversation_end = HEADER_BYTES + number(record, 'conversation_bytes')
+  return conversation_end, conversation_end + number(record, 'address_bytes')
 end
 
 local function conversation_of(record)
-  return string.sub(record, HEADER_BYTES + 1, HEADER_BYTES + number(record, 'conversation_bytes'))
+  return string.sub(record, HEADER_BYTES + 1, (content_ends(record)))
 end
 
--- The first and the last position of a record's address.
-local function address_span(record)
-  local first = HEADER_BYTES + 1 + number(record, 'conversation_bytes')
-  return first, first + number(record, 'address_bytes') - 1
-end
-
--- Where conversation, address and body of a record end, and its detail begins.
-local function content_end(record)
-  local _, address_end = address_span(record)
-  return address_end + number(record, 'body_bytes')
-end
-
--- The bytes from a field of the header to the end of the body, where the detail begins.
-local function until_detail(record, first)
-  return string.sub(record, FIRST_BYTE[first], content_end(record))
+local function text_of(details)
+  return string.sub(details, DETAILS_BYTES + 1)
 end
 
 -- The key that a held message waits for.
-local function hold_key(record)
-  return string.sub(record, content_end(record) + 2)
+local function hold_key(details)
+  return string.sub(details, DETAILS_BYTES + 2)
 end
 
 -- The member of a scheduled message: messages due in the same ms are ordered by acceptance.
@@ -120,49 +183,19 @@ local function scheduled_id(member)
   return string.sub(member, 15)
 end
 
--- due: when it joins its conversation or its hold ends, else 0. expires: when it may no longer be delivered, or 0.
--- content: from the fingerprint on, as the producer has written it.
-local function new_record(state, sequence, now, due, expires, content)
-  local joined = state == 's' and 0 or now
-  return '1' .. state .. '--00000000000000'
-    .. string.format('%014d%013d%013d%013d%013d', sequence, now, joined, due, expires)
-    .. '00000000000000000000000000' .. content
-end
-
 -- Whatever ends a hold removes its id from those waiting for its key: they might never expire, as each new hold of the
 -- key renews their expiry.
-local function leave_hold(prefix, id, record)
+local function leave_hold(prefix, id, record, details)
   if state_of(record) == 'h' then
-    redis.call('SREM', prefix .. 'hold:' .. hold_key(record), id)
+    redis.call('SREM', prefix .. 'hold:' .. hold_key(details), id)
   end
 end
 
--- Turns a held message's record into that of a queued one, which can be pushed from now on; with a new body, if given.
-local function released_record(record, now, body)
-  local first, last = address_span(record)
-  body = body or string.sub(record, last + 1, content_end(record))
-  return '1q' .. field(record, 'reason', 'accepted') .. ms(now) .. zeros('due')
-    .. field(record, 'expires', 'address_bytes') .. string.format('%06d', #body)
-    .. string.sub(record, HEADER_BYTES + 1, last) .. body
-end
-
--- Replaces a record by a final one without address and body, kept for `status` and for idempotency. The push that
--- delivers a message counts as one of its attempts.
-local function entomb(channel, key, record, state, now, pushed)
-  local attempts = math.min(number(record, 'attempts') + (pushed and 1 or 0), 9999)
-  local keep = math.max(channel.retention_ms, number(record, 'accepted') + channel.idempotency_ms - now, 1)
-  local ended = ms(now)
-  redis.call('SET', key, '1' .. state .. field(record, 'reason', 'flags') .. string.format('%04d', attempts)
-    .. field(record, 'losses', 'expires') .. ended .. (pushed and ended or field(record, 'pushed'))
-    .. field(record, 'fingerprint', 'conversation_bytes') .. NO_CONTENT .. conversation_of(record), 'PX', keep)
-end
-
--- A dead letter keeps its address and body for a replay, and records why it died.
-local function bury(prefix, id, now, reason, detail)
-  local key = prefix .. 'message:' .. id
-  local record = redis.call('GET', key)
-  leave_hold(prefix, id, record)
-  redis.call('SET', key, '1x' .. reason .. field(record, 'flags', 'expires') .. ms(now)
-    .. until_detail(record, 'pushed') .. string.sub(detail, 1, MAX_DETAIL_BYTES))
+-- A dead letter keeps its address and body for a replay, and says why it died.
+local function bury(prefix, id, record, now, reason, why)
+  local details = details_of(prefix, id, record)
+  leave_hold(prefix, id, record, details)
+  update(prefix, id, record, 'x', reason .. field(details, 'flags', 'expires') .. ms(now) .. field(details, 'pushed')
+    .. string.sub(why, 1, MAX_TEXT_BYTES))
   redis.call('ZADD', prefix .. 'dead', now, id)
 end

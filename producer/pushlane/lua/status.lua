@@ -1,16 +1,39 @@
 #!lua flags=no-writes
---- Reads one message's record, and whether a push of it is in flight.
+--- Reads what there is of one message, and whether a push of it is in flight.
 -- KEYS[1] prefix   the channel's key prefix
--- ARGV[1] id
--- Returns {record, in flight (0 or 1)}, or {} when there is no such message.
---- use record
-local prefix, id = KEYS[1], ARGV[1]
-local record = redis.call('GET', prefix .. 'message:' .. id)
-if not record then
+-- ARGV[1] now      ms, or '' for the server's time
+-- ARGV[2] id
+-- Returns {record (without address and body), details, in flight (0 or 1)}, or {} when there is no such message.
+--- use old_record record channel tombstone
+local prefix, now, id = KEYS[1], clock(ARGV[1]), ARGV[2]
+
+-- The record and the details that say what a tombstone says.
+local function unpack_tombstone(tombstone)
+  local state, kept = string.sub(tombstone, 1, 1), string.sub(tombstone, 2, 40)
+  local took, more, conversation = string.match(tombstone, '^(-?%d+)(%S*) (.*)$', 41)
+  local record = string.sub('2' .. state .. 'd' .. kept .. zeros('fingerprint'), 1, HEADER_BYTES)
+  record = with(record, 'conversation_bytes', string.format('%03d', #conversation)) .. conversation
+  local accepted = number(record, 'accepted')
+  local made, codes, due, final, pushed = accepted + took, string.match(more, '^,(.*),(%d+),(%d+),(%d+)$')
+  if not codes and state == 'd' then
+    codes, pushed = '--0001', made
+  end
+  local details = with(new_details(accepted, due or 0, 0, ''), 'reason', codes or '--0000')
+  return record, with(details, 'final', ms(final or made) .. ms(pushed or 0))
+end
+
+local channel, record = load_channel(prefix), read_header(prefix, id)
+if not channel or is_unreadable(record) then
   return {}
 end
-local claim = redis.call('HGET', prefix .. 'claims', conversation_of(record))
-if claim and string.find(claim, id, 1, true) then
-  return { record, 1 }
+if record == '' then
+  local tombstone = find_tombstone(prefix, channel, id, now, longest_kept_ms(channel))
+  if not tombstone then
+    return {}
+  end
+  local last, details = unpack_tombstone(tombstone)
+  return { last, details, 0 }
 end
-return { record, 0 }
+local claim = redis.call('HGET', prefix .. 'claims', conversation_of(record))
+local in_flight = claim and string.find(claim, id, 1, true) and 1 or 0
+return { record, details_of(prefix, id, record), in_flight }

@@ -111,7 +111,7 @@ CLOCKS = (
         "local rests_ms = SWEEP_EACH_MS",
         test_sweep.test_only_who_left_something_goes_on_at_once,
     ),
-    Mutant("repeats are refused near the memory limit", "if fresh > 0 and redis", "if redis", _nearly_full),
+    Mutant("repeats are refused near the memory limit", "if new > 0 and redis", "if redis", _nearly_full),
     Mutant("a whole server is filled", "math.min(limit / 10, ROOM_BYTES)", "0", _nearly_full),
     Mutant("a server has no room at all", "math.min(limit / 10, ROOM_BYTES)", "ROOM_BYTES", _roomy),
 )

@@ -8,18 +8,18 @@ from integration.operators import test_replay
 DEAD_LETTERS = (
     Mutant(
         "a replay keeps the attempts",
-        "zeros('attempts', 'part')",
-        "field(record, 'attempts', 'part')",
+        "zeros('attempts', 'part') .. ms(now)",
+        "field(details, 'attempts', 'part') .. ms(now)",
     ),
     Mutant(
         "a replay forgets what may be delivered",
-        "'q-' .. field(record, 'flags')",
-        "'q--'",
+        "'-' .. field(details, 'flags')",
+        "'--'",
     ),
     Mutant(
         "a replay keeps the time to live",
         "zeros('due', 'final')",
-        "field(record, 'due', 'expires') .. zeros('final')",
+        "field(details, 'due', 'expires') .. zeros('final')",
     ),
     Mutant(
         "a replay fills a full channel",
@@ -54,13 +54,13 @@ DEAD_LETTERS = (
     ),
     Mutant(
         "a purge keeps the text",
-        "    entomb(channel, key, header, 'x', now, false)\n",
+        "    finish(prefix, channel, ids, message_keys(prefix, ids), { record }, 'x', now)\n",
         "",
         test_replay.test_a_purged_dead_letter_has_no_text_and_still_says_what_became_of_it,
     ),
     Mutant(
         "a purge forgets when it died",
-        "    write_field(key, 'final', field(header, 'final'))\n",
+        "      ended = field(details, 'final')\n",
         "",
         test_replay.test_a_purged_dead_letter_has_no_text_and_still_says_what_became_of_it,
     ),

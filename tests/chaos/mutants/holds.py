@@ -49,13 +49,14 @@ def _mark(redis: Redis) -> None:
 HOLDS = (
     Mutant(
         "a held message is pushed",
-        "state_of(record) ~= 'q' or not add_to_batch",
-        "not state_of(record) or not add_to_batch",
+        "elseif state_of(record) ~= 'q' then\n          return batch",
+        "elseif not state_of(record) then\n          return batch",
         test_waiting.test_what_stands_before_a_held_message_goes_out,
     ),
     Mutant(
         "a held head is ready",
-        "  elseif state_of(record) == 'h' then\n    set_held(prefix, conversation, record, now)\n",
+        "  elseif state_of(record) == 'h' then\n"
+        "    set_held(prefix, conversation, details_of(prefix, id, record), now)\n",
         "",
         test_waiting.test_a_held_message_keeps_its_place_and_holds_up_its_room_alone,
     ),
@@ -105,7 +106,7 @@ HOLDS = (
     ),
     Mutant(
         "a decision takes the messages of other keys",
-        " and hold_key(record) == key",
+        " and hold_key(details_of(prefix, id, record)) == key",
         "",
         test_deciding.test_a_decision_does_not_reach_a_message_that_is_held_for_another_key,
     ),
@@ -124,8 +125,8 @@ HOLDS = (
     ),
     Mutant(
         "a release is not stamped",
-        "field(record, 'reason', 'accepted') .. ms(now) .. zeros(",
-        "field(record, 'reason', 'joined') .. zeros(",
+        "'joined', ms(now) .. zeros('due'))",
+        "'due', zeros('due'))",
         test_deciding.test_a_release_counts_as_the_time_of_joining,
     ),
     Mutant(
@@ -136,30 +137,45 @@ HOLDS = (
     ),
     Mutant(
         "a forbidden message has no mark",
-        "'part', LISTED)",
-        "'part', zeros('part'))",
+        "set_listed(prefix, id, record, true)",
+        "set_listed(prefix, id, record, false)",
         _listed_once,
     ),
-    Mutant("a mark is never taken off", "'part', zeros('part'))", "'part', LISTED)", _mark),
+    Mutant(
+        "a mark is never taken off",
+        "set_listed(prefix, id, record, false)",
+        "set_listed(prefix, id, record, true)",
+        _mark,
+    ),
     Mutant(
         "a hold times out after a break of the sweeps", "unbroken and end_holds() or 0", "end_holds()", _five_seconds
     ),
     Mutant("a hold never times out", "unbroken and end_holds() or 0", "0", _timed_out),
-    Mutant("every timeout is a dead letter", " or hold_releases(record) and 'a'", "", _timed_out),
+    Mutant("every timeout is a dead letter", " or hold_releases(details) and 'a'", "", _timed_out),
     Mutant(
         "a timeout overrules a decision",
-        "redis.call('GET', prefix .. 'decision:' .. hold_key(record)) or hold_releases",
+        "redis.call('GET', prefix .. 'decision:' .. hold_key(details)) or hold_releases",
         "hold_releases",
         _decided_before,
     ),
-    Mutant("a message that died waits for a decision", "  leave_hold(prefix, id, record)\n  redis", "  redis"),
-    Mutant("a cancelled message waits for a decision", "leave_hold(prefix, id, redis.call('GET', key))\n", ""),
     Mutant(
-        "a message that was released waits for a decision", "    leave_hold(prefix, id, record)\n    state", "    state"
+        "a message that died waits for a decision",
+        "  leave_hold(prefix, id, record, details)\n  update",
+        "  update",
+    ),
+    Mutant(
+        "a cancelled message waits for a decision",
+        "    leave_hold(prefix, id, record, details)\n    redis",
+        "    redis",
+    ),
+    Mutant(
+        "a message that was released waits for a decision",
+        "    leave_hold(prefix, id, record, details)\n    state",
+        "    state",
     ),
     Mutant(
         "a hold times out too early",
-        "number(head, 'due') <= now then",
+        "number(details_of(prefix, id, head), 'due') <= now then",
         "true then",
         test_other_ends.test_a_decision_behind_an_expired_one_is_not_lost,
     ),

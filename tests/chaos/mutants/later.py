@@ -15,8 +15,8 @@ LATER = (
     ),
     Mutant(
         "a message that joins is not stamped",
-        "field(record, 'reason', 'accepted') .. ms(now)\n    .. field(record, 'due', 'body_bytes')",
-        "field(record, 'reason', 'body_bytes')",
+        "with(details, 'joined', ms(now))",
+        "details",
     ),
     Mutant(
         "a message that joins stays scheduled",
@@ -56,8 +56,8 @@ LATER = (
         "expires > 0 and math.min(due, expires) or due",
         "due",
     ),
-    Mutant("expired messages are claimed", "return expires ~= NEVER and tonumber(expires) <= now", "return false"),
-    Mutant("a message expires a millisecond late", "tonumber(expires) <= now", "tonumber(expires) < now"),
+    Mutant("expired messages are claimed", "return expires > 0 and expires <= now", "return false"),
+    Mutant("a message expires a millisecond late", "expires > 0 and expires <= now", "expires > 0 and expires < now"),
     Mutant("an expired message stays in the list", "        redis.call('LREM', list, 1, id)\n", ""),
     Mutant(
         "a message expires in flight",

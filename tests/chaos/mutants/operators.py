@@ -55,7 +55,7 @@ OPERATORS = (
     ),
     Mutant(
         "who follows a gone head is blamed for it",
-        "if dropped and id and number(record, 'attempts') == 0 then",
+        "if dropped and id and (not state_of(record) or number(details_of(prefix, id, record), 'attempts') == 0) then",
         "if false then",
         test_blocked.test_who_follows_a_cancelled_head_is_not_blamed_for_it,
     ),

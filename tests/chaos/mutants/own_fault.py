@@ -42,8 +42,8 @@ OWN_FAULT = (
     ),
     Mutant(
         "a doubt ends with a slow start",
-        "    if gate.doubts == 0 then\n      cap",
-        "    do\n      cap",
+        "      if gate.doubts == 0 then\n        cap",
+        "      do\n        cap",
         test_own_fault.test_the_gate_opens_as_it_was_when_another_room_is_delivered,
     ),
     Mutant(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chaos.mutants.mutant import Mutant
 from integration.drain import test_settle, test_turn
+from integration.enqueue import test_idempotency
 from integration.gate import test_own_fault
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 _POP = "redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)"
 
 
-def _tombstone(redis: Redis) -> None:
-    test_settle.test_a_delivered_message_leaves_a_tombstone(redis, 60_000, 86_400_000, 86_390_000)
+def _remembered(redis: Redis) -> None:
+    test_settle.test_a_delivered_message_is_remembered_without_its_text(redis, 60_000, 86_400_000, 86_390_000)
 
 
 def _same_length(redis: Redis) -> None:
@@ -24,7 +25,7 @@ def _same_length(redis: Redis) -> None:
 
 QUEUE = (
     Mutant("a claim pops", "    claims[#claims + 1] = claimed\n", f"    claims[#claims + 1] = claimed\n    {_POP}\n"),
-    Mutant("a settle checks no token", "if held ~= token then", "if false then"),
+    Mutant("a settle checks no token", "if lease and lease.token == settled.token then", "if lease then"),
     Mutant(
         "a claimed conversation stays ready",
         "    redis.call('ZREM', prefix .. source, unpack(conversations))\n",
@@ -54,12 +55,21 @@ QUEUE = (
     Mutant("a repeated turn runs again", "if again then", "if false then"),
     Mutant(
         "a repeated enqueue is new",
-        "redis.call('EXISTS', unpack(keys)) > 0",
-        "false",
+        "local record = any_live and read_header(prefix, id) or ''",
+        "local record = ''",
+    ),
+    Mutant(
+        "an enqueue knows nothing that is finished", "  if tombstone then\n    return", "  if false then\n    return"
+    ),
+    Mutant(
+        "a client that repeats its call sends anew",
+        "if fresh and look_up(ARGV[FIRST]) then",
+        "if false then",
+        test_idempotency.test_a_client_may_repeat_a_call_whose_ids_it_drew,
     ),
     Mutant(
         "a batch mixes senders",
-        "\n      or string.sub(record, batch.first, batch.last) ~= batch.address then",
+        " or string.sub(record, HEAD_BEGINS, batch.head_end) ~= batch.head then",
         " then",
         _same_length,
     ),
@@ -69,15 +79,15 @@ QUEUE = (
         "#batch.ids, -1)",
         test_turn.test_a_batch_holds_at_most_ten_messages,
     ),
-    Mutant("losses are not counted", "settled.lost and math.min(number(header, 'losses') + 1, 99) or 0", "0"),
+    Mutant("losses are not counted", "settled.lost and math.min(number(details, 'losses') + 1, 99) or 0", "0"),
     Mutant(
         "losses are never forgotten",
         "+ 1, 99) or 0",
-        "+ 1, 99) or number(header, 'losses')",
+        "+ 1, 99) or number(details, 'losses')",
         test_settle.test_losses_count_only_in_a_row,
     ),
-    Mutant("attempts are not counted", "number(header, 'attempts') + cost", "number(header, 'attempts')"),
-    Mutant("the push that delivers is no attempt", "(pushed and 1 or 0), 9999)", "0, 9999)"),
+    Mutant("attempts are not counted", "number(details, 'attempts') + cost", "number(details, 'attempts')"),
+    Mutant("the push that delivers is no attempt", "math.min(attempts + 1, 9999), ended", "attempts, ended"),
     Mutant(
         "followers of a push that was given up go at once",
         "    if settled.reason == 'u' then\n",
@@ -128,9 +138,18 @@ QUEUE = (
         test_turn.test_conversations_take_strict_turns,
     ),
     Mutant(
-        "a tombstone forgets the idempotency window",
-        "channel.retention_ms, number(record, 'accepted') + channel.idempotency_ms - now, 1)",
-        "channel.retention_ms, 1)",
-        _tombstone,
+        "the idempotency window is forgotten",
+        " and now >= accepted + channel.idempotency_ms",
+        "",
+        _remembered,
     ),
+    Mutant(
+        "finished messages are kept for ever",
+        "      redis.call('PEXPIRE', hash, longest_kept_ms(channel))\n",
+        "",
+        _remembered,
+    ),
+    Mutant("a delivered message keeps its record", "      redis.call('UNLINK', unpack(gone))\n", ""),
+    Mutant("details outlive their message", "    redis.call('HDEL', prefix .. 'details', id)\n", ""),
+    Mutant("a record does not tell of its details", "(mark == '-' and 'd' or mark)", "mark"),
 )

@@ -21,7 +21,7 @@ class Defect:
 
 
 DEFECTS: Final = {
-    "lease-token": Defect("lib_settle.lua", "if held ~= token then", "if false then"),
+    "lease-token": Defect("lib_settle.lua", "if lease and lease.token == settled.token then", "if lease then"),
     "settle": Defect(
         "lib_settle.lua",
         "    deliver(prefix, channel, conversation, lease.ids, now)\n",
@@ -29,8 +29,9 @@ DEFECTS: Final = {
     ),
     "order": Defect(
         "lib_claim.lua",
-        "  batch.records[#batch.records + 1], batch.ids[#batch.ids + 1] = record, id\n",
-        "  table.insert(batch.records, 1, record)\n  table.insert(batch.ids, 1, id)\n",
+        "    batch.ids[at], batch.records[at], batch.details[at] = id, record, details\n",
+        "    table.insert(batch.ids, 1, id) table.insert(batch.records, 1, record)\n"
+        "    table.insert(batch.details, 1, details)\n",
     ),
     "rate": Defect("lib_settle.lua", "    redis.call('RPUSH', prefix .. 'rate', rate_clock(gate, now) + 1)\n", ""),
 }

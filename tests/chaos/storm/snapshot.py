@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from support.leaks import everlasting_keys
 
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.message_record import read_content, read_header
+from pushlane.message_record import conversation_of, read_header, text_of
+from pushlane.scripts import source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,24 +68,34 @@ def _channel(redis: Any, channel: str) -> dict[str, Any]:  # noqa: ANN401 - its 
             }
             for one in listed
         ],
-        "records": dict(_records(redis, f"{prefix}message:")),
+        "records": dict(_records(redis, prefix)),
     }
 
 
+def _ids(redis: Any, prefix: str) -> Iterator[str]:  # noqa: ANN401 - see above
+    for key in redis.scan_iter(match=f"{prefix}message:*", count=PAGE):
+        yield key.decode().removeprefix(f"{prefix}message:")
+    for key in redis.scan_iter(match=f"{prefix}tombstones:*", count=PAGE):
+        yield from (message_id.decode() for message_id in redis.hkeys(key))
+
+
 def _records(redis: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401 - see above
-    keys = list(redis.scan_iter(match=f"{prefix}*", count=PAGE))
-    for start in range(0, len(keys), PAGE):
-        page = keys[start : start + PAGE]
-        for key, record in zip(page, redis.mget(page), strict=True):
-            header = read_header(record)
-            conversation, _, _, detail = read_content(record)
+    ids = list(_ids(redis, prefix))
+    status = redis.script_load(source("status"))
+    for start in range(0, len(ids), PAGE):
+        page = ids[start : start + PAGE]
+        batch = redis.pipeline(transaction=False)
+        for message_id in page:
+            batch.evalsha(status, 1, prefix, "", message_id)
+        for message_id, (record, details, _) in zip(page, batch.execute(), strict=True):
+            header = read_header(record, details)
             yield (
-                key.decode().removeprefix(prefix),
+                message_id,
                 {
-                    "conversation": conversation,
+                    "conversation": conversation_of(record),
                     "state": header.state,
                     "reason": header.reason,
-                    "detail": detail,
+                    "detail": text_of(details),
                     "maybe_delivered": header.maybe_delivered,
                     "attempts": header.attempts,
                     "sequence": header.sequence,

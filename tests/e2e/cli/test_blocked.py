@@ -153,7 +153,7 @@ def test_the_end_of_a_hold_is_no_next_try(redis: Redis, redis_url: str) -> None:
 
 def test_a_head_of_a_newer_version_is_shown_as_such(queue: Queue, redis_url: str) -> None:
     """Its attempts are not guessed at, and it is not skipped."""
-    queue.overwrite("s0", "version", "2")
+    queue.overwrite("s0", "version", "3")
     queue.now += WAIT_MS
     assert queue.turn().claims == ()
     (one,) = listed(redis_url, "support")["blocked"]

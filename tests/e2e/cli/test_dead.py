@@ -74,6 +74,7 @@ def test_a_reader_that_has_enough_is_no_error(support: str) -> None:
 def test_a_purged_message_is_no_dead_letter(redis: Redis, redis_url: str) -> None:
     """What is left of it is its status, not what it said."""
     queue = Queue(redis)
+    queue.follow_the_server()
     queue.enqueue("room", "a", body=b'"secret"')
     (taken,) = queue.turn().claims
     queue.turn(settle(taken, Outcome.REJECTED, dead="1", reason="r"))
@@ -90,7 +91,7 @@ def test_a_dead_letter_of_a_newer_version_is_listed_as_such(redis: Redis, redis_
         queue.enqueue("room", one)
         (taken,) = queue.turn().claims
         queue.turn(settle(taken, Outcome.REJECTED, dead="1", reason="r"))
-    redis.set(f"{queue.prefix}message:a", b"2?what a newer version wrote")
+    redis.set(f"{queue.prefix}message:a", b"3?what a newer version wrote")
     letters = [
         json.loads(line)
         for line in pushlane("dead", "list", "support", "--json", redis_url=redis_url).ok().splitlines()

@@ -154,6 +154,7 @@ def test_dead_letters_that_are_meant_are_purged(
     out = pushlane("dead", "purge", "support", "--yes", *words, redis_url=redis_url).ok()
     assert out == f"{len(meant)} dead letters of support are purged\n"
     assert dead(redis) == before - meant
+    queue.follow_the_server()
     assert all(queue.header(one).state == "dead" for one in before)
 
 

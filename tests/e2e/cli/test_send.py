@@ -12,6 +12,7 @@ from support.command import pushlane
 from support.shell import send, show
 
 from pushlane.keys import channel_prefix
+from pushlane.message_record import first_expiry, read_header
 
 
 def test_a_text_is_sent_with_all_its_options(support: str) -> None:
@@ -95,7 +96,8 @@ def test_a_text_can_expire(redis: Redis, support: str) -> None:
     """Its record says when it is too late for it, in ms of the server's clock."""
     message_id = send(support, "r", "hello", "--expires-in", "1.5")["message_id"]
     record: Any = redis.get(f"{channel_prefix('support')}message:{message_id}")
-    assert int(record[71:84]) - int(record[32:45]) == 1500
+    details: Any = redis.hget(f"{channel_prefix('support')}details", message_id)
+    assert first_expiry([details]) - read_header(record, details).accepted_ms == 1500
 
 
 def test_lines_of_a_file_have_times_of_their_own(support: str) -> None:

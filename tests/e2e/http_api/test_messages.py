@@ -13,6 +13,7 @@ from support.http_api import HELLO, KEYS, SUPPORT, Api, problem, stored
 from support.shell import show
 
 from pushlane import IdempotencyConflict, Producer, RoomMessage
+from pushlane.message_record import FIELDS
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.queue.outcome import Outcome
 
@@ -77,7 +78,7 @@ def test_a_message_is_stored_as_python_stores_it(api: Api, producer: Producer, r
     message = RoomMessage("r\u00f6m", text, sender_eid="s")
     over_python = producer.send("support", message).message_id
     records = [redis.get(f"pushlane:1:{{support}}:message:{one}") for one in (over_http, over_python)]
-    assert records[0][110:] == records[1][110:]  # type: ignore[index] # both are there
+    assert records[0][FIELDS["fingerprint"].start :] == records[1][FIELDS["fingerprint"].start :]  # type: ignore[index] # both are there
 
 
 def test_options_come_with_the_message(api: Api, redis_url: str) -> None:

@@ -18,7 +18,7 @@ from support.in_process import URL, InProcess
 from support.producers import bytes_of, everything, url_of
 from support.webhook import PATH, TOKEN, bearer, incoming, webhook
 
-from pushlane import Producer, RoomMessage
+from pushlane import Producer, RoomMessage, message_record
 from pushlane.callback.app import make_app
 from pushlane.callback.cinnox import webhook as route
 from pushlane.callback.cinnox.body import Incoming, parse
@@ -79,11 +79,14 @@ def sender(open_app: Open) -> Sender:
     return open_app(webhook())
 
 
+SEQUENCE = message_record.FIELDS["sequence"]
+
+
 def stored(redis: Redis, channel: str = "support") -> list[tuple[str, Any]]:
     """Conversation and content of each accepted message, in the order of their acceptance."""
     found = [redis.get(key) for key in redis.scan_iter(f"{channel_prefix(channel)}message:*")]
-    records = sorted((record for record in found if isinstance(record, bytes)), key=lambda record: record[18:32])
-    return [(conversation, json.loads(body)) for conversation, _, body, _ in map(read_content, records)]
+    records = sorted((one for one in found if isinstance(one, bytes)), key=lambda one: int(one[SEQUENCE]))
+    return [(conversation, json.loads(body)) for conversation, _, body in map(read_content, records)]
 
 
 # --- who may ---------------------------------------------------------------------------------------------------------

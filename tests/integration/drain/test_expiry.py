@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from support.queue import Queue, settle, unsent
 
-from pushlane.message_record import read_content
 from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -140,8 +139,8 @@ def test_an_expired_dead_letter_holds_its_text_and_says_why(redis: Redis) -> Non
     queue.enqueue("a", "a1", address=b'["alice",null]', body=b"lunch?", expires=str(LIFE_MS))
     queue.now += LIFE_MS + 5
     queue.turn()
-    content = ("a", b'["alice",null]', b"lunch?", "its time to be delivered was over")
-    assert read_content(queue.record("a1")) == content
+    assert queue.content("a1") == ("a", b'["alice",null]', b"lunch?")
+    assert queue.detail("a1") == "its time to be delivered was over"
     assert queue.header("a1").final_ms == queue.now
     assert redis.zrange(queue.prefix + "dead", 0, -1, withscores=True) == [(b"a1", queue.now)]
     assert redis.ttl(queue.prefix + "message:a1") == -1

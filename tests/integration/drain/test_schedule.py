@@ -230,11 +230,11 @@ def test_a_scheduled_record_of_another_layout_waits_a_minute(redis: Redis) -> No
     queue = Queue(redis)
     _at(queue, "a", "newer", 500)
     _at(queue, "a", "a1", 600)
-    queue.overwrite("newer", "version", "2")
+    queue.overwrite("newer", "version", "3")
     queue.now += LEASE_MS
     assert queue.turn().batches == ["a1"]
     assert queue.scheduled() == ["newer"]
-    queue.overwrite("newer", "version", "1")
+    queue.overwrite("newer", "version", "2")
     queue.now += 60_000
     queue.sweep()
     assert queue.waiting("a") == "a1 newer"

@@ -16,7 +16,7 @@ from support.waiting import wait_until
 from pushlane import Producer, RoomMessage
 from pushlane.enqueue_protocol import CHUNK
 from pushlane.message_json import Form
-from pushlane.message_record import HEADER_BYTES, Header, read_header
+from pushlane.message_record import Header, read_header
 from pushlane.scripts import source
 from pushlane.send_options import SendOptions
 
@@ -116,8 +116,8 @@ def _headers(redis: Redis, ids: list[str]) -> Iterator[Header]:
     for start in range(0, len(ids), 1000):
         with redis.pipeline(transaction=False) as batch:
             for message_id in ids[start : start + 1000]:
-                batch.getrange(f"{PREFIX}message:{message_id}", 0, HEADER_BYTES - 1)
-            yield from map(read_header, batch.execute())
+                batch.eval(source("status"), 1, PREFIX, "", message_id)
+            yield from (read_header(record, details) for record, details, _ in batch.execute())
 
 
 @pytest.mark.long

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from support.queue import LEASE_MS, Queue, settle, unsent
 
-from pushlane.message_record import read_content
 from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def test_a_late_settle_is_good_while_nobody_else_holds_the_lease(redis: Redis) -
     ("retention_ms", "idempotency_ms", "kept_ms"),
     [(DAY_MS, 3_600_000, DAY_MS), (60_000, DAY_MS, DAY_MS - 10_000), (60_000, 5_000, 60_000)],
 )
-def test_a_delivered_message_leaves_a_tombstone(
+def test_a_delivered_message_is_remembered_without_its_text(
     redis: Redis, retention_ms: int, idempotency_ms: int, kept_ms: int
 ) -> None:
     """It is kept for the retention and at least for the rest of the idempotency window, without its text."""
@@ -57,10 +56,19 @@ def test_a_delivered_message_leaves_a_tombstone(
     claim = queue.turn().claims[0]
     queue.now += 10_000
     queue.turn(settle(claim), free=-1)
-    assert kept_ms - 5_000 < redis.pttl(queue.prefix + "message:a1") <= kept_ms
     header = queue.header("a1")
     assert (header.state, header.final_ms, header.pushed_ms) == ("delivered", queue.now, queue.now)
-    assert read_content(queue.record("a1")) == ("a", b"", b"", "")
+    assert (queue.record("a1"), queue.content("a1"), header.attempts) == (b"", ("a", b"", b""), 1)
+    assert not [key for key in redis.keys(queue.prefix + "*") if b"secret" in (redis.dump(key) or b"")]
+    (kept,) = redis.keys(queue.prefix + "tombstones:*")
+    longest = max(retention_ms, idempotency_ms)
+    assert longest - 5_000 < redis.pttl(kept) <= longest
+    queue.now += kept_ms - 1
+    assert queue.status("a1")
+    assert queue.enqueue_again("a1")[0].duplicate
+    queue.now += 1
+    assert queue.status("a1") is None
+    queue.now -= kept_ms
     assert redis.exists(queue.prefix + "conversation:a") == 0
     assert queue.places("a") == []
     queue.assert_counters()
@@ -111,8 +119,8 @@ def test_a_rejected_batch_is_dead_with_its_payload_and_the_reason(redis: Redis) 
     for name in ("a1", "a2"):
         header = queue.header(name)
         assert (header.state, header.reason, header.final_ms) == ("dead", "rejected", queue.now)
-        content = ("a", b'["alice",null]', name.encode(), "6451000: bad words")
-        assert read_content(queue.record(name)) == content
+        assert queue.content(name) == ("a", b'["alice",null]', name.encode())
+        assert queue.detail(name) == "6451000: bad words"
         assert redis.ttl(queue.prefix + "message:" + name) == -1
     assert redis.zrange(queue.prefix + "dead", 0, -1, withscores=True) == [(b"a1", queue.now), (b"a2", queue.now)]
     queue.assert_counters()

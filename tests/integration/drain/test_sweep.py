@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from support.queue import LEASE_MS, Queue, ids, settle
 
-from pushlane.message_record import HEADER_BYTES, read_header
+from pushlane.message_record import HEADER_BYTES
 from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def test_a_lease_that_ran_out_is_listed_with_its_messages_headers(redis: Redis) 
     assert queue.sweep_for(LEASE_MS - 1000).expired == ()
     (claim,) = queue.sweep_for(1000).expired
     assert (claim.conversation, claim.token, ids(claim)) == (b"r0", b"d:0:0", "m0")
-    assert [len(record) for record in claim.records] == [HEADER_BYTES]
-    assert read_header(claim.records[0]).attempts == 0
+    assert [len(record) for record in claim.records] == [HEADER_BYTES + len("r0m0")]
+    assert (claim.attempt(), [one.attempts for one in claim.history()]) == (1, [0])
     assert queue.expire([claim], dead="0").settled == (1,)
     assert queue.places("r0") == ["ready"]
 

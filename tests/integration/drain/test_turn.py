@@ -265,7 +265,7 @@ def test_a_record_of_another_layout_is_neither_pushed_nor_dropped(redis: Redis) 
     queue = Queue(redis)
     queue.enqueue("a", "a1", "a2")
     queue.enqueue("b", "b1")
-    queue.overwrite("a1", "version", "2")
+    queue.overwrite("a1", "version", "3")
     turn = queue.turn()
     assert turn.batches == ["b1"]
     assert (queue.places("a"), queue.waiting("a"), queue.counters()["unreadable"]) == ([], "a1 a2", 1)
@@ -277,7 +277,7 @@ def test_a_record_of_another_layout_is_neither_pushed_nor_dropped(redis: Redis) 
     queue.sweep()
     assert queue.turn().claims == ()
     assert (queue.places("a"), queue.waiting("a"), queue.counters()["unreadable"]) == ([], "a1 a2", 2)
-    queue.overwrite("a1", "version", "1")
+    queue.overwrite("a1", "version", "2")
     queue.now += UNREADABLE_MS
     queue.sweep()
     assert queue.turn().batches == ["a1 a2"]
@@ -287,7 +287,7 @@ def test_a_batch_ends_before_a_record_of_another_layout(redis: Redis) -> None:
     """What stands before it in the conversation goes out; nothing behind it overtakes it."""
     queue = Queue(redis)
     queue.enqueue("a", "a1", "a2", "a3")
-    queue.overwrite("a2", "version", "2")
+    queue.overwrite("a2", "version", "3")
     first = queue.turn()
     assert first.batches == ["a1"]
     assert (queue.turn(settle(first.claims[0])).claims, queue.waiting("a")) == ((), "a2 a3")

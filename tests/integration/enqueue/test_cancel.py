@@ -97,6 +97,7 @@ def test_a_conversation_that_backs_off_goes_on_doing_so(queue: Queue, redis: Red
 
 def test_final_and_unknown_messages_say_so(queue: Queue, producer: Producer) -> None:
     """Delivered, cancelled before, or never seen."""
+    queue.follow_the_server()
     queue.enqueue("a", "delivered")
     (claim,) = queue.turn().claims
     queue.turn(settle(claim), free=-1)
@@ -200,7 +201,7 @@ def test_under_load_each_answer_is_true(redis_url: str, producer: Producer, tmp_
 def test_a_message_of_a_newer_layout_is_left_alone(queue: Queue) -> None:
     """During a rolling upgrade an older producer cannot judge it."""
     queue.enqueue("a", "a1")
-    queue.overwrite("a1", "version", "2")
+    queue.overwrite("a1", "version", "3")
     before = queue.record("a1")
     assert queue.cancel("a1") == "not_found"
     assert queue.record("a1") == before

@@ -55,11 +55,11 @@ def test_an_early_probe_of_unknown_outcome_is_listed_and_marked_and_is_no_attemp
 def test_a_record_of_another_layout_takes_no_probe(redis: Redis) -> None:
     """Its conversation stands aside, the next one finds out whether the API is back, and nothing spins."""
     queue, _ = _backing_off(redis)
-    queue.overwrite("m1", "version", "2")
+    queue.overwrite("m1", "version", "3")
     turn = queue.turn()
     assert [room(claim) for claim in turn.claims] == ["r0"]
     assert queue.counters()["unreadable"] == 1
-    queue.overwrite("m0", "version", "2")
+    queue.overwrite("m0", "version", "3")
     queue.turn(unsent(turn.claims[0]), free=-1)
     assert queue.turn().claims == ()
     assert queue.turn().wait_ms == -1

@@ -22,7 +22,7 @@ def test_an_allowed_message_goes_out_as_it_is(redis: Redis) -> None:
     assert queue.decide("k", "a") == ("a", 1, 0)
     assert queue.rung()
     assert (queue.places("a"), queue.blocked()) == (["ready"], {})
-    assert read_content(queue.record("h")) == ("a", b"", b"h", "")
+    assert (queue.content("h"), queue.detail("h")) == (("a", b"", b"h"), "")
     assert drained(queue) == ["h", "a1"]
     assert_at_rest(queue)
 
@@ -32,7 +32,7 @@ def test_a_rewritten_message_has_the_new_text(redis: Redis) -> None:
     queue = Queue(redis)
     queue.enqueue("a", "h", address=b'["alice",null]', hold=DEAD_LETTER)
     assert queue.decide("k", 'w"***"')[1:] == (1, 0)
-    assert read_content(queue.record("h")) == ("a", b'["alice",null]', b'"***"', "")
+    assert (queue.content("h"), queue.detail("h")) == (("a", b'["alice",null]', b'"***"'), "")
     assert queue.enqueue_again("h")[0].duplicate
     (claim,) = queue.turn().claims
     assert read_content(claim.records[0])[2] == b'"***"'
@@ -47,7 +47,7 @@ def test_a_forbidden_message_is_a_dead_letter_and_its_room_goes_on(redis: Redis)
     assert queue.rung()
     assert end_of(queue, "h") == ("dead", "forbidden")
     assert queue.header("h").final_ms == queue.now
-    assert read_content(queue.record("h")) == ("a", b"", b"h", "not nice")
+    assert (queue.content("h"), queue.detail("h")) == (("a", b"", b"h"), "not nice")
     assert redis.zrange(f"{queue.prefix}dead", 0, -1) == [b"h"]
     assert (queue.waiting("a"), queue.places("a"), queue.blocked()) == ("a1", ["ready"], {})
     assert drained(queue) == ["a1"]
@@ -79,8 +79,8 @@ def test_a_decision_may_come_before_its_message(redis: Redis, decision: str, sta
     (answer,) = queue.enqueue("a", "h", hold=DEAD_LETTER)
     assert answer.state == state
     assert queue.waiting("a") == ("a1" if state == "dead" else "a1 h")
-    content = read_content(queue.record("h"))
-    assert content[2:] == ((b"h", decision[1:]) if state == "dead" else (decision[1:].encode() or b"h", ""))
+    body, why = (b"h", decision[1:]) if state == "dead" else (decision[1:].encode() or b"h", "")
+    assert (queue.content("h")[2], queue.detail("h")) == (body, why)
     assert redis.exists(f"{queue.prefix}hold:k") == 0
     assert (queue.header("h").joined_ms, queue.counters()["depth"]) == (queue.now, 1 + (state == "queued"))
     assert drained(queue) == ["a1", "h"][: 1 + (state == "queued")]
@@ -161,7 +161,7 @@ def test_a_decision_does_not_reach_a_message_that_is_held_for_another_key(redis:
     queue.cancel("h")
     redis.sadd(f"{queue.prefix}hold:old", "h")
     redis.expire(f"{queue.prefix}hold:old", 60)
-    redis.delete(f"{queue.prefix}message:h")  # the window is over
+    queue.forget("h")
     queue.messages.clear()
     queue._options.clear()
     queue.enqueue("a", "h", hold=DEAD_LETTER)

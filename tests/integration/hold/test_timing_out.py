@@ -8,8 +8,6 @@ import pytest
 from support.holds import DEAD_LETTER, HOLD_MS, RELEASE, assert_at_rest, drained, end_of, held_room
 from support.queue import Queue
 
-from pushlane.message_record import read_content
-
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -113,9 +111,7 @@ def test_a_timeout_does_what_was_decided_before_it(
     (late,) = [name for name in names if queue.header(name).state == "held"]
     queue.sweep_for(HOLD_MS)
     assert end_of(queue, late) == ends
-    content = read_content(queue.record(late))
-    assert content[2:] == (
-        (late.encode(), "not nice") if ends[0] == "dead" else (decision[1:].encode() or late.encode(), "")
-    )
+    body, why = (late.encode(), "not nice") if ends[0] == "dead" else (decision[1:].encode() or late.encode(), "")
+    assert (queue.content(late)[2], queue.detail(late)) == (body, why)
     assert (queue.waiting(late), queue.places(late)) == (("", []) if ends[0] == "dead" else (late, ["ready"]))
     queue.assert_counters()

@@ -124,12 +124,12 @@ def test_a_head_of_another_layout_blocks_until_it_is_delivered(redis: Redis) -> 
     """And cannot be skipped: it is a newer worker's."""
     queue = Queue(redis)
     queue.enqueue("a", "a1", "a2")
-    queue.overwrite("a1", "version", "2")
+    queue.overwrite("a1", "version", "3")
     queue.turn()
     assert queue.blocked() == {"a": (queue.now, UNKNOWN_LAYOUT)}
     assert queue.skip("a") == ["unreadable"]
     assert (queue.waiting("a"), list(queue.blocked())) == ("a1 a2", ["a"])
-    queue.overwrite("a1", "version", "1")
+    queue.overwrite("a1", "version", "2")
     queue.now += 60_000
     queue.sweep()
     assert queue.blocked().keys() == {"a"}
@@ -203,7 +203,7 @@ def test_a_skip_that_meets_a_newer_layout_behind_expired_heads_counts_what_died(
     queue.enqueue("a", "a1", expires="1000")
     queue.enqueue("a", "a2")
     _fail(queue)
-    queue.overwrite("a2", "version", "2")
+    queue.overwrite("a2", "version", "3")
     queue.now += 1000
     assert queue.skip("a") == ["unreadable"]
     assert (queue.counters()["depth"], queue.counters()["dead"]) == (1, 1)
@@ -225,9 +225,9 @@ def test_a_leased_conversation_is_not_looked_at_again(redis: Redis) -> None:
     """It stood aside for its layout, a newer worker has it now: it must not be claimed twice."""
     queue = Queue(redis)
     queue.enqueue("a", "a1", "a2")
-    queue.overwrite("a1", "version", "2")
+    queue.overwrite("a1", "version", "3")
     assert queue.turn().claims == ()
-    queue.overwrite("a1", "version", "1")
+    queue.overwrite("a1", "version", "2")
     queue.cancel("a2")
     assert len(queue.turn(lease_ms=200_000).claims) == 1
     queue.now += 61_000

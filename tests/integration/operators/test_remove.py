@@ -31,7 +31,7 @@ def operator(redis_url: str) -> Operator:
 def fill(queue: Queue) -> None:
     """Seven messages, in every place that one can have, and a dead letter."""
     queue.enqueue("newer", "n1")
-    queue.overwrite("n1", "version", "2")
+    queue.overwrite("n1", "version", "3")
     assert not queue.turn().claims
     queue.enqueue("died", "d1")
     queue.enqueue("tried", "t1")

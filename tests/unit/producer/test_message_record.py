@@ -1,8 +1,12 @@
-"""The packed record: what the scripts write is what Python reads."""
+"""A message's record and its details: what the scripts write is what Python reads."""
 
 import re
+import zipimport
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from importlib.util import module_from_spec
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fakeredis import FakeRedis
@@ -13,6 +17,8 @@ from support.channels import channel_record
 from pushlane.keys import BELL, channel_prefix
 from pushlane.message import MAX_ID_BYTES
 from pushlane.message_record import (
+    DETAILS,
+    DETAILS_BYTES,
     FIELDS,
     HEADER_BYTES,
     REASON_CODES,
@@ -20,16 +26,17 @@ from pushlane.message_record import (
     STATES,
     Header,
     attempts_of,
-    content_end,
     conversation_of,
     first_expiry,
     from_ms,
+    history_of,
     hold_key,
     is_unreadable,
     read_body,
     read_content,
     read_header,
     state_of,
+    text_of,
     write_content,
 )
 from pushlane.scripts import source
@@ -38,56 +45,86 @@ PREFIX = channel_prefix("support")
 LIBRARY = (files("pushlane") / "lua" / "lib_record.lua").read_text(encoding="utf-8")
 FINGERPRINT = b"0123456789abcdef01234567"
 NOW = 1_764_000_000_123
-ENQUEUE = source("enqueue").partition("\n")[2]  # a fake Redis takes no ``#!lua`` line
+RELEASES = Path(__file__).parents[2] / "previous_release"
+NEW = b""
+"""The details of a message that has none."""
 IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(
     lambda text: len(text.encode()) <= MAX_ID_BYTES
 )
 
 
-def written(conversation: bytes, address: bytes, body: bytes, now: int = NOW, hold: str = "") -> bytes:
-    """The record as the script lays it out."""
+def script(name: str, package: str = "pushlane") -> str:
+    """The text of a script as a fake Redis takes it: without its ``#!lua`` line."""
+    return source(name, package).partition("\n")[2]
+
+
+def fake_redis() -> FakeRedis:
+    """One that knows the channel."""
     redis = FakeRedis()
     redis.hset(f"{PREFIX}channel", mapping=dict(channel_record().items()))
+    return redis
+
+
+def written(
+    conversation: bytes, address: bytes, body: bytes, now: int = NOW, options: str = "", state: bytes = b"q"
+) -> tuple[bytes, bytes]:
+    """The record and the details as the script lays them out; no details if it writes none."""
+    redis = fake_redis()
     content = write_content(FINGERPRINT, conversation, address, body)
-    options = f"||{hold}" if hold else ""
-    reply = redis.eval(ENQUEUE, 2, PREFIX, BELL, now, "cinnox", "id", conversation, content, options)
-    assert reply == [0, 1, b"h" if hold else b"q", 0]
-    record = redis.get(f"{PREFIX}message:id")
+    reply = redis.eval(
+        script("enqueue"), 2, PREFIX, BELL, now, "cinnox", int(not options), "id", conversation, content, options
+    )
+    assert reply == [0, 1, state, 0]
+    record, details = redis.get(f"{PREFIX}message:id"), redis.hget(f"{PREFIX}details", "id")
     assert isinstance(record, bytes)
-    return record
+    assert isinstance(details, bytes | None)
+    return record, details or NEW
 
 
-def positions(table: str) -> dict[str, int]:
-    """A table of bytes in the library, counted from 1."""
+def positions(table: str) -> list[dict[str, int]]:
+    """A table of bytes in the library, counted from 1: the fields of the header, and those of the details."""
     found = re.search(rf"^local {table} = \{{(.*?)\}}", LIBRARY, re.MULTILINE | re.DOTALL)
     assert found
-    return {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", found[1])}
+    blocks = [{name: int(at) for name, at in re.findall(r"(\w+) = (\d+)", block)} for block in found[1].split("\n\n")]
+    assert len(blocks) == 2
+    assert not blocks[0].keys() & blocks[1].keys(), "a name says which of both it is in"
+    return blocks
 
 
-def layout() -> dict[str, tuple[int, int]]:
-    """The fields in the library: first and last byte."""
-    first, last = positions("FIRST_BYTE"), positions("LAST_BYTE")
+def layout(part: int) -> dict[str, tuple[int, int]]:
+    """The fields in the library, of the header (0) or of the details (1): first and last byte."""
+    first, last = positions("FIRST_BYTE")[part], positions("LAST_BYTE")[part]
     assert first.keys() == last.keys()
     return {name: (first[name], last[name]) for name in first}
 
 
-def header(**fields: str) -> bytes:
-    """A header with each field where the library has it, padded with zeros."""
-    text = ["0"] * HEADER_BYTES
-    for name, value in {"version": "1", "state": "q", "reason": "-", "flags": "-", **fields}.items():
-        first, last = layout()[name]
+def filled(part: int, size: int, fields: dict[str, str]) -> bytes:
+    """A text of this size with each field where the library has it, padded with zeros."""
+    text = ["0"] * size
+    for name, value in fields.items():
+        first, last = layout(part)[name]
         assert len(value) <= last - first + 1
         text[first - 1 : last] = value.rjust(last - first + 1, "0")
     return "".join(text).encode()
 
 
+def header(**fields: str) -> bytes:
+    """A record's header with these fields."""
+    return filled(0, HEADER_BYTES, {"version": "2", "state": "q", "mark": "-", **fields})
+
+
+def details(**fields: str) -> bytes:
+    """Details with these fields."""
+    return filled(1, DETAILS_BYTES, {"reason": "-", "flags": "-", **fields})
+
+
 @given(IDS, st.binary(max_size=1100), st.binary(max_size=5000), st.integers(0, 9_999_999_999_999))
 def test_a_new_record_is_read_back_byte_for_byte(conversation: str, address: bytes, body: bytes, now: int) -> None:
     """F66: to the scripts, address and body are opaque bytes of any value and length."""
-    record = written(conversation.encode(), address, body, now)
-    assert read_content(record) == (conversation, address, body, "")
-    assert (read_body(record), attempts_of(record)) == (body, 0)
-    assert read_header(record) == Header(
+    record, found = written(conversation.encode(), address, body, now)
+    assert read_content(record) == (conversation, address, body)
+    assert (read_body(record), found) == (body, NEW)
+    assert read_header(record, found) == Header(
         state="queued",
         reason=None,
         maybe_delivered=False,
@@ -105,32 +142,49 @@ def test_a_new_record_is_read_back_byte_for_byte(conversation: str, address: byt
 @pytest.mark.parametrize("size", [1, 9, 10, 99, 100, 256])
 def test_an_id_of_any_length_shifts_nothing(size: int) -> None:
     """The lengths are padded: one, two and three digits stand in the same place."""
-    assert read_content(written(b"r" * size, b"a" * size, b"b" * size)) == ("r" * size, b"a" * size, b"b" * size, "")
+    record, _ = written(b"r" * size, b"a" * size, b"b" * size)
+    assert read_content(record) == ("r" * size, b"a" * size, b"b" * size)
 
 
 def test_the_largest_body_fits() -> None:
-    """MAX_MESSAGE_BYTES can be set up to what six digits can say."""
-    assert len(read_content(written(b"room", b"", b"x" * 999_999))[2]) == 999_999
+    """MAX_MESSAGE_BYTES can be set up to this."""
+    record, _ = written(b"room", b"", b"x" * 999_999)
+    assert len(read_content(record)[2]) == 999_999
+
+
+def test_a_message_with_options_has_details_and_the_same_record() -> None:
+    """What only some messages have is in a text of its own; the record differs by the mark that says so."""
+    plain, none = written(b"room", b"[]", b'"hi"')
+    record, found = written(b"room", b"[]", b'"hi"', options="|5000|")
+    assert (none, len(found)) == (NEW, DETAILS_BYTES)
+    assert (plain[FIELDS["mark"]], record[FIELDS["mark"]]) == (b"-", b"d")
+    assert plain.replace(b"2q-", b"2qd", 1) == record
+    assert first_expiry([found]) == NOW + 5000
+    assert read_header(record, found) == read_header(plain, NEW)
+
+
+def test_a_scheduled_message_has_not_joined_its_conversation() -> None:
+    """It does when it is due."""
+    found = read_header(*written(b"room", b"[]", b'"hi"', options="+60000||", state=b"s"))
+    assert (found.state, found.accepted_ms, found.joined_ms, found.due_ms) == ("scheduled", NOW, 0, NOW + 60_000)
 
 
 def test_python_reads_each_field_where_the_library_has_it() -> None:
     """The layout that stands in the library is the one that Python cuts at, field by field."""
-    record = header(
-        state="x",
+    record = header(state="x", mark="d", sequence="45", accepted="67")
+    found = details(
         reason="r",
         flags="m",
         attempts="12",
         losses="3",
-        sequence="45",
-        accepted="67",
         joined="89",
         due="101",
         expires="106",
         final="112",
         pushed="131",
     )
-    assert attempts_of(record) == 12
-    assert read_header(record) == Header(
+    assert (attempts_of(found), history_of(record, found)) == (12, (12, 89))
+    assert read_header(record, found) == Header(
         state="dead",
         reason="rejected",
         maybe_delivered=True,
@@ -143,67 +197,77 @@ def test_python_reads_each_field_where_the_library_has_it() -> None:
         final_ms=112,
         pushed_ms=131,
     )
-    assert first_expiry([header(), record, header(expires="107")]) == 106
-    assert first_expiry([header()]) == 0
+    assert first_expiry([details(), NEW, found, details(expires="107")]) == 106
+    assert first_expiry([details(), NEW]) == 0
+    assert first_expiry([]) == 0
 
 
-def test_lua_and_python_have_the_same_fields() -> None:
+def test_a_message_without_details_was_never_pushed_and_has_joined_when_it_was_accepted() -> None:
+    """No details say the same as those of a new message."""
+    record = header(sequence="45", accepted="67")
+    assert (attempts_of(NEW), history_of(record, NEW)) == (0, (0, 67))
+    assert read_header(record, NEW) == read_header(record, details(joined="67"))
+
+
+@pytest.mark.parametrize(("part", "fields"), [(0, FIELDS), (1, DETAILS)])
+def test_lua_and_python_have_the_same_fields(part: int, fields: dict[str, slice]) -> None:
     """One layout stands in two languages."""
-    assert {name: (field.start + 1, field.stop) for name, field in FIELDS.items()} == layout()
+    assert {name: (field.start + 1, field.stop) for name, field in fields.items()} == layout(part)
 
 
-def test_the_fields_follow_each_other_without_a_gap() -> None:
-    """No byte of the header is without a meaning, and none has two."""
-    spans = sorted(layout().values())
-    assert (spans[0][0], spans[-1][1]) == (1, HEADER_BYTES)
+@pytest.mark.parametrize(("part", "size"), [(0, HEADER_BYTES), (1, DETAILS_BYTES)])
+def test_the_fields_follow_each_other_without_a_gap(part: int, size: int) -> None:
+    """No byte of the header or the details is without a meaning, and none has two."""
+    spans = sorted(layout(part).values())
+    assert (spans[0][0], spans[-1][1]) == (1, size)
     assert [first for first, _ in spans[1:]] == [last + 1 for _, last in spans[:-1]]
 
 
 def test_a_header_alone_is_enough_for_what_it_says() -> None:
     """A sweep reads the first bytes of a record only."""
-    record = written(b"room", b"", b'"hi"')
-    assert read_header(record[:HEADER_BYTES]) == read_header(record)
+    record, _ = written(b"room", b"", b'"hi"')
+    assert read_header(record[:HEADER_BYTES], NEW) == read_header(record, NEW)
 
 
 @pytest.mark.parametrize(("letter", "state"), STATES.items())
 def test_every_state_has_its_letter(letter: str, state: str) -> None:
     """One letter a state, none of them shared."""
-    assert read_header(header(state=letter)).state == state
+    assert read_header(header(state=letter), NEW).state == state
     assert len(set(STATES.values())) == len(STATES)
 
 
 @pytest.mark.parametrize(("letter", "reason"), [*REASONS.items(), ("-", None)])
 def test_every_reason_has_its_letter(letter: str, reason: str | None) -> None:
     """A dead letter says why it died; a message that lives says nothing."""
-    assert read_header(header(reason=letter)).reason == reason
+    assert read_header(header(), details(reason=letter)).reason == reason
     assert {reason: letter for letter, reason in REASONS.items()} == REASON_CODES
 
 
-def test_a_detail_follows_the_body_and_is_always_readable() -> None:
+def test_a_text_follows_the_fields_of_the_details_and_is_always_readable() -> None:
     """A peer's own words, cut in the middle of a character, still make a status."""
-    record = written(b"room", b"[]", b'"hi"')
-    assert read_content(record + "zu groß".encode()[:-1]) == ("room", b"[]", b'"hi"', "zu gro\ufffd")
+    assert text_of(details(reason="r") + "zu groß".encode()[:-1]) == "zu gro\ufffd"
+    assert (text_of(details()), text_of(NEW)) == ("", "")
 
 
 def test_a_record_of_a_newer_layout_has_no_state_that_we_know() -> None:
     """It belongs to a newer worker; no record at all is another case."""
-    newer = header(version="2")
+    newer = header(version="3")
     assert (state_of(newer), is_unreadable(newer)) == (None, True)
     assert (state_of(b""), is_unreadable(b"")) == (None, False)
     assert (state_of(header(state="h")), is_unreadable(header())) == ("held", False)
 
 
-def test_the_beginning_of_a_record_says_its_conversation_and_where_its_detail_begins() -> None:
+def test_the_beginning_of_a_record_says_its_conversation() -> None:
     """Dead letters are listed without their content, which can be long."""
-    record = written("zimmer ü".encode(), b"[]", b'"hi"')
+    record, _ = written("zimmer ü".encode(), b"[]", b'"hi"')
     assert conversation_of(record[: HEADER_BYTES + MAX_ID_BYTES]) == "zimmer ü"
-    assert content_end(record[:HEADER_BYTES]) == len(record)
 
 
 def test_a_holds_key_follows_the_letter_of_its_timeout() -> None:
-    """The detail of a held message."""
-    record = written(b"room", b"", b"hi", hold="r60000:order 7")
-    assert (state_of(record), hold_key(read_content(record)[3])) == ("held", "order 7")
+    """The text of a held message's details."""
+    record, found = written(b"room", b"", b"hi", options="||r60000:order 7", state=b"h")
+    assert (state_of(record), hold_key(found), text_of(found)) == ("held", "order 7", "rorder 7")
+    assert read_header(record, found).due_ms == NOW + 60_000
 
 
 def test_a_time_is_aware_utc_and_zero_is_none() -> None:
@@ -213,3 +277,103 @@ def test_a_time_is_aware_utc_and_zero_is_none() -> None:
     moment = from_ms(1)
     assert moment is not None
     assert moment.utcoffset() == timedelta(0)
+
+
+# --- the previous release ----------------------------------------------------------------------------------------
+
+
+def previous_fields() -> tuple[dict[str, slice], int]:
+    """Where the fields of a record are to the previous release, and the length of its header."""
+    (wheel,) = RELEASES.glob("*.whl")
+    spec = zipimport.zipimporter(f"{wheel}/pushlane").find_spec("message_record")
+    assert spec
+    assert spec.loader
+    module: Any = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.FIELDS, module.HEADER_BYTES
+
+
+PREVIOUS = {
+    "version": "1",
+    "state": "x",
+    "reason": "r",
+    "flags": "m",
+    "attempts": "0012",
+    "losses": "03",
+    "part": "00000004",
+    "sequence": "00000000000045",
+    "accepted": str(NOW + 1),
+    "joined": str(NOW + 2),
+    "due": str(NOW + 3),
+    "expires": str(NOW + 4),
+    "final": str(NOW + 5),
+    "pushed": str(NOW + 6),
+    "fingerprint": FINGERPRINT.decode(),
+    "conversation_bytes": "004",
+    "address_bytes": "0002",
+    "body_bytes": "000004",
+}
+
+
+def previous_record(fields: dict[str, str], text: bytes = b"") -> bytes:
+    """A record that the previous release has written, with these fields and the rest of ``PREVIOUS``."""
+    places, size = previous_fields()
+    assert places.keys() == PREVIOUS.keys()
+    record = bytearray(size)
+    for name, value in (PREVIOUS | fields).items():
+        assert len(value) == places[name].stop - places[name].start
+        record[places[name]] = value.encode()
+    return bytes(record) + b'room[]"hi"' + text
+
+
+@pytest.mark.parametrize("text", [b"", "HTTP 400, zu groß".encode()])
+def test_a_record_of_the_previous_release_says_the_same_in_this_layout(text: bytes) -> None:
+    """What it has enqueued is read and delivered as if this one had: no field is lost."""
+    redis, key = fake_redis(), f"{PREFIX}message:id"
+    old = previous_record({}, text)
+    redis.set(key, old)
+    record, found = redis.eval(script("read", "pushlane_worker"), 1, PREFIX, 1, "id")
+    expected = PREVIOUS | {"version": "2", "mark": "1"}
+    assert {name: record[place].decode() for name, place in FIELDS.items()} == {name: expected[name] for name in FIELDS}
+    assert {name: found[place].decode() for name, place in DETAILS.items()} == {
+        name: expected[name] for name in DETAILS
+    }
+    assert (read_content(record), text_of(found)) == (("room", b"[]", b'"hi"'), text.decode())
+    assert redis.get(key) == old, "its own workers may still read it"
+
+
+def test_what_remains_of_a_message_of_the_previous_release_is_where_that_one_looks_for_it() -> None:
+    """Its producers know the idempotency key again, in their own layout."""
+    redis, key = fake_redis(), f"{PREFIX}message:id"
+    old = {"state": "q", "reason": "-", "accepted": str(NOW), "final": "0" * 13}
+    redis.set(key, previous_record(old))
+    redis.rpush(f"{PREFIX}conversation:room", "id")
+    assert redis.eval(script("cancel"), 2, PREFIX, BELL, NOW + 9, "id") == b"maybe_delivered"
+    places, size = previous_fields()
+    gone = {"state": "c", "final": str(NOW + 9), "address_bytes": "0000", "body_bytes": "000000"}
+    left = redis.get(key)
+    assert isinstance(left, bytes)
+    assert {name: left[place].decode() for name, place in places.items()} == PREVIOUS | old | gone
+    assert left[size:] == b"room"
+    assert redis.pttl(key) > 0
+    assert not redis.exists(f"{PREFIX}details")
+
+
+def test_a_message_of_the_previous_release_is_one_however_often_it_changes() -> None:
+    """Its layout is the present one from its first change on, and its mark still says where its end is looked for."""
+    redis, key = fake_redis(), f"{PREFIX}message:id"
+    held = {"state": "h", "reason": "-", "due": str(NOW + 60_000), "expires": "0" * 13, "final": "0" * 13}
+    redis.set(key, previous_record(held, b"rorder 7"))
+    redis.rpush(f"{PREFIX}conversation:room", "id")
+    redis.sadd(f"{PREFIX}hold:order 7", "id")
+    assert redis.eval(script("decide"), 2, PREFIX, BELL, NOW + 9, "order 7", 'w"no"', 0) == [b'w"no"', 1, 0]
+    record, found = redis.get(key), redis.hget(f"{PREFIX}details", "id")
+    assert isinstance(record, bytes)
+    assert isinstance(found, bytes)
+    assert (state_of(record), record[FIELDS["mark"]]) == ("queued", b"1")
+    assert (read_content(record), text_of(found)) == (("room", b"[]", b'"no"'), "")
+    assert history_of(record, found) == (12, NOW + 9)
+    assert redis.eval(script("cancel"), 2, PREFIX, BELL, NOW + 10, "id") == b"maybe_delivered"
+    left = redis.get(key)
+    assert isinstance(left, bytes)
+    assert left.startswith(b"1c")

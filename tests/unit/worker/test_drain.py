@@ -40,6 +40,7 @@ def claim(name: bytes) -> Claim:
         early_ms=0,
         message_ids=[name],
         records=[b""],
+        details=[],
         claimed_ms=0,
         asked=0.0,
         deadline=0.0,

@@ -13,19 +13,20 @@ from support.environment import CHANNEL, ROOT, Tell
 from pushlane_worker.drains.loop_thread import LoopThread
 from pushlane_worker.drains.push import Pushers
 from pushlane_worker.queue.outcome import Outcome, PushResult
-from pushlane_worker.queue.turns import Claim, Settled, Settlement, Turn
+from pushlane_worker.queue.turns import Settled, Settlement, Turn, read_claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pushlane_worker.drains.drain import Report
+    from pushlane_worker.queue.turns import Claim
 
 PUSH_S = 0.05
 
 
 def claim(name: bytes) -> Claim:
     """A batch of one message."""
-    return Claim(name, b"d:0:0", False, 0, [name], [b""], claimed_ms=0, asked=0.0, deadline=0.0)  # noqa: FBT003 # no probe
+    return read_claim([name, b"d:0:0", 0, b"", name, b""], now_ms=0)
 
 
 class Script:

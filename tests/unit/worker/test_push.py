@@ -12,14 +12,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from pushlane.message_record import FIELDS, HEADER_BYTES
+from pushlane.message_record import DETAILS, DETAILS_BYTES, FIELDS, HEADER_BYTES
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import make_channel
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.channels.http import PushClient
 from pushlane_worker.drains.push import Job, Pushers
 from pushlane_worker.queue.outcome import Outcome
-from pushlane_worker.queue.turns import Claim
+from pushlane_worker.queue.retry import History
+from pushlane_worker.queue.turns import read_claim
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -31,19 +32,27 @@ if TYPE_CHECKING:
 DEADLINE_S = 5.0
 ROOM, BODY = b"room", b'"hi"'
 ATTEMPTS = b"0003"
-CLAIMED_MS = 1000
+ACCEPTED_MS, JOINED_MS, CLAIMED_MS = 400, 700, 1000
 
 
-def record(expires_ms: int = 0) -> bytes:
+def record() -> bytes:
     """A queued message's."""
     header = bytearray(b"0" * HEADER_BYTES)
-    header[FIELDS["version"]] = b"1"
+    header[FIELDS["version"]] = b"2"
     header[FIELDS["state"]] = b"q"
-    header[FIELDS["attempts"]] = ATTEMPTS
-    header[FIELDS["expires"]] = b"%013d" % expires_ms
+    header[FIELDS["mark"]] = b"d"
+    header[FIELDS["accepted"]] = b"%013d" % ACCEPTED_MS
     header[FIELDS["conversation_bytes"]] = b"%03d" % len(ROOM)
-    header[FIELDS["body_bytes"]] = b"%06d" % len(BODY)
     return bytes(header) + ROOM + BODY
+
+
+def details(expires_ms: int = 0) -> bytes:
+    """Those of a message that has been pushed before."""
+    fields = bytearray(b"0" * DETAILS_BYTES)
+    fields[DETAILS["attempts"]] = ATTEMPTS
+    fields[DETAILS["joined"]] = b"%013d" % JOINED_MS
+    fields[DETAILS["expires"]] = b"%013d" % expires_ms
+    return bytes(fields)
 
 
 class Broken:
@@ -105,14 +114,13 @@ async def pushers(api: Api) -> AsyncIterator[Pushers]:
 
 
 async def push(
-    pushers: Pushers, *records: bytes, lease_s: float = 30.0, early_ms: int = 0, age_s: float = 0.0
+    pushers: Pushers, *batch: bytes, lease_s: float = 30.0, early_ms: int = 0, age_s: float = 0.0
 ) -> Settlement:
-    """What becomes of a claim that was asked for this long ago, within 5 s."""
+    """What becomes of a claim of messages with these details that was asked for this long ago, within 5 s."""
     done: asyncio.Queue[Settlement] = asyncio.Queue()
-    asked, batch = time.monotonic() - age_s, records or (record(),)
-    claim = Claim(
-        ROOM, b"d:0:0", early_ms > 0, early_ms, [b"m"] * len(batch), batch, CLAIMED_MS, asked, asked + lease_s
-    )
+    asked, batch = time.monotonic() - age_s, batch or (details(),)
+    head = (ROOM, b"d:0:0", early_ms + 1 if early_ms else 0, batch)
+    claim = read_claim([*head, *[b"m", record()] * len(batch)], CLAIMED_MS, asked, lease_s)
     pushers.note_gate(time.monotonic(), closed=False)
     pushers.submit(Job(claim, done.put_nowait))
     async with asyncio.timeout(5):
@@ -197,9 +205,26 @@ async def test_a_claim_with_a_message_whose_time_is_over_is_given_back(
     pushed: bool,  # noqa: FBT001 # pytest's table
 ) -> None:
     """What was claimed ahead may have waited for longer than a message may live."""
-    settlement = await push(pushers, record(), record(CLAIMED_MS + left_ms), age_s=2.0)
+    settlement = await push(pushers, b"", details(CLAIMED_MS + left_ms), age_s=2.0)
     assert settlement.result.outcome is (Outcome.DELIVERED if pushed else Outcome.UNSENT)
     assert (settlement.result.reached, len(api.texts)) == (pushed, int(pushed))
+
+
+@pytest.mark.parametrize(
+    ("batch", "attempt", "history"),
+    [
+        (b"", 1, [History(0, 0.6), History(0, 0.6)]),
+        ([b"", details()], 1, [History(0, 0.6), History(3, 0.3)]),
+        ([details(), b""], 4, [History(3, 0.3), History(0, 0.6)]),
+    ],
+)
+def test_a_message_without_details_is_new_since_it_was_accepted(
+    batch: bytes | list[bytes], attempt: int, history: list[History]
+) -> None:
+    """Most messages have none, and a claim of such messages does not even list them."""
+    claim = read_claim([ROOM, b"d:0:0", 0, batch, b"m1", record(), b"m2", record()], CLAIMED_MS)
+    assert (claim.attempt(), claim.history(), claim.over(1e9)) == (attempt, history, False)
+    assert (claim.message_ids, claim.records) == ([b"m1", b"m2"], [record(), record()])
 
 
 def test_the_broken_kinds_are_kinds() -> None:

@@ -122,7 +122,7 @@ class Sweeper:
             return False, []
         more, expired, now_ms, change, _ = reply
         log_gate(channel, change)
-        return bool(more), [read_claim(lease[0], lease[1], lease[2:], now_ms) for lease in expired]
+        return bool(more), [read_claim(lease, now_ms) for lease in expired]
 
     async def _lose(self, channel: str, expired: list[Claim]) -> None:
         turns = Turns(self._store, channel, self._lease_s, number=1)  # turn 0 would answer a ring

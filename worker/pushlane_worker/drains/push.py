@@ -130,7 +130,7 @@ class Pushers:
         try:
             if claim.over(now):  # the next claim drops it
                 return PushResult(Outcome.UNSENT, "a message has expired", reached=False)
-            conversation, address, *_ = read_content(claim.records[0])
+            conversation, address, _ = read_content(claim.records[0])
             request = self.channel.kind.request(conversation, address, [read_body(each) for each in claim.records])
             return self.channel.kind.read(await self.client.exchange(request))
         except PushNotSent as error:

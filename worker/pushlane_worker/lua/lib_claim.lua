@@ -3,47 +3,51 @@ local claim_ready, reread_claims
 do
   local MAX_BATCHES_BYTES = 4 * 1024 * 1024 -- a turn's reply stays below about this size
   local MAX_AT_ONCE = 20 -- conversations whose leases are written together
-  local FIRST_ID = 4 -- where the ids and records of a claim begin
+  local FIRST_ID = 5 -- where the ids and records of a claim begin
+  local NO_PART = zeros('part')
+  local HEAD_BEGINS = FIRST_BYTE.conversation_bytes -- from here to the address' end the records of a batch are equal
   -- After this many lost leases in a row a message goes alone: it may be what kills workers.
   local SINGLE_AFTER_LOSSES = 2
 
   -- Adds a message to the batch if it fits the earlier ones. Returns whether another one may follow.
-  local function add_to_batch(batch, id, record)
+  local function add_to_batch(batch, id, record, details)
+    local part, fragile = NO_PART, false
+    if details ~= '' then
+      part, fragile = field(details, 'part'), number(details, 'losses') >= SINGLE_AFTER_LOSSES
+      batch.any_details = true
+    end
+    if not batch.head then
+      local _, address_end = content_ends(record)
+      batch.part, batch.head, batch.head_end = part, string.sub(record, HEAD_BEGINS, address_end), address_end
+    elseif fragile or part ~= batch.part or string.sub(record, HEAD_BEGINS, batch.head_end) ~= batch.head then
+      return false
+    end
     -- A message is listed twice if it was cancelled in mid-list and sent again after its idempotency key was forgotten.
     if batch.listed[id] then
       return false
     end
-    local part, lengths = field(record, 'part'), field(record, 'conversation_bytes', 'address_bytes')
-    if not batch.address then
-      batch.part, batch.lengths, batch.first, batch.last = part, lengths, address_span(record)
-      batch.address = string.sub(record, batch.first, batch.last)
-    elseif part ~= batch.part or lengths ~= batch.lengths
-      or string.sub(record, batch.first, batch.last) ~= batch.address then
-      return false
-    end
-    local fragile = number(record, 'losses') >= SINGLE_AFTER_LOSSES
-    if fragile and #batch.ids > 0 then
-      return false
-    end
+    local at = #batch.ids + 1
     batch.bytes, batch.listed[id] = batch.bytes + #record, true
-    batch.records[#batch.records + 1], batch.ids[#batch.ids + 1] = record, id
+    batch.ids[at], batch.records[at], batch.details[at] = id, record, details
     return not fragile
   end
 
   -- The longest prefix with the same sender, receiver and part label. Drops finished messages on the way.
   local function read_batch(prefix, conversation, limit, now)
     local list, open = prefix .. 'conversation:' .. conversation, true
-    local batch = { records = {}, ids = {}, listed = {}, bytes = 0 }
+    local batch = { ids = {}, records = {}, details = {}, listed = {}, bytes = 0 }
     while open do
       open = false
       local ids = redis.call('LRANGE', list, #batch.ids, limit - 1)
-      local records = #ids > 0 and read_records(prefix, ids) or {}
+      local records = #ids > 0 and read_records(message_keys(prefix, ids)) or {}
       for i, id in ipairs(ids) do
-        local record = records[i] or ''
+        local record = records[i]
         if is_over(prefix, id, record, now) then
           redis.call('LREM', list, 1, id)
           drops_left, open = drops_left - 1, drops_left > 1
-        elseif state_of(record) ~= 'q' or not add_to_batch(batch, id, record) then
+        elseif state_of(record) ~= 'q' then
+          return batch
+        elseif not add_to_batch(batch, id, record, has_details(record) and details_of(prefix, id, record) or '') then
           return batch
         end
       end
@@ -99,7 +103,7 @@ do
       conversations[#conversations + 1] = claim[1]
       leases[#leases + 1], leases[#leases + 2] = now + lease_ms, claim[1]
       listed[#listed + 1] = claim[1]
-      listed[#listed + 1] = string.format('%s %d %d ', claim[2], gate.epoch, due) .. table.concat(ids, ',')
+      listed[#listed + 1] = write_claim(claim[2], gate.epoch, due, ids)
     end
     if #conversations > 0 then
       redis.call('ZREM', prefix .. source, unpack(conversations))
@@ -108,7 +112,7 @@ do
     end
   end
 
-  -- Returns the claims, each {conversation, token, probe, id, record, id, record …}; see turn.lua for probe.
+  -- Returns the claims, each {conversation, token, probe, details, id, record, id, record …}; see turn.lua.
   function claim_ready(prefix, channel, gate, now, drain, turn, free, lease_ms)
     local claims, inspected, bytes = {}, 0, 0
     local budget = claim_budget(prefix, channel, gate, now, free)
@@ -131,7 +135,7 @@ do
         probe = 1 + math.max(due - now, 0)
         gate.probe, gate.dirty = token, true
       end
-      local claimed = { conversation, token, probe }
+      local claimed = { conversation, token, probe, batch.any_details and batch.details or '' }
       for i, id in ipairs(batch.ids) do
         claimed[#claimed + 1], claimed[#claimed + 2] = id, batch.records[i]
       end
@@ -160,11 +164,13 @@ do
     for _, conversation in ipairs(conversations) do
       local claim = redis.call('HGET', prefix .. 'claims', conversation)
       if claim and string.sub(claim, 1, #token_prefix) == token_prefix then
-        local token, due, listed = string.match(claim, '^(%S+) %d+ (%d+) (.*)$')
-        local probes = redis.call('HGET', prefix .. 'gate', 'probe') == token
-        local again = { conversation, token, probes and 1 + math.max(tonumber(due) - now, 0) or 0 }
-        for id in string.gmatch(listed, '[^,]+') do
-          again[#again + 1], again[#again + 2] = id, redis.call('GET', prefix .. 'message:' .. id)
+        local lease = read_claim(claim)
+        local records = read_records(message_keys(prefix, lease.ids))
+        local probes = redis.call('HGET', prefix .. 'gate', 'probe') == lease.token
+        local probe = probes and 1 + math.max(lease.due - now, 0) or 0
+        local again = { conversation, lease.token, probe, listed_details(prefix, lease.ids, records) }
+        for i, id in ipairs(lease.ids) do
+          again[#again + 1], again[#again + 2] = id, records[i]
         end
         claims[#claims + 1] = again
       end

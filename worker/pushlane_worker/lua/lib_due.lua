@@ -7,26 +7,25 @@ local UNREADABLE_MS = 60000 -- how long a record in an unknown layout waits unti
 -- must wait for another call because this one has dropped enough messages.
 local function join(prefix, member, now)
   local id = scheduled_id(member)
-  local key = prefix .. 'message:' .. id
-  local record = read_header(key, MAX_CONVERSATION_BYTES)
+  local record = read_header(prefix, id)
   if is_unreadable(record) then
     redis.call('ZADD', prefix .. 'scheduled', now + UNREADABLE_MS, member)
     return true
   end
-  if has_expired(record, now) then
-    if drops_left <= 0 then
-      return false
-    end
-    drops_left = drops_left - 1
-  end
-  redis.call('ZREM', prefix .. 'scheduled', member)
   if state_of(record) ~= 's' then
+    redis.call('ZREM', prefix .. 'scheduled', member)
     return true
   end
-  local header = field(record, 'version') .. 'q' .. field(record, 'reason', 'accepted') .. ms(now)
-    .. field(record, 'due', 'body_bytes')
-  write_field(key, 'version', header)
-  if is_over(prefix, id, header, now) then
+  local details = details_of(prefix, id, record)
+  local late = has_expired(details, now)
+  if late and drops_left <= 0 then
+    return false
+  end
+  redis.call('ZREM', prefix .. 'scheduled', member)
+  update(prefix, id, record, 'q', with(details, 'joined', ms(now)))
+  if late then
+    drops_left = drops_left - 1
+    kill(prefix, id, record, now, 'e', TOO_LATE)
     return true
   end
   local conversation = conversation_of(record)

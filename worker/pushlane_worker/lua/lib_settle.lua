@@ -11,15 +11,15 @@ do
   local function spend(prefix, conversation, ids, now, settled)
     local cost = settled.outcome == THROTTLED and 0 or 1
     for i, id in ipairs(ids) do
-      local key = prefix .. 'message:' .. id
-      local header = read_header(key)
-      local attempts = math.min(number(header, 'attempts') + cost, 9999)
-      local losses = settled.lost and math.min(number(header, 'losses') + 1, 99) or 0
-      local flags = settled.outcome == UNKNOWN and 'm' or field(header, 'flags')
-      write_field(key, 'flags', flags .. string.format('%04d%02d', attempts, losses))
-      write_field(key, 'pushed', ms(now))
+      local record = read_header(prefix, id)
+      local details = details_of(prefix, id, record)
+      local attempts = math.min(number(details, 'attempts') + cost, 9999)
+      local losses = settled.lost and math.min(number(details, 'losses') + 1, 99) or 0
+      local flags = settled.outcome == UNKNOWN and 'm' or field(details, 'flags')
+      details = with(details, 'flags', flags .. string.format('%04d%02d', attempts, losses))
+      update(prefix, id, record, 'q', with(details, 'pushed', ms(now)))
       if string.sub(settled.dead, i, i) == '1' then
-        kill(prefix, id, now, settled.reason, settled.detail)
+        kill(prefix, id, read_header(prefix, id), now, settled.reason, settled.detail)
         redis.call('LREM', prefix .. 'conversation:' .. conversation, 1, id) -- a replay may list it again at any time
       end
     end
@@ -28,8 +28,9 @@ do
   -- For the unknown outcome of an early probe, which is no attempt. Its messages may have arrived all the same.
   local function mark_maybe_delivered(prefix, ids, now)
     for _, id in ipairs(ids) do
-      write_field(prefix .. 'message:' .. id, 'flags', 'm')
-      write_field(prefix .. 'message:' .. id, 'pushed', ms(now))
+      local record = read_header(prefix, id)
+      local details = with(details_of(prefix, id, record), 'flags', 'm')
+      update(prefix, id, record, 'q', with(details, 'pushed', ms(now)))
     end
   end
 
@@ -38,17 +39,16 @@ do
     local label = redis.call('HINCRBY', prefix .. 'counters', 'parts', 2)
     for i, id in ipairs(ids) do
       local part = (label - (i <= size and 1 or 0)) % 100000000
-      write_field(prefix .. 'message:' .. id, 'part', string.format('%08d', part))
+      local record = read_header(prefix, id)
+      update(prefix, id, record, 'q', with(details_of(prefix, id, record), 'part', string.format('%08d', part)))
     end
   end
 
   -- The batch is the head of its list: only a settle removes leased messages from it.
   local function deliver(prefix, channel, conversation, ids, now)
     redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)
-    local records = read_records(prefix, ids)
-    for i, id in ipairs(ids) do
-      entomb(channel, prefix .. 'message:' .. id, records[i], 'd', now, true)
-    end
+    local keys = message_keys(prefix, ids)
+    finish(prefix, channel, ids, keys, read_records(keys), 'd', now)
     count('delivered', #ids)
     count('depth', -#ids)
   end
@@ -57,22 +57,6 @@ do
     'pushes_delivered', 'pushes_throttled', 'pushes_misconfigured', 'pushes_rejected', 'pushes_failed',
     'pushes_unknown', 'pushes_unsent',
   }
-
-  -- The lease as it was claimed, or nil when this token is not the current one.
-  local function read_lease(claim, token)
-    if not claim then
-      return nil
-    end
-    local held, epoch, due, listed = string.match(claim, '^(%S+) (%d+) (%d+) (.*)$')
-    if held ~= token then
-      return nil
-    end
-    local ids = {}
-    for id in string.gmatch(listed, '[^,]+') do
-      ids[#ids + 1] = id
-    end
-    return { ids = ids, epoch = tonumber(epoch), due = tonumber(due) }
-  end
 
   -- Returns the lease of each token that is current; it has ended.
   local function end_leases(prefix, settlements)
@@ -83,8 +67,8 @@ do
     local claims = redis.call('HMGET', prefix .. 'claims', unpack(conversations))
     local leases, ended = {}, {}
     for i, settled in ipairs(settlements) do
-      local lease = not leases[settled.token] and read_lease(claims[i], settled.token)
-      if lease then
+      local lease = claims[i] and not leases[settled.token] and read_claim(claims[i])
+      if lease and lease.token == settled.token then
         leases[settled.token], ended[#ended + 1] = lease, settled.conversation
       end
     end

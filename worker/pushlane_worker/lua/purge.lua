@@ -4,7 +4,7 @@
 -- ARGV[1] now      ms, or '' for the server's time
 -- ARGV[2…] ids     at most 200
 -- Returns how many it purged.
---- use record channel
+--- use old_record record tombstone finish channel
 local prefix, now = KEYS[1], clock(ARGV[1])
 local channel = load_channel(prefix)
 if not channel then
@@ -13,11 +13,10 @@ end
 local purged = 0
 local FIRST = 2
 for i = FIRST, #ARGV do
-  local key = prefix .. 'message:' .. ARGV[i]
-  local header = read_header(key, MAX_CONVERSATION_BYTES)
-  if state_of(header) == 'x' and redis.call('ZREM', prefix .. 'dead', ARGV[i]) == 1 then
-    entomb(channel, key, header, 'x', now, false)
-    write_field(key, 'final', field(header, 'final'))
+  local ids = { ARGV[i] }
+  local record = read_header(prefix, ids[1])
+  if state_of(record) == 'x' and redis.call('ZREM', prefix .. 'dead', ids[1]) == 1 then
+    finish(prefix, channel, ids, message_keys(prefix, ids), { record }, 'x', now)
     purged = purged + 1
   end
 end

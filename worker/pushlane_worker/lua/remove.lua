@@ -8,14 +8,14 @@
 -- Returns {left, depth, dead, served}: 1 when another call has more to do, 0 when all is gone, -1 when it was refused
 -- because of messages or dead letters; how many of each there are; 1 when a worker has swept the channel recently (it
 -- registers the channel again if it is still running). {-2} when there is no such channel.
---- use record channel outcomes gate wake
+--- use old_record record channel outcomes gate wake
 local prefix, bell, channels = KEYS[1], KEYS[2], KEYS[3]
 local now, force = clock(ARGV[1]), ARGV[2]
 local AT_ONCE = 200
 local SERVED_MS = 45000 -- workers sweep an idle channel every 20 to 40 s
 local NAMES = {
   'channel', 'ready', 'delayed', 'leases', 'claims', 'rate', 'gate', 'dead', 'unknown', 'counters', 'scheduled', 'held',
-  'blocked', 'blocked_by', 'resting', 'unreadable', 'pending', 'listeners', 'wake', 'full', 'sweep',
+  'blocked', 'blocked_by', 'resting', 'unreadable', 'pending', 'listeners', 'wake', 'full', 'sweep', 'details',
 }
 local keys = {}
 for i, name in ipairs(NAMES) do

@@ -6,7 +6,7 @@
 -- ARGV[2] run      names the zset replay:<run>: ids by acceptance number
 -- Returns {replayed, left, full (0 or 1)}: how many this call put back, how many the run still has, and whether the
 -- channel is full. {-2} when the channel is not registered.
---- use record channel rest place outcomes gate wake
+--- use old_record record channel rest place outcomes gate wake
 local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local run = prefix .. 'replay:' .. ARGV[2]
 local MAX_WALKED, walked = 200000, 0 -- limits the list elements scanned for a message in the middle
@@ -15,23 +15,23 @@ if not channel then
   return { -2 }
 end
 
--- The record as it was accepted, except for the flag that it may have been delivered. Its expiry no longer applies.
-local function revive(record)
-  return field(record, 'version') .. 'q-' .. field(record, 'flags') .. zeros('attempts', 'part')
-    .. field(record, 'sequence', 'accepted') .. ms(now) .. zeros('due', 'final') .. until_detail(record, 'pushed')
+-- As it was accepted, except for the flag that it may have been delivered. Its expiry no longer applies.
+local function revived(details)
+  return '-' .. field(details, 'flags') .. zeros('attempts', 'part') .. ms(now) .. zeros('due', 'final')
+    .. field(details, 'pushed')
 end
 
 local function replay(id)
-  local key = prefix .. 'message:' .. id
-  local record = redis.call('GET', key) or ''
+  local record = read_header(prefix, id)
   -- It may have been purged or replayed meanwhile; another layout is left to a newer worker.
   if state_of(record) ~= 'x' or redis.call('ZREM', prefix .. 'dead', id) == 0 then
     return 0
   end
-  redis.call('SET', key, revive(record))
+  local details = details_of(prefix, id, record)
+  update(prefix, id, record, 'q', revived(details))
   local conversation = conversation_of(record)
   local list = prefix .. 'conversation:' .. conversation
-  if field(record, 'part') == LISTED then
+  if field(details, 'part') == LISTED then
     walked = walked + redis.call('LLEN', list)
     redis.call('LREM', list, 1, id)
   end

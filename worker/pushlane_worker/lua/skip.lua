@@ -5,7 +5,7 @@
 -- ARGV[1] now           ms, or '' for the server's time
 -- ARGV[2] conversation
 -- Returns {'skipped', id}, {'in_flight'}, {'unreadable'} (written by a newer version) or {'not_blocked'}.
---- use record channel rest place outcomes gate wake
+--- use old_record record channel rest place outcomes gate wake
 local prefix, bell, now, conversation = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2]
 local channel = load_channel(prefix)
 if not channel or not redis.call('ZSCORE', prefix .. 'blocked', conversation) then
@@ -21,7 +21,7 @@ if id and not state then
   result = { 'unreadable' }
 elseif (state == 'q' or state == 'h') and redis.call('ZSCORE', prefix .. 'blocked', conversation) then
   local why = redis.call('HGET', prefix .. 'blocked_by', conversation)
-  kill(prefix, id, now, 'a', 'skipped by an operator; it was blocked by: ' .. why)
+  kill(prefix, id, record, now, 'a', 'skipped by an operator; it was blocked by: ' .. why)
   redis.call('LPOP', prefix .. 'conversation:' .. conversation)
   unblock(prefix, conversation)
   result, due = { 'skipped', id }, 0

@@ -6,10 +6,10 @@
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] latest    upper bound of the rate window's clock in ms, or ''
 -- ARGV[3] sweeper   the dispatcher's random id
--- Returns {more (0 or 1), expired, now, change, clock}: whether to call again at once; each expired lease
--- {conversation, token, id, record, …}; change and clock as in turn.lua. {-1} when another dispatcher has just swept,
--- {-2} when the channel is not registered.
---- use record channel rest place hold outcomes gate wake due
+-- Returns {more (0 or 1), expired, now, change, clock}: whether to call again at once; each expired lease as a claim of
+-- turn.lua, but without bodies; change and clock as in turn.lua. {-1} when another dispatcher has just swept, {-2} when
+-- the channel is not registered.
+--- use old_record record channel rest place hold outcomes gate wake lease due
 local prefix, bell, now, latest, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2], ARGV[3]
 local SWEEP_EACH_MS = 700 -- one dispatcher of the fleet per channel; less than the 900 ms between looks, which jitter
 local TAKE_OVER_MS = 100 -- how long the others leave unfinished work to its sweeper, which continues at once
@@ -38,14 +38,15 @@ end
 -- A hold that timed out does what its sender chose, unless there is a decision: the process that made it may have died
 -- before it had reached all messages of the key.
 local function end_hold(conversation, id)
-  local record = redis.call('GET', prefix .. 'message:' .. id)
-  local decision = redis.call('GET', prefix .. 'decision:' .. hold_key(record)) or hold_releases(record) and 'a'
+  local record = read_header(prefix, id)
+  local details = details_of(prefix, id, record)
+  local decision = redis.call('GET', prefix .. 'decision:' .. hold_key(details)) or hold_releases(details) and 'a'
   local state = 'x'
   if decision then
-    leave_hold(prefix, id, record)
+    leave_hold(prefix, id, record, details)
     state = decide(prefix, id, record, decision, now)
   else
-    kill(prefix, id, now, 'e', 'its hold timed out without a decision')
+    kill(prefix, id, record, now, 'e', 'its hold timed out without a decision')
   end
   if state == 'x' then
     redis.call('LPOP', prefix .. 'conversation:' .. conversation)
@@ -58,7 +59,7 @@ local function end_holds()
   local conversations = redis.call('ZRANGEBYSCORE', prefix .. 'held', '-inf', now, 'LIMIT', 0, MAX_INSPECTED)
   for _, conversation in ipairs(conversations) do
     local id, head = drop_heads(prefix, conversation, now)
-    if id and state_of(head) == 'h' and number(head, 'due') <= now then
+    if id and state_of(head) == 'h' and number(details_of(prefix, id, head), 'due') <= now then
       end_hold(conversation, id)
     end
     place(prefix, conversation, now, 0)
@@ -74,13 +75,15 @@ local function expired_leases()
   end
   local expired = {}
   for _, conversation in ipairs(conversations) do
-    local claim = redis.call('HGET', prefix .. 'claims', conversation)
-    local token, listed = string.match(claim, '^(%S+) %d+ %d+ (.*)$')
-    local lease = { conversation, token }
-    for id in string.gmatch(listed, '[^,]+') do
-      lease[#lease + 1], lease[#lease + 2] = id, read_header(prefix .. 'message:' .. id)
+    local lease, records = read_claim(redis.call('HGET', prefix .. 'claims', conversation)), {}
+    for i, id in ipairs(lease.ids) do
+      records[i] = read_header(prefix, id)
     end
-    expired[#expired + 1] = lease
+    local listed = { conversation, lease.token, 0, listed_details(prefix, lease.ids, records) }
+    for i, id in ipairs(lease.ids) do
+      listed[#listed + 1], listed[#listed + 2] = id, records[i]
+    end
+    expired[#expired + 1] = listed
   end
   return expired
 end

@@ -18,13 +18,14 @@
 -- status: 0 stale, 1 current, 2 spared (the channel is blamed, so that nothing died and no attempt was spent)
 -- Returns {wait, settled, claims, now, why, closed, soon, leaves, change, clock}: ms until something can be claimed (0
 -- now, -1 not before an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); the status of each
--- settlement; each claim {conversation, token, probe, id, record, …}, where probe is 0, or for a probe 1 + the ms until
--- it would be due; whether the gate is closed (0 or 1), so that batches claimed ahead must not be pushed, except a
--- probe; whether anything was claimed or can be soon (0 or 1); whether the drain leaves with this turn (0 or 1), as it
--- has no push in flight either and does not stay; {state, ms until it ends or the next probe, reason} if this turn
--- changed the gate's state, else {}; and the time of the rate window's clock in ms.
+-- settlement; each claim {conversation, token, probe, details, id, record, …}, where probe is 0, or for a probe 1 + the
+-- ms until it would be due, and details is '', or those of each message ('' for one without any) if any has some;
+-- whether the gate is closed (0 or 1), so that batches claimed ahead must not be pushed, except a probe; whether
+-- anything was claimed or can be soon (0 or 1); whether the drain leaves with this turn (0 or 1), as it has no push in
+-- flight either and does not stay; {state, ms until it ends or the next probe, reason} if this turn changed the gate's
+-- state, else {}; and the time of the rate window's clock in ms.
 -- {-2} when the channel is not registered.
---- use record channel rest place outcomes gate wake blame settle due claim
+--- use old_record record tombstone finish channel rest place outcomes gate wake lease blame settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
 local now, latest, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local free, busy, lease_ms, stays = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'

@@ -3,6 +3,7 @@
 ::
 
     inspection     the state of channels
+    messages       records of messages that are queued or dead
     dead_letters   the dead letters
     blocked        conversations that make no progress, and why
     actions        pause, resume, skip, replay, purge, remove

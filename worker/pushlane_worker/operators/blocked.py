@@ -14,7 +14,8 @@ from typing import Any
 
 from pushlane.keys import channel_prefix
 from pushlane.message import check_channel_name
-from pushlane.message_record import HEADER_BYTES, from_ms, read_header, state_of
+from pushlane.message_record import attempts_of, from_ms, state_of
+from pushlane_worker.operators.messages import read_messages
 
 PAGE = 200
 """Conversations per page, which takes two round trips."""
@@ -60,10 +61,8 @@ def _page(client: Any, channel: str, listed: Sequence[tuple[bytes, float]]) -> I
         for name in names:
             batch.lindex(_list(prefix, name), 0).llen(_list(prefix, name))
         reasons, leases, unreadable, held, delayed, *lists = batch.execute()
-        ids, lengths = lists[::2], lists[1::2]
-        for message_id in ids:
-            batch.getrange(f"{prefix}message:{(message_id or b'').decode()}", 0, HEADER_BYTES - 1)
-        heads = batch.execute()
+    ids, lengths = lists[::2], lists[1::2]
+    heads = read_messages(client, prefix, [(message_id or b"").decode() for message_id in ids])
     for i, (name, since) in enumerate(listed):
         state, next_try = _state(leases[i], unreadable[i], held[i], delayed[i])
         yield Blocked(
@@ -74,7 +73,7 @@ def _page(client: Any, channel: str, listed: Sequence[tuple[bytes, float]]) -> I
             state=state,
             next_try=next_try,
             message_id=None if ids[i] is None else ids[i].decode(),
-            attempts=read_header(heads[i]).attempts if state_of(heads[i]) else None,
+            attempts=attempts_of(heads[i][1]) if state_of(heads[i][0]) else None,
             behind=max(lengths[i] - 1, 0),
         )
 

@@ -10,22 +10,20 @@ from datetime import datetime
 from typing import Any
 
 from pushlane.keys import channel_prefix
-from pushlane.message import MAX_ID_BYTES, check_channel_name
+from pushlane.message import check_channel_name
 from pushlane.message_record import (
-    HEADER_BYTES,
-    content_end,
     conversation_of,
     from_ms,
     is_unreadable,
     read_content,
     read_header,
     state_of,
+    text_of,
 )
+from pushlane_worker.operators.messages import read_messages
 
 PAGE = 200
-"""Dead letters per round trip when they are read with their details."""
-SCAN = 1000
-"""Dead letters per round trip when only their headers are read: at most 0.4 MB."""
+"""Dead letters per round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +96,11 @@ class DeadLetters:
         """A dead letter with its content; None when there is no such dead letter (any more)."""
         with self._redis.pipeline(transaction=True) as batch:
             batch.hget(f"{self._prefix}channel", "kind").zscore(f"{self._prefix}dead", message_id)
-            kind, score, record = batch.get(f"{self._prefix}message:{message_id}").execute()
-        if kind is None or score is None or record is None or state_of(record) != "dead":
+            kind, score = batch.execute()
+        ((record, details),) = read_messages(self._redis, self._prefix, [message_id], whole=True)
+        if kind is None or score is None or state_of(record) != "dead":
             return None
-        conversation, address, body, detail = read_content(record)
-        return _letter(message_id, record, detail), Payload(kind.decode(), conversation, address, body)
+        return _letter(message_id, record, details), Payload(kind.decode(), *read_content(record))
 
     def absent(self, ids: Sequence[str]) -> list[str]:
         """The ids that belong to no dead letter."""
@@ -121,17 +119,15 @@ class DeadLetters:
         """The selected dead letters except those that died after ``newest``, in no order."""
         for pairs in self._named(selection.ids) if selection.ids else self._scanned():
             ids = [message_id for message_id, score in pairs if score is not None and score <= newest]
-            letters = (_letter(one, head, "") for one, head in self._heads(ids) if state_of(head) == "dead")
-            yield Page(len(pairs), [letter for letter in letters if selection.takes(letter)])
+            yield Page(len(pairs), [one for one in self.read(ids) if one.reason and selection.takes(one)])
 
     def read(self, ids: Sequence[str]) -> Iterator[DeadLetter]:
-        """At most a page of dead letters with their details, without those that are gone meanwhile."""
-        heads = self._heads(ids)
-        tails = self._ranges((one, content_end(head) if state_of(head) == "dead" else 0, -1) for one, head in heads)
-        for (message_id, head), tail in zip(heads, tails, strict=True):
-            if state_of(head) == "dead":
-                yield _letter(message_id, head, tail.decode(errors="replace"))
-            elif is_unreadable(head):
+        """At most a page of dead letters, without those that are gone meanwhile."""
+        found = read_messages(self._redis, self._prefix, ids)
+        for message_id, (record, details) in zip(ids, found, strict=True):
+            if state_of(record) == "dead":
+                yield _letter(message_id, record, details)
+            elif is_unreadable(record):
                 yield _unreadable(message_id)
 
     def _named(self, ids: Sequence[str]) -> Iterator[list[tuple[str, float | None]]]:
@@ -143,20 +139,10 @@ class DeadLetters:
     def _scanned(self) -> Iterator[list[tuple[str, float | None]]]:
         cursor = 0
         while True:
-            cursor, pairs = self._redis.zscan(f"{self._prefix}dead", cursor, count=SCAN)
+            cursor, pairs = self._redis.zscan(f"{self._prefix}dead", cursor, count=PAGE)
             yield [(message_id.decode(), score) for message_id, score in pairs]
             if not int(cursor):
                 return
-
-    def _heads(self, ids: Sequence[str]) -> list[tuple[str, bytes]]:
-        heads = self._ranges((one, 0, HEADER_BYTES + MAX_ID_BYTES - 1) for one in ids)
-        return list(zip(ids, heads, strict=True))
-
-    def _ranges(self, ranges: Iterable[tuple[str, int, int]]) -> list[bytes]:
-        with self._redis.pipeline(transaction=False) as batch:
-            for message_id, start, end in ranges:
-                batch.getrange(f"{self._prefix}message:{message_id}", start, end)
-            return list(batch.execute())
 
 
 def _texts(ids: Iterable[bytes]) -> list[str]:
@@ -177,13 +163,13 @@ def _unreadable(message_id: str) -> DeadLetter:
     )
 
 
-def _letter(message_id: str, record: bytes, detail: str) -> DeadLetter:
-    header = read_header(record)
+def _letter(message_id: str, record: bytes, details: bytes) -> DeadLetter:
+    header = read_header(record, details)
     return DeadLetter(
         message_id=message_id,
         conversation=conversation_of(record),
         reason=header.reason,
-        detail=detail,
+        detail=text_of(details),
         attempts=header.attempts,
         maybe_delivered=header.maybe_delivered,
         sequence=header.sequence,

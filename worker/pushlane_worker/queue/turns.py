@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any, Literal
 
 from pushlane.clients import UNANSWERED
-from pushlane.message_record import HEADER_BYTES, Header, attempts_of, first_expiry, read_header
+from pushlane.message_record import attempts_of, first_expiry, history_of
 from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, PushResult
 from pushlane_worker.queue.retry import History, NextStep
 from pushlane_worker.queue.store import Store, is_script_error, log_gate
@@ -38,6 +38,8 @@ class Claim:
     """For an early probe: the ms until it would have been due."""
     message_ids: Sequence[bytes]
     records: Sequence[bytes]
+    details: Sequence[bytes]
+    """Those of each message, empty for one without; no entry at all if no message has any."""
     claimed_ms: int
     asked: float
     deadline: float
@@ -48,19 +50,19 @@ class Claim:
         This may be early by the time that the turn's reply took, but never late.
         """
         now_ms = self.claimed_ms + (now - self.asked) * 1000
-        return 0 < first_expiry(self.records) <= now_ms
+        return 0 < first_expiry(self.details) <= now_ms
 
     def attempt(self) -> int:
         """The number of this push for its head, counted from 1."""
-        return attempts_of(self.records[0]) + 1
+        return (attempts_of(self.details[0]) if self.details else 0) + 1
 
     def history(self) -> list[History]:
         """The messages' histories at the time of the claim."""
-        return [_history(read_header(record[:HEADER_BYTES]), self.claimed_ms) for record in self.records]
-
-
-def _history(header: Header, now_ms: int) -> History:
-    return History(header.attempts, (now_ms - header.joined_ms) / 1000)
+        pairs = zip(self.records, self.details or [b""] * len(self.records), strict=True)
+        return [
+            History(attempts, (self.claimed_ms - joined_ms) / 1000)
+            for attempts, joined_ms in (history_of(record, details) for record, details in pairs)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +124,13 @@ class Turn:
     """The drain leaves: it has no push in flight either, and does not stay. It no longer counts as a listener."""
 
 
-def read_claim(
-    conversation: bytes,
-    token: bytes,
-    pairs: Sequence[bytes],
-    now_ms: int,
-    *,
-    probe: int = 0,
-    asked: float = 0.0,
-    lease_s: float = 0.0,
-) -> Claim:
-    """A claim in the reply of ``lua/turn.lua`` or ``lua/sweep.lua``; ``pairs`` are its messages' ids and records."""
+def read_claim(claim: Sequence[Any], now_ms: int, asked: float = 0.0, lease_s: float = 0.0) -> Claim:
+    """A claim in the reply of ``lua/turn.lua``, or an expired lease in that of ``lua/sweep.lua``."""
+    conversation, token, probe, details, *pairs = claim
     ids, records = pairs[::2], pairs[1::2]
-    return Claim(conversation, token, probe > 0, max(probe - 1, 0), ids, records, now_ms, asked, asked + lease_s)
+    return Claim(
+        conversation, token, probe > 0, max(probe - 1, 0), ids, records, details or (), now_ms, asked, asked + lease_s
+    )
 
 
 @dataclass(slots=True)
@@ -168,10 +164,7 @@ class Turns:
             wait,
             why.decode(),
             [Settled(status) for status in settled],
-            [
-                read_claim(claim[0], claim[1], claim[3:], now, probe=claim[2], asked=asked, lease_s=self.lease_s)
-                for claim in claims
-            ],
+            [read_claim(claim, now, asked, self.lease_s) for claim in claims],
             closed=closed == 1,
             is_empty=wait < 0 and why == b"empty",
             soon=soon == 1,

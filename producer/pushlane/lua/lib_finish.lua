@@ -1,0 +1,64 @@
+-- The end of a message: its record and details are deleted, and a tombstone is made.
+
+local finish
+do
+  -- The details of a message at its end. The push that delivers it counts as one of its attempts.
+  local function final_details(details, state, now)
+    local attempts, ended, pushed = number(details, 'attempts'), ms(now), field(details, 'pushed')
+    if state == 'd' then
+      attempts, pushed = math.min(attempts + 1, 9999), ended
+    elseif state == 'x' then
+      ended = field(details, 'final')
+    end
+    return field(details, 'reason', 'flags') .. string.format('%04d', attempts) .. field(details, 'losses', 'expires')
+      .. ended .. pushed
+  end
+
+  -- Returns the part of a tombstone that only a message with details has. A message that the previous release enqueued
+  -- leaves a tombstone of that release instead, and this returns nil.
+  local function end_details(prefix, channel, id, record, state, now)
+    local details = details_of(prefix, id, record)
+    leave_hold(prefix, id, record, details)
+    redis.call('HDEL', prefix .. 'details', id)
+    details = final_details(details, state, now)
+    if field(record, 'mark') == OLD then
+      local keep = math.max(channel.retention_ms, number(record, 'accepted') + channel.idempotency_ms - now, 1)
+      local tombstone = old_tombstone(state, record, details, conversation_of(record))
+      redis.call('SET', prefix .. 'message:' .. id, tombstone, 'PX', keep)
+      return nil
+    end
+    return string.format(',%s,%d,%d,%d', field(details, 'reason', 'attempts'), number(details, 'due'),
+      number(details, 'final'), number(details, 'pushed'))
+  end
+
+  -- Ends messages of one conversation. keys: those of their records.
+  function finish(prefix, channel, ids, keys, records, state, now)
+    if not today then
+      redis.call('HSET', prefix .. 'counters', 'day', find_today(prefix, now))
+    end
+    local hashes, conversation = tombstones_of(prefix, today), ' ' .. conversation_of(records[1])
+    local gone, made = {}, {} -- made: by their hash, ids and tombstones alternately
+    for i, id in ipairs(ids) do
+      local record, more = records[i], ''
+      if has_details(record) then
+        more = end_details(prefix, channel, id, record, state, now)
+      end
+      if more then
+        gone[#gone + 1] = keys[i]
+        local hash = hashes .. tombstone_part(id)
+        local tombstones = made[hash] or {}
+        made[hash] = tombstones
+        tombstones[#tombstones + 1] = id
+        tombstones[#tombstones + 1] = state .. string.sub(record, 4, 42)
+          .. string.format('%d', now - number(record, 'accepted')) .. more .. conversation
+      end
+    end
+    for hash, tombstones in pairs(made) do
+      redis.call('HSET', hash, unpack(tombstones))
+      redis.call('PEXPIRE', hash, longest_kept_ms(channel))
+    end
+    if #gone > 0 then
+      redis.call('UNLINK', unpack(gone))
+    end
+  end
+end

@@ -1,0 +1,139 @@
+"""A driver of the previous release's scripts, on the channel and with the clock of a ``Queue``."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+import zipimport
+from importlib.util import module_from_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from support.queue import LEASE_MS, Queue, Turn
+from support.queue_replies import Accepted
+
+from pushlane.keys import BELL
+from pushlane.message_record import STATES
+from pushlane.send_options import SendOptions
+from pushlane_worker.queue.store import WORKER
+from pushlane_worker.queue.turns import Claim, Settlement, read_claim
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+(WHEEL,) = (Path(__file__).parents[1] / "previous_release").glob("*.whl")
+PRODUCER = "pushlane"
+_SCRIPTS = {
+    PRODUCER: ("enqueue", "status", "cancel", "decide"),
+    WORKER: ("turn", "replay", "purge"),
+}
+
+
+def source(name: str, package: str) -> str:
+    """The whole text of its script ``name``, as ``pushlane.scripts.source`` gives ours."""
+
+    def read(file: str) -> str:
+        places = (zipfile.Path(WHEEL, f"{folder}/lua/{file}.lua") for folder in (package, PRODUCER))
+        return next(place for place in places if place.exists()).read_text(encoding="utf-8")
+
+    shebang, _, body = read(name).partition("\n")
+    used = re.search(r"^--- use (.+)$", body, re.MULTILINE)
+    libraries = [read(f"lib_{library}") for library in used.group(1).split()] if used else []
+    return f"{shebang}\n" + re.sub(r"^\s*--.*\n", "", "\n".join([*libraries, body]), flags=re.MULTILINE)
+
+
+def _module(name: str) -> ModuleType:
+    spec = zipimport.zipimporter(f"{WHEEL}/{PRODUCER}").find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+RECORDS: Any = _module("message_record")
+"""How the previous release reads and writes a record."""
+
+
+class OldQueue:
+    """What its producers, callbacks, workers and operators do; the methods are those of ``Queue``."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self._turns = 0
+        self._scripts = {
+            name: queue.redis.register_script(source(name, package))
+            for package, names in _SCRIPTS.items()
+            for name in names
+        }
+
+    def enqueue(
+        self,
+        conversation: str,
+        *message_ids: str,
+        address: bytes = b"",
+        body: bytes | None = None,
+        due: str = "",
+        expires: str = "",
+        hold: str = "",
+    ) -> list[Accepted]:
+        """Accepts these messages, which the new ``enqueue_again`` can repeat."""
+        for message_id in message_ids:
+            own = message_id.encode() if body is None else body
+            self.queue.messages.setdefault(message_id, (conversation, address, own))
+            self.queue._options.setdefault(message_id, (due, expires, hold))
+        return self.enqueue_again(*message_ids)
+
+    def enqueue_again(self, *message_ids: str) -> list[Accepted]:
+        """The same call once more."""
+        groups: list[bytes | int | str] = []
+        for message_id in message_ids:
+            conversation, address, body = self.queue.messages[message_id]
+            fingerprint = hashlib.blake2b(b"\0".join([conversation.encode(), address, body]), digest_size=12)
+            content = RECORDS.write_content(fingerprint.hexdigest().encode(), conversation.encode(), address, body)
+            options = SendOptions(None, *self.queue._options[message_id]).as_argument()
+            groups += (message_id, conversation, content, options)
+        code, *values = self._call("enqueue", "cinnox", *groups)
+        assert code == 0, f"enqueue answered {code} {values}"
+        triples = zip(values[::3], values[1::3], values[2::3], strict=True)
+        return [Accepted(sequence, STATES[state.decode()], bool(again)) for sequence, state, again in triples]
+
+    def turn(self, *settlements: Settlement, free: int = 64) -> Turn:
+        """The next turn of its one drain."""
+        arguments: list[bytes | int | str] = ["", "old", self._turns, free, 0, LEASE_MS, 0]
+        for settlement in settlements:
+            arguments += settlement.arguments()
+        self._turns += 1
+        wait_ms, settled, claims, _, why, *flags, _, _ = self._call("turn", *arguments)
+        closed, soon, leaves = (flag == 1 for flag in flags)
+        return Turn(wait_ms, why.decode(), tuple(settled), tuple(map(self._claim, claims)), closed, soon, leaves)
+
+    def decide(self, key: str, decision: str) -> tuple[str, int, int]:
+        """Decides on a key."""
+        standing, met, left = self._call("decide", key, decision, 0)
+        return standing.decode(), met, left
+
+    def cancel(self, message_id: str) -> str:
+        """Cancels a message."""
+        return str(self._call("cancel", message_id).decode())
+
+    def replay(self, message_id: str) -> list[int]:
+        """Replays a dead letter."""
+        self.queue.redis.zadd(f"{self.queue.prefix}replay:old", {message_id: 0})
+        return list(self._call("replay", "old"))
+
+    def purge(self, message_id: str) -> int:
+        """Purges a dead letter."""
+        return int(self._call("purge", message_id))
+
+    def status(self, message_id: str) -> bytes:
+        """The whole record, from which it tells the status."""
+        return bytes(self._scripts["status"](keys=[self.queue.prefix], args=[message_id])[0])
+
+    def _claim(self, claim: list[Any]) -> Claim:
+        conversation, token, probe, *pairs = claim
+        return read_claim([conversation, token, probe, b"", *pairs], self.queue.now)
+
+    def _call(self, script: str, *arguments: bytes | int | str) -> Any:  # noqa: ANN401 # a reply of nested lists
+        return self._scripts[script](keys=[self.queue.prefix, BELL], args=[self.queue.now, *arguments])
