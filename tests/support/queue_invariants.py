@@ -114,11 +114,11 @@ def _check_messages(model: Model, snapshot: Snapshot) -> None:
         header = read_header(record, details)
         assert header.state == message.state, f"I1, I2: {name} is {header.state}, not {message.state}"
         assert header.attempts == message.attempts, f"I11: {name}"
+        assert (header.joined_ms, header.due_ms) == (message.joined, message.due), f"its times: {name}"
         kept = message.state in {"queued", "scheduled", "held"} or model.dead_letter(name)
         assert kept or name not in snapshot.details, f"I10: the details of {name} are left over"
         if kept:
             assert header.losses == message.losses, f"I11: {name}"
-            assert (header.joined_ms, header.due_ms) == (message.joined, message.due), f"its times: {name}"
         assert header.maybe_delivered == message.maybe, f"I2: {name}"
         assert header.sequence == message.sequence, "I8: its first answer"
         content = (message.address, name.encode()) if kept else (b"", b"")

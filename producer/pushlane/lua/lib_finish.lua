@@ -27,8 +27,8 @@ do
       redis.call('SET', prefix .. 'message:' .. id, tombstone, 'PX', keep)
       return nil
     end
-    return string.format(',%s,%d,%d,%d', field(details, 'reason', 'attempts'), number(details, 'due'),
-      number(details, 'final'), number(details, 'pushed'))
+    return string.format(',%s,%d,%d,%d,%d', field(details, 'reason', 'attempts'), number(details, 'joined'),
+      number(details, 'due'), number(details, 'final'), number(details, 'pushed'))
   end
 
   -- Ends messages of one conversation. keys: those of their records.

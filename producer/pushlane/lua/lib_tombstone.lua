@@ -4,7 +4,7 @@
 --
 -- A tombstone is the state (d delivered, c cancelled, x dead); from the record the sequence, accepted, and half of the
 -- fingerprint; how many ms after accepted it was made; for a message with details ',', its reason, flags and attempts,
--- ',', due, ',', final, ',' and pushed; a blank and the conversation.
+-- and joined, due, final and pushed, with a ',' before each; a blank and the conversation.
 --
 -- The first digits of an id say which hash it is. The ids of messages without a key begin alike if they were sent to
 -- one conversation within a few seconds, so that a delivered batch usually has one hash (`enqueue_protocol.py`).

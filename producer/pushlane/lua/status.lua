@@ -14,11 +14,11 @@ local function unpack_tombstone(tombstone)
   local record = string.sub('2' .. state .. 'd' .. kept .. zeros('fingerprint'), 1, HEADER_BYTES)
   record = with(record, 'conversation_bytes', string.format('%03d', #conversation)) .. conversation
   local accepted = number(record, 'accepted')
-  local made, codes, due, final, pushed = accepted + took, string.match(more, '^,(.*),(%d+),(%d+),(%d+)$')
+  local made, codes, joined, due, final, pushed = accepted + took, string.match(more, '^,(.*),(%d+),(%d+),(%d+),(%d+)$')
   if not codes and state == 'd' then
     codes, pushed = '--0001', made
   end
-  local details = with(new_details(accepted, due or 0, 0, ''), 'reason', codes or '--0000')
+  local details = with(new_details(joined or accepted, due or 0, 0, ''), 'reason', codes or '--0000')
   return record, with(details, 'final', ms(final or made) .. ms(pushed or 0))
 end
 
