@@ -10,8 +10,8 @@ after the prefix       type    content                                          
 ``channel``            hash    what producers and scripts need to know: kind, limits, rate; no secret        for ever
 ``conversation:<id>``  list    message ids, oldest first                                                     till empty
 ``message:<id>``       string  a message's record (``message_record.py``), until it is finished              see below
-``details``            hash    by id: what only some messages have, those scheduled, retried or dead (same)  till empty
-``tombstones:<day>…``  hash    by id: what is kept of finished messages (``lua/lib_tombstone.lua``)           see below
+``details``            hash    by id: what only some messages have: scheduled, held, retried, dead (same)     till empty
+``tombstones:<ms>:…``  hash    by id: what is kept of finished messages (``lua/lib_tombstone.lua``)           see below
 ``ready``              zset    conversations that may be pushed now, in the order in which they became so    till empty
 ``delayed``            zset    conversations that are backing off, by due ms                                 till empty
 ``leases``             zset    leased conversations, by deadline ms                                          till empty
@@ -20,7 +20,7 @@ after the prefix       type    content                                          
 ``gate``               hash    state, paused, until, cap on pushes in flight, reason, epoch                  for ever
 ``dead``               zset    dead-lettered message ids, by ms                                              till empty
 ``unknown``            stream  pushes of unknown outcome, about the last 10,000                              for ever
-``counters``           hash    monotonic counters, and the depth                                             for ever
+``counters``           hash    monotonic counters, the depth, when the generations of tombstones began       for ever
 ``scheduled``          zset    messages that join later, by ms: acceptance number (14 digits) and id         till empty
 ``held``               zset    conversations whose head is held, by ms when the hold or the head expires     till empty
 ``hold:<key>``         set     messages that wait for a decision on the key                                  8 days
@@ -56,8 +56,8 @@ Moderation's decisions have their own prefix, ``{decisions}``; a channel of that
 =====================  ======  ============================================================================  ===========
 
 A record is deleted when its message is delivered or cancelled, or purged as a dead letter. Its tombstone counts for the
-retention, and at least for the rest of the idempotency window; the hash expires at most a day later. Messages that the
-previous release has enqueued have their tombstone in ``message:<id>``.
+retention, and at least for the rest of the idempotency window; its hash expires as long after its last entry. Messages
+that the previous release has enqueued have their tombstone in ``message:<id>``.
 """
 
 SCHEMA = 1

@@ -76,17 +76,16 @@ def state_of(record: bytes) -> str | None:
 
 def read_header(record: bytes, details: bytes) -> Header:
     """What the first ``HEADER_BYTES`` of a record and its details say; no details are those of a new message."""
-    accepted = int(record[FIELDS["accepted"]])
-    history = history_of(record, details)
+    attempts, joined_ms = history_of(record, details)
     return Header(
         state=STATES[record[FIELDS["state"]].decode()],
         reason=REASONS.get(details[DETAILS["reason"]].decode()),
         maybe_delivered=details[DETAILS["flags"]] == b"m",
-        attempts=history[0],
+        attempts=attempts,
         losses=int(details[DETAILS["losses"]] or 0),
         sequence=int(record[FIELDS["sequence"]]),
-        accepted_ms=accepted,
-        joined_ms=history[1],
+        accepted_ms=int(record[FIELDS["accepted"]]),
+        joined_ms=joined_ms,
         due_ms=int(details[DETAILS["due"]] or 0),
         final_ms=int(details[DETAILS["final"]] or 0),
         pushed_ms=int(details[DETAILS["pushed"]] or 0),

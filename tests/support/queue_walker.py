@@ -32,7 +32,7 @@ FIELDS = {
     "breaker_cap_ms": 5000,
     "retry_after_cap_ms": 60_000,
     "backoff_cap_ms": BACKOFF_CAP_MS,
-    # A walk may take its clock days ahead, and judges finished messages to its end.
+    # A walk may take its clock days ahead and back, and judges finished messages to its end.
     "retention_ms": 100 * 86_400_000,
 }
 

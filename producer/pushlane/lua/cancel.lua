@@ -14,7 +14,7 @@ if not channel or is_unreadable(record) then
   return 'not_found'
 end
 if not state then
-  return find_tombstone(prefix, channel, id, now, longest_kept_ms(channel)) and 'already_final' or 'not_found'
+  return find_tombstone(prefix, channel, id, now) and 'already_final' or 'not_found'
 end
 if not string.find(state, '[qsh]') then
   return 'already_final'

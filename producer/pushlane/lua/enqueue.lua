@@ -27,15 +27,16 @@ local total, keys = (#ARGV - FIRST + 1) / GROUP, {}
 for i = 1, total do
   keys[i] = prefix .. 'message:' .. ARGV[FIRST + (i - 1) * GROUP]
 end
-local any_live = redis.call('EXISTS', unpack(keys, 1, fresh and 1 or total)) > 0
+local any_live = redis.call('EXISTS', unpack(keys)) > 0
 
--- Fingerprint (of a finished message its first half), sequence and state of what has this id; nil if nothing has.
+-- Fingerprint (of a finished message the third that is kept), sequence and state of what has this id; nil if nothing
+-- has.
 local function look_up(id)
   local record = any_live and read_header(prefix, id) or ''
   if record ~= '' then
     return field(record, 'fingerprint'), number(record, 'sequence'), field(record, 'state')
   end
-  local tombstone = find_tombstone(prefix, channel, id, now, math.max(channel.idempotency_ms, DAY_MS))
+  local tombstone = find_tombstone(prefix, channel, id, now)
   if tombstone then
     return read_tombstone(tombstone)
   end
@@ -65,10 +66,7 @@ local function look_up_all()
 end
 
 local new, conflict = total, nil
-if fresh and look_up(ARGV[FIRST]) then
-  fresh, any_live = false, true -- a client repeats the call
-end
-if not fresh then
+if any_live or not fresh or look_up(ARGV[FIRST]) then
   new, conflict = look_up_all()
 end
 if conflict then

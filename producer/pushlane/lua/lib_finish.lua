@@ -2,6 +2,17 @@
 
 local finish
 do
+  -- The generation of the tombstones that are made now. A clock that steps back begins none, unless it steps back by
+  -- more than a generation lasts.
+  local function present_generation(prefix, channel, now)
+    local last, lasts_ms = load_generations(prefix)[1], longest_kept_ms(channel)
+    if math.abs(now - last) >= lasts_ms then
+      generations = { now, last }
+      redis.call('HSET', prefix .. 'counters', 'generation', now, 'generation_before', last)
+    end
+    return generations[1]
+  end
+
   -- The details of a message at its end. The push that delivers it counts as one of its attempts.
   local function final_details(details, state, now)
     local attempts, ended, pushed = number(details, 'attempts'), ms(now), field(details, 'pushed')
@@ -14,30 +25,32 @@ do
       .. ended .. pushed
   end
 
+  local function unless_usual(value, usual)
+    return value == usual and ',' or string.format(',%d', value)
+  end
+
   -- Returns the part of a tombstone that only a message with details has. A message that the previous release enqueued
   -- leaves a tombstone of that release instead, and this returns nil.
   local function end_details(prefix, channel, id, record, state, now)
-    local details = details_of(prefix, id, record)
+    local details, accepted = details_of(prefix, id, record), number(record, 'accepted')
     leave_hold(prefix, id, record, details)
     redis.call('HDEL', prefix .. 'details', id)
     details = final_details(details, state, now)
     if field(record, 'mark') == OLD then
-      local keep = math.max(channel.retention_ms, number(record, 'accepted') + channel.idempotency_ms - now, 1)
+      local keep = math.max(channel.retention_ms, accepted + channel.idempotency_ms - now, 1)
       local tombstone = old_tombstone(state, record, details, conversation_of(record))
       redis.call('SET', prefix .. 'message:' .. id, tombstone, 'PX', keep)
       return nil
     end
-    return string.format(',%s,%d,%d,%d,%d', field(details, 'reason', 'attempts'), number(details, 'joined'),
-      number(details, 'due'), number(details, 'final'), number(details, 'pushed'))
+    return ',' .. field(details, 'reason', 'attempts') .. unless_usual(number(details, 'joined'), accepted)
+      .. unless_usual(number(details, 'due'), 0) .. unless_usual(number(details, 'final'), now)
+      .. unless_usual(number(details, 'pushed'), state == 'd' and now or 0)
   end
 
   -- Ends messages of one conversation. keys: those of their records.
   function finish(prefix, channel, ids, keys, records, state, now)
-    if not today then
-      redis.call('HSET', prefix .. 'counters', 'day', find_today(prefix, now))
-    end
-    local hashes, conversation = tombstones_of(prefix, today), ' ' .. conversation_of(records[1])
-    local gone, made = {}, {} -- made: by their hash, ids and tombstones alternately
+    local hashes = tombstones_of(prefix, present_generation(prefix, channel, now))
+    local conversation, gone, made = ' ' .. conversation_of(records[1]), {}, {}
     for i, id in ipairs(ids) do
       local record, more = records[i], ''
       if has_details(record) then
@@ -45,11 +58,11 @@ do
       end
       if more then
         gone[#gone + 1] = keys[i]
-        local hash = hashes .. tombstone_part(id)
-        local tombstones = made[hash] or {}
+        local hash = hashes .. digits_of(id)
+        local tombstones = made[hash] or {} -- ids and tombstones alternately
         made[hash] = tombstones
         tombstones[#tombstones + 1] = id
-        tombstones[#tombstones + 1] = state .. string.sub(record, 4, 42)
+        tombstones[#tombstones + 1] = state .. string.sub(record, 4, 38)
           .. string.format('%d', now - number(record, 'accepted')) .. more .. conversation
       end
     end

@@ -5,7 +5,7 @@
 -- it in readable form. `message_record.py` has the same fields in Python; a test compares them. The version is 2.
 --
 -- state: q queued, s scheduled, h held, x dead
--- mark: - no details, d details, 1 the previous release has enqueued it (and details, unless they are in its record)
+-- mark: - no details, d details, 1 enqueued by the previous release (its details may still be in its record)
 -- reason: - none, r rejected, e expired, a exhausted, u unknown, f forbidden
 -- flags: m maybe delivered, - none
 local HEADER_BYTES = 61
@@ -101,11 +101,6 @@ local function read_records(keys)
   return records
 end
 
--- Whether a newer version wrote the record, in a layout that this one does not know.
-local function is_unreadable(record)
-  return string.find(record, '^[^2]') ~= nil
-end
-
 -- The state's letter; nil if there is no record, or an unreadable one.
 local function state_of(record)
   if string.sub(record, 1, 1) == '2' then
@@ -113,21 +108,23 @@ local function state_of(record)
   end
 end
 
+-- Whether a newer version wrote the record, in a layout that this one does not know.
+local function is_unreadable(record)
+  return record ~= '' and not state_of(record)
+end
+
 local function has_details(record)
   return string.sub(record, 3, 3) ~= '-'
 end
 
--- Those of a message without any, as far as they are known, if its record says so.
+-- If the record says that there are none, those of a new message.
 local function details_of(prefix, id, record)
-  if not has_details(record) then
-    return new_details(number(record, 'accepted'), 0, 0, '')
-  end
-  local details = redis.call('HGET', prefix .. 'details', id)
-  if not details then
+  local details = has_details(record) and redis.call('HGET', prefix .. 'details', id)
+  if not details and field(record, 'mark') == OLD then
     local _, old = converted(redis.call('GET', prefix .. 'message:' .. id))
     return old
   end
-  return details
+  return details or new_details(number(record, 'accepted'), 0, 0, '')
 end
 
 -- The details of several messages, '' for each without any; '' if none has any.
@@ -163,10 +160,6 @@ end
 
 local function conversation_of(record)
   return string.sub(record, HEADER_BYTES + 1, (content_ends(record)))
-end
-
-local function text_of(details)
-  return string.sub(details, DETAILS_BYTES + 1)
 end
 
 -- The key that a held message waits for.

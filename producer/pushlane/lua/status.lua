@@ -9,25 +9,26 @@ local prefix, now, id = KEYS[1], clock(ARGV[1]), ARGV[2]
 
 -- The record and the details that say what a tombstone says.
 local function unpack_tombstone(tombstone)
-  local state, kept = string.sub(tombstone, 1, 1), string.sub(tombstone, 2, 40)
-  local took, more, conversation = string.match(tombstone, '^(-?%d+)(%S*) (.*)$', 41)
+  local state, kept = string.sub(tombstone, 1, 1), string.sub(tombstone, 2, 36)
+  local took, more, conversation = string.match(tombstone, '^(-?%d+)(%S*) (.*)$', 37)
   local record = string.sub('2' .. state .. 'd' .. kept .. zeros('fingerprint'), 1, HEADER_BYTES)
   record = with(record, 'conversation_bytes', string.format('%03d', #conversation)) .. conversation
-  local accepted = number(record, 'accepted')
-  local made, codes, joined, due, final, pushed = accepted + took, string.match(more, '^,(.*),(%d+),(%d+),(%d+),(%d+)$')
-  if not codes and state == 'd' then
-    codes, pushed = '--0001', made
-  end
-  local details = with(new_details(joined or accepted, due or 0, 0, ''), 'reason', codes or '--0000')
-  return record, with(details, 'final', ms(final or made) .. ms(pushed or 0))
+  local codes, joined, due, final, pushed = string.match(more, '^,(.*),(%d*),(%d*),(%d*),(%d*)$')
+  local accepted, delivered = number(record, 'accepted'), state == 'd'
+  local made = accepted + took
+  local details = new_details(tonumber(joined or '') or accepted, tonumber(due or '') or 0, 0, '')
+  details = with(details, 'reason', codes or delivered and '--0001' or '--0000')
+  return record, with(details, 'final', ms(tonumber(final or '') or made)
+    .. ms(tonumber(pushed or '') or delivered and made or 0))
 end
 
-local channel, record = load_channel(prefix), read_header(prefix, id)
-if not channel or is_unreadable(record) then
+local record = read_header(prefix, id)
+if is_unreadable(record) then
   return {}
 end
 if record == '' then
-  local tombstone = find_tombstone(prefix, channel, id, now, longest_kept_ms(channel))
+  local channel = load_channel(prefix)
+  local tombstone = channel and find_tombstone(prefix, channel, id, now)
   if not tombstone then
     return {}
   end

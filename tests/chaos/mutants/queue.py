@@ -63,8 +63,8 @@ QUEUE = (
     ),
     Mutant(
         "a client that repeats its call sends anew",
-        "if fresh and look_up(ARGV[FIRST]) then",
-        "if false then",
+        "if any_live or not fresh or look_up(ARGV[FIRST]) then",
+        "if not fresh then",
         test_idempotency.test_a_client_may_repeat_a_call_whose_ids_it_drew,
     ),
     Mutant(
@@ -139,7 +139,7 @@ QUEUE = (
     ),
     Mutant(
         "the idempotency window is forgotten",
-        " and now >= accepted + channel.idempotency_ms",
+        " or now < accepted + channel.idempotency_ms",
         "",
         _remembered,
     ),
@@ -150,6 +150,18 @@ QUEUE = (
         _remembered,
     ),
     Mutant("a delivered message keeps its record", "      redis.call('UNLINK', unpack(gone))\n", ""),
+    Mutant(
+        "each generation of tombstones lasts for ever",
+        "if math.abs(now - last) >= lasts_ms then",
+        "if last == 0 then",
+        test_settle.test_generations_of_tombstones_follow_each_other,
+    ),
+    Mutant(
+        "only the present generation is searched",
+        "'generation', 'generation_before')",
+        "'generation', 'generation')",
+        test_settle.test_generations_of_tombstones_follow_each_other,
+    ),
     Mutant("details outlive their message", "    redis.call('HDEL', prefix .. 'details', id)\n", ""),
     Mutant("a record does not tell of its details", "(mark == '-' and 'd' or mark)", "mark"),
 )

@@ -74,6 +74,21 @@ def test_a_delivered_message_is_remembered_without_its_text(
     queue.assert_counters()
 
 
+def test_generations_of_tombstones_follow_each_other(redis: Redis) -> None:
+    """What still counts is found in the last two of them, and each lasts as long as a tombstone counts."""
+    queue, hour_ms = Queue(redis, retention_ms=3_600_000, idempotency_ms=60_000), 3_600_000
+    for name in ("a1", "a2", "a3", "a4"):
+        queue.enqueue("a", name)
+        queue.turn(settle(queue.turn().claims[0]), free=-1)
+        queue.now += hour_ms // 2
+    states = [queue.status(name) for name in ("a1", "a2", "a3", "a4")]
+    assert [state is not None for state in states] == [False, False, False, True]
+    queue.now -= hour_ms // 2 + 1
+    assert [queue.enqueue_again(name)[0].duplicate for name in ("a2", "a3", "a4")] == [True] * 3
+    keys: list[bytes] = list(redis.scan_iter(queue.prefix + "tombstones:*"))
+    assert len({key.rpartition(b":")[0] for key in keys}) == 2
+
+
 @pytest.mark.parametrize(("outcome", "maybe"), [(Outcome.FAILED, False), (Outcome.UNKNOWN, True)])
 def test_a_failure_costs_an_attempt_and_a_wait(redis: Redis, outcome: Outcome, maybe: bool) -> None:  # noqa: FBT001 # pytest's table
     """Only an unknown outcome marks its messages as perhaps delivered, and the mark stays."""

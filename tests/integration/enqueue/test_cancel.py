@@ -41,11 +41,11 @@ def test_a_waiting_message_is_cancelled_and_its_followers_move_on(queue: Queue, 
     assert queue.counters()["depth"] == 0
 
 
-def test_a_message_that_is_listed_twice_is_pushed_once(queue: Queue, producer: Producer, redis: Redis) -> None:
+def test_a_message_that_is_listed_twice_is_pushed_once(queue: Queue, producer: Producer) -> None:
     """Cancelled behind others that waited until nobody remembered it, and sent again with its key."""
     queue.enqueue("a", "first", "again")
     producer.cancel("support", "again")
-    redis.delete(f"{queue.prefix}message:again")  # its time is over
+    queue.forget("again")
     queue.enqueue("a", "again", "last")
     claimed = []
     while claims := queue.turn().claims:

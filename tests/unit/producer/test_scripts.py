@@ -222,15 +222,15 @@ def test_lua_and_python_mean_the_same_statuses_of_a_settlement() -> None:
     assert listed[1] == ", ".join(f"{settled.value} {settled.name.lower()}" for settled in Settled)
 
 
-def half_a_fingerprint() -> int:
-    """Where the half of it ends that is kept of a finished message, counted from 1."""
+def third_of_a_fingerprint() -> int:
+    """Where the third of it ends that is kept of a finished message, counted from 1."""
     fingerprint = message_record.FIELDS["fingerprint"]
-    return (fingerprint.start + fingerprint.stop) // 2
+    return fingerprint.start + (fingerprint.stop - fingerprint.start) // 3
 
 
 def test_only_its_library_knows_where_the_fields_of_a_record_are() -> None:
     """A new layout is an edit of one file in each language. The previous one has a file of its own."""
-    kept = f"{message_record.FIELDS['sequence'].start + 1}, {half_a_fingerprint()}"
+    kept = f"{message_record.FIELDS['sequence'].start + 1}, {third_of_a_fingerprint()}"
     for (_, name), text in FILES.items():
         if name not in {"lib_record", "lib_old_record"}:
             # What begins or ends with all fields, by the name of their length, goes with any layout.
@@ -245,18 +245,18 @@ def test_only_its_library_knows_where_the_fields_of_a_record_are() -> None:
 
 
 def test_what_is_kept_of_a_finished_message_is_cut_where_it_is() -> None:
-    """Behind the state comes what its record had from the sequence to half of the fingerprint, then the rest."""
-    names, half = ("sequence", "accepted", "fingerprint"), half_a_fingerprint()
+    """Behind the state comes what its record had from the sequence to a third of the fingerprint, then the rest."""
+    names, third = ("sequence", "accepted", "fingerprint"), third_of_a_fingerprint()
     before = message_record.FIELDS["sequence"].start - 1
     begins = {name: message_record.FIELDS[name].start + 1 - before for name in names}
-    ends = {name: min(message_record.FIELDS[name].stop, half) - before for name in names}
+    ends = {name: min(message_record.FIELDS[name].stop, third) - before for name in names}
     text = "".join(FILES.values())
     cuts = re.findall(r"string\.sub\(tombstone, (\d+), (\d+)\)", text)
     places = {(int(first), int(last)) for first, last in cuts}
     assert (begins["fingerprint"], ends["fingerprint"]) in places
     assert places <= {(1, 1)} | {(begins[first], ends[last]) for first in names for last in names}
     rests = re.findall(r"string\.match\(tombstone, '[^']+', (\d+)\)", text)
-    assert {int(rest) for rest in rests} == {half - before + 1}
+    assert {int(rest) for rest in rests} == {third - before + 1}
     assert len(cuts) + len(rests) == len(re.findall(r"string\.\w+\(tombstone\b", text)), "one is not understood"
 
 

@@ -12,7 +12,7 @@ import pytest
 from support.waiting import wait_until_async
 
 from pushlane_worker.drains.capacity import Capacity
-from pushlane_worker.drains.drain import Drain, Ended, Report
+from pushlane_worker.drains.drain import MAX_SETTLED, Drain, Ended, Report
 from pushlane_worker.drains.push import FRESH_S, Pushers
 from pushlane_worker.monitoring import read_trouble
 from pushlane_worker.queue.outcome import Outcome, PushResult
@@ -155,6 +155,23 @@ async def test_what_was_finished_outlives_a_turn_that_failed() -> None:
         await drain.settle()
     assert turns.settled[1:] == [[b"a"], [b"a", b"b"]]
     assert (drain.settled, drain.report.delivered, drain.report.outcomes) == (True, 2, {Outcome.DELIVERED: 2})
+
+
+async def test_what_finished_while_redis_was_away_is_settled_in_many_turns() -> None:
+    """However many pushes it was, no turn holds Redis for long; and the drain does not leave before the last."""
+    names = [b"%d" % n for n in range(130)]
+    answer = Turn(-1, "empty", [], [claim(name) for name in names], soon=False)
+    drain, turns, pushers = make(answer, NOTHING, limit=200)
+    claiming = asyncio.create_task(drain.claim())
+    await wait_until_async(lambda: _soon(pushers.jobs), "the claims to be pushed")
+    for job in pushers.jobs:
+        delivered(job)
+    async with asyncio.timeout(5):
+        await claiming
+        await drain.settle()
+    assert [name for settled in turns.settled for name in settled] == names
+    assert max(len(settled) for settled in turns.settled) == MAX_SETTLED
+    assert drain.settled
 
 
 async def _soon(things: Sequence[object]) -> Sequence[object]:

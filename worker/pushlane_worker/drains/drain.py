@@ -34,6 +34,10 @@ drain through Celery takes five times as long as waking one."""
 LOOK_S = 0.12
 """The longest time between its turns while it waits for the next message; less than half of what a listener counts."""
 
+MAX_SETTLED = 50
+"""Pushes that a turn settles at most. After an outage of Redis thousands may be finished, and no turn may hold Redis
+for longer than a few ms."""
+
 IDLE_AFTER_S = 0.1
 """A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
 
@@ -171,12 +175,13 @@ class Drain:
 
     async def _turn(self, free: int) -> Turn:
         asked = time.monotonic()
-        finished, self._finished = self._finished, []
+        finished, self._finished = self._finished[:MAX_SETTLED], self._finished[MAX_SETTLED:]
+        busy = self._busy + len(self._finished)
         # Reserved before Redis answers, or another channel's drain would claim into the same slots.
         reserved = max(free, 0)
         self.capacity.reserve(self.turns.channel, reserved)
         try:
-            turn = await self.turns.take(free, self._busy, finished, stays=self.turns.may_wait)
+            turn = await self.turns.take(free, busy, finished, stays=self.turns.may_wait)
         except BaseException:
             self._finished[:0] = finished
             self.capacity.release(self.turns.channel, reserved)

@@ -43,6 +43,7 @@ local left = AT_ONCE
 
 local function forget(id)
   redis.call('UNLINK', prefix .. 'message:' .. id)
+  redis.call('HDEL', prefix .. 'details', id)
   left = left - 1
 end
 

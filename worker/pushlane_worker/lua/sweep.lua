@@ -67,6 +67,7 @@ local function end_holds()
   return #conversations
 end
 
+-- A lease whose batch has an unreadable record is left to the dispatchers of the newer version.
 local function expired_leases()
   local leases = prefix .. 'leases'
   local conversations = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, MAX_LISTED)
@@ -75,15 +76,18 @@ local function expired_leases()
   end
   local expired = {}
   for _, conversation in ipairs(conversations) do
-    local lease, records = read_claim(redis.call('HGET', prefix .. 'claims', conversation)), {}
+    local lease, records, readable = read_claim(redis.call('HGET', prefix .. 'claims', conversation)), {}, true
     for i, id in ipairs(lease.ids) do
       records[i] = read_header(prefix, id)
+      readable = readable and not is_unreadable(records[i])
     end
-    local listed = { conversation, lease.token, 0, listed_details(prefix, lease.ids, records) }
-    for i, id in ipairs(lease.ids) do
-      listed[#listed + 1], listed[#listed + 2] = id, records[i]
+    if readable then
+      local listed = { conversation, lease.token, 0, listed_details(prefix, lease.ids, records) }
+      for i, id in ipairs(lease.ids) do
+        listed[#listed + 1], listed[#listed + 2] = id, records[i]
+      end
+      expired[#expired + 1] = listed
     end
-    expired[#expired + 1] = listed
   end
   return expired
 end

@@ -66,7 +66,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The result of a round trip: how many were looked at, and the selected ones without their details."""
+    """The result of a round trip: how many were looked at, and the selected ones."""
 
     looked_at: int
     letters: Sequence[DeadLetter]
