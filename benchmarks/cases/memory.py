@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from benchmarks.sides import Pushlane
 
 CASE: Final = "J"
-BACKLOG: Final = Backlog(200_000, 10_000, text="x" * 100)
-"""As many as a busy channel delivers in a day: tombstones of few messages share the cost of their hash with nobody."""
+BACKLOG: Final = Backlog(500_000, 25_000, text="x" * 100)
+"""As many as a busy channel delivers in a day: tombstones of a few messages have nobody to share the cost of a hash."""
+TASKS: Final = Backlog(10_000, 500, text="x" * 100)
 QUEUED_BYTES: Final = 330
 DELIVERED_BYTES: Final = 120
 
@@ -62,5 +63,5 @@ def _celery(bench: Bench) -> float:
     with sides.celery(bench, "-c", "2") as side:
         warm(bench, side)
         before = side.server.memory()
-        side.fill(BACKLOG)
-        return (side.server.memory() - before) / BACKLOG.messages
+        side.fill(TASKS)
+        return (side.server.memory() - before) / TASKS.messages
