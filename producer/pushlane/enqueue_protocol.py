@@ -101,7 +101,7 @@ def forms_of(messages: Sequence[Message], options: SendOptions) -> list[Form]:
 
 def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:
     """The arguments of ``lua/enqueue.lua``."""
-    # A client that repeats a call sends the same ids: the script has to look for them, but only once per call.
+    # A client may repeat a call. One whose ids were drawn for it was accepted whole or not at all: one look-up tells.
     fresh = all(entry.options.idempotency_key is None for entry in entries)
     arguments: list[str | bytes] = ["", kind, str(int(fresh))]
     for entry in entries:

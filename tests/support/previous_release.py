@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zipfile
 import zipimport
@@ -11,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support.queue import LEASE_MS, Queue, Turn
-from support.queue_replies import Accepted
+from support.queue_replies import Accepted, read_accepted
 
 from pushlane.keys import BELL
-from pushlane.message_record import STATES
-from pushlane.send_options import SendOptions
 from pushlane_worker.queue.store import WORKER
 from pushlane_worker.queue.turns import Claim, Settlement, read_claim
 
@@ -68,36 +65,14 @@ class OldQueue:
             for name in names
         }
 
-    def enqueue(
-        self,
-        conversation: str,
-        *message_ids: str,
-        address: bytes = b"",
-        body: bytes | None = None,
-        due: str = "",
-        expires: str = "",
-        hold: str = "",
-    ) -> list[Accepted]:
+    def enqueue(self, conversation: str, *message_ids: str, **how: Any) -> list[Accepted]:  # noqa: ANN401 # as ``Queue``
         """Accepts these messages, which the new ``enqueue_again`` can repeat."""
-        for message_id in message_ids:
-            own = message_id.encode() if body is None else body
-            self.queue.messages.setdefault(message_id, (conversation, address, own))
-            self.queue._options.setdefault(message_id, (due, expires, hold))
+        self.queue.note(conversation, *message_ids, **how)
         return self.enqueue_again(*message_ids)
 
     def enqueue_again(self, *message_ids: str) -> list[Accepted]:
         """The same call once more."""
-        groups: list[bytes | int | str] = []
-        for message_id in message_ids:
-            conversation, address, body = self.queue.messages[message_id]
-            fingerprint = hashlib.blake2b(b"\0".join([conversation.encode(), address, body]), digest_size=12)
-            content = RECORDS.write_content(fingerprint.hexdigest().encode(), conversation.encode(), address, body)
-            options = SendOptions(None, *self.queue._options[message_id]).as_argument()
-            groups += (message_id, conversation, content, options)
-        code, *values = self._call("enqueue", "cinnox", *groups)
-        assert code == 0, f"enqueue answered {code} {values}"
-        triples = zip(values[::3], values[1::3], values[2::3], strict=True)
-        return [Accepted(sequence, STATES[state.decode()], bool(again)) for sequence, state, again in triples]
+        return read_accepted(self._call("enqueue", "cinnox", *self.queue.groups(message_ids, RECORDS.write_content)))
 
     def turn(self, *settlements: Settlement, free: int = 64) -> Turn:
         """The next turn of its one drain."""

@@ -12,21 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from support.channels import channel_record
-from support.queue_replies import Accepted, Sweep, scheduled_id, texts
+from support.queue_replies import Accepted, Sweep, read_accepted
+from support.queue_view import QueueView
 
 from pushlane import scripts
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.message_record import (
-    DETAILS,
-    FIELDS,
-    NO_REASON,
-    STATES,
-    Header,
-    read_content,
-    read_header,
-    text_of,
-    write_content,
-)
+from pushlane.message_record import NO_REASON, write_content
 from pushlane.send_options import SendOptions
 from pushlane_worker.queue.outcome import Outcome, PushResult
 from pushlane_worker.queue.retry import NextStep
@@ -34,7 +25,7 @@ from pushlane_worker.queue.store import WORKER
 from pushlane_worker.queue.turns import Claim, Settlement, read_claim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis import Redis
 
@@ -99,7 +90,7 @@ def unsent(claim: Claim) -> Settlement:
     return settle(claim, Outcome.UNSENT, reached=False)
 
 
-class Queue:
+class Queue(QueueView):
     """One channel, registered at once; without a rate limit unless ``fields`` names one.
 
     Attributes:
@@ -138,7 +129,12 @@ class Queue:
         fields = [item for pair in self._record.items() for item in pair]
         return bool(self._scripts["register"](keys=[*self._keys, CHANNELS], args=[self.now, *fields]))
 
-    def enqueue(
+    def enqueue(self, conversation: str, *message_ids: str, **how: Any) -> list[Accepted]:  # noqa: ANN401 # see ``note``
+        """Accepts these messages."""
+        self.note(conversation, *message_ids, **how)
+        return self.enqueue_again(*message_ids)
+
+    def note(
         self,
         conversation: str,
         *message_ids: str,
@@ -147,26 +143,26 @@ class Queue:
         due: str = "",
         expires: str = "",
         hold: str = "",
-    ) -> list[Accepted]:
-        """Accepts these messages, each of which says its own id without a ``body``; see the script for the others."""
+    ) -> None:
+        """Notes messages, each of which says its own id without a ``body``; see the script for the others."""
         for message_id in message_ids:
             own = message_id.encode() if body is None else body
             self.messages.setdefault(message_id, (conversation, address, own))
             self._options.setdefault(message_id, (due, expires, hold))
-        return self.enqueue_again(*message_ids)
 
     def enqueue_again(self, *message_ids: str) -> list[Accepted]:
         """The same call once more, as after a lost reply."""
+        return read_accepted(self._call("enqueue", "cinnox", 0, *self.groups(message_ids, write_content)))
+
+    def groups(self, message_ids: Sequence[str], write: Callable[..., bytes]) -> list[_Argument]:
+        """What the script gets of these messages; ``write`` lays out their content."""
         groups: list[_Argument] = []
         for message_id in message_ids:
             conversation, address, body = self.messages[message_id]
             fingerprint = hashlib.blake2b(b"\0".join([conversation.encode(), address, body]), digest_size=12)
-            content = write_content(fingerprint.hexdigest().encode(), conversation.encode(), address, body)
+            content = write(fingerprint.hexdigest().encode(), conversation.encode(), address, body)
             groups += (message_id, conversation, content, SendOptions(None, *self._options[message_id]).as_argument())
-        code, *values = self._call("enqueue", "cinnox", 0, *groups)
-        assert code == 0, f"enqueue answered {code} {values}"
-        triples = zip(values[::3], values[1::3], values[2::3], strict=True)
-        return [Accepted(sequence, STATES[state.decode()], bool(again)) for sequence, state, again in triples]
+        return groups
 
     def turn(
         self,
@@ -253,114 +249,5 @@ class Queue:
         """Purges dead letters; how many it were."""
         return int(self._call("purge", *message_ids))
 
-    def status(self, message_id: str) -> tuple[Header, bool] | None:
-        """A message's header, and whether a push of it is in flight; None when it is not known."""
-        reply = self._status(message_id)
-        return (read_header(*reply[:2]), reply[2] == 1) if reply else None
-
-    def record(self, message_id: str) -> bytes:
-        """A message's whole record; empty when it is finished or there is none."""
-        value: bytes | None = self.redis.get(f"{self.prefix}message:{message_id}")
-        return value or b""
-
-    def found(self, message_id: str) -> tuple[bytes, bytes]:
-        """Record and details of a message, as ``status`` gives them; both empty when there is none."""
-        record, details, _ = self._status(message_id) or (b"", b"", 0)
-        return record, details
-
-    def content(self, message_id: str) -> tuple[str, bytes, bytes]:
-        """Conversation, address and body of a message; both of the latter are empty when it is finished."""
-        return read_content(self.record(message_id) or self.found(message_id)[0])
-
-    def header(self, message_id: str) -> Header:
-        """What is stored of a message, without texts."""
-        return read_header(*self.found(message_id))
-
-    def field(self, message_id: str, name: str) -> bytes:
-        """A field of the record or the details."""
-        record, details = self.found(message_id)
-        return bytes(record[FIELDS[name]] if name in FIELDS else details[DETAILS[name]])
-
-    def overwrite(self, message_id: str, name: str, value: str) -> None:
-        """Changes a field of the stored record or of the stored details."""
-        if name in FIELDS:
-            self.redis.setrange(f"{self.prefix}message:{message_id}", FIELDS[name].start, value)
-            return
-        details = bytearray(self.found(message_id)[1])
-        details[DETAILS[name]] = value.encode()
-        self.redis.hset(self.prefix + "details", message_id, bytes(details))
-        self.overwrite(message_id, "mark", "d")
-
-    def forget(self, message_id: str) -> None:
-        """Lets the time of a finished message be over."""
-        for key in self.redis.scan_iter(self.prefix + "tombstones:*"):
-            self.redis.hdel(key, message_id)
-
-    def detail(self, message_id: str) -> str:
-        """Why a message is dead, in words."""
-        return text_of(self.found(message_id)[1])
-
-    def waiting(self, conversation: str) -> str:
-        """The ids in a conversation's list, in one string."""
-        listed: list[bytes] = self.redis.lrange(f"{self.prefix}conversation:{conversation}", 0, -1)
-        return b" ".join(listed).decode()
-
-    def places(self, conversation: str) -> list[str]:
-        """Which of ready, delayed, leases and held hold the conversation."""
-        names = ("ready", "delayed", "leases", "held")
-        return [name for name in names if self.redis.zscore(self.prefix + name, conversation) is not None]
-
-    def scheduled(self) -> list[str]:
-        """The ids of what joins later, in the order in which it will."""
-        members: list[bytes] = self.redis.zrange(self.prefix + "scheduled", 0, -1)
-        return [scheduled_id(member.decode()) for member in members]
-
-    def blocked(self) -> dict[str, tuple[int, str]]:
-        """The conversations whose head is in trouble: since when, and why."""
-        since: list[tuple[bytes, float]] = self.redis.zrange(self.prefix + "blocked", 0, -1, withscores=True)
-        why = texts(self.redis.hgetall(self.prefix + "blocked_by"))
-        assert {name.decode() for name, _ in since} == why.keys()
-        return {name.decode(): (round(score), why[name.decode()]) for name, score in since}
-
-    def gate(self) -> dict[str, str]:
-        """The gate's record."""
-        return texts(self.redis.hgetall(self.prefix + "gate"))
-
-    def counters(self) -> dict[str, int]:
-        """The channel's counters."""
-        return {name: int(value) for name, value in texts(self.redis.hgetall(self.prefix + "counters")).items()}
-
-    def recount(self) -> dict[str, int]:
-        """The counters that the messages' records give."""
-        states = [self.header(message_id).state for message_id in self.messages]
-        counted = {name: states.count(name) for name in ("delivered", "dead")}
-        waiting = sum(states.count(name) for name in ("queued", "scheduled", "held"))
-        return {"accepted": len(states), "depth": waiting, **counted}
-
-    def assert_counters(self) -> None:
-        """Depth, accepted, delivered and dead are what a recount gives."""
-        counters, recount = self.counters(), self.recount()
-        assert {name: counters.get(name, 0) for name in recount} == recount
-
-    def unknown(self) -> list[dict[str, str]]:
-        """The listed pushes of unknown outcome."""
-        return [texts(entry) for _, entry in self.redis.xrange(self.prefix + "unknown")]
-
-    def rung(self) -> bool:
-        """Whether the bell holds the channel; takes it out, as a dispatcher does."""
-        return bool(self.redis.zrem(BELL, self.channel))
-
-    def pending_ms(self) -> int | None:
-        """When the ring was made that nobody answered yet."""
-        value = self.redis.get(self.prefix + "pending")
-        return None if value is None else int(value)
-
-    def listeners(self) -> list[str]:
-        """The drains that have a free place, or are taken to have one."""
-        return [name.decode() for name in self.redis.zrange(self.prefix + "listeners", 0, -1)]
-
     def _call(self, script: str, *arguments: _Argument) -> Any:  # noqa: ANN401 # a reply of nested lists
         return self._scripts[script](keys=self._keys, args=[self.now, *arguments])
-
-    def _status(self, message_id: str) -> Any:  # noqa: ANN401 # the same
-        return self._scripts["status"](keys=[self.prefix], args=[self.now, message_id])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pushlane.message_record import FIELDS
+from pushlane.message_record import FIELDS, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pushlane_worker.queue.turns import Claim
 
@@ -20,6 +20,14 @@ class Accepted:
     sequence: int
     state: str
     duplicate: bool
+
+
+def read_accepted(reply: Sequence[Any]) -> list[Accepted]:
+    """What ``enqueue`` said of each message."""
+    code, *values = reply
+    assert code == 0, f"enqueue answered {code} {values}"
+    triples = zip(values[::3], values[1::3], values[2::3], strict=True)
+    return [Accepted(sequence, STATES[state.decode()], bool(again)) for sequence, state, again in triples]
 
 
 @dataclass(frozen=True)

@@ -146,3 +146,14 @@ def test_what_is_due_is_ready_after_a_sweep(redis: Redis) -> None:
     assert redis.zcard(queue.prefix + "ready") == 1000
     assert not queue.sweep().more
     assert queue.places("a") == ["ready"]
+
+
+def test_the_lease_of_a_newer_workers_batch_is_left_to_a_newer_dispatcher(redis: Redis) -> None:
+    """It knows the layout; and it does not keep this one from the other leases."""
+    queue = _crashed(redis, 2)
+    queue.overwrite("m0", "version", "3")
+    before = queue.record("m0")
+    (claim,) = queue.sweep_for(LEASE_MS).expired
+    assert ids(claim) == "m1"
+    assert queue.status("m0") is None
+    assert (queue.places("r0"), queue.record("m0")) == (["leases"], before)

@@ -139,3 +139,13 @@ def test_the_script_knows_every_key_of_a_channel() -> None:
     listed = re.search(r"local NAMES = \{(.*?)\}", source("remove", WORKER), re.DOTALL)
     assert listed
     assert set(re.findall(r"'(\w+)'", listed[1])) == named
+
+
+def test_a_removal_that_stops_halfway_leaves_no_details_of_what_is_gone(queue: Queue, redis: Redis) -> None:
+    """A worker that registers the channel again would keep them for ever."""
+    for number in range(250):
+        queue.enqueue("room", f"m{number}", due="+60000")
+    script = redis.register_script(source("remove", WORKER))
+    left, *_ = script(keys=[queue.prefix, keys.BELL, keys.CHANNELS], args=[queue.now, 1])
+    assert left == 1
+    assert (redis.zcard(f"{queue.prefix}scheduled"), redis.hlen(f"{queue.prefix}details")) == (50, 50)

@@ -99,7 +99,7 @@ def test_an_old_worker_leaves_a_new_message_that_is_due_to_a_new_one(
     queue: Queue, old: OldQueue, options: dict[str, str]
 ) -> None:
     """A scheduled or a held one: it is delivered when a new worker comes by."""
-    queue.enqueue("a", "a1", **options)  # type: ignore[arg-type] # its texts alone
+    queue.enqueue("a", "a1", **options)
     queue.now += HOLD_MS
     assert old.turn().claims == ()
     queue.sweep_for(2 * MINUTE_MS)

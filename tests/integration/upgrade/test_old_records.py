@@ -118,7 +118,7 @@ def test_an_old_scheduled_message_joins_when_it_is_due(queue: Queue, old: OldQue
 @pytest.mark.parametrize("options", [{"expires": "1000"}, {"expires": "1000", "due": "+5000"}])
 def test_an_old_message_dies_when_it_expires(queue: Queue, old: OldQueue, options: dict[str, str]) -> None:
     """Whether it had joined its conversation or not."""
-    old.enqueue("a", "a1", **options)  # type: ignore[arg-type] # its texts alone
+    old.enqueue("a", "a1", **options)
     queue.now += 1000
     assert drained(queue) == []
     assert (end_of(queue, "a1"), queue.header("a1").final_ms) == (("dead", "expired"), queue.now)
