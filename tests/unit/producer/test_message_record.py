@@ -5,12 +5,11 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import pytest
-from fakeredis import FakeRedis
 from hypothesis import given
 from hypothesis import strategies as st
-from support.channels import channel_record
+from support.fake_scripts import PREFIX, fake_redis, script
 
-from pushlane.keys import BELL, channel_prefix
+from pushlane.keys import BELL
 from pushlane.message import MAX_ID_BYTES
 from pushlane.message_record import (
     DETAILS,
@@ -35,9 +34,7 @@ from pushlane.message_record import (
     text_of,
     write_content,
 )
-from pushlane.scripts import source
 
-PREFIX = channel_prefix("support")
 LIBRARY = (files("pushlane") / "lua" / "lib_record.lua").read_text(encoding="utf-8")
 FINGERPRINT = b"0123456789abcdef01234567"
 NOW = 1_764_000_000_123
@@ -46,18 +43,6 @@ NEW = b""
 IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(
     lambda text: len(text.encode()) <= MAX_ID_BYTES
 )
-
-
-def script(name: str, package: str = "pushlane") -> str:
-    """The text of a script as a fake Redis takes it: without its ``#!lua`` line."""
-    return source(name, package).partition("\n")[2]
-
-
-def fake_redis() -> FakeRedis:
-    """One that knows the channel."""
-    redis = FakeRedis()
-    redis.hset(f"{PREFIX}channel", mapping=dict(channel_record().items()))
-    return redis
 
 
 def written(

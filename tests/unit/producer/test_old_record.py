@@ -1,28 +1,13 @@
 """The record that the previous release has written, as the scripts and Python read it."""
 
 import pytest
-from fakeredis import FakeRedis
-from support.channels import channel_record
+from support.fake_scripts import PREFIX, fake_redis, script
 from support.previous_release import RECORDS
 
-from pushlane.keys import BELL, channel_prefix
+from pushlane.keys import BELL
 from pushlane.message_record import DETAILS, FIELDS, history_of, read_content, state_of, text_of
-from pushlane.scripts import source
 
-PREFIX = channel_prefix("support")
 NOW = 1_764_000_000_123
-
-
-def script(name: str, package: str = "pushlane") -> str:
-    """The text of a script as a fake Redis takes it: without its ``#!lua`` line."""
-    return source(name, package).partition("\n")[2]
-
-
-def fake_redis() -> FakeRedis:
-    """One that knows the channel."""
-    redis = FakeRedis()
-    redis.hset(f"{PREFIX}channel", mapping=dict(channel_record().items()))
-    return redis
 
 
 OLD = {
