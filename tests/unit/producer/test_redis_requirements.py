@@ -37,7 +37,7 @@ def test_a_server_that_only_speaks_like_redis_is_refused(name: str) -> None:
     assert server_problem(info) == f"is {name}; Pushlane needs {SUPPORTED}"
 
 
-@pytest.mark.parametrize("text", [read(README), page("operations")], ids=["README", "operations"])
+@pytest.mark.parametrize("text", [read(README), page("redis")], ids=["README", "redis"])
 def test_the_documents_say_which_versions_are_supported(text: str) -> None:
     """In the words of the check."""
     assert SUPPORTED in " ".join(text.split())
