@@ -1,5 +1,6 @@
 """The worker's settings, checked when it starts. Importing the Celery app, as Flower does, reads only the addresses."""
 
+from pathlib import Path
 from typing import Final
 
 from pydantic import Field, field_validator, model_validator
@@ -46,6 +47,9 @@ class Settings(_Broker, CommonSettings):
     slice_s: float = Field(2, ge=0.1, le=60, description="Seconds a drain claims messages before its task ends.")
     idempotency_window_s: float = Field(
         86_400, ge=1, le=MAX_KEPT_S, description="Seconds an idempotency key is remembered."
+    )
+    heartbeat_file: Path | None = Field(
+        None, description="A file that a working worker touches every second, for health checks."
     )
     channels: dict[str, ChannelSettings] = Field(
         default_factory=dict, description="The channels by name: `PUSHLANE_CHANNELS__<NAME>__…`."

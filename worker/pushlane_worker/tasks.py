@@ -22,6 +22,7 @@ from pushlane_worker.dispatcher_step import DispatcherStep
 from pushlane_worker.drains.drain import Report
 from pushlane_worker.drains.loop_thread import LoopThread
 from pushlane_worker.enqueue import enqueue, redact_logs
+from pushlane_worker.heartbeat import Heartbeat
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
 from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.settings import Settings, load_settings, load_worker_settings
@@ -119,6 +120,8 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
         redact_logs()
         drop_ignored_lines()
         _check_server(settings)
+        if settings.heartbeat_file:
+            Heartbeat(settings.heartbeat_file).begin()
         consume_also(channel.queue for channel in settings.channels.values())
     except SettingsError as error:
         sys.stderr.write(f"pushlane: {error}\n")

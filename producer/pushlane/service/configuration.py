@@ -40,6 +40,7 @@ NAMES: Final = frozenset(
         "SLICE_S",
         "RETENTION_S",
         "IDEMPOTENCY_WINDOW_S",
+        "HEARTBEAT_FILE",
         "LOG_FORMAT",
         "LOG_LEVEL",
         "CHANNELS",

@@ -18,6 +18,7 @@ from support.waiting import wait_until_async
 
 from pushlane import Producer, RoomMessage
 from pushlane_worker.dispatch.dispatcher import Dispatcher
+from pushlane_worker.dispatch.supervisor import Supervisor
 from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings, load_settings
 
@@ -71,6 +72,33 @@ async def test_a_server_that_is_unfit_is_reported(settings: Settings, redis: Red
         redis.config_set("maxmemory-policy", "noeviction")
     (problem,) = [one["problem"] for one in logs if (one["event"], one["log_level"]) == ("redis.unfit", "error")]
     assert "allkeys-lru" in problem
+
+
+async def test_its_heart_beats_while_redis_is_away(settings: Settings, tmp_path: Path) -> None:
+    """A restart would not bring Redis back."""
+    file = tmp_path / "heartbeat"
+    away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0", "heartbeat_file": file})
+    async with _dispatcher(away, lambda *_: None, lambda *_: None):
+        await _until(file.exists, "the first beat")
+        first = file.stat().st_mtime_ns
+        await _until(lambda: file.stat().st_mtime_ns > first, "the next one")
+
+
+async def test_its_heart_stops_with_a_step_that_is_stuck(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a restart helps."""
+    file, asked = tmp_path / "heartbeat", []
+
+    def is_stuck(_: Supervisor) -> bool:
+        asked.append(1)
+        return True
+
+    monkeypatch.setattr(Supervisor, "is_stuck", is_stuck)
+    beating = settings.model_copy(update={"heartbeat_file": file})
+    async with _dispatcher(beating, lambda *_: None, lambda *_: None):
+        await _until(lambda: len(asked) > 1, "two beats")
+    assert not file.exists()
 
 
 async def test_a_channel_that_can_not_be_registered_is_swept_all_the_same(

@@ -17,6 +17,7 @@ from pushlane_worker.channels.channel import channel_records, make_channel
 from pushlane_worker.dispatch.consumers import ANNOUNCED_EACH_S, announce
 from pushlane_worker.dispatch.supervisor import Supervisor
 from pushlane_worker.dispatch.sweeper import Sweeper
+from pushlane_worker.heartbeat import BEAT_S, Heartbeat
 from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings
 from pushlane_worker.telemetry import logger
@@ -71,6 +72,8 @@ class Dispatcher:
                 group.create_task(keep("bell", self._answer_bell))
                 group.create_task(keep("decisions", self._retry_effects))
                 group.create_task(keep("health", self._watch.step))
+                if self._settings.heartbeat_file:
+                    group.create_task(keep("heartbeat", partial(self._beat, Heartbeat(self._settings.heartbeat_file))))
                 # Concurrently with the sweeps, which must not wait for it: they make a full Redis usable again.
                 for channel in self._settings.channels:
                     group.create_task(self._register(channel))
@@ -107,6 +110,11 @@ class Dispatcher:
         for channel in await asyncio.to_thread(lambda: [name for name in channels if self._channels[name].renewed()]):
             # A gate that was broken by the old token probes at once.
             await self._supervisor.once("register", partial(self._store.register, channel))
+
+    async def _beat(self, heartbeat: Heartbeat) -> None:
+        if not self._supervisor.is_stuck():
+            heartbeat.beat()
+        await asyncio.sleep(BEAT_S)
 
     async def _retry_effects(self) -> None:
         """Applies effects that no callback has applied."""

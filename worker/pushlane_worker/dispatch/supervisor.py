@@ -1,6 +1,7 @@
 """Keeps steps running whatever Redis does: a worker without its dispatcher looks healthy but does nothing."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,6 +11,8 @@ from pushlane_worker.queue.store import is_script_error
 from pushlane_worker.telemetry import logger
 
 PAUSE_AFTER_ERROR_S = 0.5
+STUCK_S = 180.0
+"""No step takes that long: the longest is a drain in this process, for a slice of 60 s at most."""
 
 Step = Callable[[], Coroutine[Any, Any, object]]
 
@@ -25,6 +28,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._failing: set[str] = set()
+        self._trying_since: dict[Step, float] = {}
 
     async def keep(self, what: str, step: Step) -> None:
         """Runs the step again and again."""
@@ -34,9 +38,17 @@ class Supervisor:
     async def once(self, what: str, step: Step) -> None:
         """Repeats the step until it succeeds once."""
         while not self.ended:
-            if await self.tried(what, step):
-                return
+            self._trying_since[step] = time.monotonic()
+            try:
+                if await self.tried(what, step):
+                    return
+            finally:
+                del self._trying_since[step]
             await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+
+    def is_stuck(self) -> bool:
+        """Whether a step that must go on has neither succeeded nor failed for too long."""
+        return any(time.monotonic() - since > STUCK_S for since in self._trying_since.values())
 
     async def tried(self, what: str, step: Step) -> bool:
         """Whether the step succeeded; errors are logged.

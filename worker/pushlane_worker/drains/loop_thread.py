@@ -21,6 +21,7 @@ from pushlane_worker.drains.capacity import Capacity
 from pushlane_worker.drains.drain import IDLE_AFTER_S, Drain, Report
 from pushlane_worker.drains.handover import Handover
 from pushlane_worker.drains.push import Pushers
+from pushlane_worker.heartbeat import Heartbeat
 from pushlane_worker.queue.store import Store
 from pushlane_worker.queue.turns import Turns
 from pushlane_worker.settings import Settings
@@ -47,6 +48,8 @@ class LoopThread:
         self._idle.set()
         self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="pushlane-loop", daemon=True)
+        if settings.heartbeat_file:
+            self._loop.call_soon(Heartbeat(settings.heartbeat_file).follow, self._loop)
         self._thread.start()
 
     def drain(self, channel: str, done: Done) -> None:
