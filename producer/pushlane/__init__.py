@@ -29,6 +29,7 @@
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,
+    NewerChannel,
     PushlaneError,
     QueueFull,
     QueueUnavailable,
@@ -45,6 +46,7 @@ __all__ = [
     "IdempotencyConflict",
     "InvalidMessage",
     "MessageStatus",
+    "NewerChannel",
     "Producer",
     "PushlaneError",
     "QueueFull",

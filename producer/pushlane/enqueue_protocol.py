@@ -20,6 +20,7 @@ import redis
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,
+    NewerChannel,
     QueueFull,
     QueueUnavailable,
     UnknownChannel,
@@ -139,15 +140,35 @@ def read_receipts(channel: str, entries: Sequence[Entry], reply: Sequence[Any]) 
     ]
 
 
-LIMIT_FIELDS: Final = ("kind", "max_text", "text_unit", "max_message_bytes")
+CHANNEL_VERSION: Final = 2
+"""That of a channel's record, which changes with what its fields mean; ``lua/lib_channel.lua`` repeats it."""
+LIMIT_FIELDS: Final = ("version", "kind", "max_text", "text_unit", "max_message_bytes")
 
 
-def read_limits(fields: Sequence[Any]) -> Limits | None:
-    """The limits in these fields of a channel's record; None if the channel is not registered."""
-    if None in fields:
+def read_limits(channel: str, fields: Sequence[Any]) -> Limits | None:
+    """The limits in these fields of a channel's record; None if the channel is not registered.
+
+    Raises:
+        NewerChannel: A newer release has registered it.
+    """
+    version, *limits = fields
+    check_version(channel, version)
+    if None in limits:
         return None
-    kind, max_text, text_unit, max_message_bytes = fields
+    kind, max_text, text_unit, max_message_bytes = limits
     return Limits(kind.decode(), int(max_text), text_unit.decode(), int(max_message_bytes))
+
+
+def check_version(channel: str, version: bytes | None) -> None:
+    """Raises NewerChannel if this is the version of a newer release's record; an older one's may have none."""
+    if version is not None and int(version) > CHANNEL_VERSION:
+        raise NewerChannel(channel, int(version))
+
+
+def newer_channel(channel: str, error: redis.RedisError) -> NewerChannel | None:
+    """How a script says that a newer release has registered the channel; None if it says something else."""
+    code, _, words = str(error).partition(" ")
+    return NewerChannel(channel, int(words.split()[0])) if code == "NEWERCHANNEL" else None
 
 
 def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageStatus | None:
@@ -198,12 +219,14 @@ def read_decision(channel: str, asked: bytes, reply: Sequence[Any]) -> tuple[Sta
 
 @contextlib.contextmanager
 def translating(channel: str, message_id: str | None = None) -> Iterator[None]:
-    """Translates redis-py's errors into QueueFull or QueueUnavailable."""
+    """Translates redis-py's errors into QueueFull, NewerChannel or QueueUnavailable."""
     try:
         yield
     except redis.exceptions.OutOfMemoryError as error:
         raise QueueFull(channel, "Redis is at its memory limit", RETRY_AFTER_FULL_S) from error
     except redis.RedisError as error:
+        if newer := newer_channel(channel, error):
+            raise newer from error
         raise QueueUnavailable(str(error) or type(error).__name__, message_id) from error
 
 
@@ -227,8 +250,8 @@ class LimitsCache:
         return known[1] if known and time.monotonic() - known[0] < LIMITS_KEPT_S else None
 
     def put(self, channel: str, fields: Sequence[Any]) -> Limits:
-        """Keeps the limits that Redis returned. Raises UnknownChannel if the channel is not registered."""
-        limits = read_limits(fields)
+        """Keeps the limits that Redis returned. Raises UnknownChannel or NewerChannel."""
+        limits = read_limits(channel, fields)
         if limits is None:
             raise UnknownChannel(channel)
         self._known[channel] = (time.monotonic(), limits)

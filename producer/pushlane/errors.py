@@ -8,6 +8,7 @@
     ├── IdempotencyConflict     the key was used before, for another message; nothing was sent
     ├── QueueFull               the channel or Redis is full; nothing was sent
     ├── QueueUnavailable        Redis did not answer in time: perhaps accepted, retry with the same key
+    │   └── NewerChannel        a newer release has registered the channel: upgrade this one; nothing was sent
     └── SettingsError           a worker or the callback cannot start: a setting is wrong
 """
 
@@ -120,6 +121,23 @@ class QueueUnavailable(PushlaneError):
         self.message_id = message_id
         hint = "" if message_id is None else f" (message {message_id} may have been accepted: retry with the same key)"
         super().__init__(f"the queue is unavailable: {problem}{hint}")
+
+
+class NewerChannel(QueueUnavailable):
+    """A newer release has registered the channel in a form that this one does not know. Nothing was sent.
+
+    Attributes:
+        channel: Its name.
+        version: That of its record in Redis.
+    """
+
+    def __init__(self, channel: str, version: int) -> None:
+        super().__init__(
+            f"channel {channel!r} was registered by a newer release, whose record (version {version}) this one does not"
+            " know: upgrade this one"
+        )
+        self.channel = channel
+        self.version = version
 
 
 class SettingsError(PushlaneError):

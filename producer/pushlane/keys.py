@@ -7,7 +7,7 @@ prefix as ``KEYS[1]`` and derive the other keys from it.
 =====================  ======  ============================================================================  ===========
 after the prefix       type    content                                                                       lifetime
 =====================  ======  ============================================================================  ===========
-``channel``            hash    what producers and scripts need to know: kind, limits, rate; no secret        for ever
+``channel``            hash    its version, and what others need to know: kind, limits, rate; no secret      for ever
 ``conversation:<id>``  list    message ids, oldest first                                                     till empty
 ``message:<id>``       string  a message's record (``message_record.py``), until it is finished              see below
 ``details``            hash    by id: what only some messages have: scheduled, held, retried, dead (same)     till empty

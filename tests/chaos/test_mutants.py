@@ -17,6 +17,7 @@ from chaos.mutants.later import LATER
 from chaos.mutants.operators import OPERATORS
 from chaos.mutants.own_fault import OWN_FAULT
 from chaos.mutants.queue import QUEUE
+from chaos.mutants.releases import RELEASES
 from chaos.mutants.wakeups import WAKE_UPS
 from redis.exceptions import ResponseError
 from support.queue import PRODUCERS, WORKERS
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 NOTICED = (AssertionError, LookupError, ValueError, ResponseError)
-MUTANTS = (*QUEUE, *CLOCKS, *GATE, *OWN_FAULT, *WAKE_UPS, *LATER, *DEAD_LETTERS, *OPERATORS, *HOLDS)
+MUTANTS = (*QUEUE, *CLOCKS, *GATE, *OWN_FAULT, *WAKE_UPS, *LATER, *DEAD_LETTERS, *OPERATORS, *HOLDS, *RELEASES)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from support.queue import LEASE_MS, Queue, Turn
-from support.queue_replies import Accepted, read_accepted
+from support.queue_replies import Accepted, Sweep, read_accepted
 
-from pushlane.keys import BELL
+from pushlane.keys import BELL, CHANNELS
 from pushlane_worker.queue.store import WORKER
 from pushlane_worker.queue.turns import Claim, Settlement, read_claim
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 (WHEEL,) = (Path(__file__).parents[1] / "previous_release").glob("*.whl")
 PRODUCER = "pushlane"
 _SCRIPTS = {
-    PRODUCER: ("enqueue", "status", "cancel", "decide"),
-    WORKER: ("turn", "replay", "purge"),
+    PRODUCER: ("enqueue", "register", "status", "cancel", "decide"),
+    WORKER: ("turn", "sweep", "replay", "purge"),
 }
 
 
@@ -83,6 +83,16 @@ class OldQueue:
         wait_ms, settled, claims, _, why, *flags, _, _ = self._call("turn", *arguments)
         closed, soon, leaves = (flag == 1 for flag in flags)
         return Turn(wait_ms, why.decode(), tuple(settled), tuple(map(self._claim, claims)), closed, soon, leaves)
+
+    def register(self) -> bool:
+        """Writes the channel's record, as its workers do at their start; whether it was new."""
+        fields = [item for pair in self.queue.own_record.items() for item in pair]
+        return bool(self._scripts["register"](keys=[self.queue.prefix, BELL, CHANNELS], args=[self.queue.now, *fields]))
+
+    def sweep(self) -> Sweep:
+        """One sweep."""
+        reply = self._call("sweep", "", "old sweeper")
+        return Sweep(ran=reply[0] >= 0)
 
     def decide(self, key: str, decision: str) -> tuple[str, int, int]:
         """Decides on a key."""

@@ -97,6 +97,7 @@ class Queue(QueueView):
         now: The clock of all calls in ms; nothing but the test moves it.
         rate_clock: What the last turn or sweep said of the rate window's.
         latest: What the next ones say that it can show at most.
+        own_record: What ``register`` writes.
         messages: Conversation, address and body of every id that was ever enqueued.
     """
 
@@ -108,7 +109,7 @@ class Queue(QueueView):
         self.messages: dict[str, tuple[str, bytes, bytes]] = {}
         self._options: dict[str, tuple[str, str, str]] = {}
         self.prefix = channel_prefix(channel)
-        self._record = channel_record(channel, **{"rate_limit": 0, **fields})
+        self.own_record = channel_record(channel, **{"rate_limit": 0, **fields})
         self._keys = [self.prefix, BELL]
         self._scripts = {
             name: self.redis.register_script(scripts.source(name, package))
@@ -126,7 +127,7 @@ class Queue(QueueView):
 
     def register(self) -> bool:
         """Writes the channel's record; whether it was new."""
-        fields = [item for pair in self._record.items() for item in pair]
+        fields = [item for pair in self.own_record.items() for item in pair]
         return bool(self._scripts["register"](keys=[*self._keys, CHANNELS], args=[self.now, *fields]))
 
     def enqueue(self, conversation: str, *message_ids: str, **how: Any) -> list[Accepted]:  # noqa: ANN401 # see ``note``

@@ -17,6 +17,7 @@ from pushlane.enqueue_protocol import decision_of, read_decision
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,
+    NewerChannel,
     PushlaneError,
     QueueFull,
     UnknownChannel,
@@ -91,7 +92,7 @@ async def apply(
     *,
     in_lane: bool = False,
 ) -> dict[str, list[Effect]]:
-    """Applies the effects of these decisions; returns those left over because their channel is full or not registered.
+    """Applies the effects of these decisions; returns those left over because their channel cannot take them now.
 
     The effects of a lane are applied in the order of their decisions: if one has to wait, so do all behind it. An
     effect that can never succeed is logged and counts as done; one written by a newer version is left for that version.
@@ -217,7 +218,7 @@ async def _do_each(producer: AsyncProducer, steps: Sequence[_Step]) -> None:
         except PushlaneError as error:
             if _is_away(error):
                 raise
-            if isinstance(error, QueueFull | UnknownChannel):
+            if isinstance(error, QueueFull | UnknownChannel | NewerChannel):
                 waiting.add(step.lane)
             logger().warning("effect.postponed", decision=step.decision, channel=step.channel, problem=str(error))
 

@@ -19,6 +19,7 @@ from pushlane.callback.settings import ApiKeySettings, CallbackSettings
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,
+    NewerChannel,
     PushlaneError,
     QueueFull,
     QueueUnavailable,
@@ -45,6 +46,7 @@ from pushlane.errors import (
         (IdempotencyConflict("k", "id"), 409, {"message_id": "id"}),
         (QueueFull("support", "why", 0.2), 429, {}),
         (QueueUnavailable("Error 111 connecting to redis.internal:6379"), 503, {}),
+        (NewerChannel("support", 3), 503, {}),
         (QueueUnavailable("Timeout", "id"), 503, {"message_id": "id"}),
     ],
     ids=repr,

@@ -4,7 +4,15 @@ import pickle
 
 import pytest
 
-from pushlane import IdempotencyConflict, InvalidMessage, PushlaneError, QueueFull, QueueUnavailable, UnknownChannel
+from pushlane import (
+    IdempotencyConflict,
+    InvalidMessage,
+    NewerChannel,
+    PushlaneError,
+    QueueFull,
+    QueueUnavailable,
+    UnknownChannel,
+)
 from pushlane.errors import SettingsError
 from pushlane_worker.errors import MessagesDeadLettered, PushesPostponed, PushNotSent
 
@@ -14,6 +22,7 @@ ERRORS: list[PushlaneError] = [
     IdempotencyConflict("key", "id"),
     QueueFull("support", "2 messages are already waiting", 1.0),
     QueueUnavailable("no answer", "id"),
+    NewerChannel("support", 3),
     SettingsError("PUSHLANE_REDIS_URL", "is missing"),
     PushNotSent("no connection"),
     MessagesDeadLettered("support", 1, 2, "HTTP 400"),

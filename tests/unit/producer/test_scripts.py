@@ -8,7 +8,7 @@ import pytest
 from support.channels import channel_record
 
 from pushlane import message_record
-from pushlane.enqueue_protocol import CHUNK, MAX_REASON_BYTES
+from pushlane.enqueue_protocol import CHANNEL_VERSION, CHUNK, MAX_REASON_BYTES
 from pushlane.hold import DECIDED, MAX_HOLD_DAYS
 from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
 from pushlane.scripts import source
@@ -405,6 +405,11 @@ def test_the_scripts_find_every_number_of_a_channel_in_its_record() -> None:
     read = re.findall(r"'(\w+)'", table[1])
     assert set(read) <= set(fields)
     assert all(isinstance(fields[name], int) for name in read)
+
+
+def test_producers_and_scripts_know_the_same_version_of_a_channels_record() -> None:
+    """A producer must not read what its own scripts refuse."""
+    assert number(LIBRARIES["lib_channel"], "CHANNEL_VERSION") == CHANNEL_VERSION
 
 
 def test_a_channels_name_fits_the_longest_key() -> None:

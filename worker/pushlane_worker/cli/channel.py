@@ -4,12 +4,14 @@ import asyncio
 
 import click
 
+from pushlane.errors import NewerChannel
 from pushlane.message import Limits
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import channel_records
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.exit_codes import Failed, Refused
 from pushlane_worker.cli.output import counted, print_json
+from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings, load_settings
 
@@ -37,7 +39,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """List the channels that are registered in Redis or in the local settings."""
     configured = load_settings().channels
     with queue.inspector() as inspector:
-        registered = {name: inspector.limits(name) for name in inspector.channels()}
+        registered = {name: _registered(inspector, name) for name in inspector.channels()}
     names = sorted({*registered, *configured})
     rows = [_row(name, registered.get(name), configured.get(name)) for name in names]
     if as_json:
@@ -45,7 +47,9 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
         return
     for row in rows:
         state = "registered" if row["registered"] else "not registered"
-        click.echo(f"{row['channel']}  {row['kind']}  {row['url'] or 'not in the settings here'}  {state}")
+        newer = isinstance(registered.get(str(row["channel"])), NewerChannel)
+        url = row["url"] or "not in the settings here"
+        click.echo(f"{row['channel']}  {row['kind']}  {url}  {state}{' by a newer release' if newer else ''}")
 
 
 @command.command("pause")
@@ -84,10 +88,18 @@ def remove(name: str, force: bool) -> None:  # noqa: FBT001 - a flag of the comm
         click.echo(f"{name}: a worker served it less than a minute ago and registers it again if it is still running")
 
 
-def _row(name: str, limits: Limits | None, settings: ChannelSettings | None) -> dict[str, object]:
+def _registered(inspector: Inspector, name: str) -> Limits | NewerChannel | None:
+    """One channel of a newer release does not hide the others."""
+    try:
+        return inspector.limits(name)
+    except NewerChannel as error:
+        return error
+
+
+def _row(name: str, limits: Limits | NewerChannel | None, settings: ChannelSettings | None) -> dict[str, object]:
     return {
         "channel": name,
-        "kind": limits.kind if limits else settings and settings.kind,
+        "kind": limits.kind if isinstance(limits, Limits) else settings and settings.kind,
         "registered": limits is not None,
         "url": settings and settings.address,
         "queue": settings and settings.queue,

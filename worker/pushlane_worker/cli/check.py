@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 import click
 import redis
 
+from pushlane.errors import NewerChannel
 from pushlane.service.printable import one_line
 from pushlane.service.redis_requirements import Finding, server_findings
 from pushlane_worker.channel_settings import ChannelSettings
@@ -60,6 +61,8 @@ def _redis(settings: Settings) -> Iterator[Finding]:
                         f"channel {name}: not registered yet; a worker or `pushlane channel register {name}` does that",
                     )
             yield from _consumers(inspector, settings)
+    except NewerChannel as error:
+        yield Finding("failed", str(error))
     except (redis.RedisError, OSError) as error:
         yield Finding("failed", f"PUSHLANE_REDIS_URL: {str(error) or type(error).__name__}")
 

@@ -7,7 +7,7 @@ attempted and failed.
 import click
 import redis
 
-from pushlane.errors import IdempotencyConflict, PushlaneError, QueueFull, QueueUnavailable
+from pushlane.errors import IdempotencyConflict, NewerChannel, PushlaneError, QueueFull, QueueUnavailable
 from pushlane.service.printable import one_line
 from pushlane_worker.errors import EmbeddedServerError
 
@@ -37,7 +37,7 @@ def _line(error: Exception) -> str | None:
     match error:
         case click.ClickException():
             return error.format_message()
-        case QueueUnavailable():
+        case QueueUnavailable() if not isinstance(error, NewerChannel):
             return f"{REDIS}: {error}"
         case QueueFull():
             return f"{error} (its limits are the channel's MAX_QUEUED and Redis's maxmemory)"

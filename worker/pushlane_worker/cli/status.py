@@ -5,13 +5,13 @@ from operator import attrgetter
 
 import click
 
-from pushlane.errors import UnknownChannel
+from pushlane.errors import NewerChannel, UnknownChannel
 from pushlane.message import check_channel_name
 from pushlane.service.json_fields import as_fields
 from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.output import counted, moment, print_json, width
-from pushlane_worker.operators.inspection import Gate, Overview
+from pushlane_worker.operators.inspection import Gate, Inspector, Overview
 from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")
@@ -33,7 +33,7 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
     channels = [check_channel_name(name) for name in names] or load_settings().channels
     with queue.inspector() as inspector:
         known = channels if names else sorted({*channels, *inspector.channels()})
-        overviews = {name: inspector.overview(name) for name in known}
+        overviews = {name: _overview(inspector, name) for name in known}
         unfed = inspector.count_unfed()
     _check_known(names, overviews)
     if as_json:
@@ -43,26 +43,38 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
     for line in _table([("channel", *_COUNTS), *(_row(name, overview) for name, overview in overviews.items())]):
         click.echo(line)
     for overview in overviews.values():
-        if overview is not None:
+        if isinstance(overview, NewerChannel):
+            click.echo(overview)
+        elif overview is not None:
             click.echo(_details(overview))
     if unfed:
         click.echo(f"moderation: {counted(unfed, 'decision')} {'is' if unfed == 1 else 'are'} not carried out yet")
 
 
-def _check_known(names: tuple[str, ...], overviews: Mapping[str, Overview | None]) -> None:
+def _overview(inspector: Inspector, name: str) -> Overview | NewerChannel | None:
+    """One channel of a newer release does not hide the others."""
+    try:
+        return inspector.overview(name)
+    except NewerChannel as error:
+        return error
+
+
+def _check_known(names: tuple[str, ...], overviews: Mapping[str, Overview | NewerChannel | None]) -> None:
     """Raises UnknownChannel for a name that is neither registered nor in the settings."""
     for name in names:
         if overviews[name] is None and name not in load_settings().channels:
             raise UnknownChannel(name)
 
 
-def _document(name: str, overview: Overview | None) -> dict[str, object]:
+def _document(name: str, overview: Overview | NewerChannel | None) -> dict[str, object]:
     head: dict[str, object] = {"channel": name, "registered": overview is not None}
+    if isinstance(overview, NewerChannel):
+        return head | {"newer_version": overview.version}
     return head if overview is None else head | as_fields(overview)
 
 
-def _row(name: str, overview: Overview | None) -> tuple[str, ...]:
-    if overview is None:
+def _row(name: str, overview: Overview | NewerChannel | None) -> tuple[str, ...]:
+    if not isinstance(overview, Overview):
         return (name, *"-" * len(_COUNTS))
     return (name, *map(str if width() is None else _short, _counts(overview)))
 

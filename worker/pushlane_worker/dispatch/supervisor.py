@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pushlane.clients import UNANSWERED
-from pushlane.errors import PushlaneError
+from pushlane.errors import NewerChannel, PushlaneError
 from pushlane_worker.queue.store import is_script_error
 from pushlane_worker.telemetry import logger
 
@@ -29,6 +29,7 @@ class Supervisor:
     def __init__(self) -> None:
         self._failing: set[str] = set()
         self._trying_since: dict[Step, float] = {}
+        self._newer: set[str] = set()
 
     async def keep(self, what: str, step: Step) -> None:
         """Runs the step again and again."""
@@ -51,12 +52,13 @@ class Supervisor:
         return any(time.monotonic() - since > STUCK_S for since in self._trying_since.values())
 
     async def tried(self, what: str, step: Step) -> bool:
-        """Whether the step succeeded; errors are logged.
+        """Whether the step succeeded, or has nothing to do; errors are logged.
 
-        During an outage every step keeps failing: only the first failure and the recovery are logged.
+        During an outage every step keeps failing: only the first failure and the recovery are logged. A channel of a
+        newer release is left to its workers, and logged once.
         """
         try:
-            await step()
+            await self._unless_newer(step)
         except (*UNANSWERED, PushlaneError) as error:
             problem = str(error) or type(error).__name__
             if is_script_error(error):
@@ -74,3 +76,11 @@ class Supervisor:
                     logger().info("redis.back")
             return True
         return False
+
+    async def _unless_newer(self, step: Step) -> None:
+        try:
+            await step()
+        except NewerChannel as error:
+            if error.channel not in self._newer:
+                self._newer.add(error.channel)
+                logger().warning("channel.newer_version", channel=error.channel, problem=str(error))

@@ -41,8 +41,9 @@ for longer than a few ms."""
 IDLE_AFTER_S = 0.1
 """A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
 
-Ended = Literal["empty", "slice", "rate", "gate", "shutdown", "busy"]
-"""``slice`` also if the next drain took over from it; ``busy`` if it never claimed as another did (``handover.py``)."""
+Ended = Literal["empty", "slice", "rate", "gate", "shutdown", "busy", "newer"]
+"""``slice`` also if the next drain took over from it; ``busy`` if it never claimed as another did (``handover.py``);
+``newer`` if only workers of a newer release may drain the channel."""
 
 
 @dataclass(slots=True)

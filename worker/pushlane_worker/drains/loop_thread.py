@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from pushlane.clients import UNANSWERED
-from pushlane.errors import SettingsError
+from pushlane.errors import NewerChannel, SettingsError
 from pushlane_worker.channels.channel import channel_records, make_channel
 from pushlane_worker.channels.http import AiohttpTransport, PushClient
 from pushlane_worker.drains.capacity import Capacity
@@ -136,6 +136,8 @@ class LoopThread:
     async def _await(trouble: str, drain: Drain, step: Awaitable[None]) -> None:
         try:
             await step
+        except NewerChannel:  # the dispatcher logs it
+            drain.report.ended = "newer"
         except Exception as error:  # noqa: BLE001 # nothing awaits this any more
             drain.report.fault = f"{type(error).__name__}: {error}"
             logger().exception(trouble, channel=drain.report.channel)

@@ -8,7 +8,7 @@
 -- ARGV[3] sweeper   the dispatcher's random id
 -- Returns {more (0 or 1), expired, now, change, clock}: whether to call again at once; each expired lease as a claim of
 -- turn.lua, but without bodies; change and clock as in turn.lua. {-1} when another dispatcher has just swept, {-2} when
--- the channel is not registered.
+-- the channel is not registered, or by an older release, so that its record is replaced.
 --- use old_record record channel rest place hold outcomes gate wake lease due
 local prefix, bell, now, latest, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2], ARGV[3]
 local SWEEP_EACH_MS = 700 -- one dispatcher of the fleet per channel; less than the 900 ms between looks, which jitter
@@ -21,7 +21,7 @@ local FULL_MS = 2000 -- how long producers are refused unless another sweep rene
 local MAX_LISTED = 20 -- of 10 messages each: 200 inspected
 
 local channel = load_channel(prefix)
-if not channel then
+if not channel or channel.version < CHANNEL_VERSION then
   return { -2 }
 end
 local swept = redis.call('HMGET', prefix .. 'sweep', 'at', 'since', 'more')

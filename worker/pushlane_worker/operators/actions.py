@@ -105,6 +105,7 @@ class Operator(Inspector):
         return reply
 
     def _set_paused(self, channel: str, paused: int) -> bool:
+        self.require(channel)
         changed = self._call("pause", channel, paused)
         if changed == UNREGISTERED:
             raise UnknownChannel(channel)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from pushlane.clients import connect
-from pushlane.enqueue_protocol import LIMIT_FIELDS, read_limits
+from pushlane.enqueue_protocol import LIMIT_FIELDS, check_version, read_limits
 from pushlane.errors import UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane.message import Limits, check_channel_name
@@ -23,7 +23,7 @@ TIMEOUT_S = 2.0
 LAST_UNKNOWN = 5
 """How many pushes of unknown outcome an overview lists."""
 _GATE = ("state", "until", "cap", "reason", "changed", "paused")
-_CHANNEL = ("kind", "queue", "max_queued", "rate_limit", "rate_window_ms")
+_CHANNEL = ("version", "kind", "queue", "max_queued", "rate_limit", "rate_window_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class Inspector:
 
     Raises:
         ValueError: The address is invalid.
+        NewerChannel: By what reads a channel's record, if a newer release has written it.
     """
 
     def __init__(self, redis_url: str, *, timeout: float = TIMEOUT_S) -> None:
@@ -115,7 +116,7 @@ class Inspector:
 
     def limits(self, channel: str) -> Limits | None:
         """The channel's limits for messages; None when it is not registered."""
-        return read_limits(self.redis.hmget(_key(channel, "channel"), LIMIT_FIELDS))
+        return read_limits(channel, self.redis.hmget(_key(channel, "channel"), LIMIT_FIELDS))
 
     def require(self, channel: str) -> Limits:
         """Like ``limits``, but raises UnknownChannel when it is not registered."""
@@ -135,7 +136,8 @@ class Inspector:
             record, gate, counters, scheduled, ready, delayed, leased, held, blocked, dead, rate, unknown, consumed = (
                 batch.execute()
             )
-        kind, queue, *numbers = record
+        version, kind, queue, *numbers = record
+        check_version(channel, version)
         if kind is None:
             return None
         max_queued, rate_limit, window_ms = map(int, numbers)

@@ -1,14 +1,16 @@
 """The worker's scripts on one Redis client, and the few other calls that a worker makes."""
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import redis.asyncio
 
 from pushlane.clients import connect_async
+from pushlane.enqueue_protocol import newer_channel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.scripts import source
 from pushlane_worker.queue.rate_clock import RateClock
@@ -51,10 +53,11 @@ class Store:
         await self.redis.aclose()
 
     async def register(self, channel: str) -> bool:
-        """Writes the channel's record; returns whether the channel is new."""
+        """Writes the channel's record; returns whether the channel is new. Raises NewerChannel."""
         fields = [item for pair in self._records[channel].items() for item in pair]
         keys = [channel_prefix(channel), BELL, CHANNELS]
-        return bool(await self._register(keys=keys, args=["", *fields]))
+        with _own(channel):
+            return bool(await self._register(keys=keys, args=["", *fields]))
 
     async def queue_of(self, channel: str) -> str | None:
         """The Celery queue that the channel's drains go to; None when the channel is not registered."""
@@ -89,21 +92,36 @@ class Store:
     async def call(self, script: str, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # nested lists
         """The reply of ``turn`` or ``sweep``; a channel that Redis has lost is registered again before.
 
-        Each call tells the latest time that the rate window's clock can show, and its reply ends with that clock.
+        So is one whose record an older release has written last. Each call tells the latest time that the rate window's
+        clock can show, and its reply ends with that clock.
+
+        Raises:
+            NewerChannel: A newer release has registered the channel, and leaves nothing of it to this one.
         """
         reply = await self._timed(script, channel, arguments)
         if reply[0] != UNREGISTERED:
             return reply
         await self.register(channel)
+        logger().info("channel.registered", channel=channel, why="Redis did not know it, or from an older release")
         return await self._timed(script, channel, arguments)
 
     async def _timed(self, script: str, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # as above
         clock, sent = self._clocks[channel], time.monotonic()
         args = ["", clock.latest(sent), *arguments]
-        reply = await self._scripts[script](keys=[channel_prefix(channel), BELL], args=args)
+        with _own(channel):
+            reply = await self._scripts[script](keys=[channel_prefix(channel), BELL], args=args)
         if len(reply) > 1:
             clock.saw(reply[-1], sent, time.monotonic())
         return reply
+
+
+@contextlib.contextmanager
+def _own(channel: str) -> Iterator[None]:
+    """Raises NewerChannel if a script says so."""
+    try:
+        yield
+    except redis.ResponseError as error:
+        raise newer_channel(channel, error) or error from None
 
 
 def log_gate(channel: str, change: Sequence[Any]) -> None:
