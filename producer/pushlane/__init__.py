@@ -18,6 +18,7 @@
     keys               every Redis key
     scripts            loads the Lua scripts in lua/
     clients            the Redis clients
+    handshake          why TLS with a Redis failed
     address            the address of a Redis
     strict_json        reads JSON from outside, within bounds
     errors             every error

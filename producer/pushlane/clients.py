@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pushlane.address import Address, parse
+from pushlane.handshake import explaining
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +91,7 @@ def to_primary(kind: type) -> type:
     only new ones to the new primary. redis-py closes a marked connection once its call, or its whole pipeline, is done.
     """
     mixin = _AsyncToPrimary if issubclass(kind, asynchronous.AbstractConnection) else _ToPrimary
-    return type(kind.__name__, (mixin, kind), {})
+    return type(kind.__name__, (mixin, *explaining(kind), kind), {})
 
 
 class _ToPrimary:

