@@ -16,10 +16,13 @@
     message_json       messages with their options as JSON
     message_record     messages as they are stored
     keys               every Redis key
-    scripts            loads the Lua scripts in lua/
+    scripts            loads and calls the Lua scripts in lua/
     clients            the Redis clients
+    cluster            those of a Redis Cluster
+    connections        connections that lead to the primary
     handshake          why TLS with a Redis failed
     address            the address of a Redis
+    address_options    its parameters
     strict_json        reads JSON from outside, within bounds
     errors             every error
     testing            producers for a service's own tests (extra ``testing``)

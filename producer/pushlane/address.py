@@ -5,11 +5,11 @@ It may contain a password, so no error here quotes any part of it.
 
 from __future__ import annotations
 
-import difflib
-import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+from pushlane import address_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,58 +17,48 @@ if TYPE_CHECKING:
 
 EXAMPLE: Final = "redis://localhost:6379/0"
 DEFAULT_PORT: Final = 6379
+SENTINEL_PORT: Final = 26379
 _UNIX: Final = ("unix", "redis+socket")  # redis-py's name and kombu's
-_TLS: Final = frozenset(
-    f"ssl_{name}"
-    for name in (
-        "ca_certs",
-        "ca_data",
-        "ca_path",
-        "cert_reqs",
-        "certfile",
-        "check_hostname",
-        "ciphers",
-        "keyfile",
-        "min_version",
-        "password",
-    )
-)
-_DATABASE: Final = ("db", "virtual_host")  # redis-py's name and kombu's
-_OTHERS: Final = frozenset(
-    [
-        "client_name",
-        "decode_responses",
-        "encoding",
-        "encoding_errors",
-        "health_check_interval",
-        "legacy_responses",
-        "max_connections",
-        "protocol",
-        "retry_on_timeout",
-        "socket_connect_timeout",
-        "socket_keepalive",
-        "socket_read_size",
-        "socket_timeout",
-        "timeout",
-    ]
-)
-"""redis-py's other parameters: an address that is shared with other code may have them. Pushlane ignores them."""
-_VERIFY: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
-_FALSE: Final = ("0", "f", "false", "n", "no")
+Kind = Literal["server", "cluster", "sentinel"]
+_KINDS: Final[Mapping[str, Kind]] = {
+    "redis": "server",
+    "rediss": "server",
+    "redis+cluster": "cluster",
+    "rediss+cluster": "cluster",
+    "redis+sentinel": "sentinel",
+    "rediss+sentinel": "sentinel",
+}
 _ESCAPE: Final = "a user name or password must be percent-encoded: @ is %40, / is %2F, : is %3A, ? is %3F, # is %23"
+
+
+class Node(NamedTuple):
+    """Where a server listens."""
+
+    host: str = "localhost"
+    port: int = DEFAULT_PORT
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One server. ``path`` is that of a unix socket; ``tls`` holds redis-py's ``ssl_*``, None without TLS."""
+    """A server, a Redis Cluster, or a primary that sentinels know.
+
+    Attributes:
+        nodes: The server; some nodes of the cluster; the sentinels. Not used with ``path``.
+        path: That of a unix socket.
+        tls: redis-py's ``ssl_*``, None without TLS; for sentinels, too.
+        service: The primary's name among the sentinels.
+        sentinel_login: User name and password for the sentinels, by the names of redis-py's arguments.
+    """
 
     username: str | None
     password: str | None = field(repr=False)
     db: int
-    host: str = "localhost"
-    port: int = DEFAULT_PORT
+    nodes: tuple[Node, ...] = (Node(),)
+    kind: Kind = "server"
     path: str = ""
     tls: Mapping[str, Any] | None = field(default=None, repr=False)
+    service: str = ""
+    sentinel_login: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def for_celery(self) -> str:
         """The same address in kombu's form. It contains the password, but no TLS options: these are set separately."""
@@ -77,98 +67,101 @@ class Address:
         login = f"{user}{secret}@" if user or secret else ""
         if self.path:
             return f"redis+socket://{login}{quote(self.path)}?virtual_host={self.db}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"redis{'' if self.tls is None else 's'}://{login}{host}:{self.port}/{self.db}"
+        scheme = "sentinel" if self.kind == "sentinel" else f"redis{'' if self.tls is None else 's'}"
+        hosts = [(f"[{host}]" if ":" in host else host, port) for host, port in self.nodes]
+        return ";".join(f"{scheme}://{login}{host}:{port}/{self.db}" for host, port in hosts)
 
 
 def parse(url: str) -> Address:
-    """Parses ``redis://``, ``rediss://`` and ``unix://``.
+    """Parses every form of an address.
+
+    ::
+
+        redis://user:password@host:port/db          a server; rediss:// for TLS
+        unix:///path?db=0                           a server on this host
+        redis+cluster://user:password@h1:p,h2:p     some nodes of a Redis Cluster; rediss+cluster://
+        redis+sentinel://user:password@h1:p,h2:p/service/db     sentinels; rediss+sentinel://
 
     TLS verifies the certificate and its name unless the address itself says otherwise.
 
     Raises:
         ValueError: The address is invalid; the message says what is wrong and what would be right.
     """
+    try:
+        return _parse(url)
+    except ValueError as error:
+        raise ValueError(f"must be an address like {EXAMPLE}: {error}") from None
+
+
+def _parse(url: str) -> Address:
     if any(char.isspace() or not char.isprintable() for char in url):
-        raise _wrong("it has blanks or control characters")
+        raise ValueError("it has blanks or control characters")
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise _wrong(f"[ and ] are only for an IPv6 address; {_ESCAPE}") from None
+        raise ValueError(f"[ and ] are only for an IPv6 address; {_ESCAPE}") from None
     if parts.scheme in _UNIX:
         return _socket(parts)
-    if parts.scheme not in {"redis", "rediss"}:
-        raise _wrong("it must begin with redis://, rediss:// or unix://")
+    kind = _KINDS.get(parts.scheme)
+    if kind is None:
+        raise ValueError("it must begin with redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://")
     if "#" in url or "@" in parts.path + parts.query:
-        raise _wrong(_ESCAPE)
-    if "," in parts.netloc.rpartition("@")[2]:
-        raise _wrong("it must name one server: this version supports neither Cluster nor Sentinel")
-    port, options = _port(parts), _options(parts)
-    if parts.scheme == "redis" and any(name in _TLS for name in options):
-        raise _wrong("ssl_… needs rediss://")
-    return Address(
-        *_login(parts),
-        _database(options, parts.path.removeprefix("/")),
-        parts.hostname or "localhost",
-        port,
-        tls=_tls(options) if parts.scheme == "rediss" else None,
-    )
+        raise ValueError(_ESCAPE)
+    nodes, options = _nodes(parts, SENTINEL_PORT if kind == "sentinel" else DEFAULT_PORT), _options(parts, kind)
+    if kind == "server" and len(nodes) > 1:
+        raise ValueError("several servers are written redis+cluster:// or redis+sentinel://")
+    service, path = _path(parts.path, kind)
+    db = address_options.database(options, path)
+    if kind == "cluster" and db:
+        raise ValueError("a Redis Cluster has only the database 0")
+    tls = address_options.tls(options) if parts.scheme.startswith("rediss") else None
+    login = {name.partition("_")[2]: options[name] for name in address_options.SENTINEL if name in options}
+    return Address(*_login(parts), db, nodes, kind, tls=tls, service=service, sentinel_login=login)
 
 
 def _socket(parts: SplitResult) -> Address:
     if parts.netloc.rpartition("@")[2] or not parts.path.strip("/"):
-        raise _wrong(f"a unix socket is written unix:///path/to/redis.sock?db=0; {_ESCAPE}")
+        raise ValueError(f"a unix socket is written unix:///path/to/redis.sock?db=0; {_ESCAPE}")
     if parts.fragment:
-        raise _wrong(_ESCAPE)
-    return Address(*_login(parts), _database(_options(parts), ""), path=unquote(parts.path))
+        raise ValueError(_ESCAPE)
+    db = address_options.database(address_options.read(parts.query), "")
+    return Address(*_login(parts), db, path=unquote(parts.path))
 
 
-def _port(parts: SplitResult) -> int:
+def _options(parts: SplitResult, kind: Kind) -> Mapping[str, str]:
+    options = address_options.read(parts.query)
+    if not parts.scheme.startswith("rediss") and any(name in address_options.TLS for name in options):
+        raise ValueError(f"ssl_… needs {parts.scheme.replace('redis', 'rediss', 1)}://")
+    if kind != "sentinel" and any(name in address_options.SENTINEL for name in options):
+        raise ValueError("sentinel_… needs redis+sentinel://")
+    return options
+
+
+def _nodes(parts: SplitResult, default_port: int) -> tuple[Node, ...]:
+    return tuple(_node(node, default_port) for node in parts.netloc.rpartition("@")[2].split(","))
+
+
+def _node(text: str, default_port: int) -> Node:
+    one = urlsplit(f"//{text}")
     try:
-        port = parts.port
+        port = one.port
     except ValueError:  # its message quotes the port
         port = 0
     if port == 0:
-        raise _wrong("its port must be a number from 1 to 65535")
-    return port or DEFAULT_PORT
+        raise ValueError("its port must be a number from 1 to 65535")
+    return Node(one.hostname or "localhost", port or default_port)
+
+
+def _path(path: str, kind: Kind) -> tuple[str, str]:
+    """The sentinels' service and the database, each '' if there is none."""
+    if kind != "sentinel":
+        return "", path.removeprefix("/")
+    service, _, db = path.removeprefix("/").partition("/")
+    if not service:
+        raise ValueError("it must name the sentinels' service: redis+sentinel://host:26379/service/0")
+    return unquote(service), db
 
 
 def _login(parts: SplitResult) -> tuple[str | None, str | None]:
     username, password = parts.username, parts.password
     return unquote(username) if username else None, unquote(password) if password else None
-
-
-def _options(parts: SplitResult) -> Mapping[str, str]:
-    options = dict(parse_qsl(parts.query))
-    known = _TLS | _OTHERS | {*_DATABASE}
-    for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(name[:40], sorted(known), n=1)
-            raise _wrong(f"it has an unknown parameter{f'; did you mean {near[0]}?' if near else ''}")
-    return options
-
-
-def _database(options: Mapping[str, str], path: str) -> int:
-    number = next((options[name] for name in _DATABASE if name in options), path) or "0"
-    if not (number.isascii() and number.isdecimal()):
-        raise _wrong("its database must be a number")
-    return int(number)
-
-
-def _tls(options: Mapping[str, str]) -> Mapping[str, Any]:
-    tls: dict[str, Any] = {name: value for name, value in options.items() if name in _TLS}
-    mode = tls.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")  # kombu uses the names in ssl
-    if mode not in _VERIFY:
-        raise _wrong(f"ssl_cert_reqs must be one of {', '.join(_VERIFY)}")
-    tls["ssl_cert_reqs"] = _VERIFY[mode]
-    tls["ssl_check_hostname"] = mode != "none" and tls.get("ssl_check_hostname", "").lower() not in _FALSE
-    if (least := tls.get("ssl_min_version")) is not None:
-        try:
-            tls["ssl_min_version"] = ssl.TLSVersion(int(least))
-        except ValueError:
-            raise _wrong("ssl_min_version must be 771 (TLS 1.2) or 772 (TLS 1.3)") from None
-    return tls
-
-
-def _wrong(problem: str) -> ValueError:
-    return ValueError(f"must be an address like {EXAMPLE}: {problem}")

@@ -24,10 +24,10 @@ from pushlane.enqueue_protocol import (
     translating,
 )
 from pushlane.errors import PushlaneError, QueueUnavailable
-from pushlane.keys import BELL, channel_prefix
+from pushlane.keys import channel_prefix
 from pushlane.message import Limits, Message, check_channel_name
 from pushlane.message_json import Form
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane.send_options import SendOptions
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from pushlane.receipt import CancelResult, MessageStatus, Receipt
     from pushlane.send_options import When
 
+_ENQUEUE, _STATUS = Script("enqueue"), Script("status")
+_CANCEL, _DECIDE = Script("cancel"), Script("decide")
+
 
 class AsyncProducer:
     """``Producer`` for asyncio: the same names, arguments, results and errors. Belongs to one event loop."""
@@ -48,10 +51,6 @@ class AsyncProducer:
         self._timeout = timeout
         self._redis = self._connect(redis_url, timeout)
         self._limits = LimitsCache()
-        self._enqueue = self._redis.register_script(source("enqueue"))
-        self._read_status = self._redis.register_script(source("status"))
-        self._cancel = self._redis.register_script(source("cancel"))
-        self._decide = self._redis.register_script(source("decide"))
 
     def _connect(self, redis_url: str | None, timeout: float) -> redis.asyncio.Redis:
         # One timeout covers each request as a whole; see _asking.
@@ -116,14 +115,14 @@ class AsyncProducer:
         """The message's status; see ``Producer.status``."""
         prefix = channel_prefix(check_channel_name(channel))
         async with self._asking(channel):
-            reply = await self._read_status(keys=[prefix], args=["", message_id])
+            reply = await _STATUS.call_async(self._redis, prefix, "", message_id)
         return read_status(channel, message_id, reply)
 
     async def cancel(self, channel: str, message_id: str) -> CancelResult:
         """Takes the message out of the queue; see ``Producer.cancel``."""
-        keys = [channel_prefix(check_channel_name(channel)), BELL]
+        prefix = channel_prefix(check_channel_name(channel))
         async with self._asking(channel):
-            reply: bytes = await self._cancel(keys=keys, args=["", message_id])
+            reply: bytes = await _CANCEL.call_async(self._redis, prefix, "", message_id)
         return cast("CancelResult", reply.decode())
 
     async def decide(
@@ -143,13 +142,12 @@ class AsyncProducer:
         brief: bool = False,
     ) -> StandingDecision:
         """Decides on a key, once; see ``Producer.decide_once``."""
-        keys = [channel_prefix(check_channel_name(channel)), BELL]
+        prefix = channel_prefix(check_channel_name(channel))
         decision = decision_of(await self._limits_of(channel), key, verdict, message, reason)
-        arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
         met, left = 0, 1
         while left:
             async with self._asking(channel):
-                reply = await self._decide(keys=keys, args=arguments)
+                reply = await _DECIDE.call_async(self._redis, prefix, "", key, decision, int(brief))
             standing, left = read_decision(channel, decision, reply)
             met += standing.met
         return replace(standing, met=met)
@@ -168,7 +166,7 @@ class AsyncProducer:
     async def _accept(self, channel: str, entries: Sequence[Entry]) -> list[Receipt]:
         arguments = arguments_of(entries[0].message.kind, entries)
         async with self._asking(channel, entries[0].message_id):
-            reply = await self._enqueue(keys=[channel_prefix(channel), BELL], args=arguments)
+            reply = await _ENQUEUE.call_async(self._redis, channel_prefix(channel), *arguments)
         return read_receipts(channel, entries, reply)
 
     @contextlib.asynccontextmanager

@@ -71,7 +71,7 @@ BELL = f"{PREFIX}bell"
 """zset: channels that need a drain, once each, by the ms of the ring; till empty."""
 
 CHANNELS = f"{PREFIX}channels"
-"""set: the names of the registered channels, for operators; for ever."""
+"""set: the names of the registered channels, for operators; for ever. Written after a channel's own record."""
 
 CONSUMERS = f"{PREFIX}consumers"
 """zset: the Celery queues that a worker consumes, by the ms until which the entry counts; 15 s."""
@@ -80,6 +80,11 @@ CONSUMERS = f"{PREFIX}consumers"
 def channel_prefix(channel: str) -> str:
     """The prefix of every key of the channel."""
     return f"{PREFIX}{{{channel}}}:"
+
+
+def channel_of(prefix: str) -> str:
+    """The channel with this prefix."""
+    return prefix[prefix.index("{") + 1 : prefix.index("}")]
 
 
 def looked_key(group: str) -> str:

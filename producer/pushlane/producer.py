@@ -26,10 +26,10 @@ from pushlane.enqueue_protocol import (
     translating,
 )
 from pushlane.errors import PushlaneError
-from pushlane.keys import BELL, channel_prefix
+from pushlane.keys import channel_prefix
 from pushlane.message import Limits, Message, check_channel_name
 from pushlane.message_json import Form
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane.send_options import SendOptions
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 
 __all__ = ["AsyncProducer", "Producer"]
+
+_ENQUEUE, _STATUS = Script("enqueue"), Script("status")
+_CANCEL, _DECIDE = Script("cancel"), Script("decide")
 
 
 class Producer:
@@ -62,10 +65,6 @@ class Producer:
     def __init__(self, redis_url: str | None = None, *, timeout: float = 2.0) -> None:
         self._redis = self._connect(redis_url, timeout)
         self._limits = LimitsCache()
-        self._enqueue = self._redis.register_script(source("enqueue"))
-        self._read_status = self._redis.register_script(source("status"))
-        self._cancel = self._redis.register_script(source("cancel"))
-        self._decide = self._redis.register_script(source("decide"))
 
     def _connect(self, redis_url: str | None, timeout: float) -> redis.Redis:
         return connect(address_of(redis_url), timeout=timeout)
@@ -152,7 +151,7 @@ class Producer:
         """The message's status; None if its id is unknown or its retention is over. Raises QueueUnavailable."""
         prefix = channel_prefix(check_channel_name(channel))
         with translating(channel):
-            reply = self._read_status(keys=[prefix], args=["", message_id])
+            reply = _STATUS.call(self._redis, prefix, "", message_id)
         return read_status(channel, message_id, reply)
 
     def cancel(self, channel: str, message_id: str) -> CancelResult:
@@ -165,9 +164,9 @@ class Producer:
         Raises:
             QueueUnavailable: No answer within the timeout: it may have been cancelled. Retrying is safe.
         """
-        keys = [channel_prefix(check_channel_name(channel)), BELL]
+        prefix = channel_prefix(check_channel_name(channel))
         with translating(channel):
-            reply: bytes = self._cancel(keys=keys, args=["", message_id])
+            reply: bytes = _CANCEL.call(self._redis, prefix, "", message_id)
         return cast("CancelResult", reply.decode())
 
     def decide(
@@ -207,13 +206,12 @@ class Producer:
 
         ``brief`` keeps the decision for the channel's retention instead of for as long as a message may be held.
         """
-        keys = [channel_prefix(check_channel_name(channel)), BELL]
+        prefix = channel_prefix(check_channel_name(channel))
         decision = decision_of(self._limits_of(channel), key, verdict, message, reason)
-        arguments: list[str | bytes | int] = ["", key, decision, int(brief)]
         met, left = 0, 1
         while left:
             with translating(channel):
-                reply = self._decide(keys=keys, args=arguments)
+                reply = _DECIDE.call(self._redis, prefix, "", key, decision, int(brief))
             standing, left = read_decision(channel, decision, reply)
             met += standing.met
         return replace(standing, met=met)
@@ -232,5 +230,5 @@ class Producer:
     def _accept(self, channel: str, entries: Sequence[Entry]) -> list[Receipt]:
         arguments = arguments_of(entries[0].message.kind, entries)
         with translating(channel, entries[0].message_id):
-            reply = self._enqueue(keys=[channel_prefix(channel), BELL], args=arguments)
+            reply = _ENQUEUE.call(self._redis, channel_prefix(channel), *arguments)
         return read_receipts(channel, entries, reply)

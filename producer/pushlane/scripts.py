@@ -1,23 +1,46 @@
-"""The Lua scripts: one file, one operation, beginning with ``#!lua``, called by EVALSHA with a fallback to loading it.
+"""The Lua scripts: one file, one operation, beginning with ``#!lua``, called by EVALSHA, or EVAL if a server lacks it.
 
 A script's header says what it does, then each ``KEYS[n] name`` and ``ARGV[n] name``, then what it returns; its line
 ``--- use a b`` includes ``lib_a.lua`` and ``lib_b.lua``, looked up in the worker's own folder first.
+
+``KEYS[1]`` is the prefix of a channel's keys, or another key. A script that may ring the bell gets it as ``KEYS[2]``.
+In a Redis Cluster the bell is on another node: there the script gets no bell, its whole text is a function, and its
+reply is ``{reply, ms}``, where the ms (0: none) are those of the ring that the caller has to make. A ring that is lost
+then is made up for by a sweep, as any other.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import hashlib
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import NoScriptError
+
+from pushlane.clients import UNANSWERED
+from pushlane.cluster.blocking import Cluster
+from pushlane.cluster.nonblocking import AsyncCluster
+from pushlane.keys import BELL, channel_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    import redis
+    import redis.asyncio
 
 _USE = re.compile(r"^--- use (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 
 PRODUCER = "pushlane"
+RING_S: Final = 0.5
+"""How long a caller waits for the bell of a cluster."""
+_RINGS: Final = "wake"
+"""The library of the scripts that may ring."""
 
 
 def _read(packages: Iterable[str], name: str) -> str:
@@ -41,3 +64,92 @@ def source(name: str, package: str = PRODUCER) -> str:
     used = _USE.search(body)
     libraries = [_read(packages, f"lib_{library}.lua") for library in used.group(1).split()] if used else []
     return f"{shebang}\n" + _COMMENT.sub("", "\n".join([*libraries, body]))
+
+
+@cache
+def apart(text: str) -> str:
+    """The text of a script that may ring, for a cluster, where the bell is apart."""
+    shebang, _, body = text.partition("\n")
+    before, after = "local rang = 0\nlocal function script()", "end\nlocal reply = script()\nreturn { reply, rang }"
+    return f"{shebang}\n{before}\n{body}\n{after}\n"
+
+
+@cache
+def _sha(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script that can be called on any client, blocking or not, of a server or of a cluster."""
+
+    name: str
+    package: str = PRODUCER
+
+    def call(self, client: redis.Redis, key: str, *args: bytes | float | str) -> Any:  # noqa: ANN401 # as Lua returns it
+        """Its reply on this client. ``key`` is ``KEYS[1]``. Raises redis.RedisError."""
+        ask: Any = client
+        apart_from_bell = isinstance(client, Cluster) and self.rings
+        text, words = self._command(key, args, apart_from_bell=apart_from_bell)
+        try:
+            reply = ask.evalsha(_sha(text), *words)
+        except NoScriptError:
+            reply = ask.eval(text, *words)
+        if not apart_from_bell:
+            return reply
+        if reply[1]:
+            with contextlib.suppress(*UNANSWERED):
+                client.zadd(BELL, {channel_of(key): reply[1]}, nx=True)
+        return reply[0]
+
+    async def call_async(self, client: redis.asyncio.Redis, key: str, *args: bytes | float | str) -> Any:  # noqa: ANN401 # the same
+        """``call`` for asyncio."""
+        ask: Any = client
+        apart_from_bell = isinstance(client, AsyncCluster) and self.rings
+        text, words = self._command(key, args, apart_from_bell=apart_from_bell)
+        try:
+            reply = await ask.evalsha(_sha(text), *words)
+        except NoScriptError:
+            reply = await ask.eval(text, *words)
+        return await _ring(client, key, reply) if apart_from_bell else reply
+
+    async def call_each(self, client: redis.asyncio.Redis, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """The replies or errors of calls with these keys and arguments, sent together; one error is NoScriptError."""
+        apart_from_bell = isinstance(client, AsyncCluster) and self.rings
+        batch: Any
+        async with client.pipeline(transaction=False) as batch:
+            for key, args in calls:
+                text, words = self._command(key, args, apart_from_bell=apart_from_bell)
+                batch.evalsha(_sha(text), *words)
+            replies: list[Any] = await batch.execute(raise_on_error=False)
+        if not apart_from_bell:
+            return replies
+        pairs = zip(calls, replies, strict=True)
+        return [one if isinstance(one, Exception) else await _ring(client, key, one) for (key, _), one in pairs]
+
+    @property
+    def rings(self) -> bool:
+        """Whether it may ring the bell."""
+        return _may_ring(self.name, self.package)
+
+    def _command(self, key: str, args: Sequence[Any], *, apart_from_bell: bool) -> tuple[str, Sequence[Any]]:
+        """Its text, and what follows it in the command."""
+        text = source(self.name, self.package)
+        if apart_from_bell:
+            return apart(text), (1, key, *args)
+        return text, (2, key, BELL, *args) if self.rings else (1, key, *args)
+
+
+@cache
+def _may_ring(name: str, package: str) -> bool:
+    used = _USE.search(_read((package, PRODUCER), f"{name}.lua"))
+    return used is not None and _RINGS in used.group(1).split()
+
+
+async def _ring(client: redis.asyncio.Redis, key: str, reply: Any) -> Any:  # noqa: ANN401 # as Lua returns it
+    """Rings for a script that says so; returns the script's own reply."""
+    if reply[1]:
+        with contextlib.suppress(*UNANSWERED):  # also a TimeoutError
+            async with asyncio.timeout(RING_S):
+                await client.zadd(BELL, {channel_of(key): reply[1]}, nx=True)
+    return reply[0]

@@ -16,12 +16,12 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from pushlane.keys import BELL, CHANNELS, channel_prefix
+from pushlane.keys import channel_prefix
 from pushlane.message import RoomMessage, ThirdPartyMessage, check_channel_name
 from pushlane.message_json import build, fields_of
 from pushlane.message_record import FIELDS, read_content
 from pushlane.producer import AsyncProducer, Producer
-from pushlane.scripts import source
+from pushlane.scripts import Script
 
 try:
     import lupa  # noqa: F401 # without it the stand-in runs no script
@@ -66,8 +66,8 @@ _RECORD: Final[Mapping[str, str | int]] = MappingProxyType(
 
 def _client(kind: Any, server: FakeServer) -> Any:  # noqa: ANN401 # fakeredis has no types
     client = kind(server=server)
-    register = client.register_script
-    client.register_script = lambda script: register(script.partition("\n")[2])  # it does not support ``#!lua``
+    run = client.eval
+    client.eval = lambda script, *words: run(script.partition("\n")[2], *words)  # it does not support ``#!lua``
     return client
 
 
@@ -78,13 +78,12 @@ class _Queue:
         self.server = FakeServer()
         self.channels = dict(channels)
         self._redis = _client(FakeRedis, self.server)
-        register = self._redis.register_script(source("register"))
         for name, kind in channels.items():
             if kind not in _KINDS:
                 raise ValueError(f"channel {name!r} must be of kind {' or '.join(_KINDS)}, not {kind!r}")
             fields: dict[str, str | int] = {"kind": kind, **_KINDS[kind], **_RECORD}
             pairs = [item for pair in fields.items() for item in pair]
-            register(keys=[channel_prefix(check_channel_name(name)), BELL, CHANNELS], args=["", *pairs])
+            Script("register").call(self._redis, channel_prefix(check_channel_name(name)), "", *pairs)
 
     def messages(self, channel: str) -> list[Message]:
         if channel not in self.channels:

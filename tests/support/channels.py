@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pydantic import SecretStr
 from redis import Redis
 
-from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.scripts import source
+from pushlane.keys import CHANNELS, channel_prefix
+from pushlane.scripts import Script
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import channel_record as worker_record
 from pushlane_worker.queue.outcome import Outcome, PushResult
@@ -41,7 +41,8 @@ def channel_record(name: str = "support", **fields: str | int) -> dict[str, str 
 def register(redis: Redis, name: str = "support", **fields: str | int) -> None:
     """Registers a channel as a worker does at its start."""
     pairs = [item for pair in channel_record(name, **fields).items() for item in pair]
-    redis.register_script(source("register"))(keys=[channel_prefix(name), BELL, CHANNELS], args=["", *pairs])
+    Script("register").call(redis, channel_prefix(name), "", *pairs)
+    redis.sadd(CHANNELS, name)
 
 
 def claim(redis_url: str, channel: str = "support") -> Sequence[Claim]:

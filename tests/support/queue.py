@@ -15,9 +15,9 @@ from support.channels import channel_record
 from support.queue_replies import Accepted, Sweep, read_accepted
 from support.queue_view import QueueView
 
-from pushlane import scripts
-from pushlane.keys import BELL, CHANNELS, channel_prefix
+from pushlane.keys import CHANNELS, channel_prefix
 from pushlane.message_record import NO_REASON, write_content
+from pushlane.scripts import PRODUCER, Script
 from pushlane.send_options import SendOptions
 from pushlane_worker.queue.outcome import Outcome, PushResult
 from pushlane_worker.queue.retry import NextStep
@@ -110,25 +110,19 @@ class Queue(QueueView):
         self._options: dict[str, tuple[str, str, str]] = {}
         self.prefix = channel_prefix(channel)
         self.own_record = channel_record(channel, **{"rate_limit": 0, **fields})
-        self._keys = [self.prefix, BELL]
-        self._scripts = {
-            name: self.redis.register_script(scripts.source(name, package))
-            for package, names in (("pushlane", PRODUCERS), (WORKER, WORKERS))
-            for name in names
-        }
         self._turns: defaultdict[str, int] = defaultdict(int, {SWEEPER: 1})
         self._last: dict[str, list[_Argument]] = {}
         self.register()
 
     def follow_the_server(self) -> None:
         """Moves the clock to the server's, by which producers and commands go."""
-        seconds, microseconds = self.redis.time()
-        self.now = seconds * 1000 + microseconds // 1000
+        self.now = int(Script("waiting").call(self.redis, f"{self.prefix}scheduled", "", 1)[0])
 
     def register(self) -> bool:
         """Writes the channel's record; whether it was new."""
-        fields = [item for pair in self.own_record.items() for item in pair]
-        return bool(self._scripts["register"](keys=[*self._keys, CHANNELS], args=[self.now, *fields]))
+        is_new = self._call("register", *(item for pair in self.own_record.items() for item in pair))
+        self.redis.sadd(CHANNELS, self.channel)
+        return bool(is_new)
 
     def enqueue(self, conversation: str, *message_ids: str, **how: Any) -> list[Accepted]:  # noqa: ANN401 # see ``note``
         """Accepts these messages."""
@@ -251,4 +245,5 @@ class Queue(QueueView):
         return int(self._call("purge", *message_ids))
 
     def _call(self, script: str, *arguments: _Argument) -> Any:  # noqa: ANN401 # a reply of nested lists
-        return self._scripts[script](keys=self._keys, args=[self.now, *arguments])
+        owner = WORKER if script in WORKERS else PRODUCER
+        return Script(script, owner).call(self.redis, self.prefix, self.now, *arguments)

@@ -8,6 +8,7 @@ from support.queue_replies import scheduled_id, texts
 
 from pushlane.keys import BELL
 from pushlane.message_record import DETAILS, FIELDS, Header, read_content, read_header, text_of
+from pushlane.scripts import Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,6 @@ class QueueView:
     prefix: str
     now: int
     messages: Mapping[str, tuple[str, bytes, bytes]]
-    _scripts: Mapping[str, Any]
 
     def status(self, message_id: str) -> tuple[Header, bool] | None:
         """A message's header, and whether a push of it is in flight; None when it is not known."""
@@ -130,4 +130,4 @@ class QueueView:
         return [name.decode() for name in self.redis.zrange(self.prefix + "listeners", 0, -1)]
 
     def _status(self, message_id: str) -> Any:  # noqa: ANN401 # the same
-        return self._scripts["status"](keys=[self.prefix], args=[self.now, message_id])
+        return Script("status").call(self.redis, self.prefix, self.now, message_id)

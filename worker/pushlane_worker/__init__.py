@@ -13,6 +13,7 @@
     dispatcher_step   runs the dispatcher in a worker
     dispatch          the dispatcher and its sweeps
     drains            claims batches and pushes them
+    heartbeat         a file whose age says whether a worker works
     queue             script calls, and the next step after a push
     channels          kinds of channel, and HTTP
     operators         what operators see and do

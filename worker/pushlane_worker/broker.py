@@ -20,7 +20,7 @@ from celery.app import amqp
 from kombu.transport import redis
 from redis.exceptions import ConnectionError as ConnectionLost
 
-from pushlane.clients import to_primary
+from pushlane.connections import to_primary
 from pushlane_worker.task_message import NotATask, read
 from pushlane_worker.telemetry import logger
 
@@ -42,8 +42,9 @@ class _QoS(redis.QoS):  # type: ignore[misc] # kombu has no types
             super().reject(delivery_tag, requeue=requeue)
 
 
-class _Channel(redis.Channel):  # type: ignore[misc] # the same
+class _Ours:
     QoS = _QoS
+    connection: Any
 
     @property
     def is_open(self) -> bool:
@@ -52,24 +53,31 @@ class _Channel(redis.Channel):  # type: ignore[misc] # the same
     def _connparams(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 # the same
         if not self.is_open:
             raise ConnectionLost("the channel's connection is closed")
-        params = super()._connparams(*args, **options)
+        params = super()._connparams(*args, **options)  # type: ignore[misc] # the class it is mixed into has it
         return params | {"connection_class": to_primary(params["connection_class"])}
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 # the same
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc] # the same
         except (ValueError, RecursionError) as error:
             _throw_away("", f"it cannot be read ({type(error).__name__})")
             return True
 
 
-class _Transport(redis.Transport):  # type: ignore[misc] # the same
-    Channel = _Channel
+class _Channel(_Ours, redis.Channel):  # type: ignore[misc] # kombu has no types
+    pass
 
+
+class _SentinelChannel(_Ours, redis.SentinelChannel):  # type: ignore[misc] # the same
+    pass
+
+
+class _Tasks:
     def _deliver(self, message: object, queue: str) -> None:
+        deliver = super()._deliver  # type: ignore[misc] # the class it is mixed into has it
         try:
             if _NOT_FOR_TASKS.search(queue):
-                super()._deliver(message, queue)
+                deliver(message, queue)
                 return
             task = read(message)
         except NotATask as refused:
@@ -77,7 +85,15 @@ class _Transport(redis.Transport):  # type: ignore[misc] # the same
         except _MALFORMED as error:
             _throw_away(queue, f"it cannot be read ({type(error).__name__})")
         else:
-            super()._deliver(task, queue)
+            deliver(task, queue)
+
+
+class _Transport(_Tasks, redis.Transport):  # type: ignore[misc] # kombu has no types
+    Channel = _Channel
+
+
+class _SentinelTransport(_Tasks, redis.SentinelTransport):  # type: ignore[misc] # the same
+    Channel = _SentinelChannel
 
 
 def _throw_away(queue: str, problem: str) -> None:
@@ -85,11 +101,11 @@ def _throw_away(queue: str, problem: str) -> None:
 
 
 class Connection(kombu.Connection):  # type: ignore[misc] # the same
-    """A connection to a Redis broker."""
+    """A connection to a Redis broker, a single server or the primary behind sentinels."""
 
-    def get_transport_cls(self) -> type[_Transport]:
+    def get_transport_cls(self) -> type[_Tasks]:
         """Always ours: the settings accept no broker but Redis."""
-        return _Transport
+        return _SentinelTransport if self.transport_cls == "sentinel" else _Transport
 
     def ensure_connection(self, errback: Errback | None = None, *args: Any, **options: Any) -> Self:  # noqa: ANN401 # same
         """Like kombu's own, but retries every second and passes only the first failure to ``errback``."""

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from celery import Celery
 from kombu.entity import Queue
 
-from pushlane.address import Address, parse
+from pushlane.address import Address
+from pushlane.errors import SettingsError
 from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
 from pushlane_worker.settings import Addresses
 
@@ -19,12 +20,21 @@ DRAIN_QUEUE = "pushlane"
 
 def _broker() -> Address:
     """Ends the process when the address is invalid: Celery would show a traceback, with the password in it."""
-    addresses = Addresses()
     try:
-        return parse(addresses.broker)
-    except ValueError as error:
-        sys.stderr.write(f"pushlane: {addresses.broker_setting}: {error}\n")
+        return Addresses().broker_address()
+    except SettingsError as error:
+        sys.stderr.write(f"pushlane: {error}\n")
         raise SystemExit(2) from None
+
+
+def _sentinel_options(address: Address) -> dict[str, object]:
+    if address.kind != "sentinel":
+        return {}
+    tls = {} if address.tls is None else {"ssl": True, **address.tls}
+    return {
+        "master_name": address.service,
+        "sentinel_kwargs": {"socket_timeout": 2, "socket_connect_timeout": 2, **tls, **address.sentinel_login},
+    }
 
 
 _address = _broker()
@@ -72,6 +82,7 @@ app.conf.update(
         "socket_keepalive": True,
         "health_check_interval": 10,
         "max_connections": 20,
+        **_sentinel_options(_address),
     },
 )
 

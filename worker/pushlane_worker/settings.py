@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
+from pushlane.address import Address, parse
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
 from pushlane.service.configuration import MAX_KEPT_S, PREFIX, CommonSettings, FromEnvironment, RedisUrl, load, variable
@@ -34,11 +35,24 @@ class _Broker:
         """The setting that the address comes from."""
         return variable(["broker_url" if self.broker_url else "redis_url"])
 
+    def broker_address(self) -> Address:
+        """Its address, parsed. Raises SettingsError for one that Celery cannot use."""
+        try:
+            address = parse(self.broker)
+        except ValueError as error:
+            raise SettingsError(self.broker_setting, str(error)) from None
+        if address.kind == "cluster":
+            needs = "Celery supports no Redis Cluster: it needs the address of a single server or of sentinels"
+            raise SettingsError(variable(["broker_url"]), needs)
+        return address
+
 
 class Settings(_Broker, CommonSettings):
     """All settings of a worker."""
 
-    broker_url: RedisUrl | None = Field(None, description="Address of Celery's broker; by default the same Redis.")
+    broker_url: RedisUrl | None = Field(
+        None, description="Address of Celery's broker; by default the same Redis. Required beside a Redis Cluster."
+    )
     max_in_flight: int = Field(64, ge=1, le=4096, description="Pushes in flight per pool process, over all channels.")
     push_deadline_s: float = Field(10, gt=0, le=120, description="Seconds a push may take in all.")
     lease_s: float = Field(
@@ -99,6 +113,7 @@ def load_settings() -> Settings:
         SettingsError: One is missing, wrong or unknown. Its message names it and says what is allowed.
     """
     settings = load(Settings)
+    settings.broker_address()
     for name, channel in settings.channels.items():
         try:
             channel.read_token()

@@ -16,7 +16,7 @@ from celery import Task, signals
 from celery.exceptions import Ignore
 
 from pushlane.errors import SettingsError
-from pushlane.service.redis_requirements import is_replica, server_findings
+from pushlane.service.redis_requirements import READ_ONLY
 from pushlane_worker.celery import app, consume_also
 from pushlane_worker.dispatcher_step import DispatcherStep
 from pushlane_worker.drains.drain import Report
@@ -102,12 +102,12 @@ def _check_server(settings: Settings) -> None:
     """A server that is unavailable, or a replica during a failover, is no reason to stop: the worker waits for it."""
     try:
         with Inspector(settings.redis_url) as inspector:
-            info = inspector.redis.info()
+            findings = inspector.findings()
     except redis.RedisError as error:
         logger().warning("redis.unavailable", problem=str(error) or type(error).__name__)
         return
-    for verdict, what in server_findings(info):
-        if verdict == "failed" and not is_replica(info):
+    for verdict, what in findings:
+        if verdict == "failed" and READ_ONLY not in what:
             raise SettingsError("PUSHLANE_REDIS_URL", what)
 
 

@@ -104,7 +104,7 @@ local function wake(prefix)
   end
 end
 
--- ahead: also ring for what becomes claimable within this many ms (0 except for a sweep).
+-- bell: nil in a cluster. ahead: also ring for what becomes claimable within this many ms (0 except for a sweep).
 local function ring(prefix, bell, channel, gate, now, ahead)
   if ring_is_out(prefix, now) then
     return
@@ -112,7 +112,11 @@ local function ring(prefix, bell, channel, gate, now, ahead)
   local wait = claim_wait(prefix, channel, gate or load_gate(prefix), now)
   if wait >= 0 and wait <= ahead then
     set_pending(prefix, now)
-    redis.call('ZADD', bell, 'NX', now, channel_name(prefix))
+    if bell then
+      redis.call('ZADD', bell, 'NX', now, channel_name(prefix))
+    else
+      rang = now -- in a cluster, the caller rings (scripts.py)
+    end
   end
 end
 

@@ -4,16 +4,14 @@
 -- release has registered the channel: its record stays.
 -- KEYS[1] prefix   the channel's key prefix
 -- KEYS[2] bell
--- KEYS[3] channels
 -- ARGV[1] now      ms, or '' for the server's time
 -- ARGV[2…] fields  name, value, …
 -- Returns 1 when the channel was not registered before, else 0.
 --- use channel rest outcomes gate wake
-local prefix, bell, channels, now = KEYS[1], KEYS[2], KEYS[3], clock(ARGV[1])
+local prefix, bell, now = KEYS[1], KEYS[2], clock(ARGV[1])
 local known = load_channel(prefix)
 redis.call('DEL', prefix .. 'channel')
 redis.call('HSET', prefix .. 'channel', 'version', CHANNEL_VERSION, unpack(ARGV, 2))
-redis.call('SADD', channels, channel_name(prefix))
 redis.call('HSETNX', prefix .. 'counters', 'depth', 0) -- if a channel has none, Redis has lost its data
 local gate = load_gate(prefix)
 if gate.state == 'broken' and string.find(gate.reason, '^misconfigured') then

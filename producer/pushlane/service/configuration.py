@@ -99,7 +99,10 @@ class CommonSettings(FromEnvironment):
         env_ignore_empty=True,
     )
 
-    redis_url: RedisUrl = Field(description="Address of the queue's Redis: `redis://`, `rediss://` or `unix://`.")
+    redis_url: RedisUrl = Field(
+        description="Address of the queue's Redis: `redis://`, `rediss://`, `unix://`, `redis+cluster://` or"
+        " `redis+sentinel://`."
+    )
     retention_s: float = Field(
         86_400, ge=1, le=MAX_KEPT_S, description="Seconds the status of a delivered message, or a decision, is kept."
     )

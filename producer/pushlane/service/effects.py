@@ -22,10 +22,10 @@ from pushlane.errors import (
     QueueFull,
     UnknownChannel,
 )
-from pushlane.keys import BELL, POSTPONED, channel_prefix
+from pushlane.keys import POSTPONED, channel_prefix
 from pushlane.message import Limits, check_channel_name
 from pushlane.message_json import build
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane.send_options import internal_key
 from pushlane.service.logs import logger
 
@@ -40,6 +40,7 @@ _BROKEN: Final = (InvalidMessage, IdempotencyConflict, AttributeError, LookupErr
 _AWAY: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
 _RELAYS: Final = ("enqueue", "relay")
 """The previous version wrote ``relay``, with a key that clients can use, too: it is in the message, and stays as is."""
+_DECIDE: Final = Script("decide")
 _NO_LIMITS: Final = Limits("", 0, "", 0)
 """Only a rewrite has content to check."""
 
@@ -176,20 +177,19 @@ async def _decide_all(client: redis.asyncio.Redis, steps: Sequence[_Step]) -> No
     """Makes all decisions that need only one call in one round trip. Any that fail are made one by one later."""
     asked: list[tuple[_Step, bytes]] = []
     alone = set()
-    sha = client.register_script(source("decide")).sha
-    async with client.pipeline(transaction=False) as batch:
-        for step in steps:
-            key, verdict, reason = (step.effect.get(name) for name in ("key", "verdict", "reason"))
-            if (step.channel, str(key)) in alone:  # a later one must not become the first decision on its key
-                continue
-            try:
-                argument = decision_of(_NO_LIMITS, key, verdict, None, reason)  # type: ignore[arg-type] # checks
-            except _BROKEN:
-                alone.add((step.channel, str(key)))
-                continue
-            batch.evalsha(sha, 2, channel_prefix(step.channel), BELL, "", key, argument, 1)  # type: ignore[arg-type] # it takes bytes, too
-            asked.append((step, argument))
-        replies: list[Any] = await batch.execute(raise_on_error=False)
+    calls: list[tuple[str, Sequence[Any]]] = []
+    for step in steps:
+        key, verdict, reason = (step.effect.get(name) for name in ("key", "verdict", "reason"))
+        if (step.channel, str(key)) in alone:  # a later one must not become the first decision on its key
+            continue
+        try:
+            argument = decision_of(_NO_LIMITS, key, verdict, None, reason)  # type: ignore[arg-type] # checks
+        except _BROKEN:
+            alone.add((step.channel, str(key)))
+            continue
+        calls.append((channel_prefix(step.channel), ("", key, argument, 1)))
+        asked.append((step, argument))
+    replies = await _DECIDE.call_each(client, calls)
     for (step, argument), reply in zip(asked, replies, strict=True):
         if isinstance(reply, list) and len(reply) > 1:
             _, left = read_decision(step.channel, argument, reply)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from redis.exceptions import NoPermissionError
 
 from pushlane.clients import UNANSWERED
+from pushlane.cluster.nonblocking import AsyncCluster
 from pushlane.service.logs import logger
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _LEAST_MAJOR: Final = 7
 """Of both: scripts that declare their flags (``#!lua``) came with Redis 7.0, and Valkey began with 7.2."""
 _LOOKALIKES: Final = {"dragonfly_version": "Dragonfly", "garnet_version": "Garnet", "kvrocks_version": "Kvrocks"}
 """Fields of servers that name a version of Redis and do not run its code, so that the number says nothing."""
+READ_ONLY: Final = "is a read-only replica; the address must lead to its primary"
+"""This may be temporary, during a failover."""
 LOOK_EACH_S: Final = 60.0
 STEP_S: Final = 1.0
 SECTIONS: Final = ("server", "replication")
@@ -40,23 +43,26 @@ class Finding(NamedTuple):
     what: str
 
 
-def is_replica(info: Mapping[str, Any]) -> bool:
-    """Whether the server is a replica, which may be temporary during a failover."""
-    return bool(info.get("role") == "slave")
+async def read_info(client: redis.asyncio.Redis, *sections: str) -> list[Mapping[str, Any]]:
+    """``INFO`` of the server, or of each primary of the cluster."""
+    servers = await client.primaries() if isinstance(client, AsyncCluster) else [client]
+    return [await server.info(*sections) for server in servers]
 
 
-def server_problem(info: Mapping[str, Any]) -> str | None:
-    """Why this server cannot hold a queue at all; None if it can."""
+def server_problem(info: Mapping[str, Any], *, of_cluster: bool = False) -> str | None:
+    """Why this server, or this node of a cluster, cannot hold a queue at all; None if it can."""
     for field, name in _LOOKALIKES.items():
         if field in info:
             return f"is {name}; Pushlane needs {SUPPORTED}"
     if int(_version(info).partition(".")[0]) < _LEAST_MAJOR:
         return f"is version {_version(info)}; Pushlane needs {SUPPORTED}"
     mode = info.get("server_mode") or info.get("redis_mode")  # Valkey's name and Redis's
-    if mode not in {None, "standalone"}:
-        return f"runs as a {mode}, and this version needs a single server"
-    if is_replica(info):
-        return "is a read-only replica; the address must lead to its primary"
+    if mode == "cluster" and not of_cluster:
+        return "is a node of a Redis Cluster; write the address as redis+cluster://…"
+    if mode not in {None, "standalone", "cluster"}:
+        return f"runs as a {mode}, and Pushlane needs a server or a cluster"
+    if info.get("role") == "slave":
+        return READ_ONLY
     return None
 
 
@@ -65,9 +71,9 @@ def _version(info: Mapping[str, Any]) -> str:
     return str(info.get("valkey_version") or info.get("redis_version", "0"))
 
 
-def server_findings(info: Mapping[str, Any]) -> Iterator[Finding]:
-    """Checks a server's ``INFO``."""
-    if (problem := server_problem(info)) is not None:
+def server_findings(info: Mapping[str, Any], *, of_cluster: bool = False) -> Iterator[Finding]:
+    """Checks the ``INFO`` of a server, or of a node of a cluster."""
+    if (problem := server_problem(info, of_cluster=of_cluster)) is not None:
         yield Finding("failed", f"Redis: it {problem}")
     else:
         yield Finding("ok", f"Redis: {info.get('server_name', 'redis')} {_version(info)}")
@@ -101,7 +107,10 @@ class Watch:
     async def look(self) -> None:
         """Checks once. Raises redis.RedisError, OSError if the server does not answer."""
         try:
-            findings = list(server_findings(await self._redis.info()))
+            infos, of_cluster = await read_info(self._redis), isinstance(self._redis, AsyncCluster)
+            findings = list(
+                dict.fromkeys(one for info in infos for one in server_findings(info, of_cluster=of_cluster))
+            )
         except NoPermissionError as error:
             findings = [Finding("warning", f"Redis: cannot check its settings: {error}")]
         for verdict, what in findings:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import to_json
 
 from pushlane.keys import DECISIONS_PREFIX, POSTPONED, UNFED
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane.service import effects
 from pushlane.service.effects import lane_of
 from pushlane.service.logs import logger
@@ -40,6 +40,7 @@ POSTPONED_MS: Final = 5000
 """How long until a lane is tried again."""
 AT_ONCE: Final = 50
 LANES_AT_ONCE: Final = 10
+_POSTPONE, _FINISH_LANE, _WAITING = Script("postpone_effects"), Script("finish_lane"), Script("waiting")
 
 
 async def feed(client: redis.asyncio.Redis, producer: AsyncProducer, decisions: Mapping[str, Sequence[Effect]]) -> None:
@@ -50,8 +51,7 @@ async def feed(client: redis.asyncio.Redis, producer: AsyncProducer, decisions: 
     left = await effects.apply(client, producer, decisions)
     if left:
         groups = [argument for key, rest in left.items() for argument in _by_lane(key, rest)]
-        postpone = client.register_script(source("postpone_effects"))
-        await postpone(keys=[DECISIONS_PREFIX], args=["", POSTPONED_MS, *groups])
+        await _POSTPONE.call_async(client, DECISIONS_PREFIX, "", POSTPONED_MS, *groups)
     await _acknowledge(client, [key for key in decisions if key not in left])
 
 
@@ -75,8 +75,7 @@ async def feed_recorded(client: redis.asyncio.Redis, producer: AsyncProducer, af
 
     Raises like ``effects.apply``.
     """
-    now = await _now(client)
-    found: Any = await client.zrange(UNFED, 0, AT_ONCE - 1, withscores=True)
+    now, found = await _waiting(client, UNFED, AT_ONCE)
     # A time in the future dates from before the clock stepped back.
     due = takewhile(lambda one: not 0 <= now - one[1] < after_ms, found)
     keys = [key.decode() for key, _ in due]
@@ -91,8 +90,8 @@ async def retry_lanes(client: redis.asyncio.Redis, producer: AsyncProducer, rete
     Raises like ``effects.apply``.
     """
     fed = await feed_recorded(client, producer, REFEED_AFTER_MS)
-    now = await _now(client)
-    due: Any = await client.zrangebyscore(POSTPONED, "-inf", now, start=0, num=LANES_AT_ONCE)
+    now, found = await _waiting(client, POSTPONED, LANES_AT_ONCE)
+    due: Any = [lane for lane, tried_ms in found if tried_ms <= now]
     if not due:  # a time too far ahead dates from before the clock stepped back
         due = await client.zrangebyscore(POSTPONED, f"({now + POSTPONED_MS}", "+inf", start=0, num=LANES_AT_ONCE)
     for lane in due:
@@ -110,8 +109,7 @@ async def _try(client: redis.asyncio.Redis, producer: AsyncProducer, lane: str, 
     todo = await _effects(client, {key: f"effects:{key}@{lane}" for key in keys})
     left = await effects.apply(client, producer, todo, in_lane=True)
     done = [*old, *(key for key in keys if key not in left)]
-    advance = client.register_script(source("finish_lane"))
-    await advance(keys=[DECISIONS_PREFIX], args=["", lane, POSTPONED_MS if left else 0, *done])
+    await _FINISH_LANE.call_async(client, DECISIONS_PREFIX, "", lane, POSTPONED_MS if left else 0, *done)
     return len(done)
 
 
@@ -130,6 +128,7 @@ def _read(document: bytes | str | None) -> Any:  # noqa: ANN401 # whatever was s
         return None
 
 
-async def _now(client: redis.asyncio.Redis) -> int:
-    seconds, microseconds = await client.time()
-    return int(seconds * 1000 + microseconds // 1000)
+async def _waiting(client: redis.asyncio.Redis, key: str, most: int) -> tuple[int, list[tuple[bytes, float]]]:
+    """The time in ms, and the first members with theirs."""
+    now, *found = await _WAITING.call_async(client, key, "", most)
+    return now, list(zip(found[::2], map(float, found[1::2]), strict=True))

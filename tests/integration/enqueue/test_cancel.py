@@ -9,8 +9,7 @@ from support.stack import FakeApi, Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
-from pushlane.keys import BELL
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane_worker.queue.outcome import Outcome
 
 
@@ -88,8 +87,7 @@ def test_a_conversation_that_backs_off_goes_on_doing_so(queue: Queue, redis: Red
     (claim,) = queue.turn().claims
     queue.enqueue("a", "next", address=b"[null,1]")
     queue.turn(settle(claim, Outcome.FAILED, dead="0", wait_ms=5000), free=-1)
-    cancel = redis.register_script(source("cancel"))
-    assert cancel(keys=[queue.prefix, BELL], args=[queue.now, "head"]) == b"cancelled"
+    assert Script("cancel").call(redis, queue.prefix, queue.now, "head") == b"cancelled"
     assert queue.turn().wait_ms == 5000
     queue.now += 5000
     assert [claim.message_ids for claim in queue.turn().claims] == [[b"next"]]

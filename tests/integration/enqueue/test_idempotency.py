@@ -8,11 +8,13 @@ from support.channels import claim, push, register
 from support.producers import HELLO, PREFIX, Door, everything, ids_in, url_of
 from support.waiting import wait_until
 
-from pushlane import IdempotencyConflict, Receipt, RoomMessage, scripts
-from pushlane.keys import BELL, channel_prefix
+from pushlane import IdempotencyConflict, Receipt, RoomMessage
+from pushlane.keys import channel_prefix
 from pushlane.message_record import write_content
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane_worker.queue.outcome import Outcome
+
+ENQUEUE = Script("enqueue")
 
 
 def test_the_same_key_and_message_is_one_message_with_the_first_receipt(door: Door, redis: Redis) -> None:
@@ -106,27 +108,25 @@ def test_after_its_window_a_key_is_free_again(door: Door, redis: Redis) -> None:
 def test_a_client_may_repeat_a_call_whose_ids_it_drew(redis: Redis) -> None:
     """As it does after a lost reply, also if a worker was faster: nothing is enqueued twice."""
     register(redis)
-    script = redis.register_script(scripts.source("enqueue"))
     content = write_content(b"f" * 24, b"room", b"", b'"hello"')
     args: list[Any] = ["", "cinnox", 1, "one", "room", content, "", "two", "room", content, ""]
-    keys = [channel_prefix("support"), BELL]
-    assert script(keys=keys, args=args) == [0, 1, b"q", 0, 2, b"q", 0]
-    assert script(keys=keys, args=args) == [0, 1, b"q", 1, 2, b"q", 1]
+    prefix = channel_prefix("support")
+    assert ENQUEUE.call(redis, prefix, *args) == [0, 1, b"q", 0, 2, b"q", 0]
+    assert ENQUEUE.call(redis, prefix, *args) == [0, 1, b"q", 1, 2, b"q", 1]
     push(url_of(redis))
-    assert script(keys=keys, args=args) == [0, 1, b"d", 1, 2, b"d", 1]
+    assert ENQUEUE.call(redis, prefix, *args) == [0, 1, b"d", 1, 2, b"d", 1]
     assert ids_in(redis) == []
 
 
 def test_one_id_twice_in_a_call_is_one_message(redis: Redis) -> None:
     """The script itself holds it, for callers whose elements have keys of their own."""
     register(redis)
-    script = redis.register_script(source("enqueue"))
     message, other = (
         ("room", write_content(fingerprint * 24, b"room", b"", b'"hello"'), "") for fingerprint in (b"f", b"0")
     )
-    keys = [channel_prefix("support"), BELL]
-    reply: Any = script(keys=keys, args=["", "cinnox", 0, "id", *message, "id", *message])
+    prefix = channel_prefix("support")
+    reply: Any = ENQUEUE.call(redis, prefix, "", "cinnox", 0, "id", *message, "id", *message)
     assert reply == [0, 1, b"q", 0, 1, b"q", 1]
     assert redis.llen(f"{channel_prefix('support')}conversation:room") == 1
-    assert script(keys=keys, args=["", "cinnox", 0, "new", *message, "new", *other]) == [3, 1]
+    assert ENQUEUE.call(redis, prefix, "", "cinnox", 0, "new", *message, "new", *other) == [3, 1]
     assert redis.exists(f"{channel_prefix('support')}message:new") == 0

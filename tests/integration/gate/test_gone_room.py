@@ -11,8 +11,7 @@ from support.stack import FakeApi, Stack, channel_settings
 from support.waiting import wait_until
 
 from pushlane import MessageStatus, Producer, Receipt, RoomMessage
-from pushlane.keys import BELL
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane_worker.operators.blocked import read_blocked
 from pushlane_worker.queue.store import WORKER
 
@@ -62,8 +61,7 @@ def _let_half_a_minute_pass(redis: Redis) -> None:
 
 
 def _skip(redis: Redis, room: str) -> bytes:
-    script = redis.register_script(source("skip", WORKER))
-    skipped: list[bytes] = script(keys=[PREFIX, BELL], args=["", room])
+    skipped: list[bytes] = Script("skip", WORKER).call(redis, PREFIX, "", room)
     return skipped[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis.asyncio as redis_asyncio
@@ -224,18 +224,17 @@ STEPS = ((0.4, 2000), (0.8, -2000), (1.2, 3_600_000))
 
 async def _push_as_fast_as_allowed(url: str, seconds: float) -> list[float]:
     """A drain of its own against a server whose clock steps; when each push was made, by a clock that does not."""
-    client = redis_asyncio.Redis.from_url(url)
-    store = Store(client, {})
-    began, turn_script = time.monotonic(), store._scripts["turn"]  # the server's clock is there
+    client: Any = redis_asyncio.Redis.from_url(url)
+    began, evalsha = time.monotonic(), client.evalsha
     pushes: list[float] = []
 
-    async def stepping(keys: Sequence[str], args: Sequence[object]) -> object:
+    async def stepping(sha: str, keys: int, prefix: str, bell: str, _now: str, *args: object) -> object:
         passed = time.monotonic() - began
         server_ms = round(time.time() * 1000) + sum(step for after, step in STEPS if passed >= after)
-        return await turn_script(keys=keys, args=[server_ms, *args[1:]])
+        return await evalsha(sha, keys, prefix, bell, server_ms, *args)
 
-    store._scripts["turn"] = stepping  # as above
-    turns = Turns(store, "support", 30.0)
+    client.evalsha = stepping
+    turns = Turns(Store(client, {}), "support", 30.0)
     done: list[Settlement] = []
     while time.monotonic() - began < seconds:
         turn = await turns.take(64, 0, done)

@@ -8,10 +8,12 @@ from redis import Redis
 from support.queue import EPOCH_MS, Queue, settle
 
 from pushlane import InvalidMessage, UnknownChannel, keys
-from pushlane.scripts import source
+from pushlane.scripts import Script, source
 from pushlane_worker.operators.actions import Operator, Removal
 from pushlane_worker.queue.outcome import Outcome
 from pushlane_worker.queue.store import WORKER
+
+REMOVE = Script("remove", WORKER)
 
 MINUTE_MS = 60_000
 
@@ -92,9 +94,7 @@ def test_a_long_room_is_removed_some_a_call(queue: Queue, operator: Operator, re
     """No call takes longer for a longer queue; meanwhile nobody can enqueue; one that broke off is repeated."""
     queue.enqueue("room", *(f"m{n}" for n in range(450)))
     queue.enqueue("other", "o1")
-    script = redis.register_script(source("remove", WORKER))
-    reply = script(keys=[queue.prefix, keys.BELL, keys.CHANNELS], args=["", 1])
-    assert reply == [1, 451, 0, 0]
+    assert REMOVE.call(redis, queue.prefix, "", 1) == [1, 451, 0, 0]
     assert redis.llen(f"{queue.prefix}conversation:room") + redis.llen(f"{queue.prefix}conversation:other") > 200
     with pytest.raises(AssertionError, match="enqueue answered"):
         queue.enqueue("room", "late")
@@ -106,8 +106,7 @@ def test_a_push_in_flight_ends_as_nothing(queue: Queue, redis: Redis) -> None:
     """A worker that reports it between two calls has registered the channel again; it moves nothing all the same."""
     queue.enqueue("room", *(f"m{n}" for n in range(450)))
     (taken,) = queue.turn().claims
-    script = redis.register_script(source("remove", WORKER))
-    assert script(keys=[queue.prefix, keys.BELL, keys.CHANNELS], args=["", 1])[0] == 1
+    assert REMOVE.call(redis, queue.prefix, "", 1)[0] == 1
     queue.register()
     assert queue.turn(settle(taken, Outcome.DELIVERED)).settled == (0,)
     assert queue.counters().get("delivered", 0) == 0
@@ -145,7 +144,6 @@ def test_a_removal_that_stops_halfway_leaves_no_details_of_what_is_gone(queue: Q
     """A worker that registers the channel again would keep them for ever."""
     for number in range(250):
         queue.enqueue("room", f"m{number}", due="+60000")
-    script = redis.register_script(source("remove", WORKER))
-    left, *_ = script(keys=[queue.prefix, keys.BELL, keys.CHANNELS], args=[queue.now, 1])
+    left, *_ = REMOVE.call(redis, queue.prefix, queue.now, 1)
     assert left == 1
     assert (redis.zcard(f"{queue.prefix}scheduled"), redis.hlen(f"{queue.prefix}details")) == (50, 50)

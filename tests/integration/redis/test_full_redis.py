@@ -13,7 +13,7 @@ from support.stack import FakeApi, Stack, channel_settings
 from support.waiting import wait_until
 
 from pushlane import Producer, QueueFull, RoomMessage
-from pushlane.keys import BELL
+from pushlane.keys import BELL, channel_prefix
 from pushlane_worker.operators.actions import Operator
 
 BACKLOG = 300
@@ -101,6 +101,7 @@ def test_a_pool_process_that_is_forked_after_that_drains_as_ever(
     for pid in first:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: _children(worker.process.pid) not in (first, []), "a new pool process")
+    wait_until(lambda: not redis.exists(f"{channel_prefix('support')}full"), "Redis to be known to have room")
     producer.send("support", RoomMessage("after", "hello"))
     stack.wait_for(BACKLOG + 1)
     assert worker.stop() == 0

@@ -107,7 +107,9 @@ def test_a_cluster_is_told_from_a_server(tmp_path: Path) -> None:
     """By ``check``, by a worker's start, and by each command that meets a redirection."""
     with cluster(tmp_path) as (_, url):
         checked = pushlane("check", redis_url=url).out.splitlines()
-        pushlane("worker", redis_url=url, settings=SETTINGS).refused(2, "PUSHLANE_REDIS_URL", "runs as a cluster")
+        pushlane("worker", redis_url=url, settings=SETTINGS).refused(
+            2, "PUSHLANE_REDIS_URL", "is a node of a Redis Cluster"
+        )
         # Some of its keys are the other node's.
-        pushlane("status", "support", redis_url=url).refused(1, "MOVED ", "this version needs a single server")
-    assert "failed   Redis: it runs as a cluster, and this version needs a single server" in checked
+        pushlane("status", "support", redis_url=url).refused(1, "MOVED ", "write the address as redis+cluster://")
+    assert "failed   Redis: it is a node of a Redis Cluster; write the address as redis+cluster://…" in checked

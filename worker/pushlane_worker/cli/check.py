@@ -11,7 +11,7 @@ import redis
 
 from pushlane.errors import NewerChannel
 from pushlane.service.printable import one_line
-from pushlane.service.redis_requirements import Finding, server_findings
+from pushlane.service.redis_requirements import Finding
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.output import counted
 from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
@@ -53,7 +53,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 def _redis(settings: Settings) -> Iterator[Finding]:
     try:
         with Inspector(settings.redis_url, timeout=TIMEOUT_S) as inspector:
-            yield from server_findings(inspector.redis.info())
+            yield from inspector.findings()
             for name in settings.channels:
                 if inspector.limits(name) is None:
                     yield Finding(

@@ -4,12 +4,11 @@ So reading them needs no broker, and a queue without a consumer is noticed befor
 """
 
 from collections.abc import Collection
-from typing import Any
 
 import redis.asyncio
 
 from pushlane.keys import CONSUMERS
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane_worker.queue.store import WORKER
 from pushlane_worker.telemetry import logger
 
@@ -17,12 +16,12 @@ ENQUEUE_QUEUE = "pushlane.enqueue"
 """Where other Celery services enqueue by name."""
 ANNOUNCED_EACH_S = 5.0
 KEPT_S = 15.0
+_ANNOUNCE = Script("announce", WORKER)
 
 
 async def announce(client: redis.asyncio.Redis, queues: Collection[str]) -> None:
     """Announces that this worker consumes these queues; valid for ``KEPT_S``."""
-    script: Any = client.register_script(source("announce", WORKER))
-    await script(keys=[CONSUMERS], args=["", round(KEPT_S * 1000), *queues])
+    await _ANNOUNCE.call_async(client, CONSUMERS, "", round(KEPT_S * 1000), *queues)
 
 
 class UnconsumedQueues:

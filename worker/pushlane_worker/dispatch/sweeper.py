@@ -20,7 +20,7 @@ from hashlib import sha256
 from typing import Any
 
 from pushlane.keys import CONSUMERS, channel_prefix, looked_key
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane_worker.channels.channel import Channel
 from pushlane_worker.dispatch.consumers import UnconsumedQueues
 from pushlane_worker.dispatch.supervisor import Supervisor
@@ -36,29 +36,27 @@ JITTER_S = 0.1
 LOOK_VALID_MS = 900
 """How long the other dispatchers skip a group, so that lost work is repaired within about a second."""
 GROUP = 200
-"""How many channels one call looks at; it blocks Redis for about a millisecond."""
+"""How many channels one look reads, with two short commands for each."""
 IDLE_MS = 30_000
 """The time between sweeps of an idle channel, with a jitter of a third."""
 AT_ONCE = 8
+_LOOK = Script("look", WORKER)
 
 LOST = PushResult(Outcome.UNKNOWN, "its lease expired: the worker died, froze, or lost Redis for too long")
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Channels that are looked at in one call. Dispatchers with the same channels share the group's key."""
+    """Channels that are looked at together. Dispatchers with the same channels share the group's key."""
 
     names: tuple[str, ...]
-    keys: tuple[str, ...]
+    looked: str
 
 
 def _groups(names: list[str]) -> Iterator[_Group]:
     for first in range(0, len(names), GROUP):
         part = tuple(names[first : first + GROUP])
-        looked = looked_key(sha256(" ".join(part).encode()).hexdigest()[:16])
-        prefixes = map(channel_prefix, part)
-        channels = (f"{prefix}{key}" for prefix in prefixes for key in ("counters", "sweep"))
-        yield _Group(part, (looked, CONSUMERS, *channels))
+        yield _Group(part, looked_key(sha256(" ".join(part).encode()).hexdigest()[:16]))
 
 
 class Sweeper:
@@ -71,7 +69,6 @@ class Sweeper:
         self._channels = channels
         self._queues = queues
         self._lease_s = lease_s
-        self._look_script: Any = store.redis.register_script(source("look", WORKER))
         self._name = secrets.token_hex(8)
         self._sweeping: set[str] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -84,21 +81,32 @@ class Sweeper:
                 tasks.create_task(supervisor.keep("look", partial(self._look, group, supervisor, tasks)))
 
     async def _look(self, group: _Group, supervisor: Supervisor, tasks: asyncio.TaskGroup) -> None:
-        reply = await self._look_script(keys=group.keys, args=["", LOOK_VALID_MS])
+        now: int = await _LOOK.call_async(self._store.redis, group.looked, "", LOOK_VALID_MS)
+        consumed, states = await self._states(group) if now else (set(), [])
         # A look that was cancelled may still return (see Supervisor); the group then takes no more tasks.
-        if reply and not supervisor.ended:
-            consumed = {queue.decode() for queue in reply[0]}
+        if now and not supervisor.ended:
             self._unconsumed.look_at_enqueue(consumed)
-            for name, depth, rested_ms in zip(group.names, reply[1::2], reply[2::2], strict=True):
+            for name, depth, swept_ms in states:
                 self._unconsumed.look(name, self._queues[name], int(depth or 0), consumed)
                 # Channels that started together are spread, as the looks' jitter spreads the fleet.
-                due = abs(rested_ms) > IDLE_MS * (2 + 2 * random.random()) / 3  # noqa: S311 # only spreads sweeps
+                due = abs(now - swept_ms) > IDLE_MS * (2 + 2 * random.random()) / 3  # noqa: S311 # only spreads sweeps
                 if (depth != b"0" or due) and name not in self._sweeping:
                     self._sweeping.add(name)
                     tasks.create_task(self._sweep_all(name, supervisor))
         # Whoever was too late tries at any time: with a period of its own it would stay too late for minutes, and would
         # not notice that a queue which it has reported is consumed again.
-        await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random() if reply else LOOK_EACH_S * random.random())  # noqa: S311 # the same
+        await asyncio.sleep(LOOK_EACH_S + JITTER_S * random.random() if now else LOOK_EACH_S * random.random())  # noqa: S311 # the same
+
+    async def _states(self, group: _Group) -> tuple[set[str], list[tuple[str, bytes | None, int]]]:
+        """The queues that workers consume; each channel's depth, None if Redis has lost it, and last sweep in ms."""
+        batch: Any
+        async with self._store.redis.pipeline(transaction=False) as batch:
+            batch.zrange(CONSUMERS, 0, -1)
+            for prefix in map(channel_prefix, group.names):
+                batch.hget(f"{prefix}counters", "depth").hget(f"{prefix}sweep", "at")
+            queues, *states = await batch.execute()
+        swept = (int(at or 0) for at in states[1::2])
+        return {queue.decode() for queue in queues}, list(zip(group.names, states[::2], swept, strict=True))
 
     async def _sweep_all(self, channel: str, supervisor: Supervisor) -> None:
         """Sweeps until nothing is left; after an error the next look starts again."""

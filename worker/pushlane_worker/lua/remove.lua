@@ -1,16 +1,13 @@
 #!lua flags=allow-oom
 --- Removes a channel: first its registration, then some messages per call, at the end all other permanent keys.
 -- KEYS[1] prefix    the channel's key prefix
--- KEYS[2] bell
--- KEYS[3] channels
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] force     1 to delete queued messages and dead letters, too
 -- Returns {left, depth, dead, served}: 1 when another call has more to do, 0 when all is gone, -1 when it was refused
 -- because of messages or dead letters; how many of each there are; 1 when a worker has swept the channel recently (it
 -- registers the channel again if it is still running). {-2} when there is no such channel.
---- use old_record record channel outcomes gate wake
-local prefix, bell, channels = KEYS[1], KEYS[2], KEYS[3]
-local now, force = clock(ARGV[1]), ARGV[2]
+--- use old_record record channel
+local prefix, now, force = KEYS[1], clock(ARGV[1]), ARGV[2]
 local AT_ONCE = 200
 local SERVED_MS = 45000 -- workers sweep an idle channel every 20 to 40 s
 local NAMES = {
@@ -31,8 +28,6 @@ if force ~= '1' and depth + dead > 0 then
   return { -1, depth, dead, served }
 end
 redis.call('DEL', prefix .. 'channel')
-redis.call('SREM', channels, channel_name(prefix))
-redis.call('ZREM', bell, channel_name(prefix))
 -- Before the messages, so that a settlement of a push in flight is stale and touches no list.
 for _, conversation in ipairs(redis.call('ZRANGE', prefix .. 'leases', 0, -1)) do
   redis.call('ZADD', prefix .. 'ready', 0, conversation)

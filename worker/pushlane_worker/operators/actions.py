@@ -16,7 +16,7 @@ import redis
 from pushlane.errors import UnknownChannel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import check_channel_name
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.queue.store import UNREGISTERED, WORKER
 
@@ -24,6 +24,10 @@ RUN_KEPT_S: Final = 3600
 """An abandoned run is deleted after this time."""
 PURGED_AT_ONCE: Final = 200
 """The maximum that ``lua/purge.lua`` takes."""
+
+REFUSED: Final = -1
+"""How ``lua/remove.lua`` says that the channel has messages or dead letters."""
+_REPLAY: Final = Script("replay", WORKER)
 
 SkipResult = Literal["skipped", "in_flight", "unreadable", "not_blocked"]
 
@@ -56,11 +60,6 @@ class Operator(Inspector):
     name.
     """
 
-    def __init__(self, redis_url: str) -> None:
-        super().__init__(redis_url)
-        names = ("pause", "skip", "replay", "purge", "remove")
-        self._scripts = {name: self.redis.register_script(source(name, WORKER)) for name in names}
-
     def pause(self, channel: str) -> bool:
         """Starts no more pushes of the channel until it is resumed; returns False if it was already paused."""
         return self._set_paused(channel, 1)
@@ -78,7 +77,7 @@ class Operator(Inspector):
     def replay(self, channel: str) -> "ReplayRun":
         """Starts a run that puts dead letters back into the queue."""
         self.require(channel)
-        return ReplayRun(self.redis, self._scripts["replay"], channel)
+        return ReplayRun(self.redis, channel)
 
     def purge(self, channel: str, ids: Sequence[str]) -> int:
         """Deletes the content of these dead letters; returns how many of the ids were dead letters."""
@@ -98,8 +97,10 @@ class Operator(Inspector):
         return Removal(first[0] >= 0, first[1], first[2], bool(first[3]))
 
     def _remove(self, channel: str, force: bool) -> list[int]:  # noqa: FBT001 # the public method takes it by name
-        keys = [channel_prefix(check_channel_name(channel)), BELL, CHANNELS]
-        reply: list[int] = self._scripts["remove"](keys=keys, args=["", int(force)])
+        reply: list[int] = self._call("remove", channel, int(force))
+        if reply[0] != REFUSED:
+            self.redis.srem(CHANNELS, channel)
+            self.redis.zrem(BELL, channel)
         if reply[0] == UNREGISTERED:
             raise UnknownChannel(channel)
         return reply
@@ -112,8 +113,7 @@ class Operator(Inspector):
         return bool(changed)
 
     def _call(self, script: str, channel: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a number or a flat array
-        keys = [channel_prefix(check_channel_name(channel)), BELL]
-        return self._scripts[script](keys=keys, args=["", *arguments])
+        return Script(script, WORKER).call(self.redis, channel_prefix(check_channel_name(channel)), "", *arguments)
 
 
 @dataclass(slots=True)
@@ -128,7 +128,6 @@ class ReplayRun:
     """
 
     _redis: Any
-    _script: Any
     _channel: str
     _run: str = field(default_factory=lambda: secrets.token_hex(8))
     gathered: int = 0
@@ -154,7 +153,7 @@ class ReplayRun:
     def steps(self) -> Iterator[int]:
         """Puts back the added dead letters; yields after each call how many left the run."""
         while self.left and not self.full:
-            reply = self._script(keys=[channel_prefix(self._channel), BELL], args=["", self._run])
+            reply = _REPLAY.call(self._redis, channel_prefix(self._channel), "", self._run)
             if reply[0] == UNREGISTERED:
                 raise UnknownChannel(self._channel)
             before = self.left

@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any, Self
 
 from pushlane.clients import connect
+from pushlane.cluster.blocking import Cluster
 from pushlane.enqueue_protocol import LIMIT_FIELDS, check_version, read_limits
 from pushlane.errors import UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane.message import Limits, check_channel_name
 from pushlane.message_record import from_ms
+from pushlane.service.redis_requirements import Finding, server_findings
 from pushlane_worker.operators.blocked import Blocked, read_blocked
 from pushlane_worker.operators.dead_letters import DeadLetters
 from pushlane_worker.queue.outcome import Outcome
@@ -110,6 +112,13 @@ class Inspector:
     def __exit__(self, *_: object) -> None:
         self.redis.close()
 
+    def findings(self) -> list[Finding]:
+        """Whether the server, or each primary of the cluster, is fit to hold a queue."""
+        of_cluster = isinstance(self.redis, Cluster)
+        servers = self.redis.primaries() if of_cluster else [self.redis]
+        found = (finding for server in servers for finding in server_findings(server.info(), of_cluster=of_cluster))
+        return list(dict.fromkeys(found))
+
     def channels(self) -> list[str]:
         """The registered channels, by name."""
         return sorted(name.decode() for name in self.redis.smembers(CHANNELS))
@@ -132,8 +141,8 @@ class Inspector:
             batch.hmget(f"{prefix}channel", _CHANNEL).hmget(f"{prefix}gate", _GATE).hgetall(f"{prefix}counters")
             for name in ("scheduled", "ready", "delayed", "leases", "held", "blocked", "dead"):
                 batch.zcard(f"{prefix}{name}")
-            batch.llen(f"{prefix}rate").xrevrange(f"{prefix}unknown", count=LAST_UNKNOWN).zrange(CONSUMERS, 0, -1)
-            record, gate, counters, scheduled, ready, delayed, leased, held, blocked, dead, rate, unknown, consumed = (
+            batch.llen(f"{prefix}rate").xrevrange(f"{prefix}unknown", count=LAST_UNKNOWN)
+            record, gate, counters, scheduled, ready, delayed, leased, held, blocked, dead, rate, unknown = (
                 batch.execute()
             )
         version, kind, queue, *numbers = record
@@ -146,7 +155,7 @@ class Inspector:
             channel=channel,
             kind=kind.decode(),
             queue=queue.decode(),
-            consumed=queue in consumed,
+            consumed=queue.decode() in self.consumed_queues(),
             depth=counts.get("depth", 0),
             max_queued=max_queued,
             scheduled=scheduled,

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane_worker.queue.store import WORKER
+
+_READ = Script("read", WORKER)
 
 
 def read_messages(
@@ -22,5 +24,5 @@ def read_messages(
         ids: At most 1,000.
         whole: With address and body, which can be 64 KiB each.
     """
-    values = client.register_script(source("read", WORKER))(keys=[prefix], args=[int(whole), *ids]) if ids else []
+    values = _READ.call(client, prefix, int(whole), *ids) if ids else []
     return list(zip(values[::2], values[1::2], strict=True))

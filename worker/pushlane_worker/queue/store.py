@@ -12,7 +12,7 @@ import redis.asyncio
 from pushlane.clients import connect_async
 from pushlane.enqueue_protocol import newer_channel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.scripts import source
+from pushlane.scripts import Script
 from pushlane_worker.queue.rate_clock import RateClock
 from pushlane_worker.telemetry import logger
 
@@ -22,6 +22,7 @@ MAX_WAITING = 16
 """Drains of a process that wait for a message at once, each on a connection of its own; a client has 50."""
 _REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE")
 """Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them."""
+_REGISTER = Script("register")
 UNREGISTERED = -2
 """How scripts say that Redis does not know the channel (any more)."""
 
@@ -37,9 +38,6 @@ class Store:
     def __init__(self, redis: redis.asyncio.Redis, records: Mapping[str, Mapping[str, str | int]]) -> None:
         self.redis = redis
         self._records = records
-        scripts = ("turn", "sweep")
-        self._scripts: dict[str, Any] = {name: redis.register_script(source(name, WORKER)) for name in scripts}
-        self._register: Any = redis.register_script(source("register"))
         self._waiting = 0
         self._clocks: defaultdict[str, RateClock] = defaultdict(RateClock)
 
@@ -55,9 +53,10 @@ class Store:
     async def register(self, channel: str) -> bool:
         """Writes the channel's record; returns whether the channel is new. Raises NewerChannel."""
         fields = [item for pair in self._records[channel].items() for item in pair]
-        keys = [channel_prefix(channel), BELL, CHANNELS]
         with _own(channel):
-            return bool(await self._register(keys=keys, args=["", *fields]))
+            is_new = await _REGISTER.call_async(self.redis, channel_prefix(channel), "", *fields)
+        await self.redis.sadd(CHANNELS, channel)
+        return bool(is_new)
 
     async def queue_of(self, channel: str) -> str | None:
         """The Celery queue that the channel's drains go to; None when the channel is not registered."""
@@ -89,7 +88,7 @@ class Store:
         finally:
             self._waiting -= 1
 
-    async def call(self, script: str, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # nested lists
+    async def call(self, script: str, channel: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 # nested lists
         """The reply of ``turn`` or ``sweep``; a channel that Redis has lost is registered again before.
 
         So is one whose record an older release has written last. Each call tells the latest time that the rate window's
@@ -105,11 +104,11 @@ class Store:
         logger().info("channel.registered", channel=channel, why="Redis did not know it, or from an older release")
         return await self._timed(script, channel, arguments)
 
-    async def _timed(self, script: str, channel: str, arguments: Sequence[object]) -> Any:  # noqa: ANN401 # as above
+    async def _timed(self, script: str, channel: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 # as above
         clock, sent = self._clocks[channel], time.monotonic()
-        args = ["", clock.latest(sent), *arguments]
+        prefix = channel_prefix(channel)
         with _own(channel):
-            reply = await self._scripts[script](keys=[channel_prefix(channel), BELL], args=args)
+            reply = await Script(script, WORKER).call_async(self.redis, prefix, "", clock.latest(sent), *arguments)
         if len(reply) > 1:
             clock.saw(reply[-1], sent, time.monotonic())
         return reply

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic_core import to_json
 
@@ -14,7 +14,7 @@ from pushlane.callback.decisions.decision import as_fields
 from pushlane.callback.failures import log_failure
 from pushlane.callback.verdict import Verdict
 from pushlane.keys import DECISIONS_PREFIX
-from pushlane.scripts import source
+from pushlane.scripts import Script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 RECORD_S: Final = 0.25
 """How long an answer waits for Redis before its decision goes to disk."""
 AT_ONCE: Final = 100
+
+_RECORD: Final = Script("record_decisions")
 
 _Arguments = tuple[str | bytes, ...]
 
@@ -40,7 +42,7 @@ class Recorder:
     """Belongs to one event loop. While a call is in progress, new decisions are collected for the next one."""
 
     def __init__(self, client: redis.asyncio.Redis, retention_s: float) -> None:
-        self._script: Any = client.register_script(source("record_decisions"))
+        self._redis = client
         self._kept_ms = round(retention_s * 1000)
         self._waiting: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -101,7 +103,7 @@ class Recorder:
         for decision in decisions:
             arguments += decision
         async with asyncio.timeout(within_s):
-            answers = await self._script(keys=[DECISIONS_PREFIX], args=arguments)
+            answers = await _RECORD.call_async(self._redis, DECISIONS_PREFIX, *arguments)
         return [_read(answer) if answer else None for answer in answers]
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from pushlane.callback.http.web import json_response
 from pushlane.clients import UNANSWERED, connect_async
-from pushlane.service.redis_requirements import SECTIONS, Watch, server_problem
+from pushlane.cluster.nonblocking import AsyncCluster
+from pushlane.service.redis_requirements import SECTIONS, Watch, read_info, server_problem
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -39,10 +40,12 @@ class Readiness:
         """Why nothing can be enqueued now; None if that is possible. Takes at most ``TIMEOUT_S``."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                found = server_problem(await self._redis.info(*SECTIONS))
+                infos = await read_info(self._redis, *SECTIONS)
         except UNANSWERED:
             return "redis is away"
-        return None if found is None else f"redis {found}"
+        of_cluster = isinstance(self._redis, AsyncCluster)
+        problems = (server_problem(info, of_cluster=of_cluster) for info in infos)
+        return next((f"redis {problem}" for problem in problems if problem), None)
 
     async def watch(self) -> NoReturn:
         """Watches until it is cancelled."""

@@ -221,14 +221,14 @@ async def test_a_decision_whose_reply_was_lost_is_not_overtaken(
     register(redis)
     async with open_feed() as feed:
         await feed.record(decision(0, ALLOW, relay(0)))
-        script = feed._recorder._script
+        evalsha = feed._redis.evalsha
 
-        async def lost(**arguments: Any) -> Any:  # noqa: ANN401 # a reply
-            await script(**arguments)
-            return await script(**arguments)
+        async def lost(*words: Any) -> Any:  # noqa: ANN401 # a reply
+            await evalsha(*words)
+            return await evalsha(*words)
 
         with monkeypatch.context() as patch:
-            patch.setattr(feed._recorder, "_script", lost)
+            patch.setattr(feed._redis, "evalsha", lost)
             assert await feed.record(decision(1, ALLOW, relay(1))) == ALLOW
         await feed.record(decision(2, ALLOW, relay(2)))
         await soon(lambda: not unfed(redis), "all to be done")

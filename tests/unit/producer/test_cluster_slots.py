@@ -1,0 +1,137 @@
+"""What a cluster's client knows of its nodes, and which calls it tries again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, ResponseError, TryAgainError
+
+from pushlane.address import Node
+from pushlane.cluster.slots import PAUSE_S, Attempts, Slots, first_key, raise_if_elsewhere
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+A, B, C = Node("a", 1), Node("b", 2), Node("c", 3)
+REPLICA = Node("d", 4)
+KEY = b"pushlane:1:{support}:channel"
+SLOT = key_slot(KEY)
+HALVES: list[Any] = [[0, 8191, [b"a", 1, b"id"], [b"d", 4, b"id"]], [8192, 16383, [b"b", 2, b"id"]]]
+
+
+@pytest.fixture
+def known() -> Slots:
+    """The map of a cluster of two primaries."""
+    slots = Slots([C])
+    slots.read(A, HALVES)
+    return slots
+
+
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        (("HGET", "k", "field"), b"k"),
+        (("BZPOPMIN", b"k", 1), b"k"),
+        (("EVALSHA", "sha", 1, "k", "argument"), b"k"),
+        (("EVAL", "text", 2, "k", "l"), b"k"),
+    ],
+)
+def test_a_command_goes_where_its_first_key_is(command: tuple[object, ...], key: bytes) -> None:
+    """That of a script is behind the number of its keys."""
+    assert first_key(command) == key
+
+
+def test_each_slot_has_the_primary_that_the_reply_names(known: Slots) -> None:
+    """And the commands of a pipeline are sorted by it."""
+    low = next(f"k{n}" for n in range(100) if key_slot(f"k{n}".encode()) < 8192)
+    high = next(f"k{n}" for n in range(100) if key_slot(f"k{n}".encode()) >= 8192)
+    assert (known.owner(low.encode()), known.owner(high.encode())) == (A, B)
+    assert known.primaries == [A, B]
+    assert known.by_owner([("GET", low), ("GET", high), ("DEL", low)]) == {A: [0, 2], B: [1]}
+
+
+def test_a_slot_without_a_primary_says_so() -> None:
+    """As long as the cluster is not whole."""
+    slots = Slots([A])
+    slots.read(A, [HALVES[0]])
+    missing = next(f"k{n}".encode() for n in range(100) if key_slot(f"k{n}".encode()) >= 8192)
+    with pytest.raises(redis.ConnectionError, match="a part of the Redis Cluster has no primary"):
+        slots.owner(missing)
+
+
+@pytest.mark.parametrize("host", [b"", None, b"?"])
+def test_a_node_that_does_not_know_its_host_is_the_one_that_was_asked(host: bytes | None) -> None:
+    """As a cluster of one node, or a node that has met no other one."""
+    slots = Slots([C])
+    slots.read(C, [[0, 16383, [host, 3, b"id"]]])
+    assert slots.primaries == [C]
+
+
+def test_a_node_that_hangs_is_asked_last_the_next_time(known: Slots) -> None:
+    """Otherwise every look would wait for it; replicas and the address's nodes know the map, too."""
+    assert list(known.next_to_ask()) == [A, REPLICA, B, C]
+    assert next(known.next_to_ask()) == A
+    assert list(known.next_to_ask()) == [REPLICA, B, C, A]
+
+
+def test_a_slot_that_has_moved_is_tried_at_once_at_its_new_node(known: Slots) -> None:
+    """The answer itself names the node."""
+    assert Attempts(known).pause_after(MovedError(f"{SLOT} c:3")) == 0
+    assert known.owner(KEY) == C
+    assert not known.stale
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: AskError(f"{SLOT} c:3"), "it is being moved to another node"),
+        (TryAgainError, "it is being moved to another node"),
+        (lambda: ClusterDownError("The cluster is down"), "the cluster has no primary for it"),
+        (lambda: ReadOnlyError("a replica"), "its node is no longer the primary"),
+    ],
+)
+def test_a_slot_that_is_not_served_is_waited_for_and_then_explained(
+    known: Slots, make: Callable[[], Exception], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ASK is not followed: the other node has only a part of a channel's keys."""
+    attempts = Attempts(known)
+    assert attempts.pause_after(make()) == PAUSE_S
+    assert known.stale
+    assert known.owner(KEY) in {A, B}
+    monkeypatch.setattr("pushlane.cluster.slots.time.monotonic", lambda: attempts._until + 1)
+    with pytest.raises(redis.ConnectionError, match=f"a part of the Redis Cluster is unavailable: {why}"):
+        attempts.pause_after(make())
+
+
+def test_a_node_that_refuses_connections_may_soon_have_a_successor(known: Slots) -> None:
+    """The map is read again before each attempt."""
+    assert Attempts(known).pause_after(redis.ConnectionError("refused")) == PAUSE_S
+    assert known.stale
+
+
+@pytest.mark.parametrize(
+    ("error", "stale"),
+    [
+        (redis.TimeoutError("hangs"), True),  # whoever called has waited long enough
+        (RuntimeError("uvloop"), True),
+        (KeyboardInterrupt(), True),
+        (ResponseError("WRONGTYPE"), False),
+        (redis.AuthenticationError("WRONGPASS"), False),
+    ],
+    ids=repr,
+)
+def test_what_another_attempt_does_not_change_is_raised(known: Slots, error: BaseException, stale: bool) -> None:  # noqa: FBT001 # a parameter
+    """But a node that has not answered may be gone, so that the next call looks first."""
+    with pytest.raises(type(error)):
+        Attempts(known).pause_after(error)
+    assert known.stale is stale
+
+
+def test_a_pipeline_that_met_a_moved_slot_is_sent_again_as_a_whole() -> None:
+    """Other errors belong to their command."""
+    raise_if_elsewhere([1, ResponseError("WRONGTYPE")])
+    with pytest.raises(MovedError):
+        raise_if_elsewhere([1, MovedError(f"{SLOT} c:3"), ResponseError("WRONGTYPE")])
