@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
-DOCUMENTS: Final = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS: Final = tuple(
+    one for where in (".", "docs", "deploy/kubernetes") for one in sorted((ROOT / where).glob("*.md"))
+)
 """Every document, whether the README lists it or not."""
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _ANY_BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
