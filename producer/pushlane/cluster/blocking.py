@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,7 +30,6 @@ class Cluster(redis.Redis):
         self._slots = Slots(seeds)
         self._connect = connect
         self._clients: dict[Node, Any] = {}
-        self._lock = threading.Lock()
         self.any_pool = self._client(seeds[0]).connection_pool
         super().__init__(connection_pool=self.any_pool)
 
@@ -87,18 +85,15 @@ class Cluster(redis.Redis):
 
     def _look(self) -> None:
         """Reads the map from the first node that answers. Raises redis.ConnectionError."""
-        with self._lock:
-            if not self._slots.stale:  # another thread has just read it
+        problem: Exception | None = None
+        for node in self._slots.next_to_ask():
+            try:
+                self._slots.read(node, self._client(node).execute_command("CLUSTER", "SLOTS"))
+            except redis.RedisError as error:
+                problem = error
+            else:
                 return
-            problem: Exception | None = None
-            for node in self._slots.next_to_ask():
-                try:
-                    self._slots.read(node, self._client(node).execute_command("CLUSTER", "SLOTS"))
-                except redis.RedisError as error:
-                    problem = error
-                else:
-                    return
-            raise redis.ConnectionError(f"no node of the Redis Cluster answers: {problem}")
+        raise redis.ConnectionError(f"no node of the Redis Cluster answers: {problem}")
 
 
 class _Pipeline(Pipeline):

@@ -65,7 +65,7 @@ class Slots:
         return indices
 
     def next_to_ask(self) -> Iterator[Node]:
-        """Each node that may know the map, also replicas. One that hangs is the last to be asked the next time."""
+        """Each node that may know the map, also replicas, in turn: one may hang, and one may have been cut off."""
         for node in dict.fromkeys((*self._known, *self._seeds)):
             self._known = (*(one for one in self._known if one != node), node)
             yield node
@@ -73,12 +73,14 @@ class Slots:
     def read(self, asked: Node, ranges: Sequence[Any]) -> None:
         """Takes over the reply to CLUSTER SLOTS: ``[first, last, primary, replica, …]`` for each range."""
         owners: list[Node | None] = [None] * SLOTS
-        known = [asked]
+        listed: dict[Node, None] = {}
         for first, last, *nodes in ranges:
-            listed = [_node(node, asked) for node in nodes]
-            owners[first : last + 1] = [listed[0]] * (last + 1 - first)
-            known += listed
-        self._owners, self._known, self.stale = owners, tuple(dict.fromkeys(known)), False
+            primary, *replicas = (_node(node, asked) for node in nodes)
+            owners[first : last + 1] = [primary] * (last + 1 - first)
+            listed |= dict.fromkeys([primary, *replicas])
+        kept = [node for node in self._known if node in listed]
+        self._known = (*(node for node in listed if node not in kept), *kept)
+        self._owners, self.stale = owners, False
 
     def moved(self, error: MovedError) -> None:
         """Takes over what a node has said of one slot, which is newer than the map."""
