@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PASSWORD: Final = "s3cr3t-pass"
-"""Of no server: the refused ones never see it, and no line may show it."""
+"""No line may show it."""
 FAULTS: Final = {
     "self-signed": "the certificate of {} is self-signed: to trust it, name it in the address, with ssl_ca_certs=FILE",
     "unknown authority": "the certificate of {} is signed by an unknown authority: name that in the address",
@@ -70,7 +70,7 @@ class Certificates:
         return f"ssl_certfile={self.folder}/client.pem&ssl_keyfile={self.folder}/client.key"
 
     def context(self, fault: str = "") -> ssl.SSLContext:
-        """A server's, with this fault; without one it demands the client's certificate."""
+        """A server's, with this fault; without one, it demands the client's certificate."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         if fault == "self-signed":
             _self_signed(self.folder, context)
@@ -87,7 +87,7 @@ class Certificates:
 
 
 @contextlib.contextmanager
-def secured(port: int, certificates: Certificates, fault: str = "", login: str = f":{PASSWORD}") -> Iterator[Secured]:
+def secured(port: int, certificates: Certificates, fault: str, login: str) -> Iterator[Secured]:
     """The server on this port, behind TLS with this fault."""
     options = [] if fault in {"self-signed", "unknown authority"} else [certificates.trusted]
     options += [] if fault else [certificates.shown]

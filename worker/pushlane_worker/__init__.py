@@ -19,6 +19,7 @@
     operators         what operators see and do
     settings          the worker's settings; channel_settings: those of a channel
     telemetry         the worker's log
+    library_log       what Celery and Flower log of a broker that is away
     errors            the worker's errors
     decoding          compressed bodies, within a bound
     proxy             the address of a proxy

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pushlane.callback.http.web import json_response
 from pushlane.clients import UNANSWERED, connect_async
 from pushlane.cluster.nonblocking import AsyncCluster
+from pushlane.service.logs import logger
 from pushlane.service.redis_requirements import SECTIONS, Watch, read_info, server_problem
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Readiness:
         self._moderates = moderates
         self._redis = connect_async(redis_url, timeout=TIMEOUT_S, connect_timeout=TIMEOUT_S)
         self._watch = Watch(self._redis)
+        self._away = False
 
     async def respond(self, _request: Request) -> Response:
         """200 if Redis answers and accepts writes: otherwise nothing can be enqueued."""
@@ -48,9 +50,25 @@ class Readiness:
         return next((f"redis {problem}" for problem in problems if problem), None)
 
     async def watch(self) -> NoReturn:
-        """Watches until it is cancelled."""
+        """Watches until it is cancelled; logs an outage once, also if there are no requests."""
         while True:
+            self._tell(await self._outage())
             await self._watch.step()
+
+    async def _outage(self) -> str:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await read_info(self._redis, *SECTIONS)
+        except UNANSWERED as error:
+            return str(error) or type(error).__name__
+        return ""
+
+    def _tell(self, problem: str) -> None:
+        if problem and not self._away:
+            logger().warning("redis.away", problem=problem)
+        elif self._away and not problem:
+            logger().info("redis.back")
+        self._away = bool(problem)
 
     async def aclose(self) -> None:
         """Closes its connections."""

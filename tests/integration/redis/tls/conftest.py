@@ -18,22 +18,28 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(params=FAULTS)
 def fault(request: pytest.FixtureRequest) -> str:
-    """Each of the faults, unless a test names its own."""
+    """Each of the faults."""
     return str(request.param)
 
 
 @pytest.fixture
-def refused(server: EmbeddedServer, certificates: Certificates, fault: str) -> Iterator[Secured]:
+def login(redis: Redis) -> Iterator[str]:
+    """A user of the server with a password that no line may show; the channel is registered."""
+    register(redis)
+    redis.acl_setuser("tls", enabled=True, passwords=[f"+{PASSWORD}"], keys="*", channels="*", commands=["+@all"])
+    yield f"tls:{PASSWORD}"
+    redis.acl_deluser("tls")
+
+
+@pytest.fixture
+def refused(server: EmbeddedServer, certificates: Certificates, fault: str, login: str) -> Iterator[Secured]:
     """A server with this fault."""
-    with secured(server.port, certificates, fault) as behind:
+    with secured(server.port, certificates, fault, login) as behind:
         yield behind
 
 
 @pytest.fixture
-def accepted(server: EmbeddedServer, redis: Redis, certificates: Certificates) -> Iterator[Secured]:
-    """A server that demands a client certificate, and a user of it with a password; the address has all of them."""
-    register(redis)
-    redis.acl_setuser("tls", enabled=True, passwords=[f"+{PASSWORD}"], keys="*", channels="*", commands=["+@all"])
-    with secured(server.port, certificates, login=f"tls:{PASSWORD}") as behind:
+def accepted(server: EmbeddedServer, certificates: Certificates, login: str) -> Iterator[Secured]:
+    """A server that demands a client certificate; the address has all that it needs."""
+    with secured(server.port, certificates, "", login) as behind:
         yield behind
-    redis.acl_deluser("tls")

@@ -2,10 +2,9 @@
 
 import pytest
 from support.producers import HELLO, Open
-from support.tls import FAULTS, PASSWORD, Certificates, Secured, secured
+from support.tls import FAULTS, PASSWORD, Certificates, Secured
 
 from pushlane import QueueUnavailable
-from pushlane_worker.embedded import EmbeddedServer
 
 
 def test_a_producer_says_in_one_line_what_is_wrong_and_what_would_be_right(
@@ -34,11 +33,10 @@ def test_a_producer_says_in_one_line_what_is_wrong_and_what_would_be_right(
     ],
 )
 def test_a_file_of_ours_that_is_wrong_is_named(
-    server: EmbeddedServer, certificates: Certificates, open_door: Open, options: str, words: str
+    accepted: Secured, certificates: Certificates, open_door: Open, options: str, words: str
 ) -> None:
     """By its parameter in the address."""
-    with secured(server.port, certificates) as right:
-        options = options.format(certificates.folder, ca=certificates.trusted)
-        door = open_door(f"rediss://{right.where}/0?{options}")
-        with pytest.raises(QueueUnavailable, match=f"^the queue is unavailable: TLS: .*{words}"):
-            door.send("support", HELLO)
+    options = options.format(certificates.folder, ca=certificates.trusted)
+    door = open_door(f"rediss://{accepted.where}/0?{options}")
+    with pytest.raises(QueueUnavailable, match=f"^the queue is unavailable: TLS: .*{words}"):
+        door.send("support", HELLO)
