@@ -23,6 +23,7 @@
     handshake          why TLS with a Redis failed
     address            the address of a Redis
     address_options    its parameters
+    password_file      its password in a file
     strict_json        reads JSON from outside, within bounds
     errors             every error
     testing            producers for a service's own tests (extra ``testing``)

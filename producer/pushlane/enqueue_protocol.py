@@ -23,12 +23,14 @@ from pushlane.errors import (
     NewerChannel,
     QueueFull,
     QueueUnavailable,
+    SettingsError,
     UnknownChannel,
 )
 from pushlane.hold import DECIDED, VERDICTS, StandingDecision
 from pushlane.message import Limits, Message, check_channel_name, check_id, check_idempotency_key
 from pushlane.message_json import Form
 from pushlane.message_record import STATES, conversation_of, from_ms, hold_key, read_header, text_of, write_content
+from pushlane.password_file import with_password
 from pushlane.receipt import MessageStatus, Receipt
 
 if TYPE_CHECKING:
@@ -231,11 +233,21 @@ def translating(channel: str, message_id: str | None = None) -> Iterator[None]:
 
 
 def address_of(redis_url: str | None) -> str:
-    """The queue's address: the one given, or else the environment's. Raises QueueUnavailable if there is neither."""
-    url = redis_url or os.environ.get("PUSHLANE_REDIS_URL")
-    if not url:
+    """The queue's address: the one given, or else the environment's.
+
+    Raises:
+        QueueUnavailable: There is neither.
+        ValueError: The environment names a file with the password, and it cannot be used.
+    """
+    if redis_url:
+        return redis_url
+    if not (url := os.environ.get("PUSHLANE_REDIS_URL")):
         raise QueueUnavailable("no Redis address: pass redis_url or set PUSHLANE_REDIS_URL")
-    return url
+    file = os.environ.get("PUSHLANE_REDIS_PASSWORD_FILE")
+    try:
+        return with_password(url, file) if file else url
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
 
 
 class LimitsCache:

@@ -58,7 +58,7 @@ class Producer:
             QueueUnavailable.
 
     Raises:
-        ValueError: The address is invalid.
+        ValueError: The address is invalid, or the file with its password cannot be used.
         QueueUnavailable: No address is given.
     """
 

@@ -18,6 +18,7 @@
     channels          kinds of channel, and HTTP
     operators         what operators see and do
     settings          the worker's settings; channel_settings: those of a channel
+    heartbeat         the file that health checks look at
     telemetry         the worker's log
     library_log       what Celery and Flower log of a broker that is away
     errors            the worker's errors

@@ -53,6 +53,7 @@ class Settings(_Broker, CommonSettings):
     broker_url: RedisUrl | None = Field(
         None, description="Address of Celery's broker; by default the same Redis. Required beside a Redis Cluster."
     )
+    broker_password_file: Path | None = Field(None, description="The same for `BROKER_URL`.")
     max_in_flight: int = Field(64, ge=1, le=4096, description="Pushes in flight per pool process, over all channels.")
     push_deadline_s: float = Field(10, gt=0, le=120, description="Seconds a push may take in all.")
     lease_s: float = Field(
@@ -94,7 +95,9 @@ class Addresses(_Broker, FromEnvironment):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True)
 
     redis_url: str = "redis://localhost:6379/0"
+    redis_password_file: Path | None = None
     broker_url: str | None = None
+    broker_password_file: Path | None = None
 
 
 def load_addresses() -> Addresses:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
@@ -26,6 +26,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from pushlane import address
 from pushlane.errors import SettingsError
+from pushlane.password_file import with_password
 
 PREFIX: Final = "PUSHLANE_"
 CONFIG_VARIABLE: Final = "PUSHLANE_CONFIG"
@@ -33,7 +34,9 @@ DEFAULT_CONFIG: Final = "pushlane.toml"
 NAMES: Final = frozenset(
     [
         "REDIS_URL",
+        "REDIS_PASSWORD_FILE",
         "BROKER_URL",
+        "BROKER_PASSWORD_FILE",
         "MAX_IN_FLIGHT",
         "PUSH_DEADLINE_S",
         "LEASE_S",
@@ -82,6 +85,19 @@ class FromEnvironment(BaseSettings):
         """The sources, highest precedence first."""
         return init_settings, env_settings, _File(settings_cls, config_file())
 
+    @model_validator(mode="before")
+    @classmethod
+    def _passwords(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Adds to an address the password that is in a file. Raises SettingsError."""
+        for server in ("redis", "broker"):
+            setting, address = f"{server}_password_file", f"{server}_url"
+            if values.get(setting) is None:
+                continue
+            if values.get(address) is None:
+                raise SettingsError(variable([setting]), f"is set, but {variable([address])} is not")
+            values[address] = with_password(values[address], values[setting], server.upper())
+        return values
+
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
@@ -102,6 +118,9 @@ class CommonSettings(FromEnvironment):
     redis_url: RedisUrl = Field(
         description="Address of the queue's Redis: `redis://`, `rediss://`, `unix://`, `redis+cluster://` or"
         " `redis+sentinel://`."
+    )
+    redis_password_file: Path | None = Field(
+        None, description="A file with the password for `REDIS_URL`, so that the address needs none."
     )
     retention_s: float = Field(
         86_400, ge=1, le=MAX_KEPT_S, description="Seconds the status of a delivered message, or a decision, is kept."

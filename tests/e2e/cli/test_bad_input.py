@@ -151,6 +151,15 @@ def test_celerys_own_programs_refuse_an_invalid_address(command: str, tmp_path: 
     assert "w#rd" not in ended.stderr
 
 
+def test_celerys_own_programs_refuse_a_password_that_cannot_be_read(tmp_path: Path) -> None:
+    """As Flower's container would, in one line."""
+    words = [installed("celery"), "-A", "pushlane_worker", "flower"]
+    env = environment(PUSHLANE_REDIS_URL="redis://127.0.0.1:1/0", PUSHLANE_REDIS_PASSWORD_FILE="/nowhere")
+    ended = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    line = "pushlane: PUSHLANE_REDIS_PASSWORD_FILE: /nowhere cannot be read: No such file or directory\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", line)
+
+
 @pytest.mark.parametrize(
     "command", [SEND, STATUS, REGISTER, ("message", "support", "id"), ("dead", "list", "support")], ids=" ".join
 )

@@ -269,6 +269,29 @@ def test_the_addresses_never_raise_for_a_channels_setting(monkeypatch: pytest.Mo
     assert (addresses.redis_url, addresses.broker) == ("redis://queue", "redis://file")
 
 
+@pytest.mark.parametrize("broker", [None, "redis://app@broker"])
+def test_passwords_may_be_in_files(tell: Tell, tmp_path: Path, broker: str | None) -> None:
+    """Of a worker's two addresses, and of Flower's; a broker without an address of its own has Redis's password."""
+    (tmp_path / "one").write_text("first\n")
+    (tmp_path / "two").write_text("second\n")
+    given = {**CHANNEL, "PUSHLANE_REDIS_URL": "redis://queue/1", "PUSHLANE_REDIS_PASSWORD_FILE": str(tmp_path / "one")}
+    if broker:
+        given |= {"PUSHLANE_BROKER_URL": broker, "PUSHLANE_BROKER_PASSWORD_FILE": str(tmp_path / "two")}
+    settings = tell.all(given)
+    for addresses in (settings, Addresses()):
+        assert addresses.redis_url == "redis://:first@queue/1"
+        assert addresses.broker == ("redis://app:second@broker" if broker else addresses.redis_url)
+
+
+def test_a_password_in_a_file_needs_its_address(tell: Tell, tmp_path: Path) -> None:
+    """Rather than being read and unused."""
+    (tmp_path / "password").write_text("secret")
+    line = tell.error(BROKER_PASSWORD_FILE=str(tmp_path / "password"))
+    assert line == "PUSHLANE_BROKER_PASSWORD_FILE: is set, but PUSHLANE_BROKER_URL is not"
+    (tmp_path / "pushlane.toml").write_text('broker_url = "redis://file"\n')
+    assert Addresses().broker == "redis://:secret@file"
+
+
 def test_without_any_address_the_local_server_is_meant() -> None:
     """``celery -A pushlane_worker`` imports without a setting; the worker's start asks for one."""
     assert Addresses().broker == "redis://localhost:6379/0"
