@@ -7,6 +7,7 @@ SECONDS ?= 60
 SEED ?= 1
 MIX ?= all
 ON_UNKNOWN ?= retry
+PIN := --quiet --universal --no-header --no-annotate --no-emit-index-url
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 PYTEST := $(BIN)/python -m pytest --server $(SERVER)
@@ -17,7 +18,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: setup check test test-long chaos bench bench-scripts demo help
+.PHONY: setup check test test-long chaos bench bench-scripts demo lock help
 
 setup: $(STAMP) ## Create .venv with everything for check, test and demo
 
@@ -51,6 +52,12 @@ bench-scripts: $(STAMP) ## Measure what the scripts cost Redis: make bench-scrip
 
 demo: $(STAMP) ## Push 2,000 messages through the queue: make demo ARGS=--flower
 	$(BIN)/pushlane demo $(ARGS)
+
+lock: ## Pin the dependencies, with hashes for the image (needs uv): make lock ARGS=--upgrade
+	uv pip compile $(PIN) pyproject.toml --all-extras -o constraints.txt $(ARGS)
+	echo flower | uv pip compile $(PIN) pyproject.toml - --extra worker --extra callback -c constraints.txt \
+		--generate-hashes -o locks/runtime.txt
+	echo hatchling | uv pip compile $(PIN) - --generate-hashes -o locks/build.txt $(ARGS)
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
