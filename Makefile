@@ -18,7 +18,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: setup check test test-long chaos bench bench-scripts demo lock help
+.PHONY: setup check test test-long containers chaos bench bench-scripts demo lock help
 
 setup: $(STAMP) ## Create .venv with everything for check, test and demo
 
@@ -39,6 +39,9 @@ endif
 test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 18 minutes)
 	$(PYTEST) -n 3 -m "long and not alone"
 	$(PYTEST) -m "long and alone"
+
+containers: $(STAMP) ## Run the image and compose.yaml for real (needs Docker): make containers ARGS="--base IMAGE"
+	PYTHONPATH=tests $(BIN)/python -m containers $(ARGS)
 
 chaos: $(STAMP) ## Run a storm of random faults: make chaos SECONDS=60 SEED=1 MIX=all ON_UNKNOWN=retry SERVER=redis-server
 	PYTHONPATH=tests $(BIN)/python -m chaos.storm --seconds $(SECONDS) --seed $(SEED) --mix $(MIX) \
