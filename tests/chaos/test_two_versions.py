@@ -1,4 +1,4 @@
-"""The previous release and this tree on one Redis, as during a rolling upgrade, and after a step back."""
+"""The previous release and this tree on one Redis: a rolling upgrade and the way back, and a step back too early."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -27,12 +27,14 @@ LONG_S = 3600
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_an_upgrade_under_kills_loses_and_reorders_nothing(redis_url: str, tmp_path: Path) -> None:
-    """All old, both, old producers with new workers, all new: each message ends as its producer or the API made it."""
+def test_an_upgrade_and_the_way_back_under_kills_lose_and_reorder_nothing(redis_url: str, tmp_path: Path) -> None:
+    """Each message ends as its producer or the API made it; what an old worker registers, a new one registers again."""
     folder = tmp_path / "evidence"
     evidence, problems = run(folder, redis_url, SECONDS, SEED)
     assert not problems, "\n".join([f"see {folder}", *figures(evidence), *verdict(problems)])
     assert evidence.unknown, "nothing was cut or killed in mid-push"
+    assert any("channel.registered" in log.read_text() for log in folder.glob("new*.log")), "no record was replaced"
+    assert {one.flow for one in evidence.messages.values()} == {"flow-old", "flow-new", "flow-back"}
 
 
 @pytest.fixture

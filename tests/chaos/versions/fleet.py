@@ -45,9 +45,9 @@ class Fleet:
     lines: Lines
     exits: contextlib.ExitStack
     workers: dict[Release, list[Worker]] = field(default_factory=lambda: {"old": [], "new": []})
-    producers: dict[Release, subprocess.Popen[bytes]] = field(default_factory=dict)
+    producers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     wanted: set[Release] = field(default_factory=set)
-    producing: set[Release] = field(default_factory=set)
+    producing: set[str] = field(default_factory=set)
 
     def start_workers(self, release: Release) -> None:
         """Starts the two workers of a release and waits until they consume."""
@@ -55,10 +55,11 @@ class Fleet:
         folder = self.folder / "old" if release == "old" else self.folder
         folder.mkdir(exist_ok=True)
         self.wanted.add(release)
-        for number in range(2):
-            worker = Worker(f"{release}{number}", self._environment(release), folder, self.lines)
+        if not self.workers[release]:
+            names = (f"{release}{number}" for number in range(2))
+            self.workers[release] += [Worker(name, self._environment(release), folder, self.lines) for name in names]
+        for worker in self.workers[release]:
             worker.start()
-            self.workers[release].append(worker)
         wait_until(lambda: self.supervise() and all(one.is_ready for one in self.workers[release]), "workers", START_S)
         source = self.releases[release]
         assert source is None or was_imported(source, "pushlane_worker.tasks")
@@ -72,9 +73,9 @@ class Fleet:
 
     def supervise(self) -> dict[Release, int]:
         """How many workers of each release run, after those that ended were started again."""
-        for release in self.producing:
-            code = self.producers[release].poll()
-            assert code is None, f"the {release} producer ended with {code}; see {self.folder}"
+        for name in self.producing:
+            code = self.producers[name].poll()
+            assert code is None, f"the {name} producer ended with {code}; see {self.folder}"
         return {
             release: sum([worker.supervise(again=release in self.wanted) for worker in workers])
             for release, workers in self.workers.items()
@@ -84,15 +85,24 @@ class Fleet:
         """SIGKILL to one of the workers that consume, and its children; whether there was one."""
         ready = [worker for workers in self.workers.values() for worker in workers if worker.is_ready]
         if ready:
-            worker = chance.choice(ready)
-            worker.kill()
-            self.lines.write("fault", fault="kill_worker", target=worker.name, begins=True)
+            self._kill(chance.choice(ready))
         return bool(ready)
 
-    def start_producer(self, release: Release) -> None:
-        """Starts the producer of a release and waits until it has imported that release."""
+    def kill_and_await(self, release: Release) -> None:
+        """SIGKILL to a worker of this release; waits until it consumes again, and so registers its channel."""
+        worker = self.workers[release][0]
+        self._kill(worker)
+        wait_until(lambda: self.supervise()[release] and worker.is_ready, "the worker to be back", START_S)
+
+    def _kill(self, worker: Worker) -> None:
+        worker.kill()
+        self.lines.write("fault", fault="kill_worker", target=worker.name, begins=True)
+
+    def start_producer(self, release: Release, name: str = "") -> None:
+        """Starts a producer of a release, of its name, and waits until it has imported that release."""
+        name = name or release
         config = {
-            "name": release,
+            "name": name,
             "redis_url": self.redis_url,
             "seed": self.seed,
             "per_second": PER_SECOND,
@@ -103,23 +113,23 @@ class Fleet:
         paths = [*([source] if source else []), TESTS]
         words = [sys.executable, "-P", "-m", "chaos.versions.producer_program", json.dumps(config)]
         env = environment(**running_from(*paths))
-        log = self.folder / f"producer-{release}.log"
-        self.producing.add(release)
-        self.producers[release] = self.exits.enter_context(
+        log = self.folder / f"producer-{name}.log"
+        self.producing.add(name)
+        self.producers[name] = self.exits.enter_context(
             running(words, env=env, cwd=self.folder, log=log, patient=False)
         )
-        flow = self.folder / f"flow-{release}.jsonl"
+        flow = self.folder / f"flow-{name}.jsonl"
         first = wait_until(lambda: flow.exists() and next(read_lines(flow), None), "the producer to start", START_S)
         assert isinstance(first, dict)
         assert first["file"] == (pushlane.__file__ if source is None else str(source / "pushlane" / "__init__.py"))
 
-    def end_producer(self, release: Release) -> None:
+    def end_producer(self, name: str) -> None:
         """SIGTERM to a producer, which then does all that it still has to do."""
-        producer = self.producers[release]
-        self.producing.discard(release)
+        producer = self.producers[name]
+        self.producing.discard(name)
         producer.terminate()
         wait_until(lambda: self.supervise() and producer.poll() is not None, "the producer to end", START_S)
-        assert producer.returncode == 0, f"the {release} producer ended with {producer.returncode}; see {self.folder}"
+        assert producer.returncode == 0, f"the {name} producer ended with {producer.returncode}; see {self.folder}"
 
     def _environment(self, release: Release) -> dict[str, str]:
         own: dict[str, object] = {"backoff_base_s": 0.2, "backoff_cap_s": 3, "max_attempts": 9999}

@@ -1,4 +1,7 @@
-"""An upgrade under kills, from its start to its verdict: all old, both, old producers alone, all new."""
+"""An upgrade under kills and the way back, to the verdict: all old, both, old producers alone, all new, all old again.
+
+The steps are those of ``docs/operations.md``.
+"""
 
 from __future__ import annotations
 
@@ -35,19 +38,20 @@ def run(folder: Path, redis_url: str, seconds: float, seed: int) -> tuple[Eviden
         (folder / "storm.json").write_text(json.dumps({"on_unknown": "retry", "rate": RATE[0], "window_s": RATE[1]}))
         watch = Watch(operator)
         nemesis = Nemesis(running, watch, seed)
-        for share, begin in _phases(running):
+        for share, begin in _phases(running, nemesis):
             begin()
             nemesis.rage(seconds * share)
-        running.end_producer("new")
-        nemesis.wait_until_empty()
-        running.end_workers("new")
+        running.end_producer("back")
+        if nemesis.sees_it_empty():
+            running.lines.write("empty")
+        running.end_workers("old")
         document = take(redis_url, watch, _sequences(folder))
         (folder / "redis.json").write_text(json.dumps(document))
     evidence = gather(folder)
     return evidence, judge(evidence)
 
 
-def _phases(running: Fleet) -> list[tuple[float, Callable[[], None]]]:
+def _phases(running: Fleet, nemesis: Nemesis) -> list[tuple[float, Callable[[], None]]]:
     """Each phase's share of the time, and how it begins."""
 
     def all_old() -> None:
@@ -57,6 +61,7 @@ def _phases(running: Fleet) -> list[tuple[float, Callable[[], None]]]:
 
     def both() -> None:
         running.start_workers("new")
+        running.kill_and_await("old")
         running.start_producer("new")
         running.api.control(cut={"rate": 0.03, "accept": False})
 
@@ -67,7 +72,15 @@ def _phases(running: Fleet) -> list[tuple[float, Callable[[], None]]]:
     def all_new() -> None:
         running.end_producer("old")
 
-    return [(0.2, all_old), (0.4, both), (0.2, new_workers), (0.2, all_new)]
+    def all_old_again() -> None:
+        running.end_producer("new")
+        assert nemesis.sees_it_empty(), f"the new workers leave something; see {running.folder}"
+        running.end_workers("new")
+        running.start_workers("old")
+        running.start_producer("old", "back")
+        running.api.control(**FAULTS)
+
+    return [(0.2, all_old), (0.3, both), (0.15, new_workers), (0.15, all_new), (0.2, all_old_again)]
 
 
 class Nemesis:
@@ -88,15 +101,15 @@ class Nemesis:
             self._tick()
             time.sleep(TICK_S)
 
-    def wait_until_empty(self) -> None:
-        """Without any more kills, and with an API that is well; not for ever, so that what is left is judged."""
+    def sees_it_empty(self) -> bool:
+        """Whether the queue gets empty without any more kills, and with an API that is well."""
         self._running.api.control(fail=None, cut=None)
         over = time.monotonic() + EMPTY_S
         while time.monotonic() < over:
             if self._tick():
-                self._running.lines.write("empty")
-                return
+                return True
             time.sleep(TICK_S)
+        return False
 
     def _tick(self) -> bool:
         """Whether the queue is empty."""
