@@ -13,14 +13,17 @@ from redis import ResponseError
 from structlog.testing import capture_logs
 from support.channels import register
 from support.command import pushlane
+from support.feed import relay
 from support.producers import everything
 from support.shell import show
 from support.stack import channel_settings
 from support.waiting import wait_until_async
 
-from pushlane import NewerChannel, Producer, QueueUnavailable, RoomMessage
+from pushlane import AsyncProducer, NewerChannel, Producer, QueueUnavailable, RoomMessage
+from pushlane.clients import connect_async
 from pushlane.enqueue_protocol import CHANNEL_VERSION
 from pushlane.keys import BELL
+from pushlane.service import effects
 from pushlane_worker.dispatch.dispatcher import Dispatcher
 from pushlane_worker.drains.loop_thread import LoopThread
 from pushlane_worker.queue.store import Store
@@ -63,6 +66,10 @@ def _replace_record(redis: Redis) -> None:
     """As a newer release would."""
     redis.delete(KEY)
     redis.hset(KEY, mapping=NEWER)  # type: ignore[arg-type] # numbers, too
+
+
+def _decide(key: str) -> effects.Effect:
+    return effects.decide("support", key, "allow", fields=None, reason="")
 
 
 @pytest.fixture
@@ -165,6 +172,17 @@ def test_a_drain_of_it_ends_at_once_and_is_no_failure(redis: Redis, settings: Se
         report = reports.get(timeout=10)
     assert (report.ended, report.fault, report.pushes) == ("newer", "", 0)
     assert logs == []
+
+
+@pytest.mark.usefixtures("newer")
+async def test_what_moderation_does_in_it_waits_for_a_newer_process(redis_url: str) -> None:
+    """In its order, and with one line a try; none of it is given up."""
+    waiting = {key: [relay(number), _decide(key)] for number, key in enumerate("abc")}
+    client = connect_async(redis_url, timeout=5, connect_timeout=5)
+    with capture_logs() as logs:
+        async with contextlib.aclosing(client), AsyncProducer(redis_url) as producer:
+            assert await effects.apply(client, producer, waiting) == waiting
+    assert [one["event"] for one in logs] == ["effect.postponed"] * 2, "one for each lane"
 
 
 @pytest.mark.usefixtures("newer")
