@@ -11,7 +11,9 @@ START = 1000.0
 
 
 def _asked(number: int) -> Asked:
-    return Asked(f"a{number}", "support", "r1", f"old r1 {number}", "old", START + number, receipts=[(number, False)])
+    return Asked(
+        f"a{number}", "support", "r1", f"old r1 {number}", "flow-old", START + number, receipts=[(number, False)]
+    )
 
 
 def _record(number: int) -> Record:
@@ -30,6 +32,7 @@ COUNTED = {"depth": 0, "accepted": 2, "delivered": 2, "cancelled": 0, "dead": 0,
 LISTED = Unknown("support", START + 12, ["a1"], lost=True)
 THRICE = {"a1": replace(_record(1), attempts=3), "a2": _record(2)}
 TWICE = {"a1": replace(_record(1), attempts=2), "a2": _record(2)}
+CONFLICT = "old: IdempotencyConflict: idempotency key 'k-old-1' already belongs to another message ({})"
 SCHEDULED = {"a1": replace(_asked(1), due=START + 9), "a2": _asked(2)}
 
 
@@ -59,6 +62,9 @@ def _upgrade(*arrivals: int, unknown: int = 0, listed: Sequence[Unknown] = (), *
         ({"duplicates"}, _upgrade(1, 2, 1, 2, unknown=1, records={"a1": TWICE["a1"], "a2": TWICE["a1"]})),
         (set(), _upgrade(1, 1, 2, unknown=1, records=TWICE, listed=[LISTED])),
         ({"duplicates"}, _upgrade(1, 1, 1, 2, unknown=1, records=THRICE, listed=[LISTED])),
+        (set(), _upgrade(1, 2, refusals=[CONFLICT.format("a1")])),
+        ({"receipts"}, _upgrade(1, 2, refusals=[CONFLICT.format("a3")])),
+        ({"receipts"}, _upgrade(1, 2, refusals=["new" + CONFLICT.format("a1")])),
         ({"counters"}, _upgrade(1, 2, counters={"support": COUNTED | {"accepted": 3}})),
     ],
 )

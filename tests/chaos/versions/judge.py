@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from chaos.storm.evidence import Arrival, Evidence
+
+_CONFLICT: Final = re.compile(r"old: IdempotencyConflict: .* \((\w+)\)")
 
 
 def disorder(evidence: Evidence) -> Iterable[str]:
@@ -57,6 +60,18 @@ def attempts(evidence: Evidence) -> Iterator[str]:
             yield f"{one.text} arrived {len(arrivals[one.text])} times, and {record.attempts} pushes of it count"
 
 
+def receipts(evidence: Evidence) -> Iterable[str]:
+    """Without an old producer's conflicts over its own messages: it cannot read what a new worker has changed."""
+    refusals = [one for one in evidence.refusals if not _is_over_its_own(evidence, one)]
+    return accounts.receipts(replace(evidence, refusals=refusals))
+
+
+def _is_over_its_own(evidence: Evidence, refusal: str) -> bool:
+    conflict = _CONFLICT.fullmatch(refusal)
+    own = evidence.messages.get(conflict[1]) if conflict else None
+    return own is not None and own.flow == "flow-old" and bool(own.receipts)
+
+
 def counters(evidence: Evidence) -> Iterable[str]:
     """Without the number of pushes of unknown outcome, some of which the watch may have missed."""
     listed = {
@@ -70,6 +85,7 @@ _OWN: Final[Mapping[str, Callable[[Evidence], Iterable[str]]]] = {
     "order": disorder,
     "duplicates": doubled,
     "attempts": attempts,
+    "receipts": receipts,
     "counters": counters,
 }
 

@@ -94,6 +94,18 @@ def test_an_old_worker_pushes_what_is_in_front_of_a_new_record(queue: Queue, old
     assert_at_rest(queue)
 
 
+def test_an_old_producer_does_not_know_the_key_of_what_a_new_worker_retries(queue: Queue, old: OldQueue) -> None:
+    """It gets a conflict, and enqueues nothing; once the message is delivered, it knows the key again."""
+    old.enqueue("a", "a1")
+    queue.turn(*(settle(claim, Outcome.FAILED, wait_ms=5000, dead="0") for claim in queue.turn().claims))
+    with pytest.raises(AssertionError, match="enqueue answered 3"):
+        old.enqueue_again("a1")
+    queue.sweep_for(5000)
+    assert drained(queue) == ["a1"]
+    assert old.enqueue_again("a1")[0].duplicate
+    assert_at_rest(queue)
+
+
 @pytest.mark.parametrize("options", [{"due": "+5000"}, {"hold": f"r{HOLD_MS}:k"}])
 def test_an_old_worker_leaves_a_new_message_that_is_due_to_a_new_one(
     queue: Queue, old: OldQueue, options: dict[str, str]
