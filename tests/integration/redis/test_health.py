@@ -16,6 +16,7 @@ from support.waiting import wait_until
 from support.webhook import webhook
 
 from pushlane.clients import connect_async
+from pushlane.keys import CHANNELS, channel_prefix
 from pushlane.service import redis_requirements
 from pushlane_worker.embedded import EmbeddedServer
 
@@ -105,11 +106,13 @@ def test_the_callback_is_not_ready_on_a_replica(pair: Pair, tmp_path: Path) -> N
 
 def test_a_cluster_is_told_from_a_server(tmp_path: Path) -> None:
     """By ``check``, by a worker's start, and by each command that meets a redirection."""
-    with cluster(tmp_path) as (_, url):
+    with cluster(tmp_path) as made:
+        # One that has no key which the commands read.
+        owners = [made.master_of(key) for key in (CHANNELS, channel_prefix("support"))]
+        url = next(node.url for node in made.masters if node not in owners)
         checked = pushlane("check", redis_url=url).out.splitlines()
         pushlane("worker", redis_url=url, settings=SETTINGS).refused(
             2, "PUSHLANE_REDIS_URL", "is a node of a Redis Cluster"
         )
-        # Some of its keys are the other node's.
         pushlane("status", "support", redis_url=url).refused(1, "MOVED ", "write the address as redis+cluster://")
     assert "failed   Redis: it is a node of a Redis Cluster; write the address as redis+cluster://…" in checked

@@ -1,0 +1,68 @@
+"""A server that a test kills and starts again on the same port and folder, one of several that belong together."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from redis import Redis
+
+from pushlane_worker import embedded
+from pushlane_worker.child_process import tied_to_parent
+from pushlane_worker.embedded import HOST, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class ServerProcess:
+    """Runs the server's program with these words on a port of its own; nothing waits for it."""
+
+    def __init__(self, folder: Path, words: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.words = words
+        # Its own annotations are unions of every protocol's replies.
+        self.client: Any = Redis(port=self.port, socket_timeout=10)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its address in a list of several."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Its address, as if it were a single server."""
+        return f"redis://{self.name}/0"
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not killed."""
+        return self._process is not None
+
+    def start(self) -> None:
+        """Starts it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        words = [str(embedded.server_binary()), *self.words, "--port", str(self.port), "--bind", HOST]
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                tied_to_parent([*words, "--dir", str(self.folder)]),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        """Kills it for good."""
+        self.kill()
+        self.client.close()
