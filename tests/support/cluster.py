@@ -51,6 +51,10 @@ class Cluster:
         (owner,) = (owner for first, last, owner in self.alive[0].slots() if first <= slot <= last)
         return next(node for node in self.nodes if node.id == owner)
 
+    def replica_of(self, master: Node) -> Node:
+        """The one that is in sync with this master."""
+        return next(node for node in self.alive if node.follows(master))
+
     def start(self) -> None:
         """Starts the nodes, which know each other from the beginning."""
         for node in self.nodes:

@@ -48,6 +48,13 @@ class Node(ServerProcess):
             return bool(whole and self.client.info("replication").get("master_link_status", "up") == "up")
         return False
 
+    def follows(self, master: Node) -> bool:
+        """Whether it is in sync with this master; False while it does not answer."""
+        with contextlib.suppress(RedisError):
+            said = self.client.info("replication")
+            return bool(said.get("master_port") == master.port and said["master_link_status"] == "up")
+        return False
+
     def is_replica(self) -> bool:
         """Whether it is one; False while it does not answer."""
         with contextlib.suppress(RedisError):

@@ -28,6 +28,8 @@ class Sentinels:
 
     def __init__(self, folder: Path) -> None:
         words = ["--save", "", "--repl-diskless-sync-delay", "0", "--maxmemory-policy", "noeviction"]
+        # Or the old primary of a SENTINEL FAILOVER takes writes for 10 s, until a sentinel makes it a replica.
+        words += ["--min-replicas-to-write", "1"]
         self.servers = [ServerProcess(folder / f"server{number}", words) for number in range(3)]
         self.sentinels = [
             ServerProcess(folder / f"sentinel{number}", [str(folder / f"sentinel{number}.conf"), "--sentinel"])

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from redis import Redis
 from support.processes import environment, installed, running
 from support.waiting import wait_until
 
+from pushlane.clients import connect
 from pushlane.keys import channel_prefix
 from pushlane_worker.child_process import tied_to_parent
 from pushlane_worker.fake_api.client import FakeApiClient
@@ -158,16 +158,16 @@ class Stack:
 
     def _registered(self) -> bool:
         names = {name.split("__")[1].lower() for name in self.settings if name.startswith("PUSHLANE_CHANNELS__")}
-        with Redis.from_url(self.redis_url) as client:
+        with connect(self.redis_url, timeout=10) as client:
             return all(client.exists(f"{channel_prefix(name)}channel") for name in names)
 
     def depth(self, channel: str = "support") -> int:
         """How many messages wait or are in flight."""
-        with Redis.from_url(self.redis_url) as client:
+        with connect(self.redis_url, timeout=10) as client:
             counted: Any = client.hget(f"{channel_prefix(channel)}counters", "depth")
         return int(counted or 0)
 
     def leases(self, channel: str = "support") -> int:
         """How many conversations of the channel are leased."""
-        with Redis.from_url(self.redis_url) as client:
+        with connect(self.redis_url, timeout=10) as client:
             return int(client.zcard(f"{channel_prefix(channel)}leases"))

@@ -49,7 +49,7 @@ def take(redis_url: str, watch: Watch, sequences: Mapping[str, int]) -> dict[str
     assert overview is not None
     with Producer(redis_url) as producer:
         found = [(producer.status(CHANNEL, one), number) for one, number in sequences.items()]
-    records = {status.message_id: _record(status, number) for status, number in found if status is not None}
+    records = {status.message_id: _facts(record_of(status, number)) for status, number in found if status is not None}
     counters = {
         "depth": overview.depth,
         "accepted": overview.accepted,
@@ -64,9 +64,10 @@ def take(redis_url: str, watch: Watch, sequences: Mapping[str, int]) -> dict[str
     return {"channels": {CHANNEL: channel}, "leftovers": []}
 
 
-def _record(status: MessageStatus, sequence: int) -> dict[str, Any]:
+def record_of(status: MessageStatus, sequence: int) -> Record:
+    """What a producer is told of a message, whose number it has got before."""
     accepted = _seconds(status.accepted_at)
-    record = Record(
+    return Record(
         channel=status.channel,
         conversation=status.conversation,
         state=status.state,
@@ -79,6 +80,9 @@ def _record(status: MessageStatus, sequence: int) -> dict[str, Any]:
         joined=accepted,
         final=_seconds(status.final_at),
     )
+
+
+def _facts(record: Record) -> dict[str, Any]:
     return {name: value for name, value in asdict(record).items() if name != "channel"}
 
 
