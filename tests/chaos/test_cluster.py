@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from support.cluster_node import Node
 
 PREFIX = channel_prefix("support")
-ROUNDS = 2
+ROUNDS = 10
 UNREPLICATED = 100
 """So many accepted messages are lost with their master."""
 
