@@ -20,6 +20,7 @@
     clients            the Redis clients
     cluster            those of a Redis Cluster
     connections        connections that lead to the primary
+    asking             asks nodes and sentinels who the primary is
     handshake          why TLS with a Redis failed
     address            the address of a Redis
     address_options    its parameters

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pushlane.address import Address, Node, parse
+from pushlane.asking import Asking
 from pushlane.cluster.blocking import Cluster
 from pushlane.cluster.nonblocking import AsyncCluster
 from pushlane.connections import blocking, nonblocking
@@ -20,9 +21,6 @@ MAX_CONNECTIONS: Final = 50
 """Per client and node. Further calls wait for a free connection; redis-py's default pool refuses the 101st."""
 _AGAIN: Final = (redis.ConnectionError, redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
 """Errors after which a call is retried on a new connection: nothing was done, or retrying does nothing twice."""
-UNANSWERED: Final = (redis.RedisError, OSError, RuntimeError)
-"""What a call may raise while Redis is unavailable or unreachable. uvloop raises a bare RuntimeError if a connection is
-reset while it is being written (seen under a storm of CLIENT KILL)."""
 
 
 def connect(redis_url: str, *, timeout: float) -> redis.Redis:
@@ -52,7 +50,7 @@ def connect(redis_url: str, *, timeout: float) -> redis.Redis:
         return redis.Redis.from_pool(pool)
 
     if address.kind == "cluster":
-        return Cluster(address.nodes, lambda node: to(_server(address, node)))
+        return Cluster(_nodes(address, timeout), lambda node: to(_server(address, node)))
     return to(address)
 
 
@@ -72,9 +70,14 @@ def connect_async(redis_url: str, *, timeout: float | None, connect_timeout: flo
         return redis.asyncio.Redis.from_pool(pool)
 
     if address.kind == "cluster":
-        return AsyncCluster(address.nodes, lambda node: to(_server(address, node)))
+        return AsyncCluster(_nodes(address, connect_timeout), lambda node: to(_server(address, node)))
     return to(address)
 
 
 def _server(cluster: Address, node: Node) -> Address:
     return replace(cluster, kind="server", nodes=(node,))
+
+
+def _nodes(cluster: Address, timeout: float) -> Asking:
+    login = {"username": cluster.username, "password": cluster.password}
+    return Asking("no node of the Redis Cluster answers", cluster.nodes, timeout, login, cluster.tls)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import hiredis
 import redis
 import redis.asyncio
 from redis.asyncio import connection as asynchronous
-from redis.asyncio.sentinel import Sentinel as AsyncSentinel
-from redis.sentinel import Sentinel
 
+from pushlane.asking import Asking
 from pushlane.handshake import explaining
 
 if TYPE_CHECKING:
@@ -21,28 +19,29 @@ if TYPE_CHECKING:
 
 _ELSEWHERE: Final = ("READONLY", "MASTERDOWN", "NOREPLICAS")
 """Errors of a server that is not, or soon will not be, the primary."""
+UNANSWERED: Final = (redis.RedisError, OSError, RuntimeError)
+"""What a call may raise while Redis is unavailable or unreachable. uvloop raises a bare RuntimeError if a connection is
+reset while it is being written (seen under a storm of CLIENT KILL)."""
 _CLUSTER: Final = ("MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN")
 
 
 def blocking(address: Address, timeout: float) -> Mapping[str, Any]:
     """The class and the arguments of blocking connections to this server, or to the primary behind these sentinels."""
-    kinds = redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection
-    arguments = _arguments(address, *kinds)
-    if address.kind == "sentinel":
-        arguments["sentinels"] = Sentinel(address.nodes, sentinel_kwargs=_sentinel(address, timeout))  # type: ignore[no-untyped-call] # redis-py gives it no types
-    return arguments
+    return _arguments(address, timeout, redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection)
 
 
 def nonblocking(address: Address, timeout: float) -> Mapping[str, Any]:
     """``blocking`` for asyncio."""
-    kinds = asynchronous.Connection, asynchronous.SSLConnection, asynchronous.UnixDomainSocketConnection
-    arguments = _arguments(address, *kinds)
-    if address.kind == "sentinel":
-        arguments["sentinels"] = AsyncSentinel(address.nodes, sentinel_kwargs=_sentinel(address, timeout))  # type: ignore[no-untyped-call] # the same
-    return arguments
+    return _arguments(
+        address,
+        timeout,
+        asynchronous.Connection,
+        asynchronous.SSLConnection,
+        asynchronous.UnixDomainSocketConnection,
+    )
 
 
-def _arguments(address: Address, tcp: type, tls: type, unix: type) -> dict[str, Any]:
+def _arguments(address: Address, timeout: float, tcp: type, tls: type, unix: type) -> Mapping[str, Any]:
     where: dict[str, Any] = {"username": address.username, "password": address.password, "db": address.db}
     if address.path:
         return {**where, "connection_class": to_primary(unix), "path": address.path}
@@ -50,16 +49,29 @@ def _arguments(address: Address, tcp: type, tls: type, unix: type) -> dict[str, 
     where |= {"host": host, "port": port, **(address.tls or {})}
     kind = to_primary(tcp if address.tls is None else tls)
     if address.kind == "sentinel":
-        return {**where, "connection_class": _through_sentinels(kind), "service": address.service}
+        return {**where, "connection_class": through_sentinels(kind), "sentinels": Sentinels(address, timeout)}
     return {**where, "connection_class": kind}
 
 
-def _sentinel(address: Address, timeout: float) -> Mapping[str, Any]:
-    tls = {} if address.tls is None else {"ssl": True, **address.tls}
-    return {"socket_timeout": timeout, "socket_connect_timeout": timeout, **tls, **address.sentinel_login}
+class Sentinels:
+    """The sentinels of a primary."""
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        failed = f"no sentinel names the primary of {address.service}"
+        self._asking = Asking(failed, address.nodes, timeout, address.sentinel_login, address.tls)
+        self._question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.service)
+
+    def primary(self) -> tuple[str, int]:
+        """Its host and port. Raises like ``Asking.ask``."""
+        _, (host, port) = self._asking.ask(*self._question)
+        return host.decode(), int(port)
+
+    async def primary_async(self) -> tuple[str, int]:
+        """``primary`` for asyncio."""
+        _, (host, port) = await self._asking.ask_async(*self._question)
+        return host.decode(), int(port)
 
 
-@cache
 def to_primary(kind: type) -> type:
     """A redis-py connection class that reconnects after its server answered that it is not the primary.
 
@@ -70,9 +82,8 @@ def to_primary(kind: type) -> type:
     return type(kind.__name__, (mixin, *explaining(kind), kind), {})
 
 
-@cache
-def _through_sentinels(kind: type) -> type:
-    """A connection class that asks the sentinels for the primary each time that it connects."""
+def through_sentinels(kind: type) -> type:
+    """A connection class that asks its argument ``sentinels`` for the primary each time that it connects."""
     mixin = _AsyncThroughSentinels if issubclass(kind, asynchronous.AbstractConnection) else _ThroughSentinels
     return type(kind.__name__, (mixin, kind), {})
 
@@ -101,22 +112,22 @@ class _AsyncToPrimary:
 
 
 class _ThroughSentinels:
-    def __init__(self, *, sentinels: Sentinel, service: str, **kwargs: Any) -> None:  # noqa: ANN401 # redis-py's
+    def __init__(self, *, sentinels: Sentinels, **kwargs: Any) -> None:  # noqa: ANN401 # redis-py's
         super().__init__(**kwargs)
-        self._sentinels, self._service = sentinels, service
+        self._sentinels = sentinels
 
     def _connect(self) -> Any:  # noqa: ANN401 # a socket
-        self.host, self.port = self._sentinels.discover_master(self._service)  # type: ignore[no-untyped-call] # the same
+        self.host, self.port = self._sentinels.primary()
         return super()._connect()  # type: ignore[misc] # the class it is mixed into has it
 
 
 class _AsyncThroughSentinels:
-    def __init__(self, *, sentinels: AsyncSentinel, service: str, **kwargs: Any) -> None:  # noqa: ANN401 # the same
+    def __init__(self, *, sentinels: Sentinels, **kwargs: Any) -> None:  # noqa: ANN401 # the same
         super().__init__(**kwargs)
-        self._sentinels, self._service = sentinels, service
+        self._sentinels = sentinels
 
     async def _connect(self) -> None:
-        self.host, self.port = await self._sentinels.discover_master(self._service)
+        self.host, self.port = await self._sentinels.primary_async()
         await super()._connect()  # type: ignore[misc] # the same
 
 

@@ -11,8 +11,6 @@ then is made up for by a sweep, as any other.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -22,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import NoScriptError
 
-from pushlane.clients import UNANSWERED
 from pushlane.cluster.blocking import Cluster
 from pushlane.cluster.nonblocking import AsyncCluster
 from pushlane.keys import BELL, channel_of
@@ -37,8 +34,6 @@ _USE = re.compile(r"^--- use (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 
 PRODUCER = "pushlane"
-RING_S: Final = 0.5
-"""How long a caller waits for the bell of a cluster."""
 _RINGS: Final = "wake"
 """The library of the scripts that may ring."""
 
@@ -98,8 +93,7 @@ class Script:
         if not apart_from_bell:
             return reply
         if reply[1]:
-            with contextlib.suppress(*UNANSWERED):
-                client.zadd(BELL, {channel_of(key): reply[1]}, nx=True)
+            ask.try_once(*_ring([(key, reply[1])]))
         return reply[0]
 
     async def call_async(self, client: redis.asyncio.Redis, key: str, *args: bytes | float | str) -> Any:  # noqa: ANN401 # the same
@@ -111,21 +105,27 @@ class Script:
             reply = await ask.evalsha(_sha(text), *words)
         except NoScriptError:
             reply = await ask.eval(text, *words)
-        return await _ring(client, key, reply) if apart_from_bell else reply
+        if not apart_from_bell:
+            return reply
+        if reply[1]:
+            await ask.try_once(*_ring([(key, reply[1])]))
+        return reply[0]
 
     async def call_each(self, client: redis.asyncio.Redis, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """The replies or errors of calls with these keys and arguments, sent together; one error is NoScriptError."""
+        ask: Any = client
         apart_from_bell = isinstance(client, AsyncCluster) and self.rings
-        batch: Any
-        async with client.pipeline(transaction=False) as batch:
+        async with ask.pipeline(transaction=False) as batch:
             for key, args in calls:
                 text, words = self._command(key, args, apart_from_bell=apart_from_bell)
                 batch.evalsha(_sha(text), *words)
             replies: list[Any] = await batch.execute(raise_on_error=False)
         if not apart_from_bell:
             return replies
-        pairs = zip(calls, replies, strict=True)
-        return [one if isinstance(one, Exception) else await _ring(client, key, one) for (key, _), one in pairs]
+        pairs = [(key, reply) for (key, _), reply in zip(calls, replies, strict=True)]
+        if rings := [(key, reply[1]) for key, reply in pairs if not isinstance(reply, Exception) and reply[1]]:
+            await ask.try_once(*_ring(rings))
+        return [reply if isinstance(reply, Exception) else reply[0] for reply in replies]
 
     @property
     def rings(self) -> bool:
@@ -146,10 +146,6 @@ def _may_ring(name: str, package: str) -> bool:
     return used is not None and _RINGS in used.group(1).split()
 
 
-async def _ring(client: redis.asyncio.Redis, key: str, reply: Any) -> Any:  # noqa: ANN401 # as Lua returns it
-    """Rings for a script that says so; returns the script's own reply."""
-    if reply[1]:
-        with contextlib.suppress(*UNANSWERED):  # also a TimeoutError
-            async with asyncio.timeout(RING_S):
-                await client.zadd(BELL, {channel_of(key): reply[1]}, nx=True)
-    return reply[0]
+def _ring(rings: Iterable[tuple[str, int]]) -> Sequence[Any]:
+    """The command that rings for the channels with these prefixes, each with its ms."""
+    return ("ZADD", BELL, "NX", *(word for key, ms in rings for word in (ms, channel_of(key))))

@@ -4,7 +4,8 @@
   nothing up to the worker's main loop expects. Restoring unacknowledged messages ended the worker, and so did a late
   acknowledgement. Here the first is a lost connection like any other, and the second does nothing: an unacknowledged
   message is delivered again after the broker's visibility timeout, and all our tasks may run twice.
-- Its connections follow the primary, as the queue's do.
+- Its connections follow the primary, as the queue's do. Behind sentinels, too: kombu's own transport for them turns the
+  answer of a demoted server into a lost connection, and then reconnects to that server without a pause.
 - A message is one of our tasks in a known form (``task_message.py``), or it is thrown away and logged.
 - Between two tries to connect, kombu waits 2, 4, 6 … 30 s. Here it waits one second, and only the first failure is
   logged.
@@ -20,7 +21,7 @@ from celery.app import amqp
 from kombu.transport import redis
 from redis.exceptions import ConnectionError as ConnectionLost
 
-from pushlane.connections import to_primary
+from pushlane.connections import through_sentinels, to_primary
 from pushlane_worker.task_message import NotATask, read
 from pushlane_worker.telemetry import logger
 
@@ -42,9 +43,8 @@ class _QoS(redis.QoS):  # type: ignore[misc] # kombu has no types
             super().reject(delivery_tag, requeue=requeue)
 
 
-class _Ours:
+class _Channel(redis.Channel):  # type: ignore[misc] # the same
     QoS = _QoS
-    connection: Any
 
     @property
     def is_open(self) -> bool:
@@ -53,31 +53,28 @@ class _Ours:
     def _connparams(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 # the same
         if not self.is_open:
             raise ConnectionLost("the channel's connection is closed")
-        params = super()._connparams(*args, **options)  # type: ignore[misc] # the class it is mixed into has it
-        return params | {"connection_class": to_primary(params["connection_class"])}
+        params = super()._connparams(*args, **options)
+        kind = to_primary(params["connection_class"])
+        sentinels = self.connection.client.transport_options.get("sentinels")
+        if sentinels is None:
+            return params | {"connection_class": kind}
+        return params | {"connection_class": through_sentinels(kind), "sentinels": sentinels}
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 # the same
         try:
-            return super()._brpop_read(**options)  # type: ignore[misc] # the same
+            return super()._brpop_read(**options)
         except (ValueError, RecursionError) as error:
             _throw_away("", f"it cannot be read ({type(error).__name__})")
             return True
 
 
-class _Channel(_Ours, redis.Channel):  # type: ignore[misc] # kombu has no types
-    pass
+class _Transport(redis.Transport):  # type: ignore[misc] # the same
+    Channel = _Channel
 
-
-class _SentinelChannel(_Ours, redis.SentinelChannel):  # type: ignore[misc] # the same
-    pass
-
-
-class _Tasks:
     def _deliver(self, message: object, queue: str) -> None:
-        deliver = super()._deliver  # type: ignore[misc] # the class it is mixed into has it
         try:
             if _NOT_FOR_TASKS.search(queue):
-                deliver(message, queue)
+                super()._deliver(message, queue)
                 return
             task = read(message)
         except NotATask as refused:
@@ -85,15 +82,7 @@ class _Tasks:
         except _MALFORMED as error:
             _throw_away(queue, f"it cannot be read ({type(error).__name__})")
         else:
-            deliver(task, queue)
-
-
-class _Transport(_Tasks, redis.Transport):  # type: ignore[misc] # kombu has no types
-    Channel = _Channel
-
-
-class _SentinelTransport(_Tasks, redis.SentinelTransport):  # type: ignore[misc] # the same
-    Channel = _SentinelChannel
+            super()._deliver(task, queue)
 
 
 def _throw_away(queue: str, problem: str) -> None:
@@ -103,9 +92,9 @@ def _throw_away(queue: str, problem: str) -> None:
 class Connection(kombu.Connection):  # type: ignore[misc] # the same
     """A connection to a Redis broker, a single server or the primary behind sentinels."""
 
-    def get_transport_cls(self) -> type[_Tasks]:
+    def get_transport_cls(self) -> type[_Transport]:
         """Always ours: the settings accept no broker but Redis."""
-        return _SentinelTransport if self.transport_cls == "sentinel" else _Transport
+        return _Transport
 
     def ensure_connection(self, errback: Errback | None = None, *args: Any, **options: Any) -> Self:  # noqa: ANN401 # same
         """Like kombu's own, but retries every second and passes only the first failure to ``errback``."""

@@ -11,11 +11,13 @@ from celery import Celery
 from kombu.entity import Queue
 
 from pushlane.address import Address
+from pushlane.connections import Sentinels
 from pushlane.errors import SettingsError
 from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
 from pushlane_worker.settings import Addresses
 
 DRAIN_QUEUE = "pushlane"
+CONNECT_S = 2
 
 
 def _broker() -> Address:
@@ -31,9 +33,12 @@ def _sentinel_options(address: Address) -> dict[str, object]:
     if address.kind != "sentinel":
         return {}
     tls = {} if address.tls is None else {"ssl": True, **address.tls}
+    timeouts = {"socket_timeout": CONNECT_S, "socket_connect_timeout": CONNECT_S}
     return {
+        "sentinels": Sentinels(address, CONNECT_S),  # for our own transport (broker.py)
+        # For Flower, which has a client of its own.
         "master_name": address.service,
-        "sentinel_kwargs": {"socket_timeout": 2, "socket_connect_timeout": 2, **tls, **address.sentinel_login},
+        "sentinel_kwargs": {**timeouts, **tls, **address.sentinel_login},
     }
 
 
@@ -78,7 +83,7 @@ app.conf.update(
         "unacked_restore_throttle": 1,
         # Without these a publisher hangs as long as Redis does.
         "socket_timeout": 5,
-        "socket_connect_timeout": 2,
+        "socket_connect_timeout": CONNECT_S,
         "socket_keepalive": True,
         "health_check_interval": 10,
         "max_connections": 20,

@@ -108,8 +108,10 @@ def _check_server(settings: Settings) -> None:
     except redis.RedisError as error:
         logger().warning("redis.unavailable", problem=str(error) or type(error).__name__)
         return
+    if any(READ_ONLY in what for _, what in findings):
+        return
     for verdict, what in findings:
-        if verdict == "failed" and READ_ONLY not in what:
+        if verdict == "failed":
             raise SettingsError("PUSHLANE_REDIS_URL", what)
 
 

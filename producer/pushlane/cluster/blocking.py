@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
 from redis.client import Pipeline
+from redis.exceptions import MovedError
 
-from pushlane.cluster.slots import Attempts, Slots, first_key, raise_if_elsewhere
+from pushlane.address import Node
+from pushlane.cluster.slots import NO_PRIMARY, Attempts, Command, Slots, first_key, is_passing, raise_first
+from pushlane.connections import UNANSWERED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pushlane.address import Node
+    from pushlane.asking import Asking
 
 T = TypeVar("T")
 
@@ -22,15 +25,16 @@ class Cluster(redis.Redis):
     """redis-py's client, but for a whole cluster. Thread-safe; connects on the first call.
 
     Args:
-        seeds: Some nodes of the cluster.
+        seeds: Asks the nodes for the map.
         connect: A client of one node.
     """
 
-    def __init__(self, seeds: Sequence[Node], connect: Callable[[Node], redis.Redis]) -> None:
-        self._slots = Slots(seeds)
+    def __init__(self, seeds: Asking, connect: Callable[[Node], redis.Redis]) -> None:
+        self._seeds = seeds
+        self._slots = Slots()
         self._connect = connect
         self._clients: dict[Node, Any] = {}
-        self.any_pool = self._client(seeds[0]).connection_pool
+        self.any_pool = connect(Node()).connection_pool
         super().__init__(connection_pool=self.any_pool)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 # redis-py's signature
@@ -43,7 +47,8 @@ class Cluster(redis.Redis):
         return _Pipeline(self, transaction=transaction)
 
     def primaries(self) -> list[redis.Redis]:
-        """A client of each primary."""
+        """A client of each primary that there is now."""
+        self._slots.stale = True
         return self._insist(lambda: [self._client(node) for node in self._slots.primaries])
 
     def close(self) -> None:
@@ -51,21 +56,49 @@ class Cluster(redis.Redis):
         for client in list(self._clients.values()):
             client.close()
 
-    def send(self, commands: Sequence[tuple[Sequence[Any], Any]], *, transaction: bool) -> list[Any]:
-        """The replies or errors, in the order of the commands; one call for each node."""
-        return self._insist(lambda: self._send(commands, transaction=transaction))
+    def try_once(self, *command: Any) -> None:  # noqa: ANN401 # whatever a command takes
+        """Sends the command without a second attempt; nobody learns whether it succeeded."""
+        try:
+            self._client(self._slots.owner(first_key(command))).execute_command(*command)
+        except UNANSWERED:
+            self._slots.stale = True
 
-    def _send(self, commands: Sequence[tuple[Sequence[Any], Any]], *, transaction: bool) -> list[Any]:
-        replies: list[Any] = [None] * len(commands)
-        for node, indices in self._slots.by_owner([command for command, _ in commands]).items():
-            with self._client(node).pipeline(transaction) as batch:
-                for index in indices:
-                    command, options = commands[index]
-                    batch.execute_command(*command, **options)
-                for index, reply in zip(indices, batch.execute(raise_on_error=False), strict=True):
-                    replies[index] = reply
-        raise_if_elsewhere(replies)
+    def send(self, commands: Sequence[Command], *, transaction: bool) -> list[Any]:
+        """The replies in the order of the commands; those that a node has not answered in time are errors."""
+        replies: list[Any] = [redis.ConnectionError("not sent")] * len(commands)
+
+        def attempt() -> None:
+            self._send(commands, replies, transaction=transaction)
+
+        try:
+            self._insist(attempt)
+        except redis.RedisError as error:
+            replies = [error if is_passing(reply) else reply for reply in replies]
         return replies
+
+    def _send(self, commands: Sequence[Command], replies: list[Any], *, transaction: bool) -> None:
+        """Sends those that have no reply yet, to each node its own. Raises the last error that may pass."""
+        todo = {number: command for number, (command, _) in enumerate(commands) if is_passing(replies[number])}
+        parts = self._slots.by_owner(todo)
+        problem: Exception | None = None
+        if sum(map(len, parts.values())) < len(todo):
+            problem = redis.ConnectionError(NO_PRIMARY)
+        for node, numbers in parts.items():
+            try:
+                with self._client(node).pipeline(transaction) as batch:
+                    for number in numbers:
+                        batch.execute_command(*commands[number][0], **commands[number][1])
+                    answers = batch.execute(raise_on_error=False)
+            except UNANSWERED as error:
+                self._slots.stale = True
+                answers = [error] * len(numbers)
+            for number, answer in zip(numbers, answers, strict=True):
+                replies[number] = answer
+                if isinstance(answer, MovedError):
+                    self._slots.moved(answer)
+                problem = answer if is_passing(answer) else problem
+        if problem is not None:
+            raise problem
 
     def _client(self, node: Node) -> Any:  # noqa: ANN401 # redis-py's types mix its clients' replies
         if (known := self._clients.get(node)) is not None:
@@ -84,16 +117,12 @@ class Cluster(redis.Redis):
             time.sleep(pause)
 
     def _look(self) -> None:
-        """Reads the map from the first node that answers. Raises redis.ConnectionError."""
-        problem: Exception | None = None
-        for node in self._slots.next_to_ask():
-            try:
-                self._slots.read(node, self._client(node).execute_command("CLUSTER", "SLOTS"))
-            except redis.RedisError as error:
-                problem = error
-            else:
-                return
-        raise redis.ConnectionError(f"no node of the Redis Cluster answers: {problem}")
+        """Reads the map anew. Raises redis.ConnectionError if no node answers."""
+        listed = self._slots.read(*self._seeds.ask("CLUSTER", "SLOTS"))
+        self._seeds.learn(listed)
+        for node in self._clients.keys() - listed:
+            if (gone := self._clients.pop(node, None)) is not None:  # another thread may have been faster
+                gone.close()
 
 
 class _Pipeline(Pipeline):
@@ -108,5 +137,5 @@ class _Pipeline(Pipeline):
         self.reset()
         replies = self._cluster.send(commands, transaction=self._is_transaction) if commands else []
         if raise_on_error:
-            self.raise_first_error(commands, replies)  # type: ignore[no-untyped-call] # redis-py gives it no types
+            raise_first(replies)
         return replies

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
 import redis.asyncio
 from redis.asyncio.client import Pipeline
+from redis.exceptions import MovedError
 
-from pushlane.cluster.slots import Attempts, Slots, first_key, raise_if_elsewhere
+from pushlane.address import Node
+from pushlane.cluster.slots import NO_PRIMARY, Attempts, Command, Slots, first_key, is_passing, raise_first
+from pushlane.connections import UNANSWERED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from pushlane.address import Node
+    from pushlane.asking import Asking
 
 T = TypeVar("T")
-LOOK_S: Final = 0.5
-"""How long a node may take to send the map before another one is asked: callers have their own timeouts around this."""
 
 
 class AsyncCluster(redis.asyncio.Redis):
     """redis-py's client, but for a whole cluster. Belongs to one event loop.
 
     Args:
-        seeds: Some nodes of the cluster.
+        seeds: Asks the nodes for the map.
         connect: A client of one node.
     """
 
-    def __init__(self, seeds: Sequence[Node], connect: Callable[[Node], redis.asyncio.Redis]) -> None:
-        self._slots = Slots(seeds)
+    def __init__(self, seeds: Asking, connect: Callable[[Node], redis.asyncio.Redis]) -> None:
+        self._seeds = seeds
+        self._slots = Slots()
         self._connect = connect
         self._clients: dict[Node, Any] = {}
         self._looking = asyncio.Lock()
-        self.any_pool = self._client(seeds[0]).connection_pool
+        self.any_pool = connect(Node()).connection_pool
         super().__init__(connection_pool=self.any_pool)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 # redis-py's signature
@@ -47,7 +49,8 @@ class AsyncCluster(redis.asyncio.Redis):
         return _Pipeline(self, transaction=transaction)
 
     async def primaries(self) -> list[redis.asyncio.Redis]:
-        """A client of each primary."""
+        """A client of each primary that there is now."""
+        self._slots.stale = True
 
         async def clients() -> list[redis.asyncio.Redis]:
             return [self._client(node) for node in self._slots.primaries]
@@ -59,21 +62,49 @@ class AsyncCluster(redis.asyncio.Redis):
         for client in list(self._clients.values()):
             await client.aclose(close_connection_pool)
 
-    async def send(self, commands: Sequence[tuple[Sequence[Any], Any]], *, transaction: bool) -> list[Any]:
-        """The replies or errors, in the order of the commands; one call for each node."""
-        return await self._insist(lambda: self._send(commands, transaction=transaction))
+    async def try_once(self, *command: Any) -> None:  # noqa: ANN401 # whatever a command takes
+        """Sends the command without a second attempt; nobody learns whether it succeeded."""
+        try:
+            await self._client(self._slots.owner(first_key(command))).execute_command(*command)
+        except UNANSWERED:
+            self._slots.stale = True
 
-    async def _send(self, commands: Sequence[tuple[Sequence[Any], Any]], *, transaction: bool) -> list[Any]:
-        replies: list[Any] = [None] * len(commands)
-        for node, indices in self._slots.by_owner([command for command, _ in commands]).items():
-            async with self._client(node).pipeline(transaction) as batch:
-                for index in indices:
-                    command, options = commands[index]
-                    batch.execute_command(*command, **options)
-                for index, reply in zip(indices, await batch.execute(raise_on_error=False), strict=True):
-                    replies[index] = reply
-        raise_if_elsewhere(replies)
+    async def send(self, commands: Sequence[Command], *, transaction: bool) -> list[Any]:
+        """The replies in the order of the commands; those that a node has not answered in time are errors."""
+        replies: list[Any] = [redis.ConnectionError("not sent")] * len(commands)
+
+        async def attempt() -> None:
+            await self._send(commands, replies, transaction=transaction)
+
+        try:
+            await self._insist(attempt)
+        except redis.RedisError as error:
+            replies = [error if is_passing(reply) else reply for reply in replies]
         return replies
+
+    async def _send(self, commands: Sequence[Command], replies: list[Any], *, transaction: bool) -> None:
+        """Sends those that have no reply yet, to each node its own. Raises the last error that may pass."""
+        todo = {number: command for number, (command, _) in enumerate(commands) if is_passing(replies[number])}
+        parts = self._slots.by_owner(todo)
+        problem: Exception | None = None
+        if sum(map(len, parts.values())) < len(todo):
+            problem = redis.ConnectionError(NO_PRIMARY)
+        for node, numbers in parts.items():
+            try:
+                async with self._client(node).pipeline(transaction) as batch:
+                    for number in numbers:
+                        batch.execute_command(*commands[number][0], **commands[number][1])
+                    answers = await batch.execute(raise_on_error=False)
+            except UNANSWERED as error:
+                self._slots.stale = True
+                answers = [error] * len(numbers)
+            for number, answer in zip(numbers, answers, strict=True):
+                replies[number] = answer
+                if isinstance(answer, MovedError):
+                    self._slots.moved(answer)
+                problem = answer if is_passing(answer) else problem
+        if problem is not None:
+            raise problem
 
     def _client(self, node: Node) -> Any:  # noqa: ANN401 # redis-py's types mix its clients' replies
         if node not in self._clients:
@@ -92,20 +123,13 @@ class AsyncCluster(redis.asyncio.Redis):
             await asyncio.sleep(pause)
 
     async def _look(self) -> None:
-        """Reads the map from the first node that answers. Raises redis.ConnectionError."""
+        """Reads the map anew. Raises redis.ConnectionError if no node answers."""
         async with self._looking:
-            if not self._slots.stale:  # another task has just read it
-                return
-            problem: Exception | None = None
-            for node in self._slots.next_to_ask():
-                try:
-                    async with asyncio.timeout(LOOK_S):
-                        self._slots.read(node, await self._client(node).execute_command("CLUSTER", "SLOTS"))
-                except (redis.RedisError, OSError) as error:  # also a TimeoutError
-                    problem = error
-                else:
-                    return
-            raise redis.ConnectionError(f"no node of the Redis Cluster answers: {problem or 'each hangs'}")
+            if self._slots.stale:  # no other task has just read it
+                listed = self._slots.read(*await self._seeds.ask_async("CLUSTER", "SLOTS"))
+                self._seeds.learn(listed)
+                for node in self._clients.keys() - listed:
+                    await self._clients.pop(node).aclose()
 
 
 class _Pipeline(Pipeline):
@@ -120,5 +144,5 @@ class _Pipeline(Pipeline):
         await self.reset()  # type: ignore[no-untyped-call] # redis-py gives it no types
         replies = await self._cluster.send(commands, transaction=self._is_transaction) if commands else []
         if raise_on_error:
-            self.raise_first_error(commands, replies)
+            raise_first(replies)
         return replies

@@ -12,21 +12,22 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 from pushlane.address import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+Command = tuple["Sequence[Any]", "Mapping[str, Any]"]
+"""A command's words, and redis-py's options for reading its reply."""
 SLOTS: Final = 16_384
 WAIT_S: Final = 1.0
 """How long a call waits for a slot that is being moved, or for a new primary."""
 PAUSE_S: Final = 0.05
+NO_PRIMARY: Final = "a part of the Redis Cluster has no primary"
 _WAITS: Final = {
     AskError: "it is being moved to another node",
     TryAgainError: "it is being moved to another node",
     ClusterDownError: "the cluster has no primary for it",
     redis.exceptions.ReadOnlyError: "its node is no longer the primary",
-    redis.exceptions.MasterDownError: "its node has lost its primary",
 }
 """Answers after which nothing was done, and the same call may soon succeed."""
-_FINAL: Final = (redis.AuthenticationError, redis.exceptions.AuthorizationError)
 _SCRIPTS: Final = ("EVALSHA", "EVAL")
 
 
@@ -39,17 +40,15 @@ def first_key(command: Sequence[Any]) -> bytes:
 class Slots:
     """The map, which is out of date as soon as a node does not answer, or answers that it does not hold a slot."""
 
-    def __init__(self, seeds: Sequence[Node]) -> None:
-        self._seeds = tuple(seeds)
+    def __init__(self) -> None:
         self._owners: list[Node | None] = [None] * SLOTS
-        self._known: tuple[Node, ...] = ()
         self.stale = True
 
     def owner(self, key: bytes) -> Node:
         """The primary that holds the key. Raises redis.ConnectionError if no node has named one."""
         node = self._owners[key_slot(key)]
         if node is None:
-            raise redis.ConnectionError("a part of the Redis Cluster has no primary")
+            raise redis.ConnectionError(NO_PRIMARY)
         return node
 
     @property
@@ -57,64 +56,75 @@ class Slots:
         """Those that hold slots."""
         return sorted({node for node in self._owners if node is not None})
 
-    def by_owner(self, commands: Sequence[Sequence[Any]]) -> Mapping[Node, list[int]]:
-        """The indices of the commands that each primary gets. Raises like ``owner``."""
-        indices: dict[Node, list[int]] = {}
-        for index, command in enumerate(commands):
-            indices.setdefault(self.owner(first_key(command)), []).append(index)
-        return indices
+    def by_owner(self, commands: Mapping[int, Sequence[Any]]) -> Mapping[Node, list[int]]:
+        """The numbers of the commands that each primary gets; those whose slot has none are left out."""
+        numbers: dict[Node, list[int]] = {}
+        for number, command in commands.items():
+            node = self._owners[key_slot(first_key(command))]
+            if node is not None:
+                numbers.setdefault(node, []).append(number)
+        return numbers
 
-    def next_to_ask(self) -> Iterator[Node]:
-        """Each node that may know the map, also replicas, in turn: one may hang, and one may have been cut off."""
-        for node in dict.fromkeys((*self._known, *self._seeds)):
-            self._known = (*(one for one in self._known if one != node), node)
-            yield node
+    def read(self, asked: Node, ranges: Sequence[Any]) -> Collection[Node]:
+        """Takes over the reply to CLUSTER SLOTS: ``[first, last, primary, replica, …]`` for each range.
 
-    def read(self, asked: Node, ranges: Sequence[Any]) -> None:
-        """Takes over the reply to CLUSTER SLOTS: ``[first, last, primary, replica, …]`` for each range."""
+        Returns all nodes that it names, in its order.
+        """
         owners: list[Node | None] = [None] * SLOTS
         listed: dict[Node, None] = {}
         for first, last, *nodes in ranges:
             primary, *replicas = (_node(node, asked) for node in nodes)
             owners[first : last + 1] = [primary] * (last + 1 - first)
             listed |= dict.fromkeys([primary, *replicas])
-        kept = [node for node in self._known if node in listed]
-        self._known = (*(node for node in listed if node not in kept), *kept)
         self._owners, self.stale = owners, False
+        return listed
 
     def moved(self, error: MovedError) -> None:
         """Takes over what a node has said of one slot, which is newer than the map."""
-        self._owners[error.slot_id] = Node(error.host, error.port)
+        if error.host:
+            self._owners[error.slot_id] = Node(error.host, error.port)
+        else:  # the node does not know its own host
+            self.stale = True
 
 
-def raise_if_elsewhere(replies: Sequence[Any]) -> None:
-    """Raises the first error, if any, after which the commands have to be sent again: none of them counts by itself."""
+def raise_first(replies: Sequence[Any]) -> None:
+    """Raises the first error among the replies."""
     for reply in replies:
-        if isinstance(reply, Exception) and isinstance(reply, tuple(_WAITS)):
+        if isinstance(reply, Exception):
             raise reply
 
 
 class Attempts:
-    """The attempts of one call."""
+    """The attempts of one call, or of one pipeline."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._until = time.monotonic() + WAIT_S
+        self._moved = False
 
     def pause_after(self, error: BaseException) -> float:
         """Seconds until the next attempt. Raises the error, or one that explains it, if there is none."""
-        if isinstance(error, MovedError) and time.monotonic() < self._until:
+        in_time = time.monotonic() < self._until
+        if isinstance(error, MovedError) and in_time:
             self._slots.moved(error)
-            return 0.0
-        why = next((words for kind, words in _WAITS.items() if isinstance(error, kind)), None)
-        if isinstance(error, _FINAL) or (why is None and isinstance(error, redis.ResponseError)):
+            # Two nodes may name each other for a moment.
+            pause, self._moved = PAUSE_S if self._moved else 0.0, True
+            return pause
+        if not is_passing(error):
+            self._slots.stale = self._slots.stale or not isinstance(
+                error, redis.ResponseError | redis.AuthenticationError
+            )
             raise error
         self._slots.stale = True
-        if (why or isinstance(error, redis.ConnectionError)) and time.monotonic() < self._until:
+        if in_time:
             return PAUSE_S
-        if why:
-            raise redis.ConnectionError(f"a part of the Redis Cluster is unavailable: {why}") from error
-        raise error
+        why = next((words for kind, words in _WAITS.items() if isinstance(error, kind)), None)
+        raise error if why is None else redis.ConnectionError(f"a part of the Redis Cluster is unavailable: {why}")
+
+
+def is_passing(reply: object) -> bool:
+    """Whether a reply is an error after which the same call may soon succeed, perhaps on another node."""
+    return isinstance(reply, (*_WAITS, redis.ConnectionError)) and not isinstance(reply, redis.AuthenticationError)
 
 
 def _node(listed: Sequence[Any], asked: Node) -> Node:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from redis.exceptions import NoPermissionError
 
-from pushlane.clients import UNANSWERED
 from pushlane.cluster.nonblocking import AsyncCluster
+from pushlane.connections import UNANSWERED
 from pushlane.service.logs import logger
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 SUPPORTED: Final = "Redis 7.0 or newer, or Valkey 7.2 or newer"
+_FORKS: Final = "min-replicas-to-write is 0: a failover by hand loses up to 10 s of messages; set it to 1"
 _LEAST_MAJOR: Final = 7
 """Of both: scripts that declare their flags (``#!lua``) came with Redis 7.0, and Valkey began with 7.2."""
 _LOOKALIKES: Final = {"dragonfly_version": "Dragonfly", "garnet_version": "Garnet", "kvrocks_version": "Kvrocks"}
@@ -82,6 +83,8 @@ def server_findings(info: Mapping[str, Any], *, of_cluster: bool = False) -> Ite
         yield Finding("ok", "Redis: maxmemory-policy noeviction")
     else:
         yield Finding("failed", f"Redis: maxmemory-policy is {policy}, which drops messages; set it to noeviction")
+    if info.get("connected_slaves") and "min_slaves_good_slaves" not in info and not of_cluster:
+        yield Finding("warning", f"Redis: {_FORKS}")
     if info.get("aof_enabled"):
         yield Finding("ok", "Redis: append-only file on")
     else:

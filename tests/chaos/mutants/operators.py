@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from chaos.mutants.mutant import TAIL, Mutant
 from integration.gate import test_pause
 from integration.operators import test_blocked, test_replay
-from support.queue import Queue
+from support.queue import Queue, settle
+
+from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -20,6 +22,15 @@ def _skip_in_flight(redis: Redis) -> None:
     assert queue.skip("a") == ["not_blocked"]
 
 
+def _skip_a_retry(redis: Redis) -> None:
+    queue = Queue(redis)
+    queue.enqueue("a", "a1")
+    (claim,) = queue.turn().claims
+    queue.turn(settle(claim, Outcome.FAILED, dead="0", wait_ms=0), free=-1)
+    assert queue.turn().claims
+    assert queue.skip("a") == ["in_flight"]
+
+
 OPERATORS = (
     Mutant("a pause is ignored", "if gate.paused then", "if false then"),
     Mutant("going on does not ring", TAIL.format("nil", 0) + "\nreturn changed", "return changed"),
@@ -29,7 +40,7 @@ OPERATORS = (
         "'HSET', prefix .. 'gate', 'paused', now",
         test_pause.test_pausing_twice_is_harmless,
     ),
-    Mutant("a skip takes a head in flight", "  return { 'in_flight' }\n", ""),
+    Mutant("a skip takes a head in flight", "  return { 'in_flight' }\n", "", _skip_a_retry),
     Mutant(
         "a skip takes what is not blocked",
         " or not redis.call('ZSCORE', prefix .. 'blocked', conversation) then",

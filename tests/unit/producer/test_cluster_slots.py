@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, ResponseError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 
 from pushlane.address import Node
-from pushlane.cluster.slots import PAUSE_S, Attempts, Slots, first_key, raise_if_elsewhere
+from pushlane.cluster.slots import PAUSE_S, Attempts, Slots, first_key, is_passing, raise_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 A, B, C = Node("a", 1), Node("b", 2), Node("c", 3)
-REPLICA = Node("d", 4)
 KEY = b"pushlane:1:{support}:channel"
 SLOT = key_slot(KEY)
 HALVES: list[Any] = [[0, 8191, [b"a", 1, b"id"], [b"d", 4, b"id"]], [8192, 16383, [b"b", 2, b"id"]]]
@@ -25,7 +32,7 @@ HALVES: list[Any] = [[0, 8191, [b"a", 1, b"id"], [b"d", 4, b"id"]], [8192, 16383
 @pytest.fixture
 def known() -> Slots:
     """The map of a cluster of two primaries."""
-    slots = Slots([C])
+    slots = Slots()
     slots.read(A, HALVES)
     return slots
 
@@ -50,12 +57,12 @@ def test_each_slot_has_the_primary_that_the_reply_names(known: Slots) -> None:
     high = next(f"k{n}" for n in range(100) if key_slot(f"k{n}".encode()) >= 8192)
     assert (known.owner(low.encode()), known.owner(high.encode())) == (A, B)
     assert known.primaries == [A, B]
-    assert known.by_owner([("GET", low), ("GET", high), ("DEL", low)]) == {A: [0, 2], B: [1]}
+    assert known.by_owner({3: ("GET", low), 4: ("GET", high), 6: ("DEL", low)}) == {A: [3, 6], B: [4]}
 
 
 def test_a_slot_without_a_primary_says_so() -> None:
     """As long as the cluster is not whole."""
-    slots = Slots([A])
+    slots = Slots()
     slots.read(A, [HALVES[0]])
     missing = next(f"k{n}".encode() for n in range(100) if key_slot(f"k{n}".encode()) >= 8192)
     with pytest.raises(redis.ConnectionError, match="a part of the Redis Cluster has no primary"):
@@ -65,18 +72,9 @@ def test_a_slot_without_a_primary_says_so() -> None:
 @pytest.mark.parametrize("host", [b"", None, b"?"])
 def test_a_node_that_does_not_know_its_host_is_the_one_that_was_asked(host: bytes | None) -> None:
     """As a cluster of one node, or a node that has met no other one."""
-    slots = Slots([C])
+    slots = Slots()
     slots.read(C, [[0, 16383, [host, 3, b"id"]]])
     assert slots.primaries == [C]
-
-
-def test_each_look_begins_with_another_node(known: Slots) -> None:
-    """One may hang, and one that was cut off tells an old map; replicas and the address's nodes know it, too."""
-    assert next(known.next_to_ask()) == A
-    known.read(A, HALVES)
-    assert list(known.next_to_ask()) == [REPLICA, B, A, C]
-    known.read(C, [[0, 16383, [b"e", 5, b"id"], [b"b", 2, b"id"]]])
-    assert list(known.next_to_ask()) == [Node("e", 5), B, C]
 
 
 def test_a_slot_that_has_moved_is_tried_at_once_at_its_new_node(known: Slots) -> None:
@@ -86,12 +84,31 @@ def test_a_slot_that_has_moved_is_tried_at_once_at_its_new_node(known: Slots) ->
     assert not known.stale
 
 
+def test_two_nodes_that_name_each_other_are_not_asked_without_a_pause(
+    known: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor for ever."""
+    attempts = Attempts(known)
+    pauses = [attempts.pause_after(MovedError(f"{SLOT} {host}")) for host in ("c:3", "a:1", "c:3")]
+    assert pauses == [0, PAUSE_S, PAUSE_S]
+    monkeypatch.setattr("pushlane.cluster.slots.time.monotonic", lambda: attempts._until + 1)
+    with pytest.raises(redis.ConnectionError, match="it is being moved"):
+        attempts.pause_after(MovedError(f"{SLOT} a:1"))
+
+
+def test_a_slot_that_has_moved_to_a_node_without_a_host_is_looked_up(known: Slots) -> None:
+    """The answer then means the node that gave it, which the map knows by its name."""
+    assert Attempts(known).pause_after(MovedError(f"{SLOT} :3")) == 0
+    assert known.stale
+
+
 @pytest.mark.parametrize(
     ("make", "why"),
     [
         (lambda: AskError(f"{SLOT} c:3"), "it is being moved to another node"),
         (TryAgainError, "it is being moved to another node"),
         (lambda: ClusterDownError("The cluster is down"), "the cluster has no primary for it"),
+        (lambda: MasterDownError("a replica"), "the cluster has no primary for it"),
         (lambda: ReadOnlyError("a replica"), "its node is no longer the primary"),
     ],
 )
@@ -132,8 +149,26 @@ def test_what_another_attempt_does_not_change_is_raised(known: Slots, error: Bas
     assert known.stale is stale
 
 
-def test_a_pipeline_that_met_a_moved_slot_is_sent_again_as_a_whole() -> None:
-    """Other errors belong to their command."""
-    raise_if_elsewhere([1, ResponseError("WRONGTYPE")])
-    with pytest.raises(MovedError):
-        raise_if_elsewhere([1, MovedError(f"{SLOT} c:3"), ResponseError("WRONGTYPE")])
+@pytest.mark.parametrize(
+    ("reply", "passing"),
+    [
+        (None, False),
+        (b"MOVED", False),
+        (ResponseError("WRONGTYPE"), False),
+        (redis.AuthenticationError("WRONGPASS"), False),
+        (redis.TimeoutError("hangs"), False),
+        (MovedError(f"{SLOT} c:3"), True),
+        (redis.ConnectionError("refused"), True),
+    ],
+    ids=repr,
+)
+def test_only_some_errors_pass(reply: object, passing: bool) -> None:  # noqa: FBT001 # a parameter
+    """Of a pipeline, only such commands are sent again."""
+    assert is_passing(reply) is passing
+
+
+def test_a_pipelines_first_error_is_raised() -> None:
+    """Whatever it is: redis-py's own raises only answers of the server."""
+    raise_first([1, b"2", []])
+    with pytest.raises(redis.ConnectionError):
+        raise_first([1, redis.ConnectionError("refused"), ResponseError("WRONGTYPE")])

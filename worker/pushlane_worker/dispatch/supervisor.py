@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pushlane.clients import UNANSWERED
+from pushlane.connections import UNANSWERED
 from pushlane.errors import NewerChannel, PushlaneError
 from pushlane_worker.queue.store import is_script_error
 from pushlane_worker.telemetry import logger

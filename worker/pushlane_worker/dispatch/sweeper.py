@@ -104,9 +104,13 @@ class Sweeper:
             batch.zrange(CONSUMERS, 0, -1)
             for prefix in map(channel_prefix, group.names):
                 batch.hget(f"{prefix}counters", "depth").hget(f"{prefix}sweep", "at")
-            queues, *states = await batch.execute()
-        swept = (int(at or 0) for at in states[1::2])
-        return {queue.decode() for queue in queues}, list(zip(group.names, states[::2], swept, strict=True))
+            queues, *states = await batch.execute(raise_on_error=False)
+        if isinstance(queues, Exception):
+            raise queues
+        # In a cluster, the nodes of other channels may be away.
+        triples = zip(group.names, states[::2], states[1::2], strict=True)
+        read = [(name, depth, int(at or 0)) for name, depth, at in triples if not isinstance(at, Exception)]
+        return {queue.decode() for queue in queues}, read
 
     async def _sweep_all(self, channel: str, supervisor: Supervisor) -> None:
         """Sweeps until nothing is left; after an error the next look starts again."""

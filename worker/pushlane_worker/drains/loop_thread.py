@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from pushlane.clients import UNANSWERED
+from pushlane.connections import UNANSWERED
 from pushlane.errors import NewerChannel, SettingsError
 from pushlane_worker.channels.channel import channel_records, make_channel
 from pushlane_worker.channels.http import AiohttpTransport, PushClient

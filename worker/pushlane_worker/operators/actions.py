@@ -146,8 +146,8 @@ class ReplayRun:
         """Adds dead letters by their ids, each with its acceptance number."""
         if sequences:
             with self._redis.pipeline(transaction=True) as batch:
-                added, _ = batch.zadd(self._key, sequences).expire(self._key, RUN_KEPT_S).execute()
-            self.gathered += added
+                batch.zadd(self._key, sequences).expire(self._key, RUN_KEPT_S).zcard(self._key)
+                *_, self.gathered = batch.execute()
             self.left = self.gathered
 
     def steps(self) -> Iterator[int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal
 
-from pushlane.clients import UNANSWERED
+from pushlane.connections import UNANSWERED
 from pushlane.message_record import attempts_of, first_expiry, history_of
 from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, PushResult
 from pushlane_worker.queue.retry import History, NextStep

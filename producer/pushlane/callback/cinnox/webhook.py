@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from pushlane.callback import template
 from pushlane.callback.cinnox.body import Challenge, parse
 from pushlane.callback.http.web import BodyRefused, caller, json_response, read_body
-from pushlane.clients import UNANSWERED
+from pushlane.connections import UNANSWERED
 from pushlane.enqueue_protocol import message_id_of
 from pushlane.errors import IdempotencyConflict, InvalidMessage, PushlaneError, QueueFull, UnknownChannel
 from pushlane.message_json import Form

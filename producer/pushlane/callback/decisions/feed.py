@@ -17,7 +17,8 @@ from pushlane.callback.decisions.decision import Decision
 from pushlane.callback.decisions.recorder import RECORD_S, Recorder
 from pushlane.callback.decisions.spool import SpoolFull
 from pushlane.callback.failures import log_failure
-from pushlane.clients import UNANSWERED, connect_async
+from pushlane.clients import connect_async
+from pushlane.connections import UNANSWERED
 from pushlane.errors import PushlaneError
 from pushlane.service import retry_effects
 from pushlane.service.logs import logger

@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from pushlane.callback.http.web import json_response
-from pushlane.clients import UNANSWERED, connect_async
+from pushlane.clients import connect_async
 from pushlane.cluster.nonblocking import AsyncCluster
+from pushlane.connections import UNANSWERED
 from pushlane.service.logs import logger
 from pushlane.service.redis_requirements import SECTIONS, Watch, read_info, server_problem
 
