@@ -60,21 +60,19 @@ def settings_file() -> dict[str, str]:
 
 
 def environment_of(name: str, secrets: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a container, where the keys of the Secrets have these values, such as ``pushlane-redis/url``."""
+    """A container's variables, where the keys of the Secrets have these values, such as ``pushlane-flower/login``."""
     spec = container(name)
     variables: dict[str, str] = {}
     for source in spec.get("envFrom", []):
         (generator,) = [one for one in kustomization()["configMapGenerator"] if one["name"] == _config_map(source)]
         assert generator["envs"] == ["settings.env"]
         variables |= settings_file()
-    for one in spec["env"]:
+    for one in spec.get("env", []):
         if "value" in one:
             variables[one["name"]] = one["value"]
             continue
         reference = one["valueFrom"]["secretKeyRef"]
-        key = f"{reference['name']}/{reference['key']}"
-        if key in secrets or not reference.get("optional"):
-            variables[one["name"]] = secrets[key]
+        variables[one["name"]] = secrets[f"{reference['name']}/{reference['key']}"]
     return variables
 
 

@@ -9,32 +9,34 @@ from typing import Any
 
 import pytest
 import yaml
-from support.manifests import SECRETS, container, environment_of, kustomization, of_kind, pod, workloads
+from support.manifests import SECRETS, container, environment_of, kustomization, of_kind, pod, settings_file, workloads
 from support.processes import environment
 
 from pushlane.callback.settings import load_callback_settings
 from pushlane.errors import SettingsError
 from pushlane.keys import channel_prefix
 from pushlane_worker.cli.program import pushlane
-from pushlane_worker.settings import load_settings, load_worker_settings
+from pushlane_worker.settings import load_addresses, load_settings, load_worker_settings
 
-REDIS = {"pushlane-redis/url": "redis://:made-up@127.0.0.1:9/0", "pushlane-flower/login": "admin:made-up"}
+FLOWER = {"pushlane-flower/login": "admin:made-up"}
+FILES = {"redis-password": "pass", "support-token": "token", "shop-key": "made-up-and-long-enough-for-a-key"}
+"""What the Secret with the files has."""
 COMPOSE = yaml.safe_load((Path(__file__).parents[3] / "compose.yaml").read_text())["services"]
 WORKLOADS = ["worker", "callback", "flower"]
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the files of the Secret with the tokens are, in a folder without a ``pushlane.toml``."""
-    for name in ("support-token", "shop-key"):
-        (tmp_path / name).write_text("made-up-and-long-enough-for-a-key")
+    """Where these files are, in a folder without a ``pushlane.toml``."""
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def tell(name: str, files: Path, patch: pytest.MonkeyPatch, **more: str) -> None:
     """Gives this process the environment of the workload's container."""
-    for variable, value in (environment_of(name, REDIS) | more).items():
+    for variable, value in (environment_of(name, FLOWER) | more).items():
         patch.setenv(variable, value.replace(SECRETS, str(files)))
 
 
@@ -120,7 +122,7 @@ def test_the_volumes_are_there(name: str) -> None:
     claims = {claim["metadata"]["name"] for claim in workloads()[name].get("volumeClaimTemplates", [])}
     assert set(mounts) == {volume["name"] for volume in pod(name)["volumes"]} | claims
     assert mounts["tmp"] == "/tmp"  # noqa: S108 # the container's own
-    assert mounts.get("tokens", SECRETS) == SECRETS
+    assert mounts["secrets"] == SECRETS
 
 
 def test_the_spool_is_on_the_disk_of_the_pod() -> None:
@@ -130,13 +132,10 @@ def test_the_spool_is_on_the_disk_of_the_pod() -> None:
 
 
 def test_a_worker_takes_its_settings(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the manifest and of the file, once the Secrets are there; the broker may have its own address."""
+    """Those of the manifest and of the file, once the Secret is there."""
     tell("worker", files, monkeypatch)
     settings = load_worker_settings("prefork")
-    assert (set(settings.channels), settings.broker) == ({"support"}, REDIS["pushlane-redis/url"])
-    monkeypatch.setitem(REDIS, "pushlane-redis/broker-url", "redis://127.0.0.1:9/1")
-    tell("worker", files, monkeypatch)
-    assert load_settings().broker == "redis://127.0.0.1:9/1"
+    assert (set(settings.channels), settings.broker) == ({"support"}, "redis://:pass@redis.example.com:6379/0")
 
 
 def test_the_callback_takes_its_settings(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,17 +168,22 @@ def test_flowers_command_is_that_of_compose() -> None:
     assert shlex.join(container("flower")["command"]) in " ".join(COMPOSE["flower"]["command"])
 
 
-def test_flower_has_a_password_and_no_token() -> None:
-    """The variables of compose, and no others."""
-    names = set(environment_of("flower", REDIS | {"pushlane-redis/broker-url": ""}))
-    assert names == {"PUSHLANE_REDIS_URL", "PUSHLANE_BROKER_URL", "FLOWER_BASIC_AUTH", "FLOWER_TASKS_COLUMNS"}
-    assert [volume["name"] for volume in pod("flower")["volumes"]] == ["tmp"]
+def test_flower_has_a_login_and_no_token(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the files it has those that lead to the servers alone."""
+    assert environment_of("flower", FLOWER)["FLOWER_BASIC_AUTH"] == "admin:made-up"
+    (secret,) = [volume["secret"] for volume in pod("flower")["volumes"] if volume["name"] == "secrets"]
+    shown = {item["path"] for item in secret["items"]}
+    assert shown == {"redis-password", "broker-password", "ca.pem"}
+    for name in FILES.keys() - shown:
+        (files / name).unlink()
+    tell("flower", files, monkeypatch)
+    assert load_addresses().broker == "redis://:pass@redis.example.com:6379/0"
 
 
 @pytest.mark.parametrize(("age_s", "alive"), [(0, True), (10, True), (20, False)])
 def test_the_probe_of_a_worker_tells_a_late_heartbeat(tmp_path: Path, age_s: float, alive: bool) -> None:  # noqa: FBT001 # parametrized
     """It looks at the file that the worker is told to touch."""
-    told = environment_of("worker", REDIS)["PUSHLANE_HEARTBEAT_FILE"]
+    told = environment_of("worker", {})["PUSHLANE_HEARTBEAT_FILE"]
     file = tmp_path / "heartbeat"
     file.touch()
     os.utime(file, (time.time() - age_s,) * 2)
@@ -190,7 +194,7 @@ def test_the_probe_of_a_worker_tells_a_late_heartbeat(tmp_path: Path, age_s: flo
 
 
 def test_the_scaler_scales_the_workers() -> None:
-    """It names a workload that exists, with the login of a Secret that the pods use too, and leaves it the count."""
+    """It names a workload that exists, and is the only one to say how many there are."""
     ((name, scaler),) = of_kind("ScaledObject").items()
     target: dict[str, Any] = scaler["scaleTargetRef"]
     assert (name, target["name"]) == ("pushlane-worker", "pushlane-worker")
@@ -199,8 +203,6 @@ def test_the_scaler_scales_the_workers() -> None:
     assert scaler["minReplicaCount"] >= 1
     logins = of_kind("TriggerAuthentication")
     assert {trigger["authenticationRef"]["name"] for trigger in scaler["triggers"]} == set(logins)
-    (login,) = logins.values()
-    assert {one["name"] for one in login["secretTargetRef"]} == {"pushlane-redis"}
 
 
 def test_the_scaler_reads_the_channel_of_the_example() -> None:
@@ -209,3 +211,30 @@ def test_the_scaler_reads_the_channel_of_the_example() -> None:
     prefix = channel_prefix("support")
     read = {trigger["name"]: trigger["metadata"]["listName"] for trigger in scaler["triggers"]}
     assert read == {"ready": f"{prefix}ready", "leased": f"{prefix}leases"}
+
+
+def test_the_scaler_asks_the_redis_of_the_workers() -> None:
+    """The same server and database, with the same password."""
+    (scaler,) = of_kind("ScaledObject").values()
+    for trigger in scaler["triggers"]:
+        metadata = trigger["metadata"]
+        url = f"{trigger['type']}://{metadata['address']}/{metadata['databaseIndex']}"
+        assert url == settings_file()["PUSHLANE_REDIS_URL"]
+    (login,) = of_kind("TriggerAuthentication").values()
+    (password,) = login["secretTargetRef"]
+    assert password == {"parameter": "password", "name": secret_of("worker"), "key": "redis-password"}
+    assert settings_file()["PUSHLANE_REDIS_PASSWORD_FILE"] == f"{SECRETS}/{password['key']}"
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_all_pods_have_the_files_of_one_secret(name: str) -> None:
+    """The one that the page creates, which their user may read."""
+    assert secret_of(name) == "pushlane-secrets"
+    (secret,) = [volume["secret"] for volume in pod(name)["volumes"] if "secret" in volume]
+    assert (secret["defaultMode"], pod(name)["securityContext"]["fsGroup"]) == (0o440, 10001)
+
+
+def secret_of(name: str) -> str:
+    """The name of the Secret whose files the workload has."""
+    (secret,) = [volume["secret"]["secretName"] for volume in pod(name)["volumes"] if "secret" in volume]
+    return str(secret)
