@@ -7,7 +7,7 @@ from typing import Self
 import httpx
 
 SENDERS = 2
-ROOMS = 25
+ROOMS = 10
 """Of each sender: only one sender numbers the messages of a room."""
 BATCH = 10
 EVERY_S = 0.05
