@@ -83,6 +83,7 @@ def _make_trouble(trouble: Trouble) -> None:
     trouble.flow()
     trouble.crash("redis")
     trouble.flow()
+    trouble.crash("worker")
     trouble.scale(5)
     trouble.scale(1)
     trouble.flow()

@@ -28,7 +28,7 @@ class Trouble:
 
     def crash(self, service: str) -> None:
         """All processes of a container die, as when memory runs out; Docker starts it again."""
-        name = self._compose.containers(service)[0]
+        name = self._busiest(service)
         restarts = inspect(name)["RestartCount"]
         self._report.say(f"SIGKILL to all of {name}")
         execute(name, "kill -KILL -1", ok=False)
@@ -37,7 +37,7 @@ class Trouble:
 
     def stop(self, service: str) -> None:
         """SIGTERM, and a new start."""
-        name = self._compose.containers(service)[-1]
+        name = self._busiest(service)
         end(self._report, name)
         run("docker", "start", name)
         self._healthy([name])
@@ -52,6 +52,17 @@ class Trouble:
         """More workers, or fewer."""
         self._compose.scale(workers)
         self._healthy(self._compose.containers("worker"))
+
+    def _busiest(self, service: str) -> str:
+        """The container that pushes now: a channel's drains are one worker's for a slice, then perhaps another's."""
+        names = self._compose.containers(service)
+        if len(names) == 1:
+            return names[0]
+        logs = {name: run("sh", "-c", f"docker logs --since 1s {name} 2>&1") for name in names}
+        pushes = {name: log.count("push.done") for name, log in logs.items()}
+        busiest = max(names, key=pushes.__getitem__)
+        self._report.say(f"in the last second {busiest} made {pushes[busiest]} pushes of {sum(pushes.values())}")
+        return busiest
 
     def _healthy(self, names: list[str]) -> None:
         word = ", ".join(names)
