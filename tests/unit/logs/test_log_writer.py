@@ -148,7 +148,7 @@ def test_each_process_writes_its_own_lines_and_none_twice(end: str, lines: list[
     code = "import os\nfrom pushlane.service.log_writer import LogWriter\nlog = LogWriter(2, str)\n"
     code += f"log.msg('before')\n{end}\n"
     code += "log.msg('parent')\n"
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    process = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert sorted(process.stderr.splitlines()) == lines
 
 

@@ -76,7 +76,7 @@ def test_another_shape_is_unreadable(fields: object, reason: str) -> None:
         (with_value("[" * 10_000 + "]" * 10_000), "nested too deeply"),
         (with_value('{"a":' * 10_000 + "1" + "}" * 10_000), "nested too deeply"),
         (with_value("[" * 10_000), "nested too deeply"),
-        (b"[" * 9_000, "nested too deeply"),
+        (b"[" * 12_000, "nested too deeply"),
         (b"[" * 200_000, "more than 10000 values"),
         (with_value("[" + "{}," * 10_000 + "1]"), "more than 10000 values"),
         (with_value('"good", "Text": "bad"'), "a name is given twice"),
