@@ -26,6 +26,7 @@ from pushlane.callback.settings import (
     WebhookSettings,
 )
 from pushlane.receipt import CancelResult
+from pushlane.service.redis_requirements import SUPPORTED
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.fake_api import command as fake_api
 from pushlane_worker.cli.program import pushlane
@@ -196,6 +197,17 @@ def test_every_ignored_rule_has_its_reason() -> None:
     ]
     assert len(found) > 100
     assert not [place for place, reason in found if not re.match(r"\s*(?:#|--?) \S", reason)]
+
+
+def test_the_supported_versions_are_those_that_the_package_asks_for() -> None:
+    """Nobody installs what the table names and finds it refused."""
+    rows = {name: cells[0] for name, cells in table("software", EVERYTHING).items()}
+    project = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
+    assert rows["Python"] == f"{project['requires-python'].removeprefix('>=')} or newer"
+    assert f"Redis {rows['Redis']}, or Valkey {rows['Valkey']}" == SUPPORTED
+    extras = project["optional-dependencies"]
+    for package, name, needed in (("celery[redis]", "Celery", extras["worker"]), ("flower", "Flower", extras["demo"])):
+        assert any(one.startswith(f"{package}>={rows[name]},") for one in needed), name
 
 
 def test_every_make_target_is_documented() -> None:
