@@ -53,9 +53,10 @@ class Store:
     async def register(self, channel: str) -> bool:
         """Writes the channel's record; returns whether the channel is new. Raises NewerChannel."""
         fields = [item for pair in self._records[channel].items() for item in pair]
-        await self.redis.sadd(CHANNELS, channel)  # first, or a channel could be registered and not be listed
         with _own(channel):
-            return bool(await _REGISTER.call_async(self.redis, channel_prefix(channel), "", *fields))
+            is_new = await _REGISTER.call_async(self.redis, channel_prefix(channel), "", *fields)
+        await self.redis.sadd(CHANNELS, channel)
+        return bool(is_new)
 
     async def queue_of(self, channel: str) -> str | None:
         """The Celery queue that the channel's drains go to; None when the channel is not registered."""
