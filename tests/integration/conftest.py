@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 from support.channels import register
+from support.processes import broker_of
 from support.producers import AsyncDoor, Door, Open
 from support.stack import FakeApi, fake_api
 
@@ -16,6 +17,13 @@ def api() -> Iterator[FakeApi]:
     """An API that answers at once."""
     with fake_api() as api:
         yield api
+
+
+@pytest.fixture
+def broker(redis_url: str) -> Iterator[Redis]:
+    """A client of the workers' broker, which is the test's server, or beside the cluster."""
+    with Redis.from_url(broker_of(redis_url)) as client:
+        yield client
 
 
 @pytest.fixture

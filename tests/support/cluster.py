@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 SLOTS = 16_384
 MASTERS = 3
+FAILS_AFTER_MS = 1000
+"""How long a node is silent before the others vote on it. Half a second to a second later its replica is the master."""
+NEVER_FAILS_MS = 60_000
+"""Without a replica there is nobody to vote for, and a busy machine must not take a node away."""
 _AT_ONCE = 10
 """As many keys as redis-cli moves at once."""
 
@@ -130,9 +134,10 @@ def _has_replaced(node: Node, killed: Node) -> bool:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, *, append_only: str = "no") -> Iterator[Cluster]:
-    """A cluster whose slots are all served."""
-    made = Cluster([Node(folder / str(number), append_only) for number in range(2 * MASTERS)])
+def cluster(folder: Path, *, replicas: int = 1) -> Iterator[Cluster]:
+    """A cluster whose slots are all served; each master has so many replicas."""
+    timeout_ms = FAILS_AFTER_MS if replicas else NEVER_FAILS_MS
+    made = Cluster([Node(folder / str(number), timeout_ms) for number in range((1 + replicas) * MASTERS)])
     try:
         made.start()
         yield made

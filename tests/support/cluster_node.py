@@ -14,19 +14,16 @@ from pushlane_worker.embedded import free_port
 if TYPE_CHECKING:
     from pathlib import Path
 
-TIMEOUT_MS = 1000
-"""How long a node is silent before the others vote on it. Half a second to a second later its replica is the master."""
-
 
 class Node(ServerProcess):
     """A server of the cluster; its id stays the same over ``kill`` and ``start``."""
 
-    def __init__(self, folder: Path, append_only: str) -> None:
+    def __init__(self, folder: Path, timeout_ms: int) -> None:
         self.id = secrets.token_hex(20)
         self.bus = free_port()
         words = ["--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--cluster-config-file", "nodes.conf"]
-        words += ["--cluster-node-timeout", str(TIMEOUT_MS), "--repl-diskless-sync-delay", "0", "--save", ""]
-        words += ["--appendonly", append_only, "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+        words += ["--cluster-node-timeout", str(timeout_ms), "--repl-diskless-sync-delay", "0", "--save", ""]
+        words += ["--maxmemory-policy", "noeviction"]
         super().__init__(folder, words)
 
     def write_configuration(self, text: str) -> None:

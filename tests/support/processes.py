@@ -7,6 +7,7 @@ import subprocess
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 STOP_TIMEOUT_S = 30
 
@@ -16,8 +17,24 @@ def installed(command: str) -> str:
     return str(Path(sysconfig.get_path("scripts")) / command)
 
 
+brokers: Final[dict[str, str]] = {}
+"""The broker beside each address that cannot be one itself: a cluster's."""
+
+
+def broker_of(redis_url: str) -> str:
+    """The broker beside the queue at this address."""
+    return brokers.get(redis_url, redis_url)
+
+
+def addresses(redis_url: str) -> dict[str, str]:
+    """The settings of the queue at this address and of its broker."""
+    return {"PUSHLANE_REDIS_URL": redis_url, "PUSHLANE_BROKER_URL": broker_of(redis_url)}
+
+
 def environment(**settings: str) -> dict[str, str]:
     """This process's environment, without settings of Pushlane's or Flower's that a developer may have, plus these."""
+    if (url := settings.get("PUSHLANE_REDIS_URL")) in brokers:
+        settings = {**addresses(url), **settings}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PUSHLANE_", "FLOWER_"))}
     return kept | settings
 

@@ -81,9 +81,3 @@ def everything(redis: Redis) -> dict[bytes, bytes | None]:
 def texts(count: int, room: str = "room") -> list[RoomMessage]:
     """So many messages of one room."""
     return [RoomMessage(room, f"text {number}") for number in range(count)]
-
-
-def url_of(redis: Redis) -> str:
-    """The address of the server that this client is connected to."""
-    options = redis.get_connection_kwargs()
-    return f"redis://{options['host']}:{options['port']}/{options['db']}"

@@ -106,12 +106,11 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
     pipe.lrange(prefix + "rate", 0, -1)
     pipe.get(prefix + "pending")
     pipe.zscore(BELL, queue.channel)
-    pipe.keys("*")
     for conversation in conversations:
         pipe.lrange(f"{prefix}conversation:{conversation}", 0, -1)
     channel, gate, counters, claims, blocked_by, details, *rest = pipe.execute()
     delayed, leases, held, listeners, scheduled, blocked, *rest = rest
-    ready, dead, rate, pending, rung, keys, *lists = rest
+    ready, dead, rate, pending, rung, *lists = rest
     return Snapshot(
         now=queue.now,
         channel=texts(channel),
@@ -134,7 +133,7 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
         records={name: queue.found(name) for name in queue.messages},
         details=frozenset(_names(details)),
         # It expires after 250 ms of the server's own time, at any moment of a test.
-        keys=frozenset(_names(keys)) - {f"{prefix}wake"},
+        keys=frozenset(_names(queue.redis.keys("*"))) - {f"{prefix}wake"},
     )
 
 

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from support.channels import push, register
+from support.every_node import url_of
 from support.in_process import URL, InProcess
-from support.producers import bytes_of, everything, url_of
+from support.producers import bytes_of, everything
 from support.webhook import PATH, TOKEN, bearer, incoming, webhook
 
 from pushlane import Producer, RoomMessage, message_record

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 from support.channels import register
+from support.processes import addresses
 from support.stack import channel_settings
 from support.waiting import wait_until_async
 
@@ -30,10 +31,9 @@ CHANNELS_SET = 450
 def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A worker's with many channels."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PUSHLANE_REDIS_URL", redis_url)
-    for number in range(CHANNELS_SET):
-        for name, value in channel_settings("http://127.0.0.1:1", f"c{number}").items():
-            monkeypatch.setenv(name, value)
+    channels = [channel_settings("http://127.0.0.1:1", f"c{number}") for number in range(CHANNELS_SET)]
+    for name, value in ChainMap(addresses(redis_url), *channels).items():
+        monkeypatch.setenv(name, value)
     return load_settings()
 
 

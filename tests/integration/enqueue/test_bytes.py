@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.crc import key_slot
 from support.channels import push, register
-from support.producers import Door, Open, ids_in, url_of
+from support.every_node import url_of
+from support.producers import Door, Open, ids_in
 
 from pushlane import InvalidMessage, Producer, RoomMessage, ThirdPartyMessage
 from pushlane.keys import BELL, CHANNELS

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery
+from support.processes import broker_of
 from support.stack import FakeApi, Stack, Worker, channel_settings, third_party_settings
 from support.waiting import wait_until
 
@@ -46,7 +47,7 @@ class Sender:
 @pytest.fixture
 def sender(redis_url: str) -> Iterator[Sender]:
     """A service that shares the broker."""
-    sender = Sender(redis_url)
+    sender = Sender(broker_of(redis_url))
     yield sender
     sender.close()
 
@@ -175,7 +176,7 @@ def test_a_full_queue_is_tried_again_until_there_is_room(stack: Stack, sender: S
 def test_a_queue_that_is_away_is_waited_for(redis_url: str, api: FakeApi, sender: Sender, tmp_path: Path) -> None:
     """With the broker on another server, tasks that come while the queue's Redis hangs are accepted after it."""
     with EmbeddedServer() as queue:
-        settings = channel_settings(api.url) | {"PUSHLANE_BROKER_URL": redis_url}
+        settings = channel_settings(api.url) | {"PUSHLANE_BROKER_URL": broker_of(redis_url)}
         stack = Stack(queue.url, api, tmp_path, settings)
         try:
             worker = stack.worker("-c", "1").ready()
@@ -211,18 +212,20 @@ _ITEMS: list[str | bytes] = [
 ]
 
 
-def test_a_malformed_task_is_thrown_away_and_the_worker_goes_on(stack: Stack, sender: Sender, redis: Redis) -> None:
+def test_a_malformed_task_is_thrown_away_and_the_worker_goes_on(
+    stack: Stack, sender: Sender, redis: Redis, broker: Redis
+) -> None:
     """It ends Celery's own worker, and goes back to its queue to end the next one. One line tells of each."""
     worker = stack.worker("-c", "1").ready()
     for task in ("pushlane.enqueue", "pushlane.drain"):
-        redis.lpush(QUEUE, *(_raw(body, task=task) for body in _BODIES))
-        redis.lpush(QUEUE, *(_raw("[[], {}, {}]", **{"task": task} | headers) for headers in _HEADERS))
-    redis.lpush(QUEUE, *_ITEMS)
+        broker.lpush(QUEUE, *(_raw(body, task=task) for body in _BODIES))
+        broker.lpush(QUEUE, *(_raw("[[], {}, {}]", **{"task": task} | headers) for headers in _HEADERS))
+    broker.lpush(QUEUE, *_ITEMS)
     strange = {"timelimit": "x", "stamped_headers": 5, "stamps": 5, "shadow": [], "group": 5, "argsrepr": "\x1b[2J"}
-    redis.lpush(QUEUE, _raw('[["support", {"room_id": "r", "text": "strange"}], {}, {}]', **strange))
-    redis.lpush("pushlane", _raw('[["support"], {}, {}]', **strange | {"task": "pushlane.drain", "id": "\x1b[2J"}))
-    redis.publish("/0.celery.pidbox", '{"body": 5}')
-    redis.publish("/0.celery.pidbox", "3")
+    broker.lpush(QUEUE, _raw('[["support", {"room_id": "r", "text": "strange"}], {}, {}]', **strange))
+    broker.lpush("pushlane", _raw('[["support"], {}, {}]', **strange | {"task": "pushlane.drain", "id": "\x1b[2J"}))
+    broker.publish("/0.celery.pidbox", '{"body": 5}')
+    broker.publish("/0.celery.pidbox", "3")
     ended(worker, sender.send(HELLO))
     stack.wait_for(2)
     thrown = 2 * (len(_BODIES) + len(_HEADERS)) + len(_ITEMS) + 1
@@ -232,7 +235,7 @@ def test_a_malformed_task_is_thrown_away_and_the_worker_goes_on(stack: Stack, se
     assert CANARY not in log
     assert "\x1b[2J" not in log
     assert accepted(redis) == 2
-    wait_until(lambda: redis.hlen("unacked") == 0, "nothing to be left that would come again")
+    wait_until(lambda: broker.hlen("unacked") == 0, "nothing to be left that would come again")
 
 
 # --- what nobody may see -----------------------------------------------------------------------------------------
@@ -264,7 +267,7 @@ def events(app: Celery) -> Iterator[list[dict[str, Any]]]:
         thread.join()
 
 
-def test_nobody_is_shown_a_text(stack: Stack, sender: Sender, redis: Redis) -> None:
+def test_nobody_is_shown_a_text(stack: Stack, sender: Sender, broker: Redis) -> None:
     """Whatever the sender does: no log line, no event and no answer to `celery inspect` has it."""
     stack.api.control(down=503)
     worker = stack.worker("-c", "1", "-l", "DEBUG").ready()
@@ -280,12 +283,12 @@ def test_nobody_is_shown_a_text(stack: Stack, sender: Sender, redis: Redis) -> N
         ended(worker, failed, "raised expected")
         wait_until(lambda: f"{waiting}] retry" in worker.log.read_text(), "a task to wait")
         scheduled = wait_until(lambda: _asked(sender, "scheduled"), "a task to be scheduled")
-        waits: Any = redis.hvals("unacked")
+        waits: Any = broker.hvals("unacked")
         assert CANARY.encode() not in b"".join(waits), "its retry tells more than its task did"
         sender.app.send_task("pushlane.enqeue", kwargs={"message": secret}, queue=QUEUE)
         sender.send(secret, serializer="pickle")
         sender.send({"__type__": CANARY, "__value__": CANARY})
-        redis.lpush(QUEUE, _raw(f'[[], {{"message": "{CANARY}"'))
+        broker.lpush(QUEUE, _raw(f'[[], {{"message": "{CANARY}"'))
         wait_until(lambda: worker.log.read_text().count("broker.message_thrown_away") == 4, "what cannot be read", 20)
         wait_until(lambda: {"task-received", "task-succeeded", "task-failed", "task-retried"} <= _types(seen), "events")
     received = [event for event in seen if event["type"] == "task-received" and event["name"] == "pushlane.enqueue"]

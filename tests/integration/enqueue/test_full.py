@@ -8,7 +8,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
 from support.channels import push, register
-from support.producers import HELLO, Door, Open, everything, ids_in, texts, url_of
+from support.every_node import url_of
+from support.producers import HELLO, Door, Open, everything, ids_in, texts
 from support.queue import Queue
 from support.waiting import wait_until
 
@@ -55,6 +56,7 @@ def test_a_full_channel_refuses_and_says_when_to_come_back(door: Door, redis: Re
     assert door.send("support", HELLO).sequence == 4
 
 
+@pytest.mark.single_server("it fills its memory")
 def test_the_memory_limit_is_a_full_queue_and_leaves_nothing_half_enqueued(door: Door, redis: Redis) -> None:
     """Redis refuses the whole script: what was there is there, and no part of the new ones."""
     door.send("support", HELLO)
@@ -71,6 +73,7 @@ def test_the_memory_limit_is_a_full_queue_and_leaves_nothing_half_enqueued(door:
     assert door.send("support", HELLO).sequence == 2
 
 
+@pytest.mark.single_server("it fills its memory")
 def test_near_the_memory_limit_new_messages_are_refused_and_repeats_answered(door: Door, redis: Redis) -> None:
     """Sweeps see to it that a tenth of the memory is left for what drains need, Celery's part among it."""
     queue = Queue(redis)
@@ -85,6 +88,7 @@ def test_near_the_memory_limit_new_messages_are_refused_and_repeats_answered(doo
         assert door.send("support", HELLO).sequence == 2
 
 
+@pytest.mark.single_server("it fills its memory")
 def test_further_from_the_memory_limit_messages_are_taken(door: Door, redis: Redis) -> None:
     """A tenth and no more."""
     queue = Queue(redis)
@@ -93,6 +97,7 @@ def test_further_from_the_memory_limit_messages_are_taken(door: Door, redis: Red
         assert door.send("support", HELLO).sequence == 1
 
 
+@pytest.mark.single_server("it fills its memory")
 def test_a_worker_that_may_not_ask_for_the_memory_sweeps_all_the_same(door: Door, redis: Redis) -> None:
     """An ACL may forbid INFO."""
     redis.acl_setuser("worker", enabled=True, nopass=True, categories=["+@all"], commands=["-info"], keys=["*"])
@@ -106,6 +111,7 @@ def test_a_worker_that_may_not_ask_for_the_memory_sweeps_all_the_same(door: Door
         redis.acl_deluser("worker")
 
 
+@pytest.mark.single_server("it fills its memory")
 def test_at_the_memory_limit_the_queue_still_drains_and_answers(door: Door, redis: Redis) -> None:
     """What frees memory may run when there is none, so a full Redis is a matter of time."""
     receipt = door.send("support", HELLO)
@@ -116,6 +122,7 @@ def test_at_the_memory_limit_the_queue_still_drains_and_answers(door: Door, redi
         assert status.state == "delivered"
 
 
+@pytest.mark.single_server("it fills its memory")
 def test_a_fresh_producer_meets_the_memory_limit_the_same_way(door: Door, open_door: Open, redis: Redis) -> None:
     """Also when its script has to be loaded first."""
     door.send("support", HELLO)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from redis import Redis
 from support.channels import claim, push, register
-from support.producers import HELLO, PREFIX, Door, everything, ids_in, url_of
+from support.every_node import url_of
+from support.producers import HELLO, PREFIX, Door, everything, ids_in
 from support.waiting import wait_until
 
 from pushlane import IdempotencyConflict, Receipt, RoomMessage

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis import Redis
 from support.channels import claim, push
-from support.producers import HELLO, Door, url_of
+from support.every_node import url_of
+from support.producers import HELLO, Door
 
 from pushlane import RoomMessage
 from pushlane_worker.queue.outcome import Outcome

@@ -244,6 +244,7 @@ async def _push_as_fast_as_allowed(url: str, seconds: float) -> list[float]:
     return pushes
 
 
+@pytest.mark.single_server("it steps its clock")
 def test_never_more_than_the_limit_whatever_the_servers_clock_does(redis_url: str, redis: Redis) -> None:
     """Two seconds ahead and back, and an hour ahead: the API counts no more than the limit in any window."""
     queue = Queue(redis, rate_limit=20, rate_window_ms=2000, batch_limit=1)

@@ -16,6 +16,8 @@ from pushlane import Producer, QueueFull, RoomMessage
 from pushlane.keys import BELL, channel_prefix
 from pushlane_worker.operators.actions import Operator
 
+pytestmark = pytest.mark.single_server("it fills its memory")
+
 BACKLOG = 300
 BALLAST_BYTES = 20_000_000
 ROOMS = 7

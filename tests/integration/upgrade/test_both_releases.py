@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from support.previous_release import OldQueue
     from support.queue import Queue
 
+pytestmark = pytest.mark.single_server("the previous release knows no cluster")
+
 MINUTE_MS = 60_000
 UNREADABLE = "its head is in a layout that this version of the workers does not know"
 

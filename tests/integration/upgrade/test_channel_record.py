@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from support.previous_release import OldQueue
     from support.queue import Queue
 
+pytestmark = pytest.mark.single_server("the previous release knows no cluster")
+
 KEY = "pushlane:1:{support}:channel"
 RECORD = {"version": str(CHANNEL_VERSION), **{name: str(value) for name, value in channel_record().items()}}
 TURN = ["d", 0, 64, 0, 30_000, 0]

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from support.channels import register
 from support.command import pushlane
 from support.feed import relay
+from support.processes import addresses
 from support.producers import everything
 from support.shell import show
 from support.stack import channel_settings
@@ -85,7 +86,7 @@ def settings(redis_url: str, newer: None, tmp_path: Path, monkeypatch: pytest.Mo
     """Those of a worker of this release that has the channel, too."""
     del newer
     monkeypatch.chdir(tmp_path)
-    for name, value in {**channel_settings("http://127.0.0.1:1"), "PUSHLANE_REDIS_URL": redis_url}.items():
+    for name, value in {**channel_settings("http://127.0.0.1:1"), **addresses(redis_url)}.items():
         monkeypatch.setenv(name, value)
     return load_settings()
 

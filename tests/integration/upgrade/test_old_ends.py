@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+pytestmark = pytest.mark.single_server("the previous release knows no cluster")
+
 HOUR_MS = 3_600_000
 ADDRESS = b'["alice",null]'
 BODY = "1q\0\n\N{SNOWMAN}".encode()

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from support.previous_release import OldQueue
     from support.queue import Queue
 
+pytestmark = pytest.mark.single_server("the previous release knows no cluster")
+
 
 def _forbid_in_the_middle(old: OldQueue, decider: Queue | OldQueue) -> None:
     """`m` is dead, and still listed between `a1` and `a2`."""

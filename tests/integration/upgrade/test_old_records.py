@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from support.previous_release import OldQueue
     from support.queue import Queue
 
+pytestmark = pytest.mark.single_server("the previous release knows no cluster")
+
 RETRY_MS = 5000
 HOUR_MS = 3_600_000
 ADDRESS = b'["alice",null]'

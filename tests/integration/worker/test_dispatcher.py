@@ -13,6 +13,7 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 from structlog.testing import capture_logs
 from support.channels import register
+from support.processes import addresses
 from support.stack import channel_settings
 from support.waiting import wait_until_async
 
@@ -30,7 +31,7 @@ OnChannel = Callable[[str], None]
 def settings(redis_url: str, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A worker's, with the channel ``support``; ``sales`` is another worker's."""
     monkeypatch.chdir(tmp_path)
-    for name, value in {**channel_settings("http://127.0.0.1:1"), "PUSHLANE_REDIS_URL": redis_url}.items():
+    for name, value in {**channel_settings("http://127.0.0.1:1"), **addresses(redis_url)}.items():
         monkeypatch.setenv(name, value)
     register(redis)
     register(redis, "sales")
@@ -111,7 +112,8 @@ async def test_a_channel_that_can_not_be_registered_is_swept_all_the_same(
 
     monkeypatch.setattr(Store, "register", refuse)
     producer.send("support", RoomMessage("r", "hello"))
-    redis.delete("pushlane:1:bell", "pushlane:1:{support}:pending")  # the ring was lost
+    for key in ("pushlane:1:bell", "pushlane:1:{support}:pending"):
+        redis.delete(key)  # the ring was lost
     published: list[tuple[str, str]] = []
     async with _dispatcher(settings, lambda *drain: published.append(drain), lambda _: None):
         await _until(lambda: bool(published), "a drain of the channel")

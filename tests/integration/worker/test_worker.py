@@ -107,7 +107,7 @@ def test_a_worker_consumes_the_queues_of_all_its_channels(vip: Stack, producer: 
 
 
 def test_a_queue_that_nobody_consumes_holds_one_task_and_is_reported(
-    vip: Stack, redis: Redis, producer: Producer
+    vip: Stack, redis: Redis, broker: Redis, producer: Producer
 ) -> None:
     """Its drain waits for a worker with that `-Q`, however often its ring lapses; the log has one error."""
     worker = vip.worker("-c", "1", "-Q", "pushlane").ready()
@@ -122,7 +122,7 @@ def test_a_queue_that_nobody_consumes_holds_one_task_and_is_reported(
         return lapsed > 3
 
     wait_until(rings_lapse, "the drain's ring to be repeated", 20)
-    assert redis.llen("vip") == 1
+    assert broker.llen("vip") == 1
     assert vip.api.texts("r") == ["for all"]
     lines = [line for line in worker.log.read_text().splitlines() if "queue.not_consumed" in line]
     assert len([line for line in lines if "[error" in line and "channel=vip" in line]) == 1

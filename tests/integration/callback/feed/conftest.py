@@ -6,7 +6,6 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
-from redis.asyncio import Redis as AsyncRedis
 from support.feed import RETENTION_S, Open
 
 from pushlane.async_producer import AsyncProducer
@@ -14,11 +13,14 @@ from pushlane.callback.decisions import feed as feed_module
 from pushlane.callback.decisions import recorder
 from pushlane.callback.decisions.feed import Feed
 from pushlane.callback.decisions.spool import Spool
+from pushlane.clients import connect_async
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from redis.asyncio import Redis as AsyncRedis
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def open_feed(redis_url: str, tmp_path: Path) -> Open:
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[AsyncRedis]:
     """The test's server, asynchronously."""
-    async with AsyncRedis.from_url(redis_url) as client:
+    async with connect_async(redis_url, timeout=10, connect_timeout=10) as client:
         yield client
 
 
