@@ -97,6 +97,7 @@ async def test_one_of_a_fleet_sweeps_what_has_messages_and_leaves_idle_channels_
     assert idle <= 5, f"{idle} sweeps of idle channels in {seconds:.0f} s"
 
 
+@pytest.mark.single_server("the nodes of a cluster are emptied one after the other, the set of channels for itself")
 async def test_what_redis_has_lost_is_registered_again(settings: Settings, redis: Redis) -> None:
     """Also of idle channels, within a second or two: producers wait for it."""
     async with _fleet(settings, 2):
