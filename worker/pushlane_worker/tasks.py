@@ -23,7 +23,7 @@ from pushlane_worker.drains.drain import Report
 from pushlane_worker.drains.loop_thread import LoopThread
 from pushlane_worker.enqueue import enqueue, redact_logs
 from pushlane_worker.heartbeat import Heartbeat
-from pushlane_worker.library_log import calm_flower, keep_to_one_line
+from pushlane_worker.library_log import calm_flower, calm_worker
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
 from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.settings import Settings, load_settings, load_worker_settings
@@ -123,7 +123,7 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
         configure(settings)
         redact_logs()
         drop_ignored_lines()
-        keep_to_one_line()
+        calm_worker()
         _check_server(settings)
         if settings.heartbeat_file:
             Heartbeat(settings.heartbeat_file).begin()

@@ -20,8 +20,9 @@ WORKER = "pushlane_worker"
 REDIS_TIMEOUT_S = 5.0
 MAX_WAITING = 16
 """Drains of a process that wait for a message at once, each on a connection of its own; a client has 50."""
-_REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE")
-"""Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them."""
+_REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE", "ACL failure", "The user executing the script")
+"""Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them. The
+last two are of a script whose user may not run a command: Redis 7.2's words, and 7.0's."""
 _REGISTER = Script("register")
 UNREGISTERED = -2
 """How scripts say that Redis does not know the channel (any more)."""
