@@ -9,12 +9,15 @@ from redis import Redis
 from support.channels import register
 from support.command import pushlane
 from support.producers import HELLO, Open
+from support.tour import Addresses, Tour
 
 from pushlane_worker.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from support.stack import FakeApi
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +38,9 @@ def test_producers_and_commands_work_in_both_spellings(socket: Path, open_door: 
     lines = pushlane("check", redis_url=url).out.splitlines()
     assert not [line for line in lines if line.startswith("failed") and "support" not in line], lines
     assert [line for line in lines if line.startswith("ok       broker: redis+socket://")], lines
+
+
+@pytest.mark.long
+def test_every_program_works(socket: Path, api: FakeApi, tmp_path: Path) -> None:
+    """Producers, callback, worker, commands and Flower, for the state and the broker."""
+    assert "Traceback" not in Tour(Addresses.all(f"unix://{socket}?db=0"), api, tmp_path).go()
