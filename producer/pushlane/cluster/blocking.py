@@ -47,8 +47,7 @@ class Cluster(redis.Redis):
         return _Pipeline(self, transaction=transaction)
 
     def primaries(self) -> list[redis.Redis]:
-        """A client of each primary that there is now."""
-        self._slots.stale = True
+        """A client of each primary of the last map."""
         return self._insist(lambda: [self._client(node) for node in self._slots.primaries])
 
     def close(self) -> None:
