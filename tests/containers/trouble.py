@@ -54,15 +54,10 @@ class Trouble:
         self._healthy(self._compose.containers("worker"))
 
     def _busiest(self, service: str) -> str:
-        """The container that pushes now: a channel's drains are one worker's for a slice, then perhaps another's."""
+        """The container that logged last: a channel's drains are one worker's for a slice, then perhaps another's."""
         names = self._compose.containers(service)
-        if len(names) == 1:
-            return names[0]
-        logs = {name: run("sh", "-c", f"docker logs --since 1s {name} 2>&1") for name in names}
-        pushes = {name: log.count("push.done") for name, log in logs.items()}
-        busiest = max(names, key=pushes.__getitem__)
-        self._report.say(f"in the last second {busiest} made {pushes[busiest]} pushes of {sum(pushes.values())}")
-        return busiest
+        lines = {name: run("sh", "-c", f"docker logs --timestamps --tail 1 {name} 2>&1") for name in names}
+        return max(names, key=lines.__getitem__)
 
     def _healthy(self, names: list[str]) -> None:
         word = ", ".join(names)
