@@ -10,6 +10,7 @@
     task_message      what a task's message may contain
     broker            the connection to the broker
     monitoring        what Flower and the log show of a drain
+    json_log          what Celery logs and prints, as JSON
     dispatcher_step   runs the dispatcher in a worker
     dispatch          the dispatcher and its sweeps
     drains            claims batches and pushes them
@@ -18,7 +19,6 @@
     channels          kinds of channel, and HTTP
     operators         what operators see and do
     settings          the worker's settings; channel_settings: those of a channel
-    heartbeat         the file that health checks look at
     telemetry         the worker's log
     library_log       what Celery and Flower log of a broker that is away
     errors            the worker's errors

@@ -14,6 +14,7 @@ import redis
 from billiard.process import current_process
 from celery import Task, signals
 from celery.exceptions import Ignore
+from celery.utils.log import get_multiprocessing_logger
 
 from pushlane.errors import SettingsError
 from pushlane.service.redis_requirements import READ_ONLY
@@ -23,12 +24,13 @@ from pushlane_worker.drains.drain import Report
 from pushlane_worker.drains.loop_thread import LoopThread
 from pushlane_worker.enqueue import enqueue, redact_logs
 from pushlane_worker.heartbeat import Heartbeat
+from pushlane_worker.json_log import JsonFormatter, log_what_is_printed
 from pushlane_worker.library_log import calm_flower, calm_worker
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
 from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.settings import Settings, load_settings, load_worker_settings
 from pushlane_worker.task_message import DRAIN
-from pushlane_worker.telemetry import JsonFormatter, configure, logger
+from pushlane_worker.telemetry import configure, logger
 
 app.steps["worker"].add(DispatcherStep)
 calm_flower()
@@ -124,6 +126,8 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
         redact_logs()
         drop_ignored_lines()
         calm_worker()
+        if settings.log_format == "json":
+            log_what_is_printed(instance)
         _check_server(settings)
         if settings.heartbeat_file:
             Heartbeat(settings.heartbeat_file).begin()
@@ -136,9 +140,9 @@ def check_worker(instance: Any = None, **_: object) -> None:  # noqa: ANN401 # c
 @signals.after_setup_logger.connect  # type: ignore[untyped-decorator] # celery has no types
 @signals.after_setup_task_logger.connect  # type: ignore[untyped-decorator] # celery has no types
 def format_lines(logger: logging.Logger, **_: object) -> None:
-    """Makes Celery's own log lines JSON if ours are."""
+    """Makes Celery's own log lines JSON if ours are, and those of its pool about children that die."""
     if load_settings().log_format == "json":
-        for handler in logger.handlers:
+        for handler in (*logger.handlers, *get_multiprocessing_logger().handlers):
             handler.setFormatter(JsonFormatter())
 
 

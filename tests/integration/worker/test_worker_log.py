@@ -1,6 +1,8 @@
 """What a worker's log says, as its reader gets it."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,33 +24,50 @@ def stack(redis_url: str, api: FakeApi, tmp_path: Path) -> Iterator[Stack]:
 
 
 def _lines(log: Path) -> list[dict[str, Any]]:
-    """The log's lines; Celery's banner, which is no line of the log, goes to standard output and has no brace."""
-    return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    """All that the worker has printed, on either output."""
+    return [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _said(log: Path, words: str) -> bool:
+    return any(words in line["event"] for line in _lines(log))
 
 
 def _events(log: Path, name: str) -> list[dict[str, Any]]:
     return [line for line in _lines(log) if line["event"] == name]
 
 
-def test_all_lines_are_json_and_tell_what_became_of_each_message(
-    stack: Stack, api: FakeApi, producer: Producer
-) -> None:
-    """Celery's too. A push names its messages; dead letters are a warning with ids, reason and the API's words."""
+def test_the_lines_tell_what_became_of_each_message(stack: Stack, api: FakeApi, producer: Producer) -> None:
+    """A push names its messages; dead letters are a warning with ids, reason and the API's words."""
     worker = stack.worker("-c", "1").ready()
     api.control(reject_text="BAD")
     good = producer.send("support", RoomMessage("r1", "hello"))
     bad = producer.send("support", RoomMessage("r2", "BAD"))
     (dead,) = wait_until(lambda: _events(worker.log, "messages.dead_lettered"), "the dead letter's line")
     drains = wait_until(lambda: _events(worker.log, "drain.done"), "the drain's line")
-    _, _, working = worker.log.read_text().partition(" ready.")
-    assert not [line for line in working.splitlines()[1:] if not line.startswith("{")]
     assert (dead["level"], dead["message_ids"], dead["reason"]) == ("warning", bad.message_id, "rejected")
     assert "HTTP 400" in dead["detail"]
     pushes = {push["message_ids"]: push["outcome"] for push in _events(worker.log, "push.done")}
     assert pushes == {good.message_id: "delivered", bad.message_id: "rejected"}
     assert sum(drain["delivered"] for drain in drains) == 1
     assert all("ignored" not in line["event"] for line in _lines(worker.log))
-    assert "celery.worker.strategy" in {line.get("logger") for line in _lines(worker.log)}
+
+
+def test_all_that_a_worker_prints_is_json(stack: Stack) -> None:
+    """Celery's lines too, from a warning at its start to the one about a signal."""
+    worker = stack.worker("-c", "1").ready()
+    worker.process.terminate()
+    wait_until(lambda: _said(worker.log, "Warm shutdown"), "the line about the signal")
+    assert "celery.worker.consumer.connection" in {line.get("logger") for line in _lines(worker.log)}
+
+
+@pytest.mark.long
+def test_the_death_of_a_child_is_a_line_of_json(stack: Stack) -> None:
+    """Celery's pool has a log of its own, and looks after its children every five seconds."""
+    worker = stack.worker("-c", "1").ready()
+    pid = worker.process.pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    wait_until(lambda: _said(worker.log, "exited with 'signal 9 (SIGKILL)'"), "the line about the child")
 
 
 def test_a_gate_that_breaks_and_opens_is_a_line_each(stack: Stack, api: FakeApi, producer: Producer) -> None:
