@@ -1,5 +1,6 @@
 """What a worker's log says, as its reader gets it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -83,6 +84,17 @@ def test_a_gate_that_breaks_and_opens_is_a_line_each(stack: Stack, api: FakeApi,
     wait_until(lambda: _events(worker.log, "gate.open"), "the line of its end")
     stack.wait_for(1)
     assert len(_events(worker.log, "gate.broken")) == 1
+
+
+def test_a_wait_for_the_rate_is_a_line(redis_url: str, api: FakeApi, tmp_path: Path, producer: Producer) -> None:
+    """How long the channel waits, once."""
+    settings = channel_settings(api.url, rate_limit="3/60s") | {"PUSHLANE_LOG_FORMAT": "json"}
+    with contextlib.closing(Stack(redis_url, api, tmp_path, settings)) as stack:
+        worker = stack.worker("-c", "1").ready()
+        producer.send_many("support", [RoomMessage(f"r{number}", "hello") for number in range(5)])
+        (waits,) = wait_until(lambda: _events(worker.log, "rate.waits"), "the line")
+    assert (waits["level"], waits["channel"], stack.record().accepted) == ("info", "support", 3)
+    assert 50 < waits["next_s"] <= 60.1
 
 
 def test_an_outage_of_redis_is_two_lines_of_the_dispatcher(api: FakeApi, tmp_path: Path) -> None:

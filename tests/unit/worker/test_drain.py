@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from structlog.testing import capture_logs
 from support.waiting import wait_until_async
 
 from pushlane_worker.drains.capacity import Capacity
@@ -172,6 +173,28 @@ async def test_what_finished_while_redis_was_away_is_settled_in_many_turns() -> 
     assert [name for settled in turns.settled for name in settled] == names
     assert max(len(settled) for settled in turns.settled) == MAX_SETTLED
     assert drain.settled
+
+
+@pytest.mark.parametrize(
+    ("turn", "lines"),
+    [
+        (Turn(5000, "rate", [], [], soon=False), [5.0]),
+        (Turn(900, "rate", [], [], soon=False), []),
+        (Turn(-1, "rate", [], [], soon=False), []),
+        (Turn(5000, "gate", [], [], soon=False), []),
+    ],
+)
+async def test_who_uses_up_the_rate_says_how_long_its_channel_waits(turn: Turn, lines: list[float]) -> None:
+    """Once, if it lasts over a second; a drain that finds nothing left says nothing."""
+    with capture_logs() as logs:
+        for answers in ([Turn(-1, "rate", [], [claim(b"a")], soon=False), turn], [turn]):
+            drain, _, pushers = make(*answers)
+            claiming = asyncio.create_task(drain.claim())
+            await asyncio.wait({claiming}, timeout=5)
+            for job in pushers.jobs:
+                delivered(job)
+            await drain.settle()
+    assert [line["next_s"] for line in logs if line["event"] == "rate.waits"] == lines
 
 
 async def _soon(things: Sequence[object]) -> Sequence[object]:

@@ -41,6 +41,9 @@ for longer than a few ms."""
 IDLE_AFTER_S = 0.1
 """A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
 
+RATE_WAIT_MS = 1000
+"""A shorter wait for the rate is not worth a line in the log: the drain stays for it."""
+
 Ended = Literal["empty", "slice", "rate", "gate", "shutdown", "busy", "newer"]
 """``slice`` also if the next drain took over from it; ``busy`` if it never claimed as another did (``handover.py``);
 ``newer`` if only workers of a newer release may drain the channel."""
@@ -59,6 +62,8 @@ class Report:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     details: dict[Outcome, str] = field(default_factory=dict)
     next_ms: int = -1
+    """How long the channel waits after its last turn, and for what; -1 until an outcome or an enqueue."""
+    waits_for: Literal["empty", "rate", "gate"] = "empty"
     fault: str = ""
     """Our own error, if there was one."""
 
@@ -113,6 +118,12 @@ def log_dead_letters(channel: str, settlement: Settlement) -> None:
         )
 
 
+def log_rate_wait(report: Report) -> None:
+    """Logs that the rate makes the channel wait: not by each drain that finds no budget, but by that which used it."""
+    if report.pushes and report.waits_for == "rate" and report.next_ms > RATE_WAIT_MS:
+        logger().info("rate.waits", channel=report.channel, next_s=report.next_ms / 1000)
+
+
 @dataclass(slots=True, eq=False)
 class Drain:
     """One drain of one channel, in the loop thread of its process."""
@@ -163,6 +174,7 @@ class Drain:
             # Claimed jobs may wait for the gate's state if this process was too busy to use that of the last turn.
             if self._finished or self.pushers.waits_for_a_turn:
                 await self._turn(ONLY_SETTLE)
+        log_rate_wait(self.report)
 
     @property
     def is_idle(self) -> bool:
@@ -191,7 +203,7 @@ class Drain:
             self.report.add(settlement, settled)
             if settled is Settled.CURRENT:
                 log_dead_letters(self.turns.channel, settlement)
-        self.report.next_ms = turn.wait_ms
+        self.report.next_ms, self.report.waits_for = turn.wait_ms, turn.waits_for
         if turn.claims or finished:
             self._moved = time.monotonic()
         self._busy += len(turn.claims)
