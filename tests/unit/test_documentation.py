@@ -172,18 +172,6 @@ def test_the_examples_of_blocked_words_are_right() -> None:
             assert (policy.judge(message) is not None) == (verdict == "caught"), text
 
 
-def test_every_event_of_the_log_that_is_documented_exists() -> None:
-    """What an operator searches for is what the code writes."""
-    source = "".join(
-        path.read_text(encoding="utf-8") for folder in ("producer", "worker") for path in (ROOT / folder).rglob("*.py")
-    )
-    events = {name for cell in table("event", EVERYTHING) for name in re.findall(r"`([\w.]+)`", cell)}
-    assert events
-    states = {"gate.throttled", "gate.broken"}  # named after the gate's state
-    assert 'f"gate.{state' in source
-    assert not [event for event in events - states if f'"{event}"' not in source]
-
-
 def test_every_ignored_rule_has_its_reason() -> None:
     """Behind it, so that whoever reads the line can judge whether it still holds."""
     ignored = re.compile(r"#\s*(?:ruff: noqa|noqa|type: ignore)(?:: [A-Z0-9, ]+|\[[a-z, -]+\])(.*)")
