@@ -93,8 +93,7 @@ class _ToPrimary:
         try:
             return super().read_response(*args, **kwargs)  # type: ignore[misc] # the class it is mixed into has it
         except redis.ResponseError as error:
-            _look_at(error, self)
-            raise
+            raise _look_at(error, self) from None
 
 
 class _AsyncToPrimary:
@@ -102,8 +101,7 @@ class _AsyncToPrimary:
         try:
             return await super().read_response(*args, **kwargs)  # type: ignore[misc] # the class it is mixed into has it
         except redis.ResponseError as error:
-            _look_at(error, self)
-            raise
+            raise _look_at(error, self) from None
 
     def pack_command(self, name: str, *arguments: Any) -> list[bytes]:  # noqa: ANN401 # whatever a command takes
         # Packed in C, which redis-py only does for its synchronous client: the arguments of 16 decisions take 116 us
@@ -131,10 +129,14 @@ class _AsyncThroughSentinels:
         await super()._connect()  # type: ignore[misc] # the same
 
 
-def _look_at(error: redis.ResponseError, connection: Any) -> None:  # noqa: ANN401 # of either kind
+def _look_at(error: redis.ResponseError, connection: Any) -> redis.ResponseError:  # noqa: ANN401 # of either kind
+    """The error as its caller gets it."""
     code = error.status_code or str(error).partition(" ")[0]
     if code in _CLUSTER:  # redis-py has cut the code off the message
         error.args = (f"{code} {error}: it is a node of a Redis Cluster: write the address as redis+cluster://…",)
     # A transaction is refused with EXECABORT, which quotes the reason.
     if code in _ELSEWHERE or "READONLY" in str(error):
         connection.mark_for_reconnect()
+    # redis-py has no class for it. A primary that has been replaced may answer it on each pooled connection, so the
+    # call is repeated, as after READONLY: nothing was done.
+    return redis.exceptions.ReadOnlyError(str(error)) if code == "NOREPLICAS" else error

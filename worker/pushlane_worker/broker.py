@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 
 import kombu
 from celery.app import amqp
+from kombu.connection import ConnectionPool, PooledConnection
 from kombu.transport import redis
 from redis.exceptions import ConnectionError as ConnectionLost
 
@@ -107,6 +108,19 @@ class Connection(kombu.Connection):  # type: ignore[misc] # the same
         intervals = {"interval_start": RETRY_EACH_S, "interval_step": 0, "interval_max": RETRY_EACH_S}
         super().ensure_connection(first, *args, **{**intervals, **options})
         return self
+
+    def Pool(self, limit: int | None = None, **options: Any) -> ConnectionPool:  # noqa: ANN401, N802 # kombu's method
+        """A pool of our connections, which publish tasks; kombu's own pools make kombu's."""
+        return _Pool(self, limit, **options)
+
+
+class _PooledConnection(Connection, PooledConnection):  # type: ignore[misc] # the same
+    pass
+
+
+class _Pool(ConnectionPool):  # type: ignore[misc] # the same
+    def new(self) -> _PooledConnection:
+        return _PooledConnection(self, **dict(self.connection._info(resolve=False)))  # noqa: SLF001 # as kombu's own does
 
 
 class AMQP(amqp.AMQP):  # type: ignore[misc] # celery has no types

@@ -28,8 +28,12 @@ def make_publish(app: Celery) -> Callable[[str, str], None]:
     def publish(channel: str, queue: str) -> None:
         with app.connection_or_acquire() as connection:
             connection.ensure_connection(max_retries=1)
-            with connection.default_channel.conn_or_acquire() as client:
-                waiting = client.lrange(queue, 0, LOOKED_AT - 1)
+            broker = connection.default_channel
+            with broker.conn_or_acquire() as client, client.pipeline(transaction=False) as batch:
+                # Removes nothing, but as a write it is refused by a primary that has been replaced: a task that nobody
+                # takes there any more would keep this one from being published.
+                batch.zrem(broker.unacked_index_key, "").lrange(queue, 0, LOOKED_AT - 1)
+                _, waiting = batch.execute()
             shown = f"('{channel}',)"  # the arguments as monitors show them
             if len(waiting) == LOOKED_AT or any(shown.encode() in task for task in waiting):
                 return

@@ -20,6 +20,7 @@ from pushlane.address import parse
 from pushlane.clients import connect, connect_async
 from pushlane.connections import to_primary
 from pushlane_worker.broker import Connection
+from pushlane_worker.dispatcher_step import make_publish
 from pushlane_worker.operators.actions import Operator
 from pushlane_worker.task_message import DRAIN
 
@@ -108,3 +109,34 @@ def test_a_class_of_connections_is_not_kept_longer_than_they_are() -> None:
     made = weakref.ref(to_primary(type("Connection", (redis.Connection,), {})))
     gc.collect()
     assert made() is None
+
+
+def _replace(pair: Pair) -> None:
+    """Fences the primary, as sentinels do by hand: its replica has become another one."""
+    pair.old.wait(1, 5000)
+    pair.new.replicaof("NO", "ONE")
+    pair.old.config_set("min-replicas-to-write", 1)
+    pair.address.target = pair.new_port
+
+
+def test_a_primary_that_has_lost_its_replicas_is_left_at_once(pair: Pair, open_door: Open) -> None:
+    """It answers so on every connection that a pool still has to it."""
+    door = open_door(pair.url)
+    door.send("support", HELLO)
+    _replace(pair)
+    assert door.send("support", RoomMessage("room", "after")).sequence == 2
+
+
+def test_no_task_that_waits_at_a_replaced_primary_holds_one_up(pair: Pair) -> None:
+    """Nobody takes it there any more. The first call fails, and the next one has a new connection."""
+    app = Celery(set_as_current=False, broker=parse(pair.url).for_celery(), amqp="pushlane_worker.broker:AMQP")
+    publish = make_publish(app)
+    publish("support", "tasks")
+    publish("support", "tasks")
+    assert pair.old.llen("tasks") == 1
+    _replace(pair)
+    pair.new.delete("tasks")
+    with pytest.raises(ReadOnlyError, match="NOREPLICAS"):
+        publish("support", "tasks")
+    publish("support", "tasks")
+    assert pair.new.llen("tasks") == 1
