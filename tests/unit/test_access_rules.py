@@ -17,7 +17,7 @@ SCRIPTS = {
     "callback": (*PRODUCING, "record_decisions", "postpone_effects"),
     "worker": (
         *(*PRODUCING, "postpone_effects", "finish_lane", "waiting"),
-        *("register", "announce", "look", "sweep", "turn"),
+        *("register", "announce", "look", "ring_is_out", "sweep", "turn"),
     ),
     "operator": (*PRODUCING, "register", "pause", "purge", "read", "remove", "replay", "skip"),
 }

@@ -19,9 +19,11 @@ from pushlane import RoomMessage
 from pushlane.address import parse
 from pushlane.clients import connect, connect_async
 from pushlane.connections import to_primary
+from pushlane.keys import channel_prefix
 from pushlane_worker.broker import Connection
 from pushlane_worker.dispatcher_step import make_publish
 from pushlane_worker.operators.actions import Operator
+from pushlane_worker.queue.store import Store
 from pushlane_worker.task_message import DRAIN
 
 if TYPE_CHECKING:
@@ -140,3 +142,13 @@ def test_no_task_that_waits_at_a_replaced_primary_holds_one_up(pair: Pair) -> No
         publish("support", "tasks")
     publish("support", "tasks")
     assert pair.new.llen("tasks") == 1
+
+
+async def test_no_ring_of_a_replaced_primary_is_looked_at(pair: Pair) -> None:
+    """A read would succeed there: a worker's drains ended at once for ten seconds, as rings seemed to be answered."""
+    store = Store.connect(pair.url, {})
+    assert not await store.is_ring_out("support")
+    await asyncio.to_thread(_replace, pair)
+    pair.new.set(f"{channel_prefix('support')}pending", 1)
+    assert await store.is_ring_out("support")
+    await store.aclose()

@@ -39,6 +39,7 @@ FREE_MEMORY = {
     "purge",
     "register",
     "remove",
+    "ring_is_out",
     "skip",
     "sweep",
     "turn",

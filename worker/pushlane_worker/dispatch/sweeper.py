@@ -101,12 +101,13 @@ class Sweeper:
         """The queues that workers consume; each channel's depth, None if Redis has lost it, and last sweep in ms."""
         batch: Any
         async with self._store.redis.pipeline(transaction=False) as batch:
-            batch.zrange(CONSUMERS, 0, -1)
+            # Removes nothing, but as a write it is refused by a server that is no longer the primary.
+            batch.zrem(CONSUMERS, "").zrange(CONSUMERS, 0, -1)
             for prefix in map(channel_prefix, group.names):
                 batch.hget(f"{prefix}counters", "depth").hget(f"{prefix}sweep", "at")
-            queues, *states = await batch.execute(raise_on_error=False)
-        if isinstance(queues, Exception):
-            raise queues
+            refused, queues, *states = await batch.execute(raise_on_error=False)
+        if isinstance(refused, Exception):
+            raise refused
         # In a cluster, the nodes of other channels may be away.
         triples = zip(group.names, states[::2], states[1::2], strict=True)
         read = [(name, depth, int(at or 0)) for name, depth, at in triples if not isinstance(at, Exception)]

@@ -23,7 +23,7 @@ MAX_WAITING = 16
 _REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE", "ACL failure", "The user executing the script")
 """Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them. The
 last two are of a script whose user may not run a command: Redis 7.2's words, and 7.0's."""
-_REGISTER = Script("register")
+_REGISTER, _RING_IS_OUT = Script("register"), Script("ring_is_out", WORKER)
 UNREGISTERED = -2
 """How scripts say that Redis does not know the channel (any more)."""
 
@@ -66,7 +66,7 @@ class Store:
 
     async def is_ring_out(self, channel: str) -> bool:
         """Whether there is a ring for the channel that no drain has answered yet."""
-        return bool(await self.redis.exists(f"{channel_prefix(channel)}pending"))
+        return bool(await _RING_IS_OUT.call_async(self.redis, channel_prefix(channel)))
 
     async def bell(self, timeout_s: float) -> str | None:
         """The next channel that needs a drain, or None after the timeout."""
