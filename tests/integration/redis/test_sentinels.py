@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
-    """A primary with the channel ``support``, its replicas, and three sentinels."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
+    """A primary, its replicas, and three sentinels."""
     with sentinels(tmp_path_factory.mktemp("sentinels")) as made:
-        with connect(made.url, timeout=2) as client:
-            register(client)
         yield made
+
+
+@pytest.fixture
+def watched(shared: Sentinels) -> Sentinels:
+    """With the channel ``support`` at whatever server is the primary by now."""
+    with connect(shared.url, timeout=2) as client:
+        register(client)
+    return shared
 
 
 @pytest.mark.parametrize("frozen", [0, 1, 2])
@@ -75,3 +81,4 @@ def test_the_broker_is_where_the_sentinels_say(watched: Sentinels) -> None:
         watched.wait_for_primary_other_than(old)
         publish()
         wait_until(lambda: watched.primary.client.llen("tasks") == 1, "the task on the new primary")
+    watched.restart(old)
