@@ -18,7 +18,7 @@ unexport PYTHONHOME
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: setup check test test-cluster test-long containers chaos bench bench-scripts demo lock help
+.PHONY: setup check test test-cluster test-long test-programs containers chaos bench bench-scripts demo lock help
 
 setup: $(STAMP) ## Create .venv with everything for check, test and demo
 
@@ -32,17 +32,21 @@ test: $(STAMP) ## Run the tests: make test ARGS="tests/unit -k order"
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
-	$(PYTEST) -n 4 -m "not alone and not long"
-	$(PYTEST) -m "alone and not long"
+	$(PYTEST) -n 4 -m "not alone and not long and not programs"
+	$(PYTEST) -m "alone and not long and not programs"
 endif
 
 test-cluster: $(STAMP) ## Run the integration tests on a Redis Cluster
-	$(PYTEST) --server cluster -n 4 -m "not alone and not long" tests/integration
-	$(PYTEST) --server cluster -m "alone and not long" tests/integration
+	$(PYTEST) --server cluster -n 4 -m "not alone and not long and not programs" tests/integration
+	$(PYTEST) --server cluster -m "alone and not long and not programs" tests/integration
 
 test-long: $(STAMP) ## Run the slow tests: outages, mutants, scaling (about 18 minutes)
-	$(PYTEST) -n 3 -m "long and not alone"
-	$(PYTEST) -m "long and alone"
+	$(PYTEST) -n 3 -m "long and not alone and not programs"
+	$(PYTEST) -m "long and alone and not programs"
+
+test-programs: $(STAMP) ## Run the tests with a real browser and Prometheus (as root it installs Debian's chromium and prometheus)
+	@{ command -v chromium && command -v promtool; } >/dev/null || apt-get install -qq --yes chromium prometheus >/dev/null
+	$(PYTEST) -m programs $(ARGS)
 
 containers: $(STAMP) ## Run the image and compose.yaml for real (needs Docker): make containers ARGS="--base IMAGE"
 	PYTHONPATH=tests $(BIN)/python -m containers $(ARGS)

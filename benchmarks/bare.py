@@ -16,10 +16,10 @@ import uvloop
 from pydantic import SecretStr
 
 from benchmarks.backlog import TEXT
+from pushlane.outcome import Outcome
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.channels.http import AiohttpTransport, PushClient
-from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

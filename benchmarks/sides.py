@@ -22,8 +22,8 @@ from benchmarks import peer_environments
 from benchmarks.places import ROOT
 from benchmarks.redis_server import RedisServer, redis_server
 from pushlane import Producer, RoomMessage
+from pushlane.operators.inspection import Inspector
 from pushlane_worker.child_process import tied_to_parent
-from pushlane_worker.operators.inspection import Inspector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,7 +13,7 @@ from benchmarks.backlog import Backlog
 from benchmarks.drain import drain, note_costs, warm
 from benchmarks.sides import CHANNEL, Pushlane
 from benchmarks.table import Reach, Row
-from pushlane_worker.operators.actions import Operator
+from pushlane.operators.actions import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,6 +34,8 @@ _USE = re.compile(r"^--- use (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 
 PRODUCER = "pushlane"
+UNREGISTERED: Final = -2
+"""How scripts say that Redis does not know the channel (any more)."""
 _RINGS: Final = "wake"
 """The library of the scripts that may ring."""
 

@@ -12,7 +12,7 @@ from support.stack import FakeApi, Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
 from pushlane import Hold, Producer, Receipt, RoomMessage
-from pushlane_worker.operators.actions import Operator
+from pushlane.operators.actions import Operator
 
 SECONDS = float(os.environ.get("TWO_VERSIONS_SECONDS", "60"))
 """How long workers are killed; starts and ends come on top."""

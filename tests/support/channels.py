@@ -7,10 +7,11 @@ from pydantic import SecretStr
 from redis import Redis
 
 from pushlane.keys import CHANNELS, channel_prefix
+from pushlane.outcome import Outcome
 from pushlane.scripts import Script
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import channel_record as worker_record
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.outcome import PushResult
 from pushlane_worker.queue.retry import NextStep
 from pushlane_worker.queue.store import Store
 from pushlane_worker.queue.turns import Claim, Settlement, Turns

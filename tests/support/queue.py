@@ -17,9 +17,10 @@ from support.queue_view import QueueView
 
 from pushlane.keys import CHANNELS, channel_prefix
 from pushlane.message_record import NO_REASON, write_content
+from pushlane.outcome import Outcome
 from pushlane.scripts import PRODUCER, Script
 from pushlane.send_options import SendOptions
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.outcome import PushResult
 from pushlane_worker.queue.retry import NextStep
 from pushlane_worker.queue.store import WORKER
 from pushlane_worker.queue.turns import Claim, Settlement, read_claim

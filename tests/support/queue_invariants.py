@@ -9,7 +9,7 @@ from support.queue_message import WAITING
 
 from pushlane.keys import BELL, CHANNELS
 from pushlane.message_record import read_content, read_header
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

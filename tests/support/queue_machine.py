@@ -12,7 +12,7 @@ from support.queue import LEASE_MS
 from support.queue_message import FINAL, Message
 from support.queue_walker import BACKOFF_CAP_MS, CONVERSATIONS, Walker
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

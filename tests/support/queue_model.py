@@ -14,7 +14,7 @@ from support.queue import LEASE_MS, room
 from support.queue_message import FINAL, WAITING, Flight, Message
 
 from pushlane.message_record import attempts_of, read_content
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 from pushlane_worker.queue.turns import Settled
 
 if TYPE_CHECKING:

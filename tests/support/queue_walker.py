@@ -9,7 +9,8 @@ from support.queue import LOST, SWEEPER, Queue, Turn, room
 from support.queue_model import MAX_ATTEMPTS, MAX_LEASE_MS, Model
 from support.queue_snapshot import Snapshot, take
 
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane.outcome import Outcome
+from pushlane_worker.queue.outcome import PushResult
 from pushlane_worker.queue.retry import RetryPolicy, next_step
 from pushlane_worker.queue.turns import Settlement
 

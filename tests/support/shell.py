@@ -6,7 +6,7 @@ from typing import Any
 from support.channels import push
 from support.command import pushlane
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 
 def send(url: str, room: str, text: str = "hello", *options: str) -> dict[str, Any]:

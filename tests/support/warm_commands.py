@@ -24,7 +24,7 @@ _REQUEST_BYTES = 128 * 1024
 _PID_BYTES = _CODE_BYTES = 32
 _IMPORTED = (
     "pushlane_worker.cli.program",
-    "pushlane_worker.operators.actions",
+    "pushlane.operators.actions",
     "pushlane_worker.fake_api",
     *(
         f"pushlane_worker.cli.{name}"

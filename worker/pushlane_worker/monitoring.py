@@ -13,9 +13,9 @@ from typing import Any
 from celery import Celery
 from celery.app import trace
 
+from pushlane.outcome import Outcome
 from pushlane_worker.drains.drain import Report
 from pushlane_worker.errors import DrainError, MessagesDeadLettered, PushesPostponed
-from pushlane_worker.queue.outcome import Outcome
 from pushlane_worker.task_message import DRAIN
 from pushlane_worker.telemetry import logger
 

@@ -17,6 +17,7 @@ from celery.exceptions import Ignore
 from celery.utils.log import get_multiprocessing_logger
 
 from pushlane.errors import SettingsError
+from pushlane.operators.inspection import Inspector
 from pushlane.service.redis_requirements import READ_ONLY
 from pushlane_worker.celery import app, consume_also
 from pushlane_worker.dispatcher_step import DispatcherStep
@@ -27,7 +28,6 @@ from pushlane_worker.heartbeat import Heartbeat
 from pushlane_worker.json_log import JsonFormatter, log_what_is_printed
 from pushlane_worker.library_log import calm_flower, calm_worker
 from pushlane_worker.monitoring import DrainMonitor, drop_ignored_lines
-from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.settings import Settings, load_settings, load_worker_settings
 from pushlane_worker.task_message import DRAIN
 from pushlane_worker.telemetry import configure, logger

@@ -15,7 +15,7 @@ from redis import RedisError
 from support.stack import Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
-from pushlane_worker.operators.actions import Operator
+from pushlane.operators.actions import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

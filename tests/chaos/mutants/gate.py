@@ -8,7 +8,7 @@ from chaos.mutants.mutant import Mutant
 from integration.drain import test_poison, test_turn
 from integration.gate import test_early_probe, test_gate, test_pause, test_rate
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -9,7 +9,7 @@ from integration.gate import test_pause
 from integration.operators import test_blocked, test_replay
 from support.queue import Queue, settle
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -14,7 +14,8 @@ from support.queue import SWEEPER, Queue
 from pushlane import scripts
 from pushlane.enqueue_protocol import CHANNEL_VERSION
 from pushlane.keys import BELL
-from pushlane_worker.queue.store import UNREGISTERED, WORKER
+from pushlane.scripts import UNREGISTERED
+from pushlane_worker.queue.store import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from chaos.storm.plan import CHANNELS
 from redis import RedisError
 
-from pushlane_worker.operators.actions import Operator
-from pushlane_worker.operators.inspection import Inspector
+from pushlane.operators.actions import Operator
+from pushlane.operators.inspection import Inspector
 
 if TYPE_CHECKING:
     from chaos.storm.stage import Stage

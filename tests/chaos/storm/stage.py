@@ -25,8 +25,8 @@ from support.processes import environment
 from support.stack import FakeApi, channel_settings, third_party_settings
 from support.waiting import wait_until
 
+from pushlane.operators.inspection import Inspector
 from pushlane_worker.child_process import tied_to_parent
-from pushlane_worker.operators.inspection import Inspector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

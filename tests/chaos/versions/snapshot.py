@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pushlane import MessageStatus
-    from pushlane_worker.operators.actions import Operator
-    from pushlane_worker.operators.inspection import Overview, UnknownPush
+    from pushlane.operators.actions import Operator
+    from pushlane.operators.inspection import Overview, UnknownPush
 
 _NEVER: Final = 0.0
 

@@ -16,7 +16,7 @@ from chaos.versions.fleet import RATE, Fleet, fleet
 from chaos.versions.judge import judge
 from chaos.versions.snapshot import Watch, take
 
-from pushlane_worker.operators.actions import Operator
+from pushlane.operators.actions import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

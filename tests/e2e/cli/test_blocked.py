@@ -15,7 +15,7 @@ from support.stack import channel_settings
 
 from pushlane import Hold, Producer, RoomMessage
 from pushlane.keys import CHANNELS
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 WAIT_MS = 60_000
 DOWN = "HTTP 500: down"

@@ -13,7 +13,7 @@ from support.queue import Queue, settle
 from support.shell import dead_letter, send, show
 
 from pushlane.keys import channel_prefix
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 
 def test_dead_letters_are_listed_latest_first_without_their_text(support: str) -> None:

@@ -14,7 +14,7 @@ from support.producers import bytes_of, everything
 from support.queue import Queue, settle
 
 from pushlane.keys import channel_prefix
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from support.shell import send, show
 from support.stack import channel_settings, fake_api
 
 from pushlane.keys import CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 
 def test_status_counts_what_is_where(support: str) -> None:

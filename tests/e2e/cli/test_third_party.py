@@ -9,7 +9,7 @@ from support.command import pushlane
 from support.shell import show
 from support.stack import fake_api, third_party_settings
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 OBJECT = '{"type": 1, "text": "h\u00e9llo"}'
 SEND = ("send", "partner", "--user", "u-1", "--json", OBJECT)

@@ -14,8 +14,8 @@ from support.shell import show
 
 from pushlane import IdempotencyConflict, Producer, RoomMessage
 from pushlane.message_record import FIELDS
+from pushlane.outcome import Outcome
 from pushlane.service.json_fields import as_fields
-from pushlane_worker.queue.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.queue import Queue, settle, unsent
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

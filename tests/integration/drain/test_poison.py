@@ -15,8 +15,9 @@ from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
 from pushlane.message_json import Form
+from pushlane.outcome import Outcome
 from pushlane.send_options import SendOptions
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.outcome import PushResult
 from pushlane_worker.queue.retry import RetryPolicy, next_step
 from pushlane_worker.queue.turns import Settled, Settlement
 

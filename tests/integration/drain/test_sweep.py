@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from support.queue import LEASE_MS, Queue, ids, settle
 
 from pushlane.message_record import HEADER_BYTES
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis

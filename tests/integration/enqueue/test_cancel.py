@@ -9,8 +9,8 @@ from support.stack import FakeApi, Stack, channel_settings, fake_api
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
+from pushlane.outcome import Outcome
 from pushlane.scripts import Script
-from pushlane_worker.queue.outcome import Outcome
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from support.waiting import wait_until
 from pushlane import IdempotencyConflict, Receipt, RoomMessage
 from pushlane.keys import channel_prefix
 from pushlane.message_record import write_content
+from pushlane.outcome import Outcome
 from pushlane.scripts import Script
-from pushlane_worker.queue.outcome import Outcome
 
 ENQUEUE = Script("enqueue")
 

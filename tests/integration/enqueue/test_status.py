@@ -9,7 +9,7 @@ from support.every_node import url_of
 from support.producers import HELLO, Door
 
 from pushlane import RoomMessage
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 
 def test_a_status_follows_the_message(door: Door, redis: Redis) -> None:

@@ -3,7 +3,7 @@
 from redis import Redis
 from support.queue import Queue, room, settle, unsent
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 
 def _backing_off(redis: Redis) -> tuple[Queue, int]:

@@ -11,9 +11,8 @@ from support.stack import FakeApi, Stack, channel_settings
 from support.waiting import wait_until
 
 from pushlane import MessageStatus, Producer, Receipt, RoomMessage
+from pushlane.operators.blocked import read_blocked
 from pushlane.scripts import Script
-from pushlane_worker.operators.blocked import read_blocked
-from pushlane_worker.queue.store import WORKER
 
 pytestmark = pytest.mark.alone
 PREFIX = "pushlane:1:{support}:"
@@ -61,7 +60,7 @@ def _let_half_a_minute_pass(redis: Redis) -> None:
 
 
 def _skip(redis: Redis, room: str) -> bytes:
-    skipped: list[bytes] = Script("skip", WORKER).call(redis, PREFIX, "", room)
+    skipped: list[bytes] = Script("skip").call(redis, PREFIX, "", room)
     return skipped[0]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.queue import Queue, Turn, room, settle
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 from pushlane_worker.queue.turns import Settled
 
 if TYPE_CHECKING:

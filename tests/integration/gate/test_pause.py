@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from support.queue import LEASE_MS, Queue, settle
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis

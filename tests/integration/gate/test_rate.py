@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.queue import Queue, settle, unsent
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 from pushlane_worker.queue.store import Store
 from pushlane_worker.queue.turns import Settlement, Turns
 

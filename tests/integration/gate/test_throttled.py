@@ -17,9 +17,10 @@ from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
 from pushlane.keys import CHANNELS
+from pushlane.outcome import Outcome
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.fake_api.reports import PushEntry
-from pushlane_worker.queue.outcome import Answer, Outcome
+from pushlane_worker.queue.outcome import Answer
 from pushlane_worker.queue.retry import RetryPolicy, next_step
 from pushlane_worker.queue.turns import Settlement
 

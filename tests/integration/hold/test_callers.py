@@ -11,7 +11,7 @@ from support.stack import FakeApi, Stack, channel_settings
 from support.waiting import wait_until
 
 from pushlane import Hold, Producer, RoomMessage
-from pushlane_worker.operators.inspection import Inspector
+from pushlane.operators.inspection import Inspector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import pytest
 from support.holds import DEAD_LETTER, HELD, HOLD_MS, RELEASE, assert_at_rest, drained, end_of, held_room
 from support.queue import Queue, settle
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from support.holds import DEAD_LETTER, HELD, HOLD_MS, assert_at_rest, drained, held_room
 from support.queue import Queue, settle
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis

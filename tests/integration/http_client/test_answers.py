@@ -12,10 +12,10 @@ from hostile import OK, Peer, answering, serving, wait_until
 from support.channels import channel_with
 from support.pushing import exchange, push, pushing
 
+from pushlane.outcome import Outcome
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.channels.http import AiohttpTransport
 from pushlane_worker.errors import PushNotSent, PushUnanswered
-from pushlane_worker.queue.outcome import Outcome
 
 
 def encoded(coding: str, body: bytes, status: bytes = b"200 OK") -> bytes:

@@ -6,10 +6,10 @@ from support.producers import everything
 from support.queue import Queue, settle
 
 from pushlane import InvalidMessage, UnknownChannel
-from pushlane_worker.operators.actions import RUN_KEPT_S, Operator, Skipped
-from pushlane_worker.operators.dead_letters import Selection
-from pushlane_worker.operators.inspection import Inspector
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.operators.actions import RUN_KEPT_S, Operator, Skipped
+from pushlane.operators.dead_letters import Selection
+from pushlane.operators.inspection import Inspector
+from pushlane.outcome import Outcome
 
 
 @pytest.fixture

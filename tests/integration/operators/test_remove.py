@@ -8,12 +8,11 @@ from redis import Redis
 from support.queue import EPOCH_MS, Queue, settle
 
 from pushlane import InvalidMessage, UnknownChannel, keys
+from pushlane.operators.actions import Operator, Removal
+from pushlane.outcome import Outcome
 from pushlane.scripts import Script, source
-from pushlane_worker.operators.actions import Operator, Removal
-from pushlane_worker.queue.outcome import Outcome
-from pushlane_worker.queue.store import WORKER
 
-REMOVE = Script("remove", WORKER)
+REMOVE = Script("remove")
 
 MINUTE_MS = 60_000
 
@@ -135,7 +134,7 @@ def test_the_script_knows_every_key_of_a_channel() -> None:
     """Those of the table that have one name; the others are reached through them, or expire."""
     table = (keys.__doc__ or "").partition("\n(*)")[0]
     named = set(re.findall(r"^``(\w+)``", table, re.MULTILINE))
-    listed = re.search(r"local NAMES = \{(.*?)\}", source("remove", WORKER), re.DOTALL)
+    listed = re.search(r"local NAMES = \{(.*?)\}", source("remove"), re.DOTALL)
     assert listed
     assert set(re.findall(r"'(\w+)'", listed[1])) == named
 

@@ -11,7 +11,7 @@ from redis import Redis
 from support.manifests import container, of_kind
 from support.queue import Queue, settle
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 from pushlane_worker.settings import Settings
 
 SLOTS = int(Settings.model_fields["max_in_flight"].default)

@@ -22,8 +22,8 @@ from support.webhook import webhook
 from pushlane import Producer, QueueUnavailable, RoomMessage
 from pushlane.clients import connect, connect_async
 from pushlane.keys import BELL, channel_prefix
+from pushlane.operators.actions import Operator
 from pushlane.scripts import Script
-from pushlane_worker.operators.actions import Operator
 from pushlane_worker.queue.store import Store
 
 if TYPE_CHECKING:

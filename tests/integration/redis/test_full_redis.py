@@ -14,7 +14,7 @@ from support.waiting import wait_until
 
 from pushlane import Producer, QueueFull, RoomMessage
 from pushlane.keys import BELL, channel_prefix
-from pushlane_worker.operators.actions import Operator
+from pushlane.operators.actions import Operator
 
 pytestmark = pytest.mark.single_server("it fills its memory")
 

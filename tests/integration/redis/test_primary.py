@@ -20,9 +20,9 @@ from pushlane.address import parse
 from pushlane.clients import connect, connect_async
 from pushlane.connections import to_primary
 from pushlane.keys import channel_prefix
+from pushlane.operators.actions import Operator
 from pushlane_worker.broker import Connection
 from pushlane_worker.dispatcher_step import make_publish
-from pushlane_worker.operators.actions import Operator
 from pushlane_worker.queue.store import Store
 from pushlane_worker.task_message import DRAIN
 

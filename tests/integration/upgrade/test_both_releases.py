@@ -8,7 +8,7 @@ import pytest
 from support.holds import DEAD_LETTER, HOLD_MS, assert_at_rest, drained
 from support.queue import settle
 
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from redis import Redis

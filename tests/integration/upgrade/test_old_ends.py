@@ -11,9 +11,9 @@ from support.previous_release import RECORDS, OldQueue
 from support.queue import Queue, settle
 
 from pushlane.message_record import conversation_of, read_content, text_of
-from pushlane_worker.operators.dead_letters import DeadLetters, Payload
-from pushlane_worker.operators.messages import read_messages
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.operators.dead_letters import DeadLetters, Payload
+from pushlane.operators.messages import read_messages
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from support.holds import DEAD_LETTER, HOLD_MS, RELEASE, assert_at_rest, drained
 from support.queue import settle
 
 from pushlane.message_record import attempts_of, read_body, read_content
-from pushlane_worker.queue.outcome import Outcome
+from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
     from support.previous_release import OldQueue

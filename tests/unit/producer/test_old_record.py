@@ -49,7 +49,7 @@ def test_a_record_of_the_previous_release_says_the_same_in_this_layout(text: byt
     redis, key = fake_redis(), f"{PREFIX}message:id"
     old = old_record({}, text)
     redis.set(key, old)
-    record, found = redis.eval(script("read", "pushlane_worker"), 1, PREFIX, 1, "id")
+    record, found = redis.eval(script("read"), 1, PREFIX, 1, "id")
     expected = OLD | {"version": "2", "mark": "1"}
     assert {name: record[place].decode() for name, place in FIELDS.items()} == {name: expected[name] for name in FIELDS}
     assert {name: found[place].decode() for name, place in DETAILS.items()} == {

@@ -11,13 +11,14 @@ from pushlane import message_record
 from pushlane.enqueue_protocol import CHANNEL_VERSION, CHUNK, MAX_REASON_BYTES
 from pushlane.hold import DECIDED, MAX_HOLD_DAYS
 from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
+from pushlane.operators import actions
+from pushlane.outcome import Outcome
 from pushlane.scripts import source
 from pushlane_worker import settings
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.dispatch import sweeper
 from pushlane_worker.drains import drain, handover
-from pushlane_worker.operators import actions
-from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Outcome
+from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS
 from pushlane_worker.queue.retry import REFUSED_S
 from pushlane_worker.queue.turns import Settled
 
@@ -364,14 +365,14 @@ def test_decisions_have_one_letter_on_both_sides() -> None:
 def test_sweeps_keep_the_pace_that_dispatchers_look_at() -> None:
     """A look finds each channel ready to be swept, and a channel that is idle counts as served until its next sweep."""
     assert number(FILES["pushlane_worker", "sweep"], "SWEEP_EACH_MS") < sweeper.LOOK_VALID_MS
-    assert number(FILES["pushlane_worker", "remove"], "SERVED_MS") > sweeper.IDLE_MS * 4 / 3
+    assert number(FILES["pushlane", "remove"], "SERVED_MS") > sweeper.IDLE_MS * 4 / 3
 
 
 def test_the_maximum_of_a_call_is_what_its_caller_sends() -> None:
     """These bound how long one call blocks Redis."""
     for (package, script), words, size in [
         (("pushlane", "enqueue"), r"1 to ([\d,]+) messages", CHUNK),
-        (("pushlane_worker", "purge"), r"at most (\d+)", actions.PURGED_AT_ONCE),
+        (("pushlane", "purge"), r"at most (\d+)", actions.PURGED_AT_ONCE),
     ]:
         said = re.search(words, split(FILES[package, script])[0])
         assert said

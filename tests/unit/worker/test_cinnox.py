@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import pytest
 from support.channels import channel_with
 
+from pushlane.outcome import Outcome
 from pushlane_worker.channels import KINDS
 from pushlane_worker.channels.cinnox import Cinnox
-from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Answer, Outcome
+from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Answer
 
 DELIVERED, THROTTLED, MISCONFIGURED = Outcome.DELIVERED, Outcome.THROTTLED, Outcome.MISCONFIGURED
 REJECTED, FAILED, UNKNOWN = Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN

@@ -12,11 +12,12 @@ import pytest
 from structlog.testing import capture_logs
 from support.waiting import wait_until_async
 
+from pushlane.outcome import Outcome
 from pushlane_worker.drains.capacity import Capacity
 from pushlane_worker.drains.drain import MAX_SETTLED, Drain, Ended, Report
 from pushlane_worker.drains.push import FRESH_S, Pushers
 from pushlane_worker.monitoring import read_trouble
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.outcome import PushResult
 from pushlane_worker.queue.retry import NextStep
 from pushlane_worker.queue.turns import ONLY_SETTLE, Claim, Settled, Settlement, Turn, Turns
 
@@ -123,8 +124,8 @@ class SlowPushers(Pushers):
         await asyncio.sleep(2 * FRESH_S)
         return PushResult(Outcome.DELIVERED)
 
-    def _settlement(self, claim: Claim, result: PushResult) -> Settlement:
-        return Settlement(claim, result, NextStep())
+    def _settlement(self, claim: Claim, result: PushResult, took_s: float = 0.0) -> Settlement:
+        return Settlement(claim, result, NextStep(), took_ms=round(took_s * 1000))
 
 
 def make(

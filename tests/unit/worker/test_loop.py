@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from support.environment import CHANNEL, ROOT, Tell
 
+from pushlane.outcome import Outcome
 from pushlane_worker.drains.loop_thread import LoopThread
 from pushlane_worker.drains.push import Pushers
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.outcome import PushResult
 from pushlane_worker.queue.turns import Settled, Settlement, Turn, read_claim
 
 if TYPE_CHECKING:

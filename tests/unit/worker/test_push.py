@@ -13,12 +13,12 @@ import pytest
 from pydantic import SecretStr
 
 from pushlane.message_record import DETAILS, DETAILS_BYTES, FIELDS, HEADER_BYTES
+from pushlane.outcome import Outcome
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import make_channel
 from pushlane_worker.channels.cinnox import Cinnox
 from pushlane_worker.channels.http import PushClient
 from pushlane_worker.drains.push import Job, Pushers
-from pushlane_worker.queue.outcome import Outcome
 from pushlane_worker.queue.retry import History
 from pushlane_worker.queue.turns import read_claim
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushlane.message_record import REASONS
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane.outcome import Outcome
+from pushlane_worker.queue.outcome import PushResult
 from pushlane_worker.queue.retry import History, NextStep, RetryPolicy, backoff_s, next_step
 
 POLICY = RetryPolicy(

@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.scripts import source
-from pushlane_worker.queue.store import MAX_WAITING, UNREGISTERED, WORKER, Store
+from pushlane.scripts import UNREGISTERED, source
+from pushlane_worker.queue.store import MAX_WAITING, WORKER, Store
 from pushlane_worker.queue.turns import Turns
 
 if TYPE_CHECKING:

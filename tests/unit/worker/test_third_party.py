@@ -6,9 +6,10 @@ import pytest
 from support.channels import channel_with
 
 from pushlane import ThirdPartyMessage
+from pushlane.outcome import Outcome
 from pushlane_worker.channels import KINDS
 from pushlane_worker.channels.third_party import MAX_CID_CHARS, ThirdParty
-from pushlane_worker.queue.outcome import Answer, Outcome
+from pushlane_worker.queue.outcome import Answer
 
 URL = "https://hook.example.com/from%20CINNOX/webhookUrl"
 SETTINGS = channel_with("third_party", url=URL)

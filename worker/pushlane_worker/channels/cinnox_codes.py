@@ -3,9 +3,9 @@
 CINNOX does not document which HTTP status carries which code, so both are read (``envelope.py``).
 """
 
+from pushlane.outcome import Outcome
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.envelope import Codes
-from pushlane_worker.queue.outcome import Outcome
 
 _DESTINATION_NOT_FOUND = frozenset({3000203, 3000205})
 _OUTCOMES = {

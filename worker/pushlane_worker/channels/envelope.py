@@ -15,8 +15,9 @@ from typing import Final
 
 import httpx
 
+from pushlane.outcome import Outcome
 from pushlane.service.printable import one_line
-from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Answer, Outcome, PushResult
+from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, Answer, PushResult
 
 SNIPPET_CHARS = 120
 """How much of an unreadable body goes into the detail: enough to recognise a proxy's error page."""

@@ -6,13 +6,13 @@ from itertools import islice
 
 import click
 
+from pushlane.operators.blocked import Blocked
+from pushlane.operators.inspection import Gate
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.output import counted, fit, moment, print_json
-from pushlane_worker.operators.blocked import Blocked
-from pushlane_worker.operators.inspection import Gate
 
 _NOT_SKIPPED = {
     "in_flight": "a push of its head is in flight; try again when it has ended",

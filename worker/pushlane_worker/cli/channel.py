@@ -6,12 +6,12 @@ import click
 
 from pushlane.errors import NewerChannel
 from pushlane.message import Limits
+from pushlane.operators.inspection import Inspector
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import channel_records
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.exit_codes import Failed, Refused
 from pushlane_worker.cli.output import counted, print_json
-from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings, load_settings
 

@@ -10,12 +10,12 @@ import click
 import redis
 
 from pushlane.errors import NewerChannel
+from pushlane.operators.inspection import Inspector
 from pushlane.service.printable import one_line
 from pushlane.service.redis_requirements import Finding
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli.output import counted
 from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
-from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.proxy import Proxy
 from pushlane_worker.settings import Settings, load_settings
 

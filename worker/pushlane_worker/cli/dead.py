@@ -7,6 +7,8 @@ import click
 import redis
 
 from pushlane.message_json import fields_of
+from pushlane.operators.actions import Operator, ReplayRun
+from pushlane.operators.dead_letters import DeadLetters, Selection
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.argument_types import utf8
@@ -14,8 +16,6 @@ from pushlane_worker.cli.dead_letters import preview, print_letter, selecting
 from pushlane_worker.cli.exit_codes import Failed, explain
 from pushlane_worker.cli.output import counted, print_fields, print_json
 from pushlane_worker.cli.progress import progress_bar
-from pushlane_worker.operators.actions import Operator, ReplayRun
-from pushlane_worker.operators.dead_letters import DeadLetters, Selection
 
 _NAMED = 10
 """How many missing ids an error names."""

@@ -9,10 +9,10 @@ from typing import Concatenate, ParamSpec
 import click
 
 from pushlane.message_record import REASON_CODES
+from pushlane.operators.dead_letters import DeadLetter, DeadLetters, Selection
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.output import counted, fit, full_moment, print_json
-from pushlane_worker.operators.dead_letters import DeadLetter, DeadLetters, Selection
 
 SHOWN = 20
 _INDENT = "  "

@@ -2,9 +2,9 @@
 
 from pushlane.address import parse
 from pushlane.errors import SettingsError
+from pushlane.operators.actions import Operator
+from pushlane.operators.inspection import Inspector
 from pushlane_worker.cli.exit_codes import REDIS
-from pushlane_worker.operators.actions import Operator
-from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.settings import Settings, load_addresses
 
 

@@ -7,11 +7,11 @@ import click
 
 from pushlane.errors import NewerChannel, UnknownChannel
 from pushlane.message import check_channel_name
+from pushlane.operators.inspection import Gate, Inspector, Overview
 from pushlane.service.json_fields import as_fields
 from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.output import counted, moment, print_json, width
-from pushlane_worker.operators.inspection import Gate, Inspector, Overview
 from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")

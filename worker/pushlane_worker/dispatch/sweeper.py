@@ -20,12 +20,13 @@ from hashlib import sha256
 from typing import Any
 
 from pushlane.keys import CONSUMERS, channel_prefix, looked_key
+from pushlane.outcome import Outcome
 from pushlane.scripts import Script
 from pushlane_worker.channels.channel import Channel
 from pushlane_worker.dispatch.consumers import UnconsumedQueues
 from pushlane_worker.dispatch.supervisor import Supervisor
 from pushlane_worker.drains.drain import log_dead_letters
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.outcome import PushResult
 from pushlane_worker.queue.retry import next_step
 from pushlane_worker.queue.store import WORKER, Store, log_gate
 from pushlane_worker.queue.turns import ONLY_SETTLE, Claim, Settled, Settlement, Turns, read_claim

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pushlane.message_record import REASONS
+from pushlane.outcome import Outcome
 from pushlane_worker.drains.capacity import Capacity
 from pushlane_worker.drains.push import Job, Pushers
-from pushlane_worker.queue.outcome import Outcome
 from pushlane_worker.queue.turns import ONLY_SETTLE, Settled, Settlement, Turn, Turns
 from pushlane_worker.telemetry import logger
 

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pushlane.message_record import read_body, read_content
+from pushlane.outcome import Outcome
 from pushlane_worker.channels.channel import Channel
 from pushlane_worker.channels.http import PushClient
 from pushlane_worker.errors import PushNotSent, PushUnanswered
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane_worker.queue.outcome import PushResult
 from pushlane_worker.queue.retry import History, next_step
 from pushlane_worker.queue.turns import Claim, Settlement
 from pushlane_worker.telemetry import logger
@@ -101,10 +102,11 @@ class Pushers:
             result = await self._push(job.claim, started)
             if result.outcome not in {Outcome.DELIVERED, Outcome.REJECTED, Outcome.UNSENT}:
                 self._gate_seen_at, self._trouble_at = 0.0, time.monotonic()
+            took_s = time.monotonic() - started
             # Settled before it is logged: a log that cannot be written must not cost a delivery.
-            job.done(self._settlement(job.claim, result))
+            job.done(self._settlement(job.claim, result, took_s))
             with contextlib.suppress(Exception):
-                self._log(job.claim, result, time.monotonic() - started)
+                self._log(job.claim, result, took_s)
 
     async def _await_turn(self) -> None:
         self._gate_seen.clear()
@@ -114,14 +116,15 @@ class Pushers:
         finally:
             self._waiting -= 1
 
-    def _settlement(self, claim: Claim, result: PushResult) -> Settlement:
+    def _settlement(self, claim: Claim, result: PushResult, took_s: float = 0.0) -> Settlement:
         try:
             history = [] if result.outcome is Outcome.DELIVERED else claim.history()
         except Exception:  # noqa: BLE001 # damaged record: settle it as if new
             logger().exception("push.history_broken", channel=self.channel.name)
             history = [History(0, 0.0)] * len(claim.message_ids)
         jitter = random.random()  # noqa: S311 # only spreads retries
-        return Settlement(claim, result, next_step(result, history, self.channel.policy, jitter, claim.early_ms))
+        step = next_step(result, history, self.channel.policy, jitter, claim.early_ms)
+        return Settlement(claim, result, step, took_ms=round(took_s * 1000))
 
     async def _push(self, claim: Claim, now: float) -> PushResult:
         if claim.deadline - now < self.deadline_s:

@@ -10,10 +10,11 @@
 -- ARGV[6] busy      its pushes still in flight
 -- ARGV[7] lease_ms
 -- ARGV[8] stays     1 if the drain waits a while for the next message when the channel is empty, else 0
--- ARGV[9…] settled  groups of 11: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 per message;
+-- ARGV[9…] settled  groups of 12: conversation, token, outcome, wait ms (-1 none), dead (a 0 or 1 per message;
 --                   '' for no attempt), reason, detail, reached (0 or 1), lost (0 or 1),
 --                   split (size of the first part, or 0),
---                   lone (0 or 1: a throttling that may be meant for its conversation alone)
+--                   lone (0 or 1: a throttling that may be meant for its conversation alone),
+--                   took (ms that the push took; 0 if it was never begun, or its worker was lost)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
 -- status: 0 stale, 1 current, 2 spared (the channel is blamed, so that nothing died and no attempt was spent)
 -- Returns {wait, settled, claims, now, why, closed, soon, leaves, change, clock}: ms until something can be claimed (0
@@ -29,7 +30,7 @@
 local prefix, bell = KEYS[1], KEYS[2]
 local now, latest, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local free, busy, lease_ms, stays = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
-local FIRST, GROUP = 9, 11
+local FIRST, GROUP = 9, 12
 local TURN_KEPT_MS = 300000
 
 local channel = load_channel(prefix)
@@ -67,6 +68,7 @@ local function settlements()
       conversation = ARGV[at], token = ARGV[at + 1], outcome = tonumber(ARGV[at + 2]), wait = tonumber(ARGV[at + 3]),
       dead = ARGV[at + 4], reason = ARGV[at + 5], detail = ARGV[at + 6], reached = ARGV[at + 7] == '1',
       lost = ARGV[at + 8] == '1', split = tonumber(ARGV[at + 9]), lone = ARGV[at + 10] == '1',
+      took = tonumber(ARGV[at + 11]),
     }
   end
   return all

@@ -6,23 +6,11 @@ pure rules of ``retry.py`` turn it into the next step, and ``lua/turn.lua`` carr
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+
+from pushlane.outcome import Outcome
 
 MAX_DETAIL_CHARS = 500
 """A peer's own text is kept up to this length, in logs and in dead letters."""
-
-
-class Outcome(IntEnum):
-    """The result of one push. ``lua/turn.lua`` and ``lib_outcomes.lua`` repeat these values."""
-
-    DELIVERED = 1
-    THROTTLED = 2
-    MISCONFIGURED = 3
-    REJECTED = 4
-    FAILED = 5
-    UNKNOWN = 6
-    UNSENT = 7
-    """The batch was given back before any byte was written: no attempt, and its rate budget is free again."""
 
 
 @dataclass(frozen=True, slots=True)

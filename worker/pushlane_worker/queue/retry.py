@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pushlane.message_record import NO_REASON, REASON_CODES
-from pushlane_worker.queue.outcome import Outcome, PushResult
+from pushlane.outcome import Outcome
+from pushlane_worker.queue.outcome import PushResult
 
 
 @dataclass(frozen=True, slots=True)

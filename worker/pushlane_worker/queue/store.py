@@ -12,7 +12,7 @@ import redis.asyncio
 from pushlane.clients import connect_async
 from pushlane.enqueue_protocol import newer_channel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
-from pushlane.scripts import Script
+from pushlane.scripts import UNREGISTERED, Script
 from pushlane_worker.queue.rate_clock import RateClock
 from pushlane_worker.telemetry import logger
 
@@ -24,8 +24,6 @@ _REFUSALS = ("NOREPLICAS", "MISCONF", "BUSY", "UNKILLABLE", "ACL failure", "The 
 """Errors without a redis-py class, from a server that refuses writes or calls; a write in a script may meet them. The
 last two are of a script whose user may not run a command: Redis 7.2's words, and 7.0's."""
 _REGISTER, _RING_IS_OUT = Script("register"), Script("ring_is_out", WORKER)
-UNREGISTERED = -2
-"""How scripts say that Redis does not know the channel (any more)."""
 
 
 class Store:

@@ -73,6 +73,8 @@ class Settlement:
     result: PushResult
     step: NextStep
     lost: bool = False
+    took_ms: int = 0
+    """How long the push took; 0 if it was never begun, or its worker was lost."""
 
     def dead_ids(self) -> list[str]:
         """The messages that it dead-letters if its lease is still valid."""
@@ -93,6 +95,7 @@ class Settlement:
             int(self.lost),
             self.step.split,
             int(self.result.lone),
+            self.took_ms,
         )
 
 

@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from pushlane.operators.inspection import Inspector
 from pushlane_worker.cli import child_processes
 from pushlane_worker.cli.demo.load import Load, Plan
 from pushlane_worker.cli.demo.stage import CHANNEL, POLL_S, Stage, stage
 from pushlane_worker.cli.demo.verdict import Verdict, judge
 from pushlane_worker.cli.exit_codes import Failed
-from pushlane_worker.operators.inspection import Inspector
 
 STALLED_S = 30.0
 """How long the demo waits without any progress."""

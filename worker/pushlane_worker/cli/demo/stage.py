@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pushlane.operators.inspection import Inspector
 from pushlane.service.configuration import CONFIG_VARIABLE, PREFIX
 from pushlane_worker.cli import child_processes, worker
 from pushlane_worker.cli.exit_codes import Failed, Refused, explain
 from pushlane_worker.embedded import EmbeddedServer, free_port
 from pushlane_worker.fake_api.client import FakeApiClient
 from pushlane_worker.fake_api.control import DEMO_APP_ID, DEMO_TOKEN
-from pushlane_worker.operators.inspection import Inspector
 from pushlane_worker.settings import load_addresses
 
 START_S = 30.0

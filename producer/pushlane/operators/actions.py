@@ -16,9 +16,8 @@ import redis
 from pushlane.errors import UnknownChannel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import check_channel_name
-from pushlane.scripts import Script
-from pushlane_worker.operators.inspection import Inspector
-from pushlane_worker.queue.store import UNREGISTERED, WORKER
+from pushlane.operators.inspection import Inspector
+from pushlane.scripts import UNREGISTERED, Script
 
 RUN_KEPT_S: Final = 3600
 """An abandoned run is deleted after this time."""
@@ -27,7 +26,7 @@ PURGED_AT_ONCE: Final = 200
 
 REFUSED: Final = -1
 """How ``lua/remove.lua`` says that the channel has messages or dead letters."""
-_REPLAY: Final = Script("replay", WORKER)
+_REPLAY: Final = Script("replay")
 
 SkipResult = Literal["skipped", "in_flight", "unreadable", "not_blocked"]
 
@@ -113,7 +112,7 @@ class Operator(Inspector):
         return bool(changed)
 
     def _call(self, script: str, channel: str, *arguments: str | int) -> Any:  # noqa: ANN401 - a number or a flat array
-        return Script(script, WORKER).call(self.redis, channel_prefix(check_channel_name(channel)), "", *arguments)
+        return Script(script).call(self.redis, channel_prefix(check_channel_name(channel)), "", *arguments)
 
 
 @dataclass(slots=True)

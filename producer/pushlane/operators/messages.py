@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pushlane.scripts import Script
-from pushlane_worker.queue.store import WORKER
 
-_READ = Script("read", WORKER)
+_READ = Script("read")
 
 
 def read_messages(

@@ -16,10 +16,10 @@ from pushlane.errors import UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane.message import Limits, check_channel_name
 from pushlane.message_record import from_ms
+from pushlane.operators.blocked import Blocked, read_blocked
+from pushlane.operators.dead_letters import DeadLetters
+from pushlane.outcome import Outcome
 from pushlane.service.redis_requirements import Finding, server_findings
-from pushlane_worker.operators.blocked import Blocked, read_blocked
-from pushlane_worker.operators.dead_letters import DeadLetters
-from pushlane_worker.queue.outcome import Outcome
 
 TIMEOUT_S = 2.0
 LAST_UNKNOWN = 5

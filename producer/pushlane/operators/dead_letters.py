@@ -20,7 +20,7 @@ from pushlane.message_record import (
     state_of,
     text_of,
 )
-from pushlane_worker.operators.messages import read_messages
+from pushlane.operators.messages import read_messages
 
 PAGE = 200
 """Dead letters per round trip."""

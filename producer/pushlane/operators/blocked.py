@@ -15,7 +15,7 @@ from typing import Any
 from pushlane.keys import channel_prefix
 from pushlane.message import check_channel_name
 from pushlane.message_record import attempts_of, from_ms, state_of
-from pushlane_worker.operators.messages import read_messages
+from pushlane.operators.messages import read_messages
 
 PAGE = 200
 """Conversations per page, which takes two round trips."""
