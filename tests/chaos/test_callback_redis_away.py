@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
-from support.asking import ALLOWED, MESSAGES, RELAY, ask_all, check_answers, entries, key_of, spool_is_fed
 from support.callback import Callback, callback, moderation
 from support.channels import register
+from support.steady_questions import ALLOWED, MESSAGES, RELAY, ask_all, check_answers, entries, key_of, spool_is_fed
 from support.waiting import wait_until
 
 from pushlane.async_producer import AsyncProducer

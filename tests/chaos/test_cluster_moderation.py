@@ -7,11 +7,21 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from support.asking import FORBIDDEN, MESSAGES, PACE_S, RELAY, ask_all, check_answers, entries, key_of, question
-from support.asking import spool_is_fed as is_fed
 from support.callback import callback, moderation
 from support.cluster import Cluster, cluster
 from support.stack import FakeApi, Stack, channel_settings, fake_api
+from support.steady_questions import (
+    FORBIDDEN,
+    MESSAGES,
+    PACE_S,
+    RELAY,
+    ask_all,
+    check_answers,
+    entries,
+    key_of,
+    question,
+)
+from support.steady_questions import spool_is_fed as is_fed
 from support.waiting import wait_until
 
 from pushlane import Hold, Producer, RoomMessage

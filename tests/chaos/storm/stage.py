@@ -96,7 +96,7 @@ def stage(options: SendOptions, folder: Path, source: Sequence[Path]) -> Iterato
         lines = Lines(folder / "storm.jsonl")
         links = exits.enter_context(Links(lines))
         exits.callback(server.kill)
-        exits.callback(server.thaw)
+        exits.callback(server.resume)
         server.start()
         running = Stage(options, folder, server, links, FakeApi(""), {}, lines)
         exits.callback(_end, running)
