@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from support.stack import channel_settings
 from support.waiting import wait_until_async
 
 from pushlane import Producer, RoomMessage
+from pushlane_worker.dispatch import supervisor
 from pushlane_worker.dispatch.dispatcher import Dispatcher
 from pushlane_worker.dispatch.supervisor import Supervisor
 from pushlane_worker.queue.store import Store
@@ -100,6 +102,43 @@ async def test_its_heart_stops_with_a_step_that_is_stuck(
     async with _dispatcher(beating, lambda *_: None, lambda *_: None):
         await _until(lambda: len(asked) > 1, "two beats")
     assert not file.exists()
+
+
+async def test_its_heart_beats_while_its_own_drain_waits(
+    settings: Settings, producer: Producer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a Redis that is away: a restart would not bring it back."""
+    monkeypatch.setattr(supervisor, "STUCK_S", 2.5)  # the bell alone is waited for for 1 s
+    file, drained, goes_on = tmp_path / "heartbeat", threading.Event(), threading.Event()
+
+    def wait(_: str) -> None:
+        drained.set()
+        goes_on.wait(60)
+
+    producer.send("support", RoomMessage("r", "hello"))
+    beating = settings.model_copy(update={"heartbeat_file": file})
+    async with _dispatcher(beating, _refusing(RedisConnectionError(), []), wait):
+        await _until(drained.is_set, "its drain")
+        began = time.time()
+        try:
+            await _until(lambda: file.stat().st_mtime > began + 3.5, "a beat long after that")
+        finally:
+            goes_on.set()
+
+
+async def test_its_own_drain_that_breaks_is_reported(settings: Settings, producer: Producer) -> None:
+    """And its dispatcher goes on."""
+    drained: list[str] = []
+
+    def fail(channel: str) -> None:
+        drained.append(channel)
+        raise ValueError
+
+    producer.send("support", RoomMessage("r", "hello"))
+    with capture_logs() as logs:
+        async with _dispatcher(settings, _refusing(RedisConnectionError(), []), fail):
+            await _until(lambda: len(drained) > 1, "another drain")
+    assert "dispatcher.bell_broken" in [line["event"] for line in logs]
 
 
 async def test_a_channel_that_can_not_be_registered_is_swept_all_the_same(

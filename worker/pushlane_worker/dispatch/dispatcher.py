@@ -62,6 +62,7 @@ class Dispatcher:
         self._sweeper = Sweeper(self._store, self._channels, self._queues, settings.lease_s)
         self._registering = asyncio.Semaphore(REGISTERED_AT_ONCE)
         self._publishing: asyncio.Task[str] | None = None
+        self._draining: asyncio.Future[None] | None = None
         self._broker_away = False
 
     async def run(self) -> None:
@@ -85,6 +86,8 @@ class Dispatcher:
                 finally:
                     self._supervisor.ended = True
         finally:
+            if self._draining is not None:
+                self._draining.cancel()
             await self._producer.aclose()
             await self._store.aclose()
 
@@ -122,6 +125,8 @@ class Dispatcher:
             await asyncio.sleep(RETRIED_EACH_S)
 
     async def _answer_bell(self) -> None:
+        if not await self._has_drained():
+            return
         channel = await self._store.bell(BELL_TIMEOUT_S)
         if channel is None:
             return
@@ -129,7 +134,22 @@ class Dispatcher:
         if queue is None or await self._is_published(channel, queue):
             return
         if channel in self._queues and queue in self._consumed():
-            await asyncio.to_thread(self._drain, channel)
+            self._draining = asyncio.get_running_loop().run_in_executor(None, self._drain, channel)
+
+    async def _has_drained(self) -> bool:
+        """Whether no drain runs in this process; waits for one, but not for long.
+
+        Like every drain it waits for a Redis that is away, which must not look like a step that is stuck. No ring is
+        taken meanwhile: others may be able to answer it.
+        """
+        if self._draining is None:
+            return True
+        await asyncio.wait({self._draining}, timeout=BELL_TIMEOUT_S)
+        if not self._draining.done():
+            return False
+        drained, self._draining = self._draining, None
+        drained.result()
+        return True
 
     async def _is_published(self, channel: str, queue: str) -> bool:
         """Whether the broker has accepted the drain. While one publish hangs, no other is tried."""

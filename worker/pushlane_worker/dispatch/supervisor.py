@@ -12,7 +12,7 @@ from pushlane_worker.telemetry import logger
 
 PAUSE_AFTER_ERROR_S = 0.5
 STUCK_S = 180.0
-"""No step takes that long: the longest is a drain in this process, for a slice of 60 s at most."""
+"""No step takes that long: while Redis is away each one fails within seconds, and is then tried again."""
 
 Step = Callable[[], Coroutine[Any, Any, object]]
 
