@@ -28,6 +28,8 @@
     strict_json        reads JSON from outside, within bounds
     errors             every error
     testing            producers for a service's own tests (extra ``testing``)
+    outcome            the outcomes of a push
+    operators          what operators see and do (extras of the worker and the callback)
     service            what the worker and the callback share (their extras)
     callback           the callback endpoint (extra ``callback``)
 """
