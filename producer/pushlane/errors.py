@@ -132,12 +132,14 @@ class NewerChannel(QueueUnavailable):
     """
 
     def __init__(self, channel: str, version: int) -> None:
-        super().__init__(
-            f"channel {channel!r} was registered by a newer release, whose record (version {version}) this one does not"
-            " know: upgrade this one"
-        )
+        self.message_id = None
         self.channel = channel
         self.version = version
+        PushlaneError.__init__(
+            self,
+            f"channel {channel!r} was registered by a newer release, whose record (version {version}) this one does not"
+            " know: upgrade this one",
+        )
 
 
 class SettingsError(PushlaneError):

@@ -6,7 +6,6 @@ import click
 
 from pushlane.errors import NewerChannel
 from pushlane.message import Limits
-from pushlane.operators.inspection import Inspector
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import channel_records
 from pushlane_worker.cli import queue
@@ -39,7 +38,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """List the channels that are registered in Redis or in the local settings."""
     configured = load_settings().channels
     with queue.inspector() as inspector:
-        registered = {name: _registered(inspector, name) for name in inspector.channels()}
+        registered = {name: queue.or_newer(inspector.limits, name) for name in inspector.channels()}
     names = sorted({*registered, *configured})
     rows = [_row(name, registered.get(name), configured.get(name)) for name in names]
     if as_json:
@@ -86,14 +85,6 @@ def remove(name: str, force: bool) -> None:  # noqa: FBT001 - a flag of the comm
     click.echo(f"{name}: removed, with {had}")
     if removal.served:
         click.echo(f"{name}: a worker served it less than a minute ago and registers it again if it is still running")
-
-
-def _registered(inspector: Inspector, name: str) -> Limits | NewerChannel | None:
-    """One channel of a newer release does not hide the others."""
-    try:
-        return inspector.limits(name)
-    except NewerChannel as error:
-        return error
 
 
 def _row(name: str, limits: Limits | NewerChannel | None, settings: ChannelSettings | None) -> dict[str, object]:

@@ -10,10 +10,11 @@ import click
 import redis
 
 from pushlane.errors import NewerChannel
-from pushlane.operators.inspection import Inspector
+from pushlane.operators.inspection import Inspector, Overview
 from pushlane.service.printable import one_line
 from pushlane.service.redis_requirements import Finding
 from pushlane_worker.channel_settings import ChannelSettings
+from pushlane_worker.cli import queue
 from pushlane_worker.cli.output import counted
 from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
 from pushlane_worker.proxy import Proxy
@@ -55,14 +56,15 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         with Inspector(settings.redis_url, timeout=TIMEOUT_S) as inspector:
             yield from inspector.findings()
             for name in settings.channels:
-                if inspector.limits(name) is None:
+                limits = queue.or_newer(inspector.limits, name)
+                if isinstance(limits, NewerChannel):
+                    yield Finding("failed", str(limits))
+                elif limits is None:
                     yield Finding(
                         "warning",
                         f"channel {name}: not registered yet; a worker or `pushlane channel register {name}` does that",
                     )
             yield from _consumers(inspector, settings)
-    except NewerChannel as error:
-        yield Finding("failed", str(error))
     except (redis.RedisError, OSError) as error:
         yield Finding("failed", f"PUSHLANE_REDIS_URL: {str(error) or type(error).__name__}")
 
@@ -72,8 +74,8 @@ def _consumers(inspector: Inspector, settings: Settings) -> Iterator[Finding]:
     consumed = inspector.consumed_queues()
     for name, channel in settings.channels.items():
         if channel.queue not in consumed:
-            overview = inspector.overview(name)
-            waiting = overview.depth if overview else 0
+            overview = queue.or_newer(inspector.overview, name)
+            waiting = overview.depth if isinstance(overview, Overview) else 0
             waits = (
                 f", for which {counted(waiting, 'message')} {'waits' if waiting == 1 else 'wait'}" if waiting else ""
             )

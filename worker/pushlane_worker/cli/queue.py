@@ -1,11 +1,16 @@
 """Clients of the queue, for commands that need no channel settings."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from pushlane.address import parse
-from pushlane.errors import SettingsError
+from pushlane.errors import NewerChannel, SettingsError
 from pushlane.operators.actions import Operator
 from pushlane.operators.inspection import Inspector
 from pushlane_worker.cli.exit_codes import REDIS
 from pushlane_worker.settings import Settings, load_addresses
+
+T = TypeVar("T")
 
 
 def redis_url() -> str:
@@ -28,3 +33,11 @@ def inspector() -> Inspector:
 def operator() -> Operator:
     """The same, for commands that change something."""
     return Operator(redis_url())
+
+
+def or_newer(read: Callable[[str], T], channel: str) -> T | NewerChannel:
+    """What this reads of the channel. That of a newer release does not hide the others."""
+    try:
+        return read(channel)
+    except NewerChannel as error:
+        return error

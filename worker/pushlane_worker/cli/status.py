@@ -7,7 +7,7 @@ import click
 
 from pushlane.errors import NewerChannel, UnknownChannel
 from pushlane.message import check_channel_name
-from pushlane.operators.inspection import Gate, Inspector, Overview
+from pushlane.operators.inspection import Gate, Overview
 from pushlane.service.json_fields import as_fields
 from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue
@@ -33,7 +33,7 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
     channels = [check_channel_name(name) for name in names] or load_settings().channels
     with queue.inspector() as inspector:
         known = channels if names else sorted({*channels, *inspector.channels()})
-        overviews = {name: _overview(inspector, name) for name in known}
+        overviews = {name: queue.or_newer(inspector.overview, name) for name in known}
         unfed = inspector.count_unfed()
     _check_known(names, overviews)
     if as_json:
@@ -49,14 +49,6 @@ def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a 
             click.echo(_details(overview))
     if unfed:
         click.echo(f"moderation: {counted(unfed, 'decision')} {'is' if unfed == 1 else 'are'} not carried out yet")
-
-
-def _overview(inspector: Inspector, name: str) -> Overview | NewerChannel | None:
-    """One channel of a newer release does not hide the others."""
-    try:
-        return inspector.overview(name)
-    except NewerChannel as error:
-        return error
 
 
 def _check_known(names: tuple[str, ...], overviews: Mapping[str, Overview | NewerChannel | None]) -> None:
