@@ -32,13 +32,13 @@ class Standing(Pushlane):
 
     def go(self) -> None:
         """Resumes the channel."""
-        with Operator(self.server.url) as operator:
+        with Operator(self.server.url, by="a test") as operator:
             operator.resume(CHANNEL)
         super().go()
 
     def stop(self) -> None:
         """Pauses it, once what is in flight is settled."""
-        with Operator(self.server.url) as operator:
+        with Operator(self.server.url, by="a test") as operator:
             operator.pause(CHANNEL)
             wait_until(lambda: (state := operator.overview(CHANNEL)) and not state.leased, "everything to be settled")
         self.workers.freeze()

@@ -55,6 +55,18 @@ Moderation's decisions have their own prefix, ``{decisions}``; a channel of that
 ``verdicts``           hash    monotonic counters of the decisions                                           for ever
 =====================  ======  ============================================================================  ===========
 
+So has the page, ``page:{page}``, outside of what a producer's access rule allows:
+
+=====================  ======  ============================================================================  ===========
+``session:<mac>``      string  who has logged in; ``<mac>`` is made of the cookie and the password           12 h
+``active:<mac>``       string  there, until the session has been idle for too long                           30 min
+``sessions``           zset    the latest sessions, by ms of login, of which the oldest make room            12 h
+``login:<address>``    string  the ms until which tries to log in from an address have used its allowance    a minute
+``logins``             string  the same for all addresses together                                           a minute
+``proven``             zset    addresses from which somebody has logged in, by ms; exempt from ``logins``    30 days
+``wrong``              string  how many wrong passwords came, so that few of them enter the audit            10 min
+=====================  ======  ============================================================================  ===========
+
 A record is deleted when its message is delivered or cancelled, or purged as a dead letter. Its tombstone counts for the
 retention, and at least for the rest of the idempotency window; its hash expires as long after its last entry. Messages
 that the previous release has enqueued have their tombstone in ``message:<id>``.
@@ -66,6 +78,11 @@ PREFIX = f"pushlane:{SCHEMA}:"
 DECISIONS_PREFIX = f"{PREFIX}{{decisions}}:"
 UNFED = f"{DECISIONS_PREFIX}unfed"
 POSTPONED = f"{DECISIONS_PREFIX}postponed"
+
+PAGE_PREFIX = f"{PREFIX}page:{{page}}:"
+
+AUDIT = f"{PREFIX}audit"
+"""stream: what operators have done, about the last 10,000 entries; for ever."""
 
 BELL = f"{PREFIX}bell"
 """zset: channels that need a drain, once each, by the ms of the ring; till empty."""

@@ -78,7 +78,7 @@ def _wait_until_looked_at(producer: Producer, operator: Operator, receipts: Sequ
 def test_a_step_back_to_the_previous_workers_loses_nothing(redis_url: str, new: Stack, old: Stack) -> None:
     """Of newer messages they deliver what they can read; the rest waits, and newer workers deliver it in order."""
     assert new.worker("-c", "1").ready().stop() == 0
-    with Producer(redis_url) as producer, Operator(redis_url) as operator:
+    with Producer(redis_url) as producer, Operator(redis_url, by="a test") as operator:
         plain = [RoomMessage(room, f"hello #{number}") for number in range(PER_ROOM) for room in ROOMS]
         receipts = producer.send_many("support", plain, idempotency_key="plain")
         later = producer.send("support", RoomMessage("later", "hello #1"), not_before=0.5)

@@ -21,7 +21,7 @@ _PERMANENT: Final = [
 
 def is_permanent(key: bytes) -> bool:
     """Whether the key may exist without an expiry: the queue's own data, and keys that are empty when idle."""
-    if key in {keys.BELL.encode(), keys.CHANNELS.encode()}:
+    if key in {keys.BELL.encode(), keys.CHANNELS.encode(), keys.AUDIT.encode()}:
         return True
     name = key.partition(b"}:")[2].decode(errors="replace")
     return any(pattern.fullmatch(name) for pattern in _PERMANENT)

@@ -21,6 +21,7 @@ from pushlane.callback.openapi.part import Part
 from pushlane.callback.settings import (
     ApiKeySettings,
     CallbackSettings,
+    DashboardSettings,
     ModerationSettings,
     PolicySettings,
     WebhookSettings,
@@ -59,6 +60,7 @@ def written(field: FieldInfo) -> str:
         ("`PUSHLANE_MODERATION__…`", ModerationSettings.model_fields),
         ("`PUSHLANE_WEBHOOK__<NAME>__…`", WebhookSettings.model_fields),
         ("`PUSHLANE_API_KEYS__<SERVICE>__…`", ApiKeySettings.model_fields),
+        ("`PUSHLANE_DASHBOARD__…`", DashboardSettings.model_fields),
     ],
 )
 def test_every_setting_is_documented_with_its_default(head: str, fields: Mapping[str, FieldInfo]) -> None:
@@ -72,7 +74,7 @@ def test_every_setting_is_documented_with_its_default(head: str, fields: Mapping
 
 def test_what_the_callback_reads_beside_its_sections_is_a_workers_setting_too() -> None:
     """One table has them for both."""
-    shared = set(CallbackSettings.model_fields) - {"moderation", "webhook", "api_keys"}
+    shared = set(CallbackSettings.model_fields) - {"moderation", "webhook", "api_keys", "dashboard"}
     assert shared <= set(Settings.model_fields)
     assert not [
         name for name in shared if f"`{name.upper()}`" not in page("settings").partition("The callback reads")[2]

@@ -29,6 +29,7 @@ These are the names that a service needs for its own policy:
     cinnox          the webhook for CINNOX's messages
     http            limits, ``/v1``, health, and what all routes share
     openapi         ``/openapi.json``
+    page            the page for operators at ``/``
 """
 
 from pushlane.callback.chat_message import ChatMessage

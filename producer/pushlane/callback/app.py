@@ -30,6 +30,7 @@ from pushlane.callback.moderation.endpoint import Moderation
 from pushlane.callback.moderation.policies import make_policies
 from pushlane.callback.moderation.policy_pool import PROCESSES, PolicyPool
 from pushlane.callback.openapi import Description
+from pushlane.callback.page.site import Site
 from pushlane.callback.settings import BUILT_IN, CallbackSettings, load_callback_settings
 from pushlane.errors import SettingsError
 from pushlane.service.logs import configure, make_writer
@@ -82,12 +83,15 @@ def make_app(settings: CallbackSettings) -> Starlette:
     keys = ApiKeys(settings.api_keys)
     producer, readiness = AsyncProducer(settings.redis_url), Readiness(settings.redis_url, moderates=bool(moderation))
     holds, messages = Holds(producer, keys), Messages(producer, keys)
+    site = Site(settings, settings.dashboard) if settings.dashboard else None
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(producer)
             stack.push_async_callback(readiness.aclose)
+            if site is not None:
+                stack.callback(site.close)
             watching = asyncio.create_task(readiness.watch())
             stack.push_async_callback(cancel_and_wait, watching)
             if moderation is not None:
@@ -112,6 +116,8 @@ def make_app(settings: CallbackSettings) -> Starlette:
     ]
     if settings.webhook:
         routes.append(Route("/cinnox/webhook", Webhook(producer, settings.webhook).respond, methods=["POST"]))
+    if site is not None:
+        routes += site.routes()
     handlers = {ClientDisconnect: _gone, HTTPException: problems.of_routing, Exception: problems.of_defect}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     # A redirect would repeat a signed address to any caller, and the chat platform follows none.

@@ -53,7 +53,6 @@ def run(host: str, port: int, workers: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     asyncio.run(check_app(settings))  # fail here, not in each worker
     most = _connections()
-    proxies = settings.moderation.trusted_proxies if settings.moderation else ()
     config = uvicorn.Config(
         "pushlane.callback.app:create_app",
         factory=True,
@@ -61,7 +60,7 @@ def run(host: str, port: int, workers: int) -> None:
         port=port,
         workers=workers,
         loop="uvloop",
-        http=functools.partial(Connection, ConnectionLimit(most, most // 2, proxies)),  # type: ignore[arg-type] # it is called
+        http=functools.partial(Connection, ConnectionLimit(most, most // 2, settings.trusted_proxies)),  # type: ignore[arg-type] # it is called
         ws="none",
         access_log=False,
         log_config=None,
@@ -119,9 +118,10 @@ def check_open(settings: CallbackSettings, host: str) -> None:
     """Raises SettingsError if there is nothing to serve, or unsigned requests could come from another machine."""
     moderation = settings.moderation
     if moderation is None:
-        if not settings.api_keys and not settings.webhook:
+        if not settings.api_keys and not settings.webhook and settings.dashboard is None:
             raise SettingsError(
-                "PUSHLANE_MODERATION__SDK_APP_IDS", "is missing, and so are a webhook and an API key: nothing to serve"
+                "PUSHLANE_MODERATION__SDK_APP_IDS",
+                "is missing, and so are a webhook, an API key and the page's password: nothing to serve",
             )
         return
     if moderation.read_tokens() or moderation.unsigned or _is_loopback(host):

@@ -32,6 +32,8 @@ MIN_DEADLINE_S: Final = 0.5
 """Recording takes up to a quarter of a second of it; the rest is for the body to arrive and the policies to answer."""
 MAX_DEADLINE_S: Final = 1.8
 """Tencent waits 2 s for an answer and then delivers; the network and the server's own work need the rest."""
+MIN_PASSWORD_CHARS: Final = 12
+"""``page/tries.py`` leaves one guess a second, 300 million in ten years: nothing against 12 random characters."""
 BUILT_IN: Final = frozenset({"blocked_words", "length"})
 """The policies that need no Python path."""
 _PLACE = re.compile(r"userId|message(\.\w+)+")
@@ -238,6 +240,24 @@ class WebhookSettings(SecretSettings):
         return read_secrets("TOKEN", [], self.token_file, MAX_SECRETS)
 
 
+class DashboardSettings(SecretSettings):
+    """The page: who may log in, and from behind which proxies."""
+
+    password_file: Path = Field(
+        description="A file with the password, at least 12 characters. Replacing it ends all sessions at once."
+    )
+    trusted_proxies: _Networks = Field(
+        (), description="Networks whose X-Forwarded-For and X-Forwarded-Proto are trusted, as those of moderation are."
+    )
+
+    def read_password(self) -> str:
+        """The password that is in the file now. Raises SettingsError."""
+        (password,) = read_secrets("PASSWORD", (), self.password_file, 1)
+        if len(password) < MIN_PASSWORD_CHARS:
+            raise SettingsError("PASSWORD_FILE", f"must hold a password of at least {MIN_PASSWORD_CHARS} characters")
+        return password
+
+
 class CallbackSettings(CommonSettings):
     """All settings of the callback."""
 
@@ -250,6 +270,14 @@ class CallbackSettings(CommonSettings):
     api_keys: dict[str, ApiKeySettings] = Field(
         default_factory=dict, description="Who may call `/v1`: `PUSHLANE_API_KEYS__<SERVICE>__…`."
     )
+    dashboard: DashboardSettings | None = Field(
+        None, description="The page for operators: `PUSHLANE_DASHBOARD__…`. Without it there is none."
+    )
+
+    @property
+    def trusted_proxies(self) -> tuple[Network, ...]:
+        """Those of all sections: they stand before the same port."""
+        return tuple(one for section in (self.moderation, self.dashboard) if section for one in section.trusted_proxies)
 
 
 def load_callback_settings() -> CallbackSettings:
@@ -265,6 +293,8 @@ def load_callback_settings() -> CallbackSettings:
     _check_owners("webhook", "token", tokens)
     keys = {name: [_named(["api_keys", name], one.read_key)] for name, one in settings.api_keys.items()}
     _check_owners("api_keys", "key", keys)
+    if settings.dashboard is not None:
+        _named(["dashboard"], settings.dashboard.read_password)
     return settings
 
 

@@ -6,6 +6,7 @@ the remaining ones stay dead letters.
 """
 
 import contextlib
+import copy
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import redis
 from pushlane.errors import UnknownChannel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import check_channel_name
-from pushlane.operators.inspection import Inspector
+from pushlane.operators.inspection import TIMEOUT_S, Inspector
 from pushlane.scripts import UNREGISTERED, Script
 
 RUN_KEPT_S: Final = 3600
@@ -57,7 +58,20 @@ class Operator(Inspector):
 
     Its own methods raise UnknownChannel when the channel is not registered, and InvalidMessage for an invalid channel
     name.
+
+    Attributes:
+        by: Who acts.
     """
+
+    def __init__(self, redis_url: str, *, by: str, timeout: float = TIMEOUT_S) -> None:
+        super().__init__(redis_url, timeout=timeout)
+        self.by = by
+
+    def named(self, by: str) -> "Operator":
+        """The same operator, with the same connections, for somebody else."""
+        other = copy.copy(self)
+        other.by = by
+        return other
 
     def pause(self, channel: str) -> bool:
         """Starts no more pushes of the channel until it is resumed; returns False if it was already paused."""

@@ -50,6 +50,7 @@ NAMES: Final = frozenset(
         "MODERATION",
         "WEBHOOK",
         "API_KEYS",
+        "DASHBOARD",
     ]
 )
 """Every setting and section of the worker and of the callback; a test keeps the list complete."""

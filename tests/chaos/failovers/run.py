@@ -77,7 +77,7 @@ def _calm(stack: Stack) -> None:
 
 
 def _wait_until_empty(redis_url: str) -> None:
-    with Operator(redis_url) as operator:
+    with Operator(redis_url, by="a test") as operator:
 
         def is_empty() -> bool:
             try:

@@ -20,13 +20,13 @@ PAUSE_S: Final = 0.1
 
 def pause(stage: Stage, channel: str, *, paused: bool) -> None:
     """Pauses or resumes a channel."""
-    with Operator(stage.server.url) as operator:
+    with Operator(stage.server.url, by="a test") as operator:
         (operator.pause if paused else operator.resume)(channel)
 
 
 def skip(stage: Stage, channel: str, count: int) -> None:
     """Sends the heads of this many blocked conversations to the dead letters."""
-    with Inspector(stage.server.url) as inspector, Operator(stage.server.url) as operator:
+    with Inspector(stage.server.url) as inspector, Operator(stage.server.url, by="a test") as operator:
         for one in list(inspector.blocked(channel, count)):
             stage.lines.write("skip", channel=channel, conversation=one.conversation)
             skipped = operator.skip(channel, one.conversation)
@@ -35,7 +35,7 @@ def skip(stage: Stage, channel: str, count: int) -> None:
 
 def replay(stage: Stage, channel: str, count: int) -> None:
     """Puts this many of the latest dead letters back into the queue."""
-    with Inspector(stage.server.url) as inspector, Operator(stage.server.url) as operator:
+    with Inspector(stage.server.url) as inspector, Operator(stage.server.url, by="a test") as operator:
         letters = {one.message_id: one.sequence for one in inspector.dead_letters(channel).latest(count)}
         with operator.replay(channel) as run:
             run.add(letters)

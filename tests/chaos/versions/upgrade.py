@@ -34,7 +34,7 @@ TICK_S: Final = 0.02
 
 def run(folder: Path, redis_url: str, seconds: float, seed: int) -> tuple[Evidence, dict[str, Sequence[str]]]:
     """Runs it for so long, without starts and ends, keeps its evidence in the folder, and judges that."""
-    with fleet(folder, redis_url, seed) as running, Operator(redis_url) as operator:
+    with fleet(folder, redis_url, seed) as running, Operator(redis_url, by="a test") as operator:
         (folder / "storm.json").write_text(json.dumps({"on_unknown": "retry", "rate": RATE[0], "window_s": RATE[1]}))
         watch = Watch(operator)
         nemesis = Nemesis(running, watch, seed)

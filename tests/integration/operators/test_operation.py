@@ -21,7 +21,7 @@ def queue(redis: Redis) -> Queue:
 @pytest.fixture
 def operator(redis_url: str) -> Operator:
     """An operator of the test's server."""
-    return Operator(redis_url)
+    return Operator(redis_url, by="a test")
 
 
 def kill(queue: Queue, *ids: str) -> dict[str, int]:
@@ -114,7 +114,7 @@ def test_a_run_that_breaks_off_leaves_no_key(queue: Queue, operator: Operator, r
 
 def test_an_unknown_channel_is_named_and_nothing_written(redis: Redis, redis_url: str) -> None:
     """By each of its methods."""
-    with Operator(redis_url) as operator:
+    with Operator(redis_url, by="a test") as operator:
         for call in (
             lambda: operator.pause("nosuch"),
             lambda: operator.resume("nosuch"),

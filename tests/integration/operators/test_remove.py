@@ -26,7 +26,7 @@ def queue(redis: Redis) -> Queue:
 @pytest.fixture
 def operator(redis_url: str) -> Operator:
     """An operator of the test's server."""
-    return Operator(redis_url)
+    return Operator(redis_url, by="a test")
 
 
 def fill(queue: Queue) -> None:

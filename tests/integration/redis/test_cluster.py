@@ -104,7 +104,7 @@ def test_each_producer_reaches_every_channel_and_rings_for_it(clustered: Cluster
         status = door.status(name, receipt.message_id)
         assert status is not None
         assert status.state == "queued"
-    with Operator(clustered.url) as operator:
+    with Operator(clustered.url, by="a test") as operator:
         assert sorted(name.decode() for name in operator.redis.zrange(BELL, 0, -1)) == sorted(CHANNELS)
         assert operator.channels() == sorted(CHANNELS)
         assert [operator.require(name).kind for name in CHANNELS] == ["cinnox"] * len(CHANNELS)

@@ -47,7 +47,7 @@ def _fill(redis: Redis, producer: Producer) -> None:
 
 def _fill_under(redis: Redis, redis_url: str, producer: Producer) -> None:
     """The same under a worker that runs already."""
-    with Operator(redis_url) as operator:
+    with Operator(redis_url, by="a test") as operator:
         operator.pause("support")
         _fill(redis, producer)
         operator.resume("support")
@@ -59,7 +59,7 @@ def test_producers_leave_room_for_the_wake_ups(stack: Stack, redis: Redis, redis
     redis.setrange("ballast", BALLAST_BYTES, b"x")
     redis.expire("ballast", 60)
     info: Any = redis.info("memory")
-    with Operator(redis_url) as operator:
+    with Operator(redis_url, by="a test") as operator:
         operator.pause("support")
         producer.send("support", RoomMessage("r0", "hello #1"))
         redis.config_set("maxmemory", round(info["used_memory"] / 0.93))

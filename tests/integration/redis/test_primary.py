@@ -51,7 +51,7 @@ def test_a_producer_goes_on_with_the_new_primary(pair: Pair, open_door: Open) ->
 
 def test_an_operator_goes_on_with_the_new_primary(pair: Pair) -> None:
     """And so do the commands' reads, which have the same client."""
-    with Operator(pair.url) as operator:
+    with Operator(pair.url, by="a test") as operator:
         operator.pause("support")
         pair.fail_over()
         assert operator.resume("support")

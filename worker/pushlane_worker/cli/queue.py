@@ -1,5 +1,8 @@
 """Clients of the queue, for commands that need no channel settings."""
 
+import os
+import pwd
+import socket
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -32,7 +35,7 @@ def inspector() -> Inspector:
 
 def operator() -> Operator:
     """The same, for commands that change something."""
-    return Operator(redis_url())
+    return Operator(redis_url(), by=whoami())
 
 
 def or_newer(read: Callable[[str], T], channel: str) -> T | NewerChannel:
@@ -41,3 +44,12 @@ def or_newer(read: Callable[[str], T], channel: str) -> T | NewerChannel:
         return read(channel)
     except NewerChannel as error:
         return error
+
+
+def whoami() -> str:
+    """Who runs the command, as the audit has it: the user and the host."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as a user without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,21 @@
+"""The page for operators at ``/``, behind a login: HTML from templates, one stylesheet, no JavaScript.
+
+A request goes through ``site``, which checks who asks (``sessions``, ``csrf``) in a thread of ``threads``, runs a view
+there, and renders what it returns.
+
+::
+
+    site        the routes, and what they share
+    login       login and logout
+    view        what a view gets and returns
+    views       the views, each with its path
+    refusals    why a request gets no page
+    answers     pages as responses: templates, and the headers of every page
+    forms       what a form or a query may contain
+    cookies     the cookies: reading, setting, and whether the browser speaks https
+    csrf        whether a form was sent by a page of ours
+    sessions    who is logged in
+    tries       how often somebody may try to log in
+    threads     a few threads for what blocks, so that moderation never waits
+    templates   HTML; static: the stylesheet
+"""
