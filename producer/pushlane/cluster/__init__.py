@@ -2,7 +2,8 @@
 
 ::
 
-    slots        which primary holds which slot, and what an error means; both clients share it
+    slots        which primary holds which slot, and what an error means
+    batch        a pipeline's commands and replies
     blocking     the client for threads
     nonblocking  the client for asyncio
 

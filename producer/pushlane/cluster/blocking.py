@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
 from redis.client import Pipeline
-from redis.exceptions import MovedError
 
 from pushlane.address import Node
-from pushlane.cluster.slots import NO_PRIMARY, Attempts, Command, Slots, first_key, is_passing, raise_first
+from pushlane.cluster.batch import Batch
+from pushlane.cluster.slots import Attempts, Command, Slots, first_key
 from pushlane.connections import UNANSWERED
 
 if TYPE_CHECKING:
@@ -62,42 +62,25 @@ class Cluster(redis.Redis):
         except UNANSWERED:
             self._slots.stale = True
 
-    def send(self, commands: Sequence[Command], *, transaction: bool) -> list[Any]:
-        """The replies in the order of the commands; those that a node has not answered in time are errors."""
-        replies: list[Any] = [redis.ConnectionError("not sent")] * len(commands)
-
-        def attempt() -> None:
-            self._send(commands, replies, transaction=transaction)
-
+    def send(self, commands: Sequence[Command], *, transaction: bool) -> Batch:
+        """Sends the commands of a pipeline, to each node its own."""
+        batch = Batch(self._slots, commands)
         try:
-            self._insist(attempt)
+            self._insist(lambda: self._send(batch, transaction=transaction))
         except redis.RedisError as error:
-            replies = [error if is_passing(reply) else reply for reply in replies]
-        return replies
+            batch.give_up(error)
+        return batch
 
-    def _send(self, commands: Sequence[Command], replies: list[Any], *, transaction: bool) -> None:
-        """Sends those that have no reply yet, to each node its own. Raises the last error that may pass."""
-        todo = {number: command for number, (command, _) in enumerate(commands) if is_passing(replies[number])}
-        parts = self._slots.by_owner(todo)
-        problem: Exception | None = None
-        if sum(map(len, parts.values())) < len(todo):
-            problem = redis.ConnectionError(NO_PRIMARY)
-        for node, numbers in parts.items():
+    def _send(self, batch: Batch, *, transaction: bool) -> None:
+        """One attempt. Raises the last error that may pass."""
+        for node, numbers in batch.parts().items():
             try:
-                with self._client(node).pipeline(transaction) as batch:
-                    for number in numbers:
-                        batch.execute_command(*commands[number][0], **commands[number][1])
-                    answers = batch.execute(raise_on_error=False)
+                with self._client(node).pipeline(transaction) as pipeline:
+                    batch.fill(pipeline, numbers)
+                    batch.take(numbers, pipeline.execute(raise_on_error=False))
             except UNANSWERED as error:
-                self._slots.stale = True
-                answers = [error] * len(numbers)
-            for number, answer in zip(numbers, answers, strict=True):
-                replies[number] = answer
-                if isinstance(answer, MovedError):
-                    self._slots.moved(answer)
-                problem = answer if is_passing(answer) else problem
-        if problem is not None:
-            raise problem
+                batch.fail(numbers, error)
+        batch.raise_if_open()
 
     def _client(self, node: Node) -> Any:  # noqa: ANN401 # redis-py's types mix its clients' replies
         if (known := self._clients.get(node)) is not None:
@@ -134,7 +117,9 @@ class _Pipeline(Pipeline):
         """The replies; an error among them is raised if it is wanted."""
         commands = self.command_stack
         self.reset()
-        replies = self._cluster.send(commands, transaction=self._is_transaction) if commands else []
+        if not commands:
+            return []
+        batch = self._cluster.send(commands, transaction=self._is_transaction)
         if raise_on_error:
-            raise_first(replies)
-        return replies
+            batch.raise_first()
+        return batch.replies

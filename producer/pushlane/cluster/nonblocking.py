@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import redis
 import redis.asyncio
 from redis.asyncio.client import Pipeline
-from redis.exceptions import MovedError
 
 from pushlane.address import Node
-from pushlane.cluster.slots import NO_PRIMARY, Attempts, Command, Slots, first_key, is_passing, raise_first
+from pushlane.cluster.batch import Batch
+from pushlane.cluster.slots import Attempts, Command, Slots, first_key
 from pushlane.connections import UNANSWERED
 
 if TYPE_CHECKING:
@@ -69,42 +69,25 @@ class AsyncCluster(redis.asyncio.Redis):
         except UNANSWERED:
             self._slots.stale = True
 
-    async def send(self, commands: Sequence[Command], *, transaction: bool) -> list[Any]:
-        """The replies in the order of the commands; those that a node has not answered in time are errors."""
-        replies: list[Any] = [redis.ConnectionError("not sent")] * len(commands)
-
-        async def attempt() -> None:
-            await self._send(commands, replies, transaction=transaction)
-
+    async def send(self, commands: Sequence[Command], *, transaction: bool) -> Batch:
+        """Sends the commands of a pipeline, to each node its own."""
+        batch = Batch(self._slots, commands)
         try:
-            await self._insist(attempt)
+            await self._insist(lambda: self._send(batch, transaction=transaction))
         except redis.RedisError as error:
-            replies = [error if is_passing(reply) else reply for reply in replies]
-        return replies
+            batch.give_up(error)
+        return batch
 
-    async def _send(self, commands: Sequence[Command], replies: list[Any], *, transaction: bool) -> None:
-        """Sends those that have no reply yet, to each node its own. Raises the last error that may pass."""
-        todo = {number: command for number, (command, _) in enumerate(commands) if is_passing(replies[number])}
-        parts = self._slots.by_owner(todo)
-        problem: Exception | None = None
-        if sum(map(len, parts.values())) < len(todo):
-            problem = redis.ConnectionError(NO_PRIMARY)
-        for node, numbers in parts.items():
+    async def _send(self, batch: Batch, *, transaction: bool) -> None:
+        """One attempt. Raises the last error that may pass."""
+        for node, numbers in batch.parts().items():
             try:
-                async with self._client(node).pipeline(transaction) as batch:
-                    for number in numbers:
-                        batch.execute_command(*commands[number][0], **commands[number][1])
-                    answers = await batch.execute(raise_on_error=False)
+                async with self._client(node).pipeline(transaction) as pipeline:
+                    batch.fill(pipeline, numbers)
+                    batch.take(numbers, await pipeline.execute(raise_on_error=False))
             except UNANSWERED as error:
-                self._slots.stale = True
-                answers = [error] * len(numbers)
-            for number, answer in zip(numbers, answers, strict=True):
-                replies[number] = answer
-                if isinstance(answer, MovedError):
-                    self._slots.moved(answer)
-                problem = answer if is_passing(answer) else problem
-        if problem is not None:
-            raise problem
+                batch.fail(numbers, error)
+        batch.raise_if_open()
 
     def _client(self, node: Node) -> Any:  # noqa: ANN401 # redis-py's types mix its clients' replies
         if node not in self._clients:
@@ -142,7 +125,9 @@ class _Pipeline(Pipeline):
         """The replies; an error among them is raised if it is wanted."""
         commands = self.command_stack
         await self.reset()  # type: ignore[no-untyped-call] # redis-py gives it no types
-        replies = await self._cluster.send(commands, transaction=self._is_transaction) if commands else []
+        if not commands:
+            return []
+        batch = await self._cluster.send(commands, transaction=self._is_transaction)
         if raise_on_error:
-            raise_first(replies)
-        return replies
+            batch.raise_first()
+        return batch.replies

@@ -87,13 +87,6 @@ class Slots:
             self.stale = True
 
 
-def raise_first(replies: Sequence[Any]) -> None:
-    """Raises the first error among the replies."""
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-
-
 class Attempts:
     """The attempts of one call, or of one pipeline."""
 

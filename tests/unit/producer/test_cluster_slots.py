@@ -18,7 +18,7 @@ from redis.exceptions import (
 )
 
 from pushlane.address import Node
-from pushlane.cluster.slots import PAUSE_S, Attempts, Slots, first_key, is_passing, raise_first
+from pushlane.cluster.slots import PAUSE_S, Attempts, Slots, first_key, is_passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,10 +165,3 @@ def test_what_another_attempt_does_not_change_is_raised(known: Slots, error: Bas
 def test_only_some_errors_pass(reply: object, passing: bool) -> None:  # noqa: FBT001 # a parameter
     """Of a pipeline, only such commands are sent again."""
     assert is_passing(reply) is passing
-
-
-def test_a_pipelines_first_error_is_raised() -> None:
-    """Whatever it is: redis-py's own raises only answers of the server."""
-    raise_first([1, b"2", []])
-    with pytest.raises(redis.ConnectionError):
-        raise_first([1, redis.ConnectionError("refused"), ResponseError("WRONGTYPE")])
