@@ -149,7 +149,9 @@ def _node(text: str, default_port: int) -> Node:
         port = 0
     if port == 0:
         raise ValueError("its port must be a number from 1 to 65535")
-    return Node(one.hostname or "localhost", port or default_port)
+    if not one.hostname:
+        raise ValueError("it must name the host of each server")
+    return Node(one.hostname, port or default_port)
 
 
 def _path(path: str, kind: Kind) -> tuple[str, str]:
@@ -157,7 +159,7 @@ def _path(path: str, kind: Kind) -> tuple[str, str]:
     if kind != "sentinel":
         return "", path.removeprefix("/")
     service, _, db = path.removeprefix("/").partition("/")
-    if not service:
+    if not service or (service.isdecimal() and not db):  # a database alone
         raise ValueError("it must name the sentinels' service: redis+sentinel://host:26379/service/0")
     return unquote(service), db
 

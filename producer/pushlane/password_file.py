@@ -21,7 +21,7 @@ def with_password(url: str, file: str | Path, name: str = "REDIS") -> str:
         name: ``REDIS`` or ``BROKER``, for errors.
 
     Raises:
-        SettingsError: The file cannot be read or is empty, or the address has a password of its own.
+        SettingsError: The file cannot be read, is empty or has several lines, or the address has a password of its own.
     """
     setting = f"PUSHLANE_{name}_PASSWORD_FILE"
     scheme, separator, rest = url.partition("://")
@@ -42,4 +42,6 @@ def _read(file: Path, setting: str) -> str:
         raise SettingsError(setting, f"{file} cannot be read: it is not UTF-8") from None
     if not password:
         raise SettingsError(setting, f"{file} is empty")
+    if len(password.splitlines()) > 1:
+        raise SettingsError(setting, f"{file} has several lines: it must hold the password and nothing else")
     return password

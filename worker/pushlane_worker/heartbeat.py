@@ -42,7 +42,8 @@ class Heartbeat:
                 file.unlink(missing_ok=True)
             self._file.touch()
         except OSError as error:
-            raise SettingsError("PUSHLANE_HEARTBEAT_FILE", f"cannot be written: {error.strerror}") from None
+            problem = f"{self._file} cannot be written: {error.strerror}"
+            raise SettingsError("PUSHLANE_HEARTBEAT_FILE", problem) from None
 
     def beat(self) -> None:
         """Touches the file, unless a process is late. A file that cannot be touched grows old, which says enough."""

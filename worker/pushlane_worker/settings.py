@@ -43,7 +43,7 @@ class _Broker:
             raise SettingsError(self.broker_setting, str(error)) from None
         if address.kind == "cluster":
             needs = "Celery supports no Redis Cluster: it needs the address of a single server or of sentinels"
-            raise SettingsError(variable(["broker_url"]), needs)
+            raise SettingsError(variable(["broker_url"]), needs if self.broker_url else f"is missing: {needs}")
         return address
 
 

@@ -127,7 +127,7 @@ def test_a_worker_needs_a_broker_beside_it(clustered: Cluster) -> None:
     """Celery supports no cluster."""
     settings = channel_settings("http://127.0.0.1:9")
     ended = pushlane("worker", redis_url=clustered.url, settings=settings)
-    ended.refused(2, "PUSHLANE_BROKER_URL", "Celery supports no Redis Cluster")
+    ended.refused(2, "PUSHLANE_BROKER_URL: is missing: Celery supports no Redis Cluster")
 
 
 async def test_a_pipeline_is_split_by_node(clustered: Cluster, pipeline: Pipeline) -> None:

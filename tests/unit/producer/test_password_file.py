@@ -57,9 +57,14 @@ def test_there_is_one_password(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(None, "cannot be read: No such file"), (b" \n", "is empty"), (b"s3cr3t\xff", "cannot be read: it is not UTF-8")],
+    [
+        (None, "cannot be read: No such file"),
+        (b" \n", "is empty"),
+        (b"s3cr3t\xff", "cannot be read: it is not UTF-8"),
+        (b"s3cr3t\nanother\n", "has several lines: it must hold the password and nothing else"),
+    ],
 )
-def test_a_file_without_a_password_is_refused(file: Path, content: bytes | None, problem: str) -> None:
+def test_a_file_without_one_password_is_refused(file: Path, content: bytes | None, problem: str) -> None:
     """Else a server without one would do."""
     file.unlink()
     if content is not None:

@@ -4,6 +4,9 @@ The code is 2 if nothing was attempted because the command line, a setting or a 
 attempted and failed.
 """
 
+import re
+from typing import Final
+
 import click
 import redis
 
@@ -13,6 +16,7 @@ from pushlane_worker.errors import EmbeddedServerError
 
 ATTEMPTED = (IdempotencyConflict, QueueFull, QueueUnavailable, EmbeddedServerError)
 REDIS = "PUSHLANE_REDIS_URL"
+_IN_PIPELINE: Final = re.compile(r"Command # \d+ \(.*?\) of pipeline caused error: ", re.DOTALL)
 
 
 class Failed(click.ClickException):
@@ -38,14 +42,19 @@ def _line(error: Exception) -> str | None:
         case click.ClickException():
             return error.format_message()
         case QueueUnavailable() if not isinstance(error, NewerChannel):
-            return f"{REDIS}: {error}"
+            return f"{REDIS}: {_answer(error)}"
         case QueueFull():
             return f"{error} (its limits are the channel's MAX_QUEUED and Redis's maxmemory)"
         case redis.RedisError():
-            return f"{REDIS}: the queue is unavailable: {str(error) or type(error).__name__}"
+            return f"{REDIS}: the queue is unavailable: {_answer(error)}"
         case PushlaneError() | OSError():
             return str(error)
     return None
+
+
+def _answer(error: Exception) -> str:
+    """What Redis said, without the part of the pipeline that redis-py quotes before it."""
+    return _IN_PIPELINE.sub("", str(error)) or type(error).__name__
 
 
 def _exit_code(error: Exception) -> int:
