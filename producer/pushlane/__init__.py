@@ -16,6 +16,7 @@
     message_json       messages with their options as JSON
     message_record     messages as they are stored
     keys               every Redis key
+    tracing            OpenTelemetry spans, and the trace context that a message takes along
     scripts            loads and calls the Lua scripts in lua/
     clients            the Redis clients
     cluster            those of a Redis Cluster

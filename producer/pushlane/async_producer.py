@@ -16,6 +16,7 @@ from pushlane.enqueue_protocol import (
     arguments_of,
     chunks,
     decision_of,
+    describe,
     forms_of,
     prepare,
     read_decision,
@@ -29,6 +30,7 @@ from pushlane.message import Limits, Message, check_channel_name
 from pushlane.message_json import Form
 from pushlane.scripts import Script
 from pushlane.send_options import SendOptions
+from pushlane.tracing import sending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from pushlane.hold import Hold, StandingDecision, Verdict
     from pushlane.receipt import CancelResult, MessageStatus, Receipt
     from pushlane.send_options import When
+    from pushlane.tracing import Span
 
 _ENQUEUE, _STATUS = Script("enqueue"), Script("status")
 _CANCEL, _DECIDE = Script("cancel"), Script("decide")
@@ -83,8 +86,10 @@ class AsyncProducer:
 
     async def send_form(self, channel: str, form: Form) -> Receipt:
         """Enqueues a message with its own options; see ``Producer.send``."""
-        entries = prepare(channel, await self._limits_of(channel), [form], single=True)
-        return (await self._accept(channel, entries))[0]
+        with sending(channel) as span:
+            entries = prepare(channel, await self._limits_of(channel), [form], single=True)
+            describe(span, entries)
+            return (await self._accept(channel, entries, span))[0]
 
     async def send_many(
         self,
@@ -101,15 +106,17 @@ class AsyncProducer:
 
     async def send_forms(self, channel: str, forms: Sequence[Form]) -> list[Receipt]:
         """Enqueues messages that each have their own options; see ``Producer.send_forms``."""
-        entries = prepare(channel, await self._limits_of(channel), forms, single=False)
-        receipts: list[Receipt] = []
-        for chunk in chunks(entries):
-            try:
-                receipts += await self._accept(channel, chunk)
-            except PushlaneError as error:
-                error.receipts = tuple(receipts)
-                raise
-        return receipts
+        with sending(channel) as span:
+            entries = prepare(channel, await self._limits_of(channel), forms, single=False)
+            describe(span, entries)
+            receipts: list[Receipt] = []
+            for chunk in chunks(entries):
+                try:
+                    receipts += await self._accept(channel, chunk, span)
+                except PushlaneError as error:
+                    error.receipts = tuple(receipts)
+                    raise
+            return receipts
 
     async def status(self, channel: str, message_id: str) -> MessageStatus | None:
         """The message's status; see ``Producer.status``."""
@@ -163,8 +170,8 @@ class AsyncProducer:
             fields = await self._redis.hmget(f"{channel_prefix(channel)}channel", LIMIT_FIELDS)
         return self._limits.put(channel, fields)
 
-    async def _accept(self, channel: str, entries: Sequence[Entry]) -> list[Receipt]:
-        arguments = arguments_of(entries[0].message.kind, entries)
+    async def _accept(self, channel: str, entries: Sequence[Entry], span: Span) -> list[Receipt]:
+        arguments = arguments_of(entries[0].message.kind, entries, span.context)
         async with self._asking(channel, entries[0].message_id):
             reply = await _ENQUEUE.call_async(self._redis, channel_prefix(channel), *arguments)
         return read_receipts(channel, entries, reply)

@@ -32,6 +32,7 @@ from pushlane.message_json import Form
 from pushlane.message_record import STATES, conversation_of, from_ms, hold_key, read_header, text_of, write_content
 from pushlane.password_file import with_password
 from pushlane.receipt import MessageStatus, Receipt
+from pushlane.tracing import MESSAGE_ID, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,15 +103,24 @@ def forms_of(messages: Sequence[Message], options: SendOptions) -> list[Form]:
     return [Form(message, replace(options, idempotency_key=f"{key}/{i}")) for i, message in enumerate(messages)]
 
 
-def arguments_of(kind: str, entries: Sequence[Entry]) -> list[str | bytes]:
-    """The arguments of ``lua/enqueue.lua``."""
+def describe(span: Span, entries: Sequence[Entry]) -> None:
+    """Tells the span what it sends: the id of one message, or how many there are."""
+    if span.records and len(entries) == 1:
+        conversation = entries[0].message.conversation
+        span.tell({MESSAGE_ID: entries[0].message_id, "messaging.message.conversation_id": conversation})
+    elif span.records:
+        span.tell({"messaging.batch.message_count": len(entries)})
+
+
+def arguments_of(kind: str, entries: Sequence[Entry], trace: str) -> list[str | bytes]:
+    """The arguments of ``lua/enqueue.lua``; ``trace`` is the context of these messages' trace."""
     # A client may repeat a call. One whose ids were drawn for it was accepted whole or not at all: one look-up tells.
     fresh = all(entry.options.idempotency_key is None for entry in entries)
     arguments: list[str | bytes] = ["", kind, str(int(fresh))]
     for entry in entries:
         conversation = entry.message.conversation.encode()
         content = write_content(entry.fingerprint, conversation, entry.message.address, entry.message.body)
-        arguments += (entry.message_id, conversation, content, entry.options.as_argument())
+        arguments += (entry.message_id, conversation, content, entry.options.as_argument(trace))
     return arguments
 
 

@@ -10,7 +10,7 @@ after the prefix       type    content                                          
 ``channel``            hash    its version, and what others need to know: kind, limits, rate; no secret      for ever
 ``conversation:<id>``  list    message ids, oldest first                                                     till empty
 ``message:<id>``       string  a message's record (``message_record.py``), until it is finished              see below
-``details``            hash    by id: what only some messages have: scheduled, held, retried, dead (same)     till empty
+``details``            hash    by id: what only some messages have (same); by id:trace: their trace context  till empty
 ``tombstones:<ms>:…``  hash    by id: what is kept of finished messages (``lua/lib_tombstone.lua``)           see below
 ``ready``              zset    conversations that may be pushed now, in the order in which they became so    till empty
 ``delayed``            zset    conversations that are backing off, by due ms                                 till empty

@@ -1,7 +1,8 @@
 """A message in Redis: its record, and the details that only some have; ``lua/lib_record.lua`` says which.
 
 The scripts lay both out, and a test compares the fields. A record is a header of fixed width, then conversation,
-address and body. Details are fields of fixed width and a text: why it is dead, or the hold while it is held.
+address and body. Details are fields of fixed width and a text: why it is dead, or the hold while it is held. A claim's
+have the context of the message's trace there, as a queued message has no text.
 """
 
 from collections.abc import Sequence
@@ -132,6 +133,11 @@ def read_body(record: bytes) -> bytes:
 def text_of(details: bytes) -> str:
     """Why a message is dead, in words."""
     return details[DETAILS_BYTES:].decode(errors="replace")
+
+
+def trace_of(details: bytes) -> bytes:
+    """The trace context in the details of a claim; empty if the message was not sent in a traced span."""
+    return details[DETAILS_BYTES:]
 
 
 def hold_key(details: bytes) -> str:

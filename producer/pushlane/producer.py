@@ -18,6 +18,7 @@ from pushlane.enqueue_protocol import (
     arguments_of,
     chunks,
     decision_of,
+    describe,
     forms_of,
     prepare,
     read_decision,
@@ -31,6 +32,7 @@ from pushlane.message import Limits, Message, check_channel_name
 from pushlane.message_json import Form
 from pushlane.scripts import Script
 from pushlane.send_options import SendOptions
+from pushlane.tracing import sending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from pushlane.hold import Hold, StandingDecision, Verdict
     from pushlane.receipt import CancelResult, MessageStatus, Receipt
     from pushlane.send_options import When
+    from pushlane.tracing import Span
 
 
 __all__ = ["AsyncProducer", "Producer"]
@@ -112,8 +115,10 @@ class Producer:
 
     def send_form(self, channel: str, form: Form) -> Receipt:
         """Enqueues a message with its own options; otherwise like ``send``."""
-        entries = prepare(channel, self._limits_of(channel), [form], single=True)
-        return self._accept(channel, entries)[0]
+        with sending(channel) as span:
+            entries = prepare(channel, self._limits_of(channel), [form], single=True)
+            describe(span, entries)
+            return self._accept(channel, entries, span)[0]
 
     def send_many(
         self,
@@ -137,15 +142,17 @@ class Producer:
 
     def send_forms(self, channel: str, forms: Sequence[Form]) -> list[Receipt]:
         """Enqueues messages that each have their own options; otherwise like ``send_many``."""
-        entries = prepare(channel, self._limits_of(channel), forms, single=False)
-        receipts: list[Receipt] = []
-        for chunk in chunks(entries):
-            try:
-                receipts += self._accept(channel, chunk)
-            except PushlaneError as error:
-                error.receipts = tuple(receipts)
-                raise
-        return receipts
+        with sending(channel) as span:
+            entries = prepare(channel, self._limits_of(channel), forms, single=False)
+            describe(span, entries)
+            receipts: list[Receipt] = []
+            for chunk in chunks(entries):
+                try:
+                    receipts += self._accept(channel, chunk, span)
+                except PushlaneError as error:
+                    error.receipts = tuple(receipts)
+                    raise
+            return receipts
 
     def status(self, channel: str, message_id: str) -> MessageStatus | None:
         """The message's status; None if its id is unknown or its retention is over. Raises QueueUnavailable."""
@@ -227,8 +234,8 @@ class Producer:
             fields = self._redis.hmget(f"{channel_prefix(channel)}channel", LIMIT_FIELDS)
         return self._limits.put(channel, fields)
 
-    def _accept(self, channel: str, entries: Sequence[Entry]) -> list[Receipt]:
-        arguments = arguments_of(entries[0].message.kind, entries)
+    def _accept(self, channel: str, entries: Sequence[Entry], span: Span) -> list[Receipt]:
+        arguments = arguments_of(entries[0].message.kind, entries, span.context)
         with translating(channel, entries[0].message_id):
             reply = _ENQUEUE.call(self._redis, channel_prefix(channel), *arguments)
         return read_receipts(channel, entries, reply)

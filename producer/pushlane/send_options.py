@@ -60,9 +60,11 @@ class SendOptions:
         due = "" if not_before is None else _due(_parse_time(not_before))
         return cls(key, due, _expires("expires_in_s", expires_in_s), _hold(_parse_hold(hold), not_before))
 
-    def as_argument(self) -> str:
-        """The options as ``lua/enqueue.lua`` expects them."""
-        return f"{self.due}|{self.expires}|{self.hold}" if self.due or self.expires or self.hold else ""
+    def as_argument(self, trace: str = "") -> str:
+        """The options as ``lua/enqueue.lua`` expects them, with the message's trace context."""
+        if self.due or self.expires or self.hold or trace:
+            return f"{self.due}|{self.expires}|{trace}|{self.hold}"
+        return ""
 
 
 NO_OPTIONS: Final = SendOptions()

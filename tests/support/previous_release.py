@@ -19,6 +19,8 @@ from pushlane_worker.queue.turns import Claim, Settlement, read_claim
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from pushlane.send_options import SendOptions
+
 (WHEEL,) = (Path(__file__).parents[1] / "previous_release").glob("*.whl")
 PRODUCER = "pushlane"
 _SCRIPTS = {
@@ -51,6 +53,14 @@ def _module(name: str) -> ModuleType:
 
 RECORDS: Any = _module("message_record")
 """How the previous release reads and writes a record."""
+_SETTLEMENT = 11
+"""How many arguments of its turn are one settlement: it does not say how long the push took."""
+
+
+def _as_argument(options: SendOptions, _trace: str) -> str:
+    """It knows no traces."""
+    given = (options.due, options.expires, options.hold)
+    return "|".join(given) if any(given) else ""
 
 
 class OldQueue:
@@ -72,13 +82,14 @@ class OldQueue:
 
     def enqueue_again(self, *message_ids: str) -> list[Accepted]:
         """The same call once more."""
-        return read_accepted(self._call("enqueue", "cinnox", *self.queue.groups(message_ids, RECORDS.write_content)))
+        groups = self.queue.groups(message_ids, RECORDS.write_content, _as_argument)
+        return read_accepted(self._call("enqueue", "cinnox", *groups))
 
     def turn(self, *settlements: Settlement, free: int = 64) -> Turn:
         """The next turn of its one drain."""
         arguments: list[bytes | int | str] = ["", "old", self._turns, free, 0, LEASE_MS, 0]
         for settlement in settlements:
-            arguments += settlement.arguments()
+            arguments += settlement.arguments()[:_SETTLEMENT]
         self._turns += 1
         wait_ms, settled, claims, _, why, *flags, _, _ = self._call("turn", *arguments)
         closed, soon, leaves = (flag == 1 for flag in flags)

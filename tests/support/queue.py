@@ -108,7 +108,7 @@ class Queue(QueueView):
         self.now = self.rate_clock = EPOCH_MS
         self.latest: int | str = ""
         self.messages: dict[str, tuple[str, bytes, bytes]] = {}
-        self._options: dict[str, tuple[str, str, str]] = {}
+        self._options: dict[str, tuple[SendOptions, str]] = {}
         self.prefix = channel_prefix(channel)
         self.own_record = channel_record(channel, **{"rate_limit": 0, **fields})
         self._turns: defaultdict[str, int] = defaultdict(int, {SWEEPER: 1})
@@ -139,25 +139,32 @@ class Queue(QueueView):
         due: str = "",
         expires: str = "",
         hold: str = "",
+        trace: str = "",
     ) -> None:
         """Notes messages, each of which says its own id without a ``body``; see the script for the others."""
         for message_id in message_ids:
             own = message_id.encode() if body is None else body
             self.messages.setdefault(message_id, (conversation, address, own))
-            self._options.setdefault(message_id, (due, expires, hold))
+            self._options.setdefault(message_id, (SendOptions(None, due, expires, hold), trace))
 
     def enqueue_again(self, *message_ids: str) -> list[Accepted]:
         """The same call once more, as after a lost reply."""
         return read_accepted(self._call("enqueue", "cinnox", 0, *self.groups(message_ids, write_content)))
 
-    def groups(self, message_ids: Sequence[str], write: Callable[..., bytes]) -> list[_Argument]:
-        """What the script gets of these messages; ``write`` lays out their content."""
+    def groups(
+        self,
+        message_ids: Sequence[str],
+        write: Callable[..., bytes],
+        as_argument: Callable[[SendOptions, str], str] = SendOptions.as_argument,
+    ) -> list[_Argument]:
+        """What the script gets of these messages; ``write`` and ``as_argument`` lay out their content and options."""
         groups: list[_Argument] = []
         for message_id in message_ids:
             conversation, address, body = self.messages[message_id]
             fingerprint = hashlib.blake2b(b"\0".join([conversation.encode(), address, body]), digest_size=12)
             content = write(fingerprint.hexdigest().encode(), conversation.encode(), address, body)
-            groups += (message_id, conversation, content, SendOptions(None, *self._options[message_id]).as_argument())
+            options, trace = self._options[message_id]
+            groups += (message_id, conversation, content, as_argument(options, trace))
         return groups
 
     def turn(

@@ -115,7 +115,7 @@ def _check_messages(model: Model, snapshot: Snapshot) -> None:
         assert header.state == message.state, f"I1, I2: {name} is {header.state}, not {message.state}"
         assert header.attempts == message.attempts, f"I11: {name}"
         assert (header.joined_ms, header.due_ms) == (message.joined, message.due), f"its times: {name}"
-        kept = message.state in {"queued", "scheduled", "held"} or model.dead_letter(name)
+        kept = model.is_kept(name)
         assert kept or name not in snapshot.details, f"I10: the details of {name} are left over"
         if kept:
             assert header.losses == message.losses, f"I11: {name}"
@@ -124,6 +124,8 @@ def _check_messages(model: Model, snapshot: Snapshot) -> None:
         content = (message.address, name.encode()) if kept else (b"", b"")
         assert read_content(record) == (message.conversation, *content), "I1"
         assert message.state != "delivered" or name in model.log, f"I2: {name} was never accepted"
+    traces = {name: message.trace for name, message in model.messages.items() if message.trace and model.is_kept(name)}
+    assert dict(snapshot.traces) == traces, "a message has the trace of its first enqueue, until it is finished"
     assert snapshot.dead == {name for name in model.messages if model.dead_letter(name)}, "I1"
     assert dict(snapshot.scheduled) == {name: model.joins_at(name) for name in model.scheduled()}, "I1"
 

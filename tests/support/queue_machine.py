@@ -37,6 +37,7 @@ _share = st.floats(0, 1, exclude_max=True)
 _dues = st.sampled_from([None] * 6 + [-1000, 1, SWEEP_MS, 3000, LEASE_MS])
 _keys = st.sampled_from([f"k{number}" for number in range(12)])
 _holds = st.sampled_from([0] * 5 + [1, SWEEP_MS, 5000, LEASE_MS])
+_traces = st.sampled_from(["", *(f"00-{number:032x}-{number:016x}-01" for number in (1, 2))])
 _lifetimes = st.sampled_from([0] * 6 + [1, SWEEP_MS, 5000, LEASE_MS, DAY_MS])
 
 
@@ -78,12 +79,12 @@ class QueueMachine(RuleBasedStateMachine):
         if wait is None and (timeout := draw(_holds)):
             key, releases = draw(_keys), draw(st.booleans())
         hold = f"{'r' if releases else 'd'}{timeout}:{key}" if key else ""
-        expires = str(lifetime or "")
-        accepted = self.queue.enqueue(conversation, *names, address=address, due=due, expires=expires, hold=hold)
+        options = {"due": due, "expires": str(lifetime or ""), "hold": hold, "trace": draw(_traces)}
+        accepted = self.queue.enqueue(conversation, *names, address=address, **options)
         self.walker.tailed = True
         for number, (name, answer) in enumerate(zip(names, accepted, strict=True), first + 1):
             message = Message(conversation, address, number, due=now + wait if wait and wait > 0 else 0)
-            message.hold, message.releases = key, releases
+            message.hold, message.releases, message.trace = key, releases, options["trace"]
             message.due += now + timeout if key else 0
             message.expires = now + lifetime if lifetime else 0
             self.model.enqueue(name, message, now)

@@ -28,6 +28,8 @@ class Message:
     hold: str = ""
     releases: bool = False
     """What its hold's timeout does."""
+    trace: str = ""
+    """The context of the span that sent it."""
     attempts: int = 0
     losses: int = 0
     part: int = 0

@@ -247,6 +247,10 @@ class Model:
         """Whether it is dead and not purged."""
         return self.messages[name].state == "dead" and not self.messages[name].purged
 
+    def is_kept(self, name: str) -> bool:
+        """Whether its record is kept."""
+        return self.messages[name].state in {"queued", "scheduled", "held"} or self.dead_letter(name)
+
     def die(self, name: str) -> None:
         """Sends a message to the dead letters."""
         self.messages[name].state = "dead"

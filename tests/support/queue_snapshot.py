@@ -19,6 +19,7 @@ LISTEN_MS = 250
 CAP_AT_START = 4
 LONGEST_THROTTLE_MS = 60_000
 LONGEST_PROBE_MS = 30_000
+TRACE = ":trace"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Snapshot:
     """Record and details of each message."""
     details: frozenset[str]
     """The messages that have any."""
+    traces: Mapping[str, str]
+    """The trace context of each message that has one."""
     keys: frozenset[str]
 
     def places(self, conversation: str) -> list[str]:
@@ -131,7 +134,8 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
         rung=rung is not None,
         dead=frozenset(_names(dead)),
         records={name: queue.found(name) for name in queue.messages},
-        details=frozenset(_names(details)),
+        details=frozenset(name for name in _names(details) if not name.endswith(TRACE)),
+        traces={name.removesuffix(TRACE): value for name, value in texts(details).items() if name.endswith(TRACE)},
         # It expires after 250 ms of the server's own time, at any moment of a test.
         keys=frozenset(_names(queue.redis.keys("*"))) - {f"{prefix}wake"},
     )

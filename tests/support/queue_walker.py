@@ -121,6 +121,8 @@ class Walker:
         assert len(turn.claims) <= free
         for claim in turn.claims:
             self.model.claim(claim, drain, self.now)
+            sent = {name.decode(): self.model.messages[name.decode()].trace.encode() for name in claim.message_ids}
+            assert claim.traces() in ([sent] if any(sent.values()) else [{}, sent]), "a claim has its messages' traces"
         self.last[drain] = turn
         self._check_turn(turn, free, settled)
         return turn

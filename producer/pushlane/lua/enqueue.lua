@@ -6,8 +6,8 @@
 -- ARGV[2] kind       of the messages; the channel's must be the same
 -- ARGV[3] fresh      1 if all ids were drawn for this call: only the same call can have accepted them before
 -- ARGV[4…] messages  groups of 4: id, conversation, content (the record from its fingerprint on), options ('' for none)
--- options: due (ms, '+' and ms from now, or ''), expires (ms from now, or '') and hold ('', or r or d for what its
--- timeout does, ms, ':', key), with a '|' between them
+-- options: due (ms, '+' and ms from now, or ''), expires (ms from now, or ''), trace (its context, or '') and hold ('', or
+-- r or d for what its timeout does, ms, ':', key), with a '|' between them
 -- Returns {0, sequence, state, duplicate (0 or 1), …} with three values per message, or {1} unknown channel,
 -- {2, kind} wrong kind, {3, index} an id that belongs to another message, {4, depth} full, {5} Redis is nearly full.
 --- use old_record record tombstone channel rest place hold outcomes gate wake
@@ -82,9 +82,9 @@ if new > 0 and redis.call('EXISTS', prefix .. 'full') == 1 then
   return { 5 }
 end
 
--- What this call writes at its end: keys and records alternately, ids and details alternately, the ids that each
--- conversation gets, in order, the conversations in the order of their first one, and the decisions on held messages
--- that were there before them.
+-- What this call writes at its end: keys and records alternately, fields and values of the hash `details` alternately,
+-- the ids that each conversation gets, in order, the conversations in the order of their first one, and the decisions
+-- on held messages that were there before them.
 local records, details, lists, conversations, decided = {}, {}, {}, {}, {}
 local heads = {} -- the state of the first id of each list
 
@@ -121,7 +121,10 @@ end
 
 -- Returns the record and the state of a message with options.
 local function with_options(id, at)
-  local due, expires, on_hold = string.match(ARGV[at + 3], '^(.-)|(.-)|(.*)$')
+  local due, expires, trace, on_hold = string.match(ARGV[at + 3], '^(.-)|(.-)|(.-)|(.*)$')
+  if trace ~= '' then
+    details[#details + 1], details[#details + 2] = id .. TRACE, trace
+  end
   due, expires = due_of(due), expires == '' and 0 or now + tonumber(expires)
   if on_hold ~= '' then
     local record = new_record('h', 'd', sequence, now, ARGV[at + 2])
@@ -129,7 +132,9 @@ local function with_options(id, at)
   end
   local state = due > 0 and 's' or 'q'
   local record = new_record(state, 'd', sequence, now, ARGV[at + 2])
-  details[#details + 1], details[#details + 2] = id, new_details(state == 's' and 0 or now, due, expires, '')
+  if due > 0 or expires > 0 then
+    details[#details + 1], details[#details + 2] = id, new_details(state == 's' and 0 or now, due, expires, '')
+  end
   if state == 's' then
     local at_ms = expires > 0 and math.min(due, expires) or due
     redis.call('ZADD', prefix .. 'scheduled', at_ms, scheduled_member(record, id))

@@ -1,4 +1,4 @@
--- The end of a message: its record and details are deleted, and a tombstone is made.
+-- The end of a message: its record, details and trace context are deleted, and a tombstone is made.
 
 local finish
 do
@@ -34,7 +34,7 @@ do
   local function end_details(prefix, channel, id, record, state, now)
     local details, accepted = details_of(prefix, id, record), number(record, 'accepted')
     leave_hold(prefix, id, record, details)
-    redis.call('HDEL', prefix .. 'details', id)
+    redis.call('HDEL', prefix .. 'details', id, id .. TRACE)
     details = final_details(details, state, now)
     if field(record, 'mark') == OLD then
       local keep = math.max(channel.retention_ms, accepted + channel.idempotency_ms - now, 1)

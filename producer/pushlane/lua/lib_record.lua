@@ -1,17 +1,19 @@
 -- A message is a record: a header of fixed width, then conversation, address and body. What only some messages have
 -- (they were scheduled, held or retried, may expire, or are dead) is in the hash `details`: fields of fixed width, then
 -- a text. The text of a dead letter is why it died; that of a held message is what its timeout does (r releases, d
--- dead-letters) and the hold's key. All of it is text, not binary: fakeredis has no `struct`, and `redis-cli GET` shows
--- it in readable form. `message_record.py` has the same fields in Python; a test compares them. The version is 2.
+-- dead-letters) and the hold's key. A field of its own there, id and TRACE, has the context of a message's trace. All of
+-- it is text, not binary: fakeredis has no `struct`, and `redis-cli GET` shows it in readable form. `message_record.py`
+-- has the same fields in Python; a test compares them. The version is 2.
 --
 -- state: q queued, s scheduled, h held, x dead
--- mark: - no details, d details, 1 enqueued by the previous release (its details may still be in its record)
+-- mark: - no details and no trace, d perhaps, 1 enqueued by the previous release (its details may be in its record)
 -- reason: - none, r rejected, e expired, a exhausted, u unknown, f forbidden
 -- flags: m maybe delivered, - none
 local HEADER_BYTES = 61
 local DETAILS_BYTES = 81
 local MAX_CONVERSATION_BYTES = 256
 local MAX_TEXT_BYTES = 2000
+local TRACE = ':trace'
 local PLAIN = '2q-' -- how the record of a queued message without details begins
 
 -- The first and the last byte of each field, of the header and behind the blank line of the details. Numbers have
@@ -127,11 +129,20 @@ local function details_of(prefix, id, record)
   return details or new_details(number(record, 'accepted'), 0, 0, '')
 end
 
--- The details of several messages, '' for each without any; '' if none has any.
+-- What a worker gets of a queued message: its details, which have no text then, and its trace context. '' for a message
+-- that has neither.
+local function claimed_details(prefix, id, record)
+  if not has_details(record) then
+    return ''
+  end
+  return details_of(prefix, id, record) .. (redis.call('HGET', prefix .. 'details', id .. TRACE) or '')
+end
+
+-- The same of several messages; '' if none has any.
 local function listed_details(prefix, ids, records)
   local all, found = {}, false
   for i, id in ipairs(ids) do
-    all[i] = state_of(records[i]) and has_details(records[i]) and details_of(prefix, id, records[i]) or ''
+    all[i] = state_of(records[i]) and claimed_details(prefix, id, records[i]) or ''
     found = found or all[i] ~= ''
   end
   return found and all or ''

@@ -38,7 +38,7 @@ local left = AT_ONCE
 
 local function forget(id)
   redis.call('UNLINK', prefix .. 'message:' .. id)
-  redis.call('HDEL', prefix .. 'details', id)
+  redis.call('HDEL', prefix .. 'details', id, id .. TRACE)
   left = left - 1
 end
 

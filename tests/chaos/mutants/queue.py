@@ -162,6 +162,13 @@ QUEUE = (
         "'generation', 'generation')",
         test_settle.test_generations_of_tombstones_follow_each_other,
     ),
-    Mutant("details outlive their message", "    redis.call('HDEL', prefix .. 'details', id)\n", ""),
+    Mutant("details outlive their message", "    redis.call('HDEL', prefix .. 'details', id, id .. TRACE)\n", ""),
+    Mutant(
+        "a trace context outlives its message",
+        "    redis.call('HDEL', prefix .. 'details', id, id .. TRACE)\n",
+        "    redis.call('HDEL', prefix .. 'details', id)\n",
+    ),
+    Mutant("a claim lacks its trace contexts", "(redis.call('HGET', prefix .. 'details', id .. TRACE) or '')", "''"),
+    Mutant("a trace context is not stored", "if trace ~= '' then", "if false then"),
     Mutant("a record does not tell of its details", "(mark == '-' and 'd' or mark)", "mark"),
 )

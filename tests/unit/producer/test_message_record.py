@@ -135,7 +135,7 @@ def test_the_largest_body_fits() -> None:
 def test_a_message_with_options_has_details_and_the_same_record() -> None:
     """What only some messages have is in a text of its own; the record differs by the mark that says so."""
     plain, none = written(b"room", b"[]", b'"hi"')
-    record, found = written(b"room", b"[]", b'"hi"', options="|5000|")
+    record, found = written(b"room", b"[]", b'"hi"', options="|5000||")
     assert (none, len(found)) == (NEW, DETAILS_BYTES)
     assert (plain[FIELDS["mark"]], record[FIELDS["mark"]]) == (b"-", b"d")
     assert plain.replace(b"2q-", b"2qd", 1) == record
@@ -143,9 +143,17 @@ def test_a_message_with_options_has_details_and_the_same_record() -> None:
     assert read_header(record, found) == read_header(plain, NEW)
 
 
+def test_a_trace_is_beside_the_record_which_differs_by_its_mark_alone() -> None:
+    """So messages of different traces go in one push; `test_random_walk` shows where their contexts come out again."""
+    plain, _ = written(b"room", b"[]", b'"hi"')
+    record, found = written(b"room", b"[]", b'"hi"', options=f"||00-{1:032x}-{2:016x}-01|")
+    assert found == NEW
+    assert plain.replace(b"2q-", b"2qd", 1) == record
+
+
 def test_a_scheduled_message_has_not_joined_its_conversation() -> None:
     """It does when it is due."""
-    found = read_header(*written(b"room", b"[]", b'"hi"', options="+60000||", state=b"s"))
+    found = read_header(*written(b"room", b"[]", b'"hi"', options="+60000|||", state=b"s"))
     assert (found.state, found.accepted_ms, found.joined_ms, found.due_ms) == ("scheduled", NOW, 0, NOW + 60_000)
 
 
@@ -245,7 +253,7 @@ def test_the_beginning_of_a_record_says_its_conversation() -> None:
 
 def test_a_holds_key_follows_the_letter_of_its_timeout() -> None:
     """The text of a held message's details."""
-    record, found = written(b"room", b"", b"hi", options="||r60000:order 7", state=b"h")
+    record, found = written(b"room", b"", b"hi", options="|||r60000:order 7", state=b"h")
     assert (state_of(record), hold_key(found), text_of(found)) == ("held", "order 7", "rorder 7")
     assert read_header(record, found).due_ms == NOW + 60_000
 

@@ -47,7 +47,7 @@ do
           drops_left, open = drops_left - 1, drops_left > 1
         elseif state_of(record) ~= 'q' then
           return batch
-        elseif not add_to_batch(batch, id, record, has_details(record) and details_of(prefix, id, record) or '') then
+        elseif not add_to_batch(batch, id, record, claimed_details(prefix, id, record)) then
           return batch
         end
       end

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Any, Literal
 
 from pushlane.connections import UNANSWERED
-from pushlane.message_record import attempts_of, first_expiry, history_of
+from pushlane.message_record import attempts_of, first_expiry, history_of, trace_of
 from pushlane_worker.queue.outcome import MAX_DETAIL_CHARS, PushResult
 from pushlane_worker.queue.retry import History, NextStep
 from pushlane_worker.queue.store import Store, is_script_error, log_gate
@@ -55,6 +55,11 @@ class Claim:
     def attempt(self) -> int:
         """The number of this push for its head, counted from 1."""
         return (attempts_of(self.details[0]) if self.details else 0) + 1
+
+    def traces(self) -> dict[str, bytes]:
+        """The trace context of each message, by its id; empty for a message that was not sent in a traced span."""
+        pairs = zip(self.message_ids, self.details, strict=bool(self.details))
+        return {message_id.decode(): trace_of(details) for message_id, details in pairs}
 
     def history(self) -> list[History]:
         """The messages' histories at the time of the claim."""
