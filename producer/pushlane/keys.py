@@ -55,7 +55,7 @@ Moderation's decisions have their own prefix, ``{decisions}``; a channel of that
 ``verdicts``           hash    monotonic counters of the decisions                                           for ever
 =====================  ======  ============================================================================  ===========
 
-So has the page, ``page:{page}``, outside of what a producer's access rule allows:
+So has the page, ``page:{page}``, which a producer's access rule does not allow:
 
 =====================  ======  ============================================================================  ===========
 ``session:<mac>``      string  who has logged in; ``<mac>`` is made of the cookie and the password           12 h
@@ -64,7 +64,6 @@ So has the page, ``page:{page}``, outside of what a producer's access rule allow
 ``login:<address>``    string  the ms until which tries to log in from an address have used its allowance    a minute
 ``logins``             string  the same for all addresses together                                           a minute
 ``proven``             zset    addresses from which somebody has logged in, by ms; exempt from ``logins``    30 days
-``wrong``              string  how many wrong passwords came, so that few of them enter the audit            10 min
 =====================  ======  ============================================================================  ===========
 
 A record is deleted when its message is delivered or cancelled, or purged as a dead letter. Its tombstone counts for the

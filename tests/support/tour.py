@@ -15,6 +15,7 @@ from support.callback import c2c, callback, moderation
 from support.command import pushlane
 from support.flower import flower
 from support.http_api import BILLING, KEYS, SUPPORT, Api
+from support.page import Person, page_settings
 from support.processes import environment, installed
 from support.stack import FakeApi, Stack, channel_settings
 from support.waiting import wait_until
@@ -41,12 +42,13 @@ class Addresses:
     callback: str
     worker: str
     operator: str
+    page: str
     broker: str
 
     @classmethod
     def all(cls, url: str) -> Addresses:
         """The same for each."""
-        return cls(url, url, url, url, url)
+        return cls(url, url, url, url, url, url)
 
 
 class Tour:
@@ -68,6 +70,7 @@ class Tour:
             self._produce()
             self._moderate()
             self._operate()
+            self._look()
             self._watch()
             assert worker.stop() == 0
             self._operator("channel", "remove", "support", "--force")
@@ -108,6 +111,11 @@ class Tour:
             "pushlane.enqueue", args=("support", {"room_id": "task", "text": "hello"}), queue=ENQUEUE_QUEUE
         )
         wait_until(lambda: self._api.texts("task") == ["hello"], "the message of a Celery service")
+
+    def _look(self) -> None:
+        with callback(self._folder, self._at.page, page_settings(self._folder)) as at, Person(at.url) as person:
+            person.see("/")
+        assert "logged in" in self._operator("audit")
 
     def _moderate(self) -> None:
         relay = {"relay_channel": LATE, "relay_room": "{To_Account}"}

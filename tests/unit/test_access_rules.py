@@ -19,8 +19,9 @@ SCRIPTS = {
         *(*PRODUCING, "postpone_effects", "finish_lane", "waiting"),
         *("register", "announce", "look", "ring_is_out", "sweep", "turn"),
     ),
-    "operator": (*PRODUCING, "register", "pause", "purge", "read", "remove", "replay", "skip"),
+    "operator": (*PRODUCING, "register", "pause", "purge", "read", "remove", "replay", "skip", "note"),
 }
+SCRIPTS["page"] = (*SCRIPTS["callback"], *SCRIPTS["operator"], "open_session", "try_login")
 DIRECTLY = {
     "producer": {"hmget"},
     "callback": {"info", "zmscore", *TRANSACTION},
@@ -28,6 +29,7 @@ DIRECTLY = {
     "operator": {"expire", "hgetall", "info", "smembers", "xread", "xrevrange", "zmscore", "zrevrange", "zscan"}
     | TRANSACTION,
 }
+DIRECTLY["page"] = DIRECTLY["callback"] | DIRECTLY["operator"]
 """What they call without a script, and no script of theirs does."""
 
 

@@ -6,5 +6,6 @@
     messages       records of messages that are queued or dead
     dead_letters   the dead letters
     blocked        conversations that make no progress, and why
+    audit          who did what
     actions        pause, resume, skip, replay, purge, remove
 """

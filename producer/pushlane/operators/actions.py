@@ -8,8 +8,9 @@ the remaining ones stay dead letters.
 import contextlib
 import copy
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, Literal, Self, cast
 
 import redis
@@ -17,6 +18,7 @@ import redis
 from pushlane.errors import UnknownChannel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import check_channel_name
+from pushlane.operators.audit import Audit
 from pushlane.operators.inspection import TIMEOUT_S, Inspector
 from pushlane.scripts import UNREGISTERED, Script
 
@@ -57,46 +59,62 @@ class Operator(Inspector):
     """An inspector that also changes things.
 
     Its own methods raise UnknownChannel when the channel is not registered, and InvalidMessage for an invalid channel
-    name.
+    name. Each act is in the audit.
 
-    Attributes:
-        by: Who acts.
+    Args:
+        by: Who acts, as the audit has it.
     """
 
     def __init__(self, redis_url: str, *, by: str, timeout: float = TIMEOUT_S) -> None:
         super().__init__(redis_url, timeout=timeout)
-        self.by = by
+        self.audit = Audit(self.redis, by)
 
     def named(self, by: str) -> "Operator":
         """The same operator, with the same connections, for somebody else."""
         other = copy.copy(self)
-        other.by = by
+        other.audit = Audit(self.redis, by)
         return other
 
     def pause(self, channel: str) -> bool:
         """Starts no more pushes of the channel until it is resumed; returns False if it was already paused."""
-        return self._set_paused(channel, 1)
+        self.require(channel)
+        with self.audit.act("pause", channel) as act:
+            changed = self._set_paused(channel, 1)
+            act.result = "paused" if changed else "was already paused"
+        return changed
 
     def resume(self, channel: str) -> bool:
         """Ends the pause, so that only the gate decides; returns whether the channel was paused."""
-        return self._set_paused(channel, 0)
+        self.require(channel)
+        with self.audit.act("resume", channel) as act:
+            changed = self._set_paused(channel, 0)
+            act.result = "resumed" if changed else "was not paused"
+        return changed
 
     def skip(self, channel: str, conversation: str) -> Skipped:
         """Sends the head of a blocked conversation to the dead letters, as ``exhausted``."""
         self.require(channel)
-        result, *message_id = (word.decode() for word in self._call("skip", channel, conversation))
+        with self.audit.act("skip", channel, conversation) as act:
+            result, *message_id = (word.decode() for word in self._call("skip", channel, conversation))
+            act.result = " ".join((result, *message_id))
         return Skipped(cast("SkipResult", result), *message_id)
 
     def replay(self, channel: str) -> "ReplayRun":
         """Starts a run that puts dead letters back into the queue."""
         self.require(channel)
-        return ReplayRun(self.redis, channel)
+        return ReplayRun(self.redis, self.audit, channel)
 
-    def purge(self, channel: str, ids: Sequence[str]) -> int:
+    def purge(self, channel: str, ids: Iterable[str]) -> int:
         """Deletes the content of these dead letters; returns how many of the ids were dead letters."""
         self.require(channel)
-        pages = (ids[start : start + PURGED_AT_ONCE] for start in range(0, len(ids), PURGED_AT_ONCE))
-        return sum(int(self._call("purge", channel, *page)) for page in pages)
+        purged, left = 0, iter(ids)
+        page = list(islice(left, PURGED_AT_ONCE))
+        with self.audit.act("purge", channel, page[0] if len(page) == 1 else "dead letters") as act:
+            while page:
+                purged += int(self._call("purge", channel, *page))
+                act.result = f"{purged} purged"
+                page = list(islice(left, PURGED_AT_ONCE))
+        return purged
 
     def remove(self, channel: str, *, force: bool = False) -> Removal:
         """Removes everything of the channel except records that expire by themselves.
@@ -104,10 +122,15 @@ class Operator(Inspector):
         Refused while it has messages or dead letters, unless ``force`` deletes them. Enqueueing fails from the first
         call on. An interrupted removal can be repeated.
         """
-        reply = first = self._remove(channel, force)
-        while reply[0] > 0:
-            reply = self._remove(channel, force)
-        return Removal(first[0] >= 0, first[1], first[2], bool(first[3]))
+        check_channel_name(channel)
+        with self.audit.act("remove", channel, "with what it holds" if force else "if it is empty") as act:
+            reply = first = self._remove(channel, force)
+            while reply[0] > 0:
+                reply = self._remove(channel, force)
+            removal = Removal(first[0] >= 0, first[1], first[2], bool(first[3]))
+            had = f"{removal.messages} messages, {removal.dead_letters} dead letters"
+            act.result = f"removed with {had}" if removal.removed else f"refused: it has {had}"
+        return removal
 
     def _remove(self, channel: str, force: bool) -> list[int]:  # noqa: FBT001 # the public method takes it by name
         reply: list[int] = self._call("remove", channel, int(force))
@@ -119,7 +142,6 @@ class Operator(Inspector):
         return reply
 
     def _set_paused(self, channel: str, paused: int) -> bool:
-        self.require(channel)
         changed = self._call("pause", channel, paused)
         if changed == UNREGISTERED:
             raise UnknownChannel(channel)
@@ -141,8 +163,10 @@ class ReplayRun:
     """
 
     _redis: Any
+    _audit: Audit
     _channel: str
     _run: str = field(default_factory=lambda: secrets.token_hex(8))
+    _only: str = ""
     gathered: int = 0
     replayed: int = 0
     left: int = 0
@@ -161,18 +185,21 @@ class ReplayRun:
             with self._redis.pipeline(transaction=True) as batch:
                 batch.zadd(self._key, sequences).expire(self._key, RUN_KEPT_S).zcard(self._key)
                 *_, self.gathered = batch.execute()
+            self._only = next(iter(sequences)) if self.gathered == 1 else ""
             self.left = self.gathered
 
     def steps(self) -> Iterator[int]:
         """Puts back the added dead letters; yields after each call how many left the run."""
-        while self.left and not self.full:
-            reply = _REPLAY.call(self._redis, channel_prefix(self._channel), "", self._run)
-            if reply[0] == UNREGISTERED:
-                raise UnknownChannel(self._channel)
-            before = self.left
-            self.replayed += reply[0]
-            self.left, self.full = reply[1], bool(reply[2])
-            yield before - self.left
+        with self._audit.act("replay", self._channel, self._only or f"{self.gathered} dead letters") as act:
+            while self.left and not self.full:
+                reply = _REPLAY.call(self._redis, channel_prefix(self._channel), "", self._run)
+                if reply[0] == UNREGISTERED:
+                    raise UnknownChannel(self._channel)
+                before = self.left
+                self.replayed += reply[0]
+                self.left, self.full = reply[1], bool(reply[2])
+                act.result = f"{self.replayed} queued again{', the channel is full' if self.full else ''}"
+                yield before - self.left
 
     @property
     def _key(self) -> str:

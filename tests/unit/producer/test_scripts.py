@@ -36,6 +36,8 @@ FREE_MEMORY = {
     "cancel",
     "finish_lane",
     "look",
+    "note",
+    "open_session",
     "pause",
     "purge",
     "register",
@@ -43,11 +45,13 @@ FREE_MEMORY = {
     "ring_is_out",
     "skip",
     "sweep",
+    "try_login",
     "turn",
 }
 """Scripts that a Redis at its memory limit still runs: without them it would never have room again.
 
 Registering and announcing free none; but a worker that starts then must be able to. A look is what brings the sweeps.
+Whoever purges must be able to log in, and to be written down.
 """
 READ_ONLY = {"read", "status", "waiting"}
 

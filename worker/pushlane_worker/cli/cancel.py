@@ -22,10 +22,10 @@ def command(channel: str, message_id: str) -> None:
 
     Prints `cancelled`, or `maybe_delivered` if an earlier push of it had an unknown outcome.
     """
-    with Producer(queue.redis_url()) as producer:
-        result = producer.cancel(channel, message_id)
-        if result == "not_found":
-            producer.kind_of(channel)  # raises UnknownChannel: a mistyped channel knows no message
+    with queue.operator() as operator, Producer(queue.redis_url()) as producer:
+        operator.require(channel)  # raises UnknownChannel: a mistyped channel knows no message
+        with operator.audit.act("cancel", channel, message_id) as act:
+            act.result = result = producer.cancel(channel, message_id)
     if result in _FAILED:
         raise Failed(f"message {message_id} of channel {channel!r} was not cancelled ({result}): {_FAILED[result]}")
     click.echo(result)

@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "blocked": "List conversations that cannot move, and skip what blocks one.",
     "decide": "Decide on messages that are held.",
     "decisions": "Show what moderation has decided.",
+    "audit": "Show what operators have done.",
     "channel": "Register, list, pause, resume and remove channels.",
     "check": "Check settings, Redis, the broker and the remote addresses.",
 }

@@ -1,7 +1,7 @@
 """``pushlane dead``: messages that will not be tried again; lists, replays or purges them."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 import redis
@@ -139,12 +139,15 @@ def _purge(
         count = sum(len(page.letters) for page in letters.pages(selection, newest))
         if count and not _confirmed(f"Purge {counted(count, 'dead letter')} of {channel} for good? [y/N] "):
             raise Failed("nothing was purged")
-    purged = 0
     with progress_bar() as progress:
         purging = progress.add_task("purging", total=letters.count(selection))
-        for page in letters.pages(selection, newest):
-            purged += operator.purge(channel, [letter.message_id for letter in page.letters])
-            progress.advance(purging, page.looked_at)
+
+        def selected() -> Iterator[str]:
+            for page in letters.pages(selection, newest):
+                yield from (letter.message_id for letter in page.letters)
+                progress.advance(purging, page.looked_at)
+
+        purged = operator.purge(channel, selected())
     if as_json:
         print_json({"channel": channel, "purged": purged, "absent": list(absent)})
     elif purged or not absent:

@@ -35,8 +35,11 @@ def command(
         raise click.UsageError("the verdict rewrite needs exactly one of --text and --json; the others take neither")
     if reason is not None and verdict not in {"forbid", "discard"}:
         raise click.UsageError(f"--reason goes with forbid and discard: {verdict} makes no dead letter that shows it")
-    with Producer(queue.redis_url()) as producer:
-        standing = producer.decide_once(channel, key, verdict, message=message, reason=reason or "")
+    with queue.operator() as operator, Producer(queue.redis_url()) as producer:
+        operator.require(channel)
+        with operator.audit.act("decide", channel, key) as act:
+            standing = producer.decide_once(channel, key, verdict, message=message, reason=reason or "")
+            act.result = standing.verdict if standing.same else f"decided before: {standing.verdict}"
     if not standing.same:
         otherwise = ", with another text or object" if standing.verdict == verdict else ""
         raise Failed(f"{key!r} of channel {channel!r} was decided before: {standing.verdict}{otherwise}")

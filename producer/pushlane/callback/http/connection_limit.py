@@ -71,7 +71,7 @@ class ConnectionLimit:
 
     def admit(self, one: Holder, host: str) -> bool:
         """Admits a new connection from this host, which waits at first; False if there is no room."""
-        address = _network(host)
+        address = network_of(host)
         peer = self._peers.get(address) or _Peer(address, is_within(host, self._proxies))
         if not peer.trusted and peer.count >= self._each:
             has_room = self._evict([peer])
@@ -124,7 +124,8 @@ class ConnectionLimit:
         self._sweeping = loop.call_later(SWEEP_S, self._sweep) if self._held else None
 
 
-def _network(host: str) -> str:
+def network_of(host: str) -> str:
+    """What identifies a peer: an IPv6 address's network, any other address itself."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

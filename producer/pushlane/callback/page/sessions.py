@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.callback.page.cookies import new_id
+from pushlane.callback.page.tries import MAX_ADDRESS_CHARS
 from pushlane.keys import PAGE_PREFIX
+from pushlane.scripts import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,10 @@ IDLE_S: Final = 30 * 60
 LONGEST_S: Final = 12 * 3600
 MOST: Final = 100
 """Sessions at a time: the oldest ends for another one."""
-_ALL: Final = f"{PAGE_PREFIX}sessions"
+PROVEN_S: Final = 30 * 24 * 3600
+MOST_PROVEN: Final = 1000
+"""Addresses that count as proven: the latest ones (see ``tries``)."""
+_OPEN: Final = Script("open_session")
 
 
 class Sessions:
@@ -31,15 +35,12 @@ class Sessions:
         self._redis = redis
         self._read_password = read_password
 
-    def open(self, name: str) -> str:
-        """The id of a new session of this person."""
+    def open(self, name: str, address: str) -> str:
+        """The id of a new session of this person, who has logged in from this address."""
         session_id = new_id()
-        mac = self._mac(session_id)
-        with self._redis.pipeline(transaction=True) as batch:
-            batch.set(_session(mac), name, ex=LONGEST_S).set(_active(mac), 1, ex=IDLE_S)
-            batch.zadd(_ALL, {mac: time.time() * 1000}).expire(_ALL, LONGEST_S).zrange(_ALL, 0, -MOST - 1)
-            *_, surplus = batch.execute()
-        self._end(*(one.decode() for one in surplus))
+        proven = (address[:MAX_ADDRESS_CHARS], PROVEN_S * 1000, MOST_PROVEN)
+        session = (self._mac(session_id), name, LONGEST_S * 1000, IDLE_S * 1000, MOST)
+        _OPEN.call(self._redis, PAGE_PREFIX, "", *session, *proven)
         return session_id
 
     def find(self, session_id: str) -> str | None:
@@ -51,13 +52,9 @@ class Sessions:
 
     def close(self, session_id: str) -> None:
         """Ends it."""
-        self._end(self._mac(session_id))
-
-    def _end(self, *macs: str) -> None:
-        if macs:
-            with self._redis.pipeline(transaction=True) as batch:
-                batch.unlink(*(key for mac in macs for key in (_session(mac), _active(mac)))).zrem(_ALL, *macs)
-                batch.execute()
+        mac = self._mac(session_id)
+        with self._redis.pipeline(transaction=True) as batch:
+            batch.unlink(_session(mac), _active(mac)).zrem(f"{PAGE_PREFIX}sessions", mac).execute()
 
     def _mac(self, session_id: str) -> str:
         return hmac.digest(session_id.encode(), self._read_password().encode(), hashlib.sha256).hex()

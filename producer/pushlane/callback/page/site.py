@@ -10,7 +10,7 @@ from starlette.routing import Route
 from pushlane.callback.page import cookies, csrf
 from pushlane.callback.page.answers import Answers
 from pushlane.callback.page.forms import fields, read_form
-from pushlane.callback.page.login import Login
+from pushlane.callback.page.login import Login, on_page
 from pushlane.callback.page.refusals import ERRORS, refusal
 from pushlane.callback.page.sessions import Sessions
 from pushlane.callback.page.threads import Threads
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 
+STRANGER: Final = "somebody (page)"
+"""Who sends a wrong password: the name is left out, because people type passwords there."""
 _NO_FIELDS: Final = ImmutableMultiDict[str, str]()
 
 
@@ -36,12 +38,12 @@ class Site:
     """The page of one process."""
 
     def __init__(self, settings: CallbackSettings, dashboard: DashboardSettings) -> None:
-        self._operator = Operator(settings.redis_url, by="")
+        self._operator = Operator(settings.redis_url, by=STRANGER)
         self._proxies = settings.trusted_proxies
         self._answers = Answers()
         self._threads = Threads("page")
         self._sessions = Sessions(self._operator.redis, dashboard.read_password)
-        self._login = Login(self._answers, self._sessions, dashboard.read_password, self._proxies)
+        self._login = Login(self._answers, self._operator, self._sessions, dashboard.read_password, self._proxies)
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -93,7 +95,7 @@ class Site:
             return self._answers.redirect("/login")
         url = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         asked = Asked(url, request.path_params, fields(request.url.query), form, name)
-        shown = place.show(self._operator.named(name), asked)
+        shown = place.show(self._operator.named(on_page(name)), asked)
         if isinstance(shown, Redirect):
             return self._answers.redirect(shown.to)
         values = {"csrf": csrf.token(session_id), "user": name, **shown.values}
