@@ -57,11 +57,8 @@ def server_problem(info: Mapping[str, Any], *, of_cluster: bool = False) -> str 
             return f"is {name}; Pushlane needs {SUPPORTED}"
     if int(_version(info).partition(".")[0]) < _LEAST_MAJOR:
         return f"is version {_version(info)}; Pushlane needs {SUPPORTED}"
-    mode = info.get("server_mode") or info.get("redis_mode")  # Valkey's name and Redis's
-    if mode == "cluster" and not of_cluster:
-        return "is a node of a Redis Cluster; write the address as redis+cluster://…"
-    if mode not in {None, "standalone", "cluster"}:
-        return f"runs as a {mode}, and Pushlane needs a server or a cluster"
+    if (problem := _mode_problem(_mode(info), of_cluster=of_cluster)) is not None:
+        return problem
     if info.get("role") == "slave":
         return READ_ONLY
     return None
@@ -72,16 +69,38 @@ def _version(info: Mapping[str, Any]) -> str:
     return str(info.get("valkey_version") or info.get("redis_version", "0"))
 
 
+def _mode_problem(mode: str | None, *, of_cluster: bool) -> str | None:
+    if mode == "cluster":
+        return None if of_cluster else "is a node of a Redis Cluster; write the address as redis+cluster://…"
+    if mode == "sentinel":
+        return "is a sentinel; write the address as redis+sentinel://…/SERVICE/0"
+    return None if mode in {None, "standalone"} else f"runs as a {mode}, and Pushlane needs a server or a cluster"
+
+
+def _mode(info: Mapping[str, Any]) -> str | None:
+    return info.get("server_mode") or info.get("redis_mode")  # Valkey's name and Redis's
+
+
+def broker_findings(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is wrong with Celery's broker, by its ``INFO``."""
+    if (problem := server_problem(info)) is not None:
+        yield Finding("failed", f"broker: it {problem}")
+    if (policy := info.get("maxmemory_policy", "noeviction")) != "noeviction":
+        yield Finding("failed", f"broker: maxmemory-policy is {policy}, which drops tasks; set it to noeviction")
+
+
 def server_findings(info: Mapping[str, Any], *, of_cluster: bool = False) -> Iterator[Finding]:
     """Checks the ``INFO`` of a server, or of a node of a cluster."""
     if (problem := server_problem(info, of_cluster=of_cluster)) is not None:
         yield Finding("failed", f"Redis: it {problem}")
     else:
         yield Finding("ok", f"Redis: {info.get('server_name', 'redis')} {_version(info)}")
+    if _mode(info) == "sentinel":  # it holds no data
+        return
     policy = info.get("maxmemory_policy")
     if policy == "noeviction":
         yield Finding("ok", "Redis: maxmemory-policy noeviction")
-    else:
+    elif policy is not None:
         yield Finding("failed", f"Redis: maxmemory-policy is {policy}, which drops messages; set it to noeviction")
     if info.get("connected_slaves") and "min_slaves_good_slaves" not in info and not of_cluster:
         yield Finding("warning", f"Redis: {_FORKS}")

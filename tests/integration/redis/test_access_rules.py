@@ -82,6 +82,17 @@ def test_what_a_stricter_rule_refuses_is_one_line(
     assert re.search(f"^[^#]*{told}", ended.err), "nothing of redis-py's: which command of a pipeline it was"
 
 
+def test_check_asks_the_broker_what_its_rule_allows(ruled: EmbeddedServer) -> None:
+    """An earlier release's rule did not allow it, which is a warning."""
+    settings = {"PUSHLANE_BROKER_URL": _url(ruled, "broker")}
+    lines = pushlane("check", redis_url=_url(ruled, "operator"), settings=settings).ok().splitlines()
+    assert [line[:17] for line in lines if "broker" in line] == ["ok       broker: "]
+    with Redis.from_url(ruled.url) as admin:
+        _allow(admin, "broker", "-info")
+    lines = pushlane("check", redis_url=_url(ruled, "operator"), settings=settings).ok().splitlines()
+    assert [line for line in lines if line.startswith("warning  broker: cannot check its settings: ")]
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("program", "less", "told"),

@@ -11,6 +11,7 @@ from support.callback import callback, moderation
 from support.cluster import cluster
 from support.command import pushlane
 from support.failover import Pair, replicated
+from support.server_process import ServerProcess
 from support.stack import channel_settings
 from support.waiting import wait_until
 from support.webhook import webhook
@@ -90,6 +91,37 @@ def test_check_tells_a_replica(pair: Pair) -> None:
     ended = pushlane("check", redis_url=pair.url)
     assert ended.code == 1
     assert f"failed   Redis: it {REPLICA}" in ended.out.splitlines()
+
+
+def test_check_tells_what_is_wrong_with_the_broker(pair: Pair, redis_url: str) -> None:
+    """Celery says so only when it publishes."""
+    broker = {"PUSHLANE_BROKER_URL": pair.url}
+    good = pushlane("check", redis_url=redis_url, settings=broker).ok().splitlines()
+    assert [line[:17] for line in good if "broker" in line] == ["ok       broker: "]
+    pair.new.config_set("maxmemory-policy", "allkeys-lru")
+    pair.address.target = pair.new_port
+    ended = pushlane("check", redis_url=redis_url, settings=broker)
+    assert ended.code == 1
+    policy = "broker: maxmemory-policy is allkeys-lru, which drops tasks; set it to noeviction"
+    failed = [line for line in ended.out.splitlines() if line.startswith("failed")]
+    assert failed == [f"failed   broker: it {REPLICA}", f"failed   {policy}"]
+
+
+def test_a_sentinel_is_told_from_a_server(tmp_path: Path) -> None:
+    """By ``check`` and by a worker's start, of the queue and of the broker."""
+    words = [str(tmp_path / "sentinel.conf"), "--sentinel"]
+    sentinel = ServerProcess(tmp_path / "sentinel", words)
+    (tmp_path / "sentinel.conf").touch()
+    sentinel.start()
+    try:
+        wait_until(sentinel.client.ping, "the sentinel")
+        says = "it is a sentinel; write the address as redis+sentinel://…/SERVICE/0"
+        lines = pushlane("check", redis_url=sentinel.url).out.splitlines()
+        assert [line for line in lines if "Redis: " in line] == [f"failed   Redis: {says}"]
+        worker = pushlane("worker", redis_url=sentinel.url, settings=SETTINGS)
+        worker.refused(2, f"PUSHLANE_REDIS_URL: Redis: {says}")
+    finally:
+        sentinel.close()
 
 
 def test_the_callback_is_not_ready_on_a_replica(pair: Pair, tmp_path: Path) -> None:

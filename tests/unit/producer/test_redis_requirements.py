@@ -3,7 +3,7 @@
 import pytest
 from support.documentation import README, page, read
 
-from pushlane.service.redis_requirements import SUPPORTED, server_findings, server_problem
+from pushlane.service.redis_requirements import SUPPORTED, broker_findings, server_findings, server_problem
 
 FIT = {"redis_mode": "standalone", "maxmemory_policy": "noeviction", "aof_enabled": 1}
 
@@ -35,6 +35,22 @@ def test_a_server_that_only_speaks_like_redis_is_refused(name: str) -> None:
     """Whichever version of Redis it claims to be."""
     info = FIT | {"redis_version": "7.4.0", f"{name.lower()}_version": "v1.40.1"}
     assert server_problem(info) == f"is {name}; Pushlane needs {SUPPORTED}"
+
+
+def test_a_sentinel_is_told_from_a_server() -> None:
+    """And nothing is asked of it that only a server has."""
+    says = "is a sentinel; write the address as redis+sentinel://…/SERVICE/0"
+    info = {"redis_version": "7.2.4", "redis_mode": "sentinel"}
+    assert list(server_findings(info)) == [("failed", f"Redis: it {says}")]
+    assert list(broker_findings(info)) == [("failed", f"broker: it {says}")]
+
+
+def test_a_broker_may_lose_what_it_holds_but_not_drop_it_at_any_time() -> None:
+    """It needs no append-only file."""
+    info = FIT | {"redis_version": "7.2.4", "aof_enabled": 0}
+    assert list(broker_findings(info)) == []
+    says = "broker: maxmemory-policy is volatile-lru, which drops tasks; set it to noeviction"
+    assert list(broker_findings(info | {"maxmemory_policy": "volatile-lru"})) == [("failed", says)]
 
 
 @pytest.mark.parametrize("text", [read(README), page("redis")], ids=["README", "redis"])

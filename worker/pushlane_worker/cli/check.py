@@ -12,7 +12,7 @@ import redis
 from pushlane.errors import NewerChannel
 from pushlane.operators.inspection import Inspector, Overview
 from pushlane.service.printable import one_line
-from pushlane.service.redis_requirements import Finding
+from pushlane.service.redis_requirements import Finding, broker_findings
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.output import counted
@@ -46,7 +46,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("warning", "settings: no channel is set (PUSHLANE_CHANNELS__<NAME>__KIND): nothing to push")
     yield from _redis(settings)
-    yield _broker(settings)
+    yield from _broker(settings)
     for name, channel in settings.channels.items():
         yield _remote(name, channel)
 
@@ -89,7 +89,7 @@ def _consumers(inspector: Inspector, settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _broker(settings: Settings) -> Finding:
+def _broker(settings: Settings) -> Iterator[Finding]:
     from kombu.exceptions import OperationalError  # noqa: PLC0415 # see command
 
     from pushlane_worker.celery import app  # noqa: PLC0415 # the same
@@ -97,9 +97,14 @@ def _broker(settings: Settings) -> Finding:
     try:
         with app.connection_for_write(connect_timeout=TIMEOUT_S) as connection:
             connection.ensure_connection(max_retries=0, timeout=TIMEOUT_S)
-            return Finding("ok", f"broker: {connection.as_uri()}")
-    except (OperationalError, OSError) as error:
-        return Finding("failed", f"broker: {settings.broker_setting}: {str(error) or type(error).__name__}")
+            yield Finding("ok", f"broker: {connection.as_uri()}")
+            if settings.broker_url:  # otherwise it is the queue's Redis
+                with connection.default_channel.conn_or_acquire() as client:
+                    yield from broker_findings(client.info())
+    except redis.exceptions.NoPermissionError as error:
+        yield Finding("warning", f"broker: cannot check its settings: {error}")
+    except (OperationalError, redis.RedisError, OSError) as error:
+        yield Finding("failed", f"broker: {settings.broker_setting}: {str(error) or type(error).__name__}")
 
 
 def _remote(name: str, channel: ChannelSettings) -> Finding:
