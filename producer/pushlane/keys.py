@@ -35,6 +35,7 @@ after the prefix       type    content                                          
 ``wake``               list    one entry that ends the blocking read of a listening drain                    250 ms
 ``turn:<drain>``       string  a drain's last turn, so that repeating it changes nothing                     5 min
 ``full``               string  a sweep found Redis near its memory limit: bytes in use                       2 s
+``throughput:<hour>``  hash    messages delivered in each minute of an hour since 1970                       2 h
 ``sweep``              hash    when last swept, since when without a gap, and which sweeper has more to do   for ever
 =====================  ======  ============================================================================  ===========
 
@@ -91,6 +92,9 @@ CHANNELS = f"{PREFIX}channels"
 
 CONSUMERS = f"{PREFIX}consumers"
 """zset: the Celery queues that a worker consumes, by the ms until which the entry counts; 15 s."""
+
+WORKERS = f"{PREFIX}workers"
+"""zset: each worker's random id and, after a blank, the queues that it consumes, with commas between; the same."""
 
 
 def channel_prefix(channel: str) -> str:

@@ -98,6 +98,24 @@ class Script:
             ask.try_once(*_ring([(key, reply[1])]))
         return reply[0]
 
+    def call_all(self, client: redis.Redis, keys: Sequence[str], *args: bytes | float | str) -> list[Any]:
+        """The replies or errors of calls that differ in their key, sent together. Not for a script that rings."""
+        ask: Any = client
+        sha = _sha(source(self.name, self.package))
+        replies: list[Any] = [None] * len(keys)
+        todo = list(range(len(keys)))
+        while todo:
+            with ask.pipeline(transaction=False) as batch:
+                for number in todo:
+                    batch.evalsha(sha, 1, keys[number], *args)
+                for number, reply in zip(todo, batch.execute(raise_on_error=False), strict=True):
+                    replies[number] = reply
+            todo = [number for number in todo if isinstance(replies[number], NoScriptError)]
+            if todo:  # its node learns the script with this call
+                first = todo.pop(0)
+                replies[first] = self.call(client, keys[first], *args)
+        return replies
+
     async def call_async(self, client: redis.asyncio.Redis, key: str, *args: bytes | float | str) -> Any:  # noqa: ANN401 # the same
         """``call`` for asyncio."""
         ask: Any = client

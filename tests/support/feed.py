@@ -55,9 +55,9 @@ def stream(redis: Redis) -> list[str]:
 
 
 def verdicts(redis: Redis) -> dict[str, int]:
-    """The counters."""
+    """The counters, without those by policy."""
     found: Any = redis.hgetall(f"{DECISIONS_PREFIX}verdicts")
-    return {name.decode(): int(count) for name, count in found.items()}
+    return {name.decode(): int(count) for name, count in found.items() if b" " not in name}
 
 
 def unfed(redis: Redis) -> list[str]:

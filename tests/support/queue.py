@@ -80,10 +80,11 @@ def settle(
     lost: bool = False,
     split: int = 0,
     lone: bool = False,
+    took_ms: int = 0,
 ) -> Settlement:
     """A claim with what its push came to."""
     result = PushResult(outcome, detail, reached=reached, lone=lone)
-    return Settlement(claim, result, NextStep(wait_ms, dead, reason, split), lost)
+    return Settlement(claim, result, NextStep(wait_ms, dead, reason, split), lost, took_ms)
 
 
 def unsent(claim: Claim) -> Settlement:

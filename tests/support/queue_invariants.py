@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from support.queue_message import WAITING
 
 from pushlane.keys import BELL, CHANNELS
-from pushlane.message_record import read_content, read_header
+from pushlane.message_record import REASONS, read_content, read_header
 from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ def _check_counters(model: Model, snapshot: Snapshot) -> None:
         "depth": states["queued"] + states["scheduled"] + states["held"],
         **{f"pushes_{outcome.name.lower()}": model.pushes[outcome] for outcome in Outcome},
     }
-    assert {name: snapshot.counters.get(name, 0) for name in expected} == expected, "I12"
+    counters = {**snapshot.counters, "dead": sum(snapshot.counters.get(f"dead_{code}", 0) for code in REASONS)}
+    assert {name: counters.get(name, 0) for name in expected} == expected, "I12"
 
 
 def _check_keys(model: Model, snapshot: Snapshot) -> None:

@@ -14,18 +14,21 @@ TRANSACTION = {"multi", "exec"}
 PRODUCING = ("enqueue", "status", "cancel", "decide")
 SCRIPTS = {
     "producer": PRODUCING,
-    "callback": (*PRODUCING, "record_decisions", "postpone_effects"),
+    "callback": (*PRODUCING, "record_decisions", "postpone_effects", "overview"),
     "worker": (
-        *(*PRODUCING, "postpone_effects", "finish_lane", "waiting"),
+        *(*PRODUCING, "postpone_effects", "finish_lane", "waiting", "overview"),
         *("register", "announce", "look", "ring_is_out", "sweep", "turn"),
     ),
-    "operator": (*PRODUCING, "register", "pause", "purge", "read", "remove", "replay", "skip", "note"),
+    "operator": (
+        *(*PRODUCING, "register", "overview", "pause", "purge"),
+        *("read", "remove", "replay", "skip", "note", "throughput"),
+    ),
 }
 SCRIPTS["page"] = (*SCRIPTS["callback"], *SCRIPTS["operator"], "open_session", "try_login")
 DIRECTLY = {
     "producer": {"hmget"},
-    "callback": {"info", "zmscore", *TRANSACTION},
-    "worker": {"blpop", "bzpopmin", "info", "zmscore", *TRANSACTION},
+    "callback": {"info", "smembers", "zmscore", *TRANSACTION},
+    "worker": {"blpop", "bzpopmin", "info", "smembers", "zmscore", *TRANSACTION},
     "operator": {"expire", "hgetall", "info", "smembers", "xread", "xrevrange", "zmscore", "zrevrange", "zscan"}
     | TRANSACTION,
 }

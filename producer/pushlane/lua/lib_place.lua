@@ -46,7 +46,7 @@ end
 -- Moves a message to the dead letters and counts it; the caller removes it from its list or set.
 local function kill(prefix, id, record, now, reason, why)
   bury(prefix, id, record, now, reason, why)
-  count('dead', 1)
+  count('dead_' .. reason, 1)
   count('depth', -1)
 end
 

@@ -3,9 +3,11 @@
 ::
 
     inspection     the state of channels
+    overview       one channel at one moment
     messages       records of messages that are queued or dead
     dead_letters   the dead letters
     blocked        conversations that make no progress, and why
     audit          who did what
+    decisions      how many decisions moderation has made
     actions        pause, resume, skip, replay, purge, remove
 """

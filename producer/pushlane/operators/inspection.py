@@ -1,97 +1,31 @@
 """Reads a channel's state for the commands, without changing anything.
 
 A channel may hold three million messages and 100,000 conversations, so the cost of a read is constant or, with paging,
-proportional to its result; nothing here scans. An overview is one transaction, so its numbers are consistent.
+proportional to its result; nothing here scans. An overview is one script, so its numbers are consistent.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Self
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Self
 
 from pushlane.clients import connect
 from pushlane.cluster.blocking import Cluster
-from pushlane.enqueue_protocol import LIMIT_FIELDS, check_version, read_limits
-from pushlane.errors import UnknownChannel
-from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
+from pushlane.enqueue_protocol import LIMIT_FIELDS, read_limits
+from pushlane.errors import NewerChannel, UnknownChannel
+from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
 from pushlane.message import Limits, check_channel_name
-from pushlane.message_record import from_ms
 from pushlane.operators.blocked import Blocked, read_blocked
 from pushlane.operators.dead_letters import DeadLetters
-from pushlane.outcome import Outcome
+from pushlane.operators.decisions import DecisionCount, read_decision_counts
+from pushlane.operators.overview import Gate, Overview, read_gate, read_overview
+from pushlane.scripts import Script
 from pushlane.service.redis_requirements import Finding, server_findings
 
 TIMEOUT_S = 2.0
-LAST_UNKNOWN = 5
-"""How many pushes of unknown outcome an overview lists."""
+AT_ONCE: Final = 200
+"""How many channels are read with one round trip."""
 _GATE = ("state", "until", "cap", "reason", "changed", "paused")
-_CHANNEL = ("version", "kind", "queue", "max_queued", "rate_limit", "rate_window_ms")
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Whether the channel may push: not while it is paused, otherwise by its state.
-
-    ``until`` is None if the state has no end time; ``cap`` is None before the first push.
-    """
-
-    state: str
-    until: datetime | None
-    reason: str
-    cap: int | None
-    changed: datetime | None
-    paused_since: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class RateUse:
-    """``used`` counts pushes in flight and those that ended within the window. ``limit`` is None without a limit."""
-
-    used: int
-    limit: int | None
-    window_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownPush:
-    """A push whose messages may have arrived. ``lost``: its worker died or froze before it reported an outcome."""
-
-    at: datetime | None
-    conversation: str
-    message_ids: tuple[str, ...]
-    detail: str
-    lost: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """One channel at one moment.
-
-    ``depth`` (which includes ``scheduled``), ``accepted`` and ``delivered`` count messages; ``ready`` to ``blocked``
-    count conversations.
-    """
-
-    channel: str
-    kind: str
-    queue: str
-    consumed: bool
-    """Whether some worker consumes its Celery queue."""
-    depth: int
-    max_queued: int
-    scheduled: int
-    ready: int
-    delayed: int
-    leased: int
-    held: int
-    blocked: int
-    gate: Gate
-    rate: RateUse
-    accepted: int
-    delivered: int
-    pushes: Mapping[str, int]
-    dead_letters: int
-    unknown_pushes: int
-    last_unknown: tuple[UnknownPush, ...]
+_OVERVIEW, _THROUGHPUT = Script("overview"), Script("throughput")
 
 
 class Inspector:
@@ -136,43 +70,37 @@ class Inspector:
 
     def overview(self, channel: str) -> Overview | None:
         """The channel's current state; None when it is not registered."""
-        prefix = channel_prefix(check_channel_name(channel))
-        with self.redis.pipeline(transaction=True) as batch:
-            batch.hmget(f"{prefix}channel", _CHANNEL).hmget(f"{prefix}gate", _GATE).hgetall(f"{prefix}counters")
-            for name in ("scheduled", "ready", "delayed", "leases", "held", "blocked", "dead"):
-                batch.zcard(f"{prefix}{name}")
-            batch.llen(f"{prefix}rate").xrevrange(f"{prefix}unknown", count=LAST_UNKNOWN)
-            record, gate, counters, scheduled, ready, delayed, leased, held, blocked, dead, rate, unknown = (
-                batch.execute()
-            )
-        version, kind, queue, *numbers = record
-        check_version(channel, version)
-        if kind is None:
-            return None
-        max_queued, rate_limit, window_ms = map(int, numbers)
-        counts = {name.decode(): int(value) for name, value in counters.items()}
-        return Overview(
-            channel=channel,
-            kind=kind.decode(),
-            queue=queue.decode(),
-            consumed=queue.decode() in self.consumed_queues(),
-            depth=counts.get("depth", 0),
-            max_queued=max_queued,
-            scheduled=scheduled,
-            ready=ready,
-            delayed=delayed,
-            leased=leased,
-            held=held,
-            blocked=blocked,
-            gate=_gate(gate),
-            rate=RateUse(rate + leased if rate_limit else 0, rate_limit or None, window_ms // 1000),
-            accepted=counts.get("accepted", 0),
-            delivered=counts.get("delivered", 0),
-            pushes={name: counts.get(f"pushes_{name}", 0) for name in (one.name.lower() for one in Outcome)},
-            dead_letters=dead,
-            unknown_pushes=counts.get("pushes_unknown", 0),
-            last_unknown=tuple(_unknown(fields) for _, fields in unknown),
-        )
+        reply = _OVERVIEW.call(self.redis, channel_prefix(check_channel_name(channel)), "")
+        return read_overview(channel, reply, self.consumed_queues())
+
+    def overviews(self, channels: Sequence[str]) -> dict[str, Overview | NewerChannel]:
+        """The states of those channels that are registered and whose node answers, read a few hundred at a time."""
+        consumed, found = self.consumed_queues(), {}
+        for channel, reply in self._each(_OVERVIEW, channels):
+            try:
+                overview: Overview | NewerChannel | None = read_overview(channel, reply, consumed)
+            except NewerChannel as error:
+                overview = error
+            if overview is not None:
+                found[channel] = overview
+        return found
+
+    def throughput(self, channels: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """How many messages of each channel were delivered in each of the last 60 minutes, oldest first."""
+        return {channel: tuple(counts) for channel, counts in self._each(_THROUGHPUT, channels)}
+
+    def _each(self, script: Script, channels: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        for first in range(0, len(channels), AT_ONCE):
+            names = channels[first : first + AT_ONCE]
+            replies = script.call_all(self.redis, [channel_prefix(check_channel_name(name)) for name in names], "")
+            for name, reply in zip(names, replies, strict=True):
+                if not isinstance(reply, Exception):
+                    yield name, reply
+
+    def workers(self) -> Counter[str]:
+        """How many workers consume each Celery queue."""
+        members = (member.decode() for member in self.redis.zrange(WORKERS, 0, -1))
+        return Counter(queue for worker in members for queue in worker.split(" ")[1].split(","))
 
     def consumed_queues(self) -> set[str]:
         """The Celery queues that some worker consumes."""
@@ -187,9 +115,14 @@ class Inspector:
                 batch.zcard(f"{DECISIONS_PREFIX}lane:{lane.decode()}")
             return sum(batch.execute())
 
+    def decision_counts(self) -> tuple[list[DecisionCount], int]:
+        """The decisions by verdict and policy, and how many verdicts were made after the answer."""
+        counters = self.redis.hgetall(f"{DECISIONS_PREFIX}verdicts")
+        return read_decision_counts(counters), int(counters.get(b"late", 0))
+
     def gate(self, channel: str) -> Gate:
         """Whether the channel may push; open if it is not registered."""
-        return _gate(self.redis.hmget(_key(channel, "gate"), _GATE))
+        return read_gate(self.redis.hmget(_key(channel, "gate"), _GATE))
 
     def dead_letters(self, channel: str) -> DeadLetters:
         """The channel's dead letters, read lazily."""
@@ -206,25 +139,3 @@ class Inspector:
 
 def _key(channel: str, name: str) -> str:
     return f"{channel_prefix(check_channel_name(channel))}{name}"
-
-
-def _gate(fields: Sequence[bytes | None]) -> Gate:
-    state, until, cap, reason, changed, paused = fields
-    return Gate(
-        state=(state or b"open").decode(),
-        until=from_ms(int(until or 0)),
-        reason=(reason or b"").decode(errors="replace"),
-        cap=int(cap) if cap else None,
-        changed=from_ms(int(changed or 0)),
-        paused_since=from_ms(int(paused or 0)),
-    )
-
-
-def _unknown(fields: Mapping[bytes, bytes]) -> UnknownPush:
-    return UnknownPush(
-        at=from_ms(int(fields[b"at"])),
-        conversation=fields[b"conversation"].decode(errors="replace"),
-        message_ids=tuple(fields[b"message_ids"].decode().split(",")),
-        detail=fields[b"detail"].decode(errors="replace"),
-        lost=fields[b"lost"] == b"1",
-    )

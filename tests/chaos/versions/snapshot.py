@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pushlane import MessageStatus
     from pushlane.operators.actions import Operator
-    from pushlane.operators.inspection import Overview, UnknownPush
+    from pushlane.operators.overview import Overview, UnknownPush
 
 _NEVER: Final = 0.0
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from support.callback import C2C, Callback, c2c, callback, moderation, query
+from support.feed import verdicts
 from support.waiting import wait_until
 
 from pushlane.keys import DECISIONS_PREFIX
@@ -134,14 +135,13 @@ def test_a_policy_that_hangs_makes_no_answer_late(
     decisions = recorded(redis)
     late = [one for one in decisions if one["late"]]
     answered = [one for one in decisions if not one["late"]]
-    assert {(one["verdict"], one["policy"], one["command"]) for one in answered} == {(on_error, "chain", C2C)}
+    assert {(one["verdict"], one["policy"], one["command"]) for one in answered} == {(on_error, "on_error", C2C)}
     assert len({one["message"] for one in answered}) == AT_ONCE
     if come_late:
         assert {one["message"] for one in late} == {one["message"] for one in answered}
         assert {one["key"] for one in late} == {f"{one['key']}:late" for one in answered}
     assert [one["verdict"] for one in late].count("forbid") == come_late // 2
-    counted: Any = redis.hgetall(f"{DECISIONS_PREFIX}verdicts")
-    assert counted == {on_error.encode(): b"50"} | ({b"late": b"50"} if come_late else {})
+    assert verdicts(redis) == {on_error: AT_ONCE} | ({"late": AT_ONCE} if come_late else {})
 
 
 @pytest.mark.parametrize("workers", [1, 2])

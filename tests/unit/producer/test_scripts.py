@@ -12,6 +12,8 @@ from pushlane.enqueue_protocol import CHANNEL_VERSION, CHUNK, MAX_REASON_BYTES
 from pushlane.hold import DECIDED, MAX_HOLD_DAYS
 from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
 from pushlane.operators import actions
+from pushlane.operators.decisions import DECISION_MS
+from pushlane.operators.overview import PUSH_MS
 from pushlane.outcome import Outcome
 from pushlane.scripts import source
 from pushlane_worker import settings
@@ -53,7 +55,7 @@ FREE_MEMORY = {
 Registering and announcing free none; but a worker that starts then must be able to. A look is what brings the sweeps.
 Whoever purges must be able to log in, and to be written down.
 """
-READ_ONLY = {"read", "status", "waiting"}
+READ_ONLY = {"overview", "read", "status", "throughput", "waiting"}
 
 SLOT = re.compile(r"^-- (KEYS|ARGV)\[(\d+)(…?)\] (\w+)(.*)$", re.MULTILINE)
 USED = re.compile(r"\b(KEYS|ARGV)\[(\d+)\]")
@@ -216,6 +218,17 @@ def test_every_outcome_has_its_counter() -> None:
     table = re.search(r"^ *local OUTCOME_COUNTERS = \{(.*?)\}", LIBRARIES["lib_settle"], re.MULTILINE | re.DOTALL)
     assert table
     assert re.findall(r"'(\w+)'", table[1]) == [f"pushes_{outcome.name.lower()}" for outcome in Outcome]
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "bounds"),
+    [("pushlane_worker", "lib_settle", PUSH_MS), ("pushlane", "record_decisions", DECISION_MS)],
+)
+def test_lua_and_python_mean_the_same_buckets(package: str, name: str, bounds: tuple[int, ...]) -> None:
+    """A bound that only one side knows would lose what is counted under it."""
+    listed = re.search(r"local TOOK_MS = \{ ([\d, ]+) \}", FILES[package, name])
+    assert listed
+    assert tuple(map(int, listed[1].split(", "))) == bounds
 
 
 def test_lua_and_python_mean_the_same_statuses_of_a_settlement() -> None:

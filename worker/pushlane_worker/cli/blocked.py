@@ -7,7 +7,7 @@ from itertools import islice
 import click
 
 from pushlane.operators.blocked import Blocked
-from pushlane.operators.inspection import Gate
+from pushlane.operators.overview import Gate
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.argument_types import utf8

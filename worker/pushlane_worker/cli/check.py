@@ -10,7 +10,8 @@ import click
 import redis
 
 from pushlane.errors import NewerChannel
-from pushlane.operators.inspection import Inspector, Overview
+from pushlane.operators.inspection import Inspector
+from pushlane.operators.overview import Overview
 from pushlane.service.printable import one_line
 from pushlane.service.redis_requirements import Finding, broker_findings
 from pushlane_worker.channel_settings import ChannelSettings

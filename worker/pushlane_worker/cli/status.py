@@ -7,7 +7,7 @@ import click
 
 from pushlane.errors import NewerChannel, UnknownChannel
 from pushlane.message import check_channel_name
-from pushlane.operators.inspection import Gate, Overview
+from pushlane.operators.overview import Gate, Overview
 from pushlane.service.json_fields import as_fields
 from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue

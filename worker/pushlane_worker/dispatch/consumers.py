@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import redis.asyncio
 
-from pushlane.keys import CONSUMERS
+from pushlane.keys import CONSUMERS, WORKERS
 from pushlane.scripts import Script
 from pushlane_worker.queue.store import WORKER
 from pushlane_worker.telemetry import logger
@@ -19,9 +19,11 @@ KEPT_S = 15.0
 _ANNOUNCE = Script("announce", WORKER)
 
 
-async def announce(client: redis.asyncio.Redis, queues: Collection[str]) -> None:
-    """Announces that this worker consumes these queues; valid for ``KEPT_S``."""
-    await _ANNOUNCE.call_async(client, CONSUMERS, "", round(KEPT_S * 1000), *queues)
+async def announce(client: redis.asyncio.Redis, worker: str, queues: Collection[str]) -> None:
+    """Announces that this worker, by a random id, consumes these queues; valid for ``KEPT_S``."""
+    kept_ms = round(KEPT_S * 1000)
+    await _ANNOUNCE.call_async(client, CONSUMERS, "", kept_ms, *queues)
+    await _ANNOUNCE.call_async(client, WORKERS, "", kept_ms, f"{worker} {','.join(queues)}")
 
 
 class UnconsumedQueues:

@@ -7,6 +7,7 @@ may not drain itself lapses, and a sweep rings again.
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Collection
 from functools import partial
 
@@ -51,6 +52,7 @@ class Dispatcher:
         self._publish = publish
         self._drain = drain
         self._consumed = consumed
+        self._name = secrets.token_hex(8)
         self._supervisor = Supervisor()
         self._store = Store.connect(settings.redis_url, channel_records(settings))
         self._producer = AsyncProducer(settings.redis_url)
@@ -102,7 +104,7 @@ class Dispatcher:
             group.create_task(self._sweeper.run(self._supervisor))
 
     async def _announce(self) -> None:
-        await announce(self._store.redis, self._consumed())
+        await announce(self._store.redis, self._name, self._consumed())
 
     async def _announce_again(self) -> None:
         await asyncio.sleep(ANNOUNCED_EACH_S)

@@ -1,17 +1,17 @@
 #!lua flags=allow-oom
---- Records which Celery queues a worker consumes, and forgets those that no worker has announced for a while.
--- KEYS[1] consumers
+--- Records that a Celery queue is consumed or that a worker runs, and forgets what was not announced for a while.
+-- KEYS[1] announced   the zset of the queues, or of the workers
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] kept_ms   how long the announcement is valid
--- ARGV[3…] queues
+-- ARGV[3…] members
 -- Returns 0.
 --- use channel
-local consumers, now, kept_ms = KEYS[1], clock(ARGV[1]), tonumber(ARGV[2])
+local announced, now, kept_ms = KEYS[1], clock(ARGV[1]), tonumber(ARGV[2])
 local FIRST = 3
 
-redis.call('ZREMRANGEBYSCORE', consumers, '-inf', now)
+redis.call('ZREMRANGEBYSCORE', announced, '-inf', now)
 for i = FIRST, #ARGV do
-  redis.call('ZADD', consumers, now + kept_ms, ARGV[i])
+  redis.call('ZADD', announced, now + kept_ms, ARGV[i])
 end
-redis.call('PEXPIRE', consumers, kept_ms)
+redis.call('PEXPIRE', announced, kept_ms)
 return 0

@@ -53,6 +53,24 @@ do
     count('depth', -#ids)
   end
 
+  -- The upper bounds of the buckets in ms; `pushlane.operators.inspection` repeats them.
+  local TOOK_MS = { 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000 }
+
+  -- How many messages a push had and how long it took, unless nobody knows that.
+  local function measure(settled, size)
+    if settled.lost or settled.outcome == UNSENT then
+      return
+    end
+    count('size_' .. size, 1)
+    count('took_ms', settled.took)
+    for _, bound in ipairs(TOOK_MS) do
+      if settled.took <= bound then
+        count('took_' .. bound, 1)
+        return
+      end
+    end
+  end
+
   local OUTCOME_COUNTERS = {
     'pushes_delivered', 'pushes_throttled', 'pushes_misconfigured', 'pushes_rejected', 'pushes_failed',
     'pushes_unknown', 'pushes_unsent',
@@ -148,6 +166,7 @@ do
   local function settle(prefix, channel, gate, now, settled, lease)
     local conversation, outcome = settled.conversation, settled.outcome
     count(OUTCOME_COUNTERS[outcome], 1)
+    measure(settled, #lease.ids)
     if settled.reached and channel.rate_limit > 0 then
       -- The next ms: the clock is cut to whole ms, and rate budget must not become free a fraction of one too early.
       redis.call('RPUSH', prefix .. 'rate', rate_clock(gate, now) + 1)

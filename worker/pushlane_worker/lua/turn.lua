@@ -26,7 +26,7 @@
 -- flight either and does not stay; {state, ms until it ends or the next probe, reason} if this turn changed the gate's
 -- state, else {}; and the time of the rate window's clock in ms.
 -- {-2} when the channel is not registered.
---- use old_record record tombstone finish channel rest place outcomes gate wake lease blame settle due claim
+--- use old_record record tombstone finish channel throughput rest place outcomes gate wake lease blame settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
 local now, latest, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local free, busy, lease_ms, stays = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
@@ -111,6 +111,9 @@ take_out_step(gate, channel, now, latest)
 trim_rate(prefix, channel, rate_clock(gate, now))
 gate.used = count_pushing(prefix, channel, now)
 local statuses = settle_all(prefix, channel, gate, now, settlements())
+if counted.delivered then
+  note_delivered(prefix, now, counted.delivered)
+end
 join_due(prefix, now)
 move_due(prefix, channel, gate, now)
 local claims = claim_ready(prefix, channel, gate, now, drain, turn, free, lease_ms)

@@ -29,7 +29,7 @@ AT_ONCE: Final = 100
 
 _RECORD: Final = Script("record_decisions")
 
-_Arguments = tuple[str | bytes, ...]
+_Arguments = tuple[str | bytes | int, ...]
 
 
 class _Waiting(NamedTuple):
@@ -115,6 +115,8 @@ def _arguments(decision: Decision) -> _Arguments:
         to_json(decision.effects) if decision.effects else "",
         "late" if decision.late else decision.verdict.kind,
         decision.entry(),
+        "" if decision.late else f"{decision.verdict.kind} {decision.verdict.policy}",
+        decision.took_ms,
     )
 
 

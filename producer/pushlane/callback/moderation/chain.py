@@ -32,7 +32,9 @@ LATE_S: Final = 60.0
 MAX_LATE: Final = 1000
 """How many questions may be open in a process before late ones are given up at once."""
 CHAIN: Final = "chain"
-"""The name under which decisions are recorded that no policy made."""
+"""The name under which decisions are recorded that no policy made: the message passes, or cannot be read."""
+ON_ERROR: Final = "on_error"
+"""The name under which those are recorded that the setting made, because a policy failed or was late."""
 
 _PASSES: Final = Verdict("allow", policy=CHAIN)
 _TOO_LATE: Final = "the policies did not answer in time"
@@ -191,7 +193,7 @@ class Chain:
         """Whether we cancelled this task ourselves: a policy may do so, too, or raise another task's cancellation."""
         return isinstance(policy, Elsewhere) and asyncio.current_task() not in self._asked
 
-    def _failed(self, left: Judgement, reason: str, policy: str = CHAIN) -> Judgement:
+    def _failed(self, left: Judgement, reason: str, policy: str = ON_ERROR) -> Judgement:
         """The ``on_error`` verdict. If it allows, the message passes as left so far: masked words stay masked."""
         if self._on_error.kind == "allow" and left.verdict.kind == "rewrite":
             before = left.verdict

@@ -113,7 +113,8 @@ async def test_decisions_wait_in_the_order_of_their_recording(
     clock: Any = redis.time()
     now = clock[0] * 1000 - 60_000
     for first, at in ((0, now), (12, now), (24, now - 5000), (36, now + 1)):
-        groups = [[key, "", b"{}", json.dumps([relay(int(key))]), "allow", b"{}"] for key in keys[first : first + 12]]
+        keyed = ((key, json.dumps([relay(int(key))])) for key in keys[first : first + 12])
+        groups = [[key, "", b"{}", relays, "allow", b"{}", "", 0] for key, relays in keyed]
         record(keys=[DECISIONS_PREFIX], args=[at, 60_000, *(argument for group in groups for argument in group)])
     assert unfed(redis) == keys
     while await retry_effects.retry_lanes(client, producer, RETENTION_S):

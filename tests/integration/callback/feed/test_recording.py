@@ -159,7 +159,7 @@ async def test_the_stream_is_trimmed_by_age(redis: Redis) -> None:
         pipeline.xadd(f"{DECISIONS_PREFIX}stream", {"key": "young"}, id=f"{now - 20_000}-{number}")
     pipeline.execute()
     script = redis.register_script(source("record_decisions"))
-    script(keys=[DECISIONS_PREFIX], args=["", 30_000, "new", "", b"{}", "", "allow", b"{}"])
+    script(keys=[DECISIONS_PREFIX], args=["", 30_000, "new", "", b"{}", "", "allow", b"{}", "", 0])
     left = stream(redis)
     assert (left.count("young"), left[-1]) == (300, "new")
     assert left.count("old") < 100

@@ -10,7 +10,7 @@ from support.waiting import wait_until_async
 
 from pushlane.callback.chat_message import ChatMessage
 from pushlane.callback.moderation import chain as chain_module
-from pushlane.callback.moderation.chain import CHAIN, Late
+from pushlane.callback.moderation.chain import ON_ERROR, Late
 
 
 async def test_whoever_is_late_gets_the_configured_verdict_and_is_told(run: Run, gate: asyncio.Event) -> None:
@@ -18,7 +18,7 @@ async def test_whoever_is_late_gets_the_configured_verdict_and_is_told(run: Run,
     started = time.monotonic()
     judged = await run(hanging(gate)).judge(MESSAGE)
     assert DEADLINE_S * 0.9 < time.monotonic() - started < DEADLINE_S + 0.5
-    assert (judged.verdict.kind, judged.verdict.policy, judged.message) == ("forbid", CHAIN, MESSAGE)
+    assert (judged.verdict.kind, judged.verdict.policy, judged.message) == ("forbid", ON_ERROR, MESSAGE)
     assert "in time" in judged.verdict.reason
     assert run.late == []
     gate.set()
@@ -30,7 +30,7 @@ async def test_whoever_is_late_gets_the_configured_verdict_and_is_told(run: Run,
 async def test_the_deadline_is_for_all_together(run: Run) -> None:
     """Three policies of half the deadline each are too slow."""
     slow = [Async(lambda _: asyncio.sleep(DEADLINE_S / 2)) for _ in range(3)]
-    assert (await run(*slow).judge(MESSAGE)).verdict.policy == CHAIN
+    assert (await run(*slow).judge(MESSAGE)).verdict.policy == ON_ERROR
 
 
 async def test_less_time_may_be_left(run: Run, gate: asyncio.Event) -> None:

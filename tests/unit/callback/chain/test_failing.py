@@ -21,7 +21,8 @@ from support.policies import (
 
 from pushlane.callback.decisions.decision import Decision
 from pushlane.callback.decisions.recorder import _arguments
-from pushlane.callback.moderation.chain import CHAIN, Chain
+from pushlane.callback.moderation import chain
+from pushlane.callback.moderation.chain import Chain
 from pushlane.callback.verdict import MAX_TEXT_CHARS, Verdict
 
 
@@ -44,7 +45,7 @@ async def test_who_raises_gets_the_configured_verdict(run: Run, kind: type, erro
     """Whatever it raises, an exit and a cancellation of its own among it; nobody behind it is asked."""
     asked: list[str] = []
     judged = await run(kind(raising(error), "bad"), kind(lambda _: asked.append("last"))).judge(MESSAGE)
-    assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
+    assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", chain.ON_ERROR)
     assert "bad" in judged.verdict.reason
     assert (judged.message, asked) == (MESSAGE, [])
 
@@ -74,7 +75,7 @@ async def test_the_log_tells_who_raised_and_where_but_not_what_it_says(run: Run,
 async def test_nonsense_gets_the_configured_verdict(run: Run, kind: type, said: object) -> None:
     """What is no verdict allows nothing."""
     judged = await run(kind(lambda _: said)).judge(MESSAGE)
-    assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
+    assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", chain.ON_ERROR)
 
 
 @KINDS
@@ -141,7 +142,7 @@ async def test_a_policy_that_cancels_its_own_task_gets_the_configured_verdict(ru
         [cancelling(None), Async(lambda _: asyncio.sleep(0))],
     ):
         judged = await run(*policies).judge(MESSAGE)
-        assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", CHAIN)
+        assert (judged.verdict.kind, judged.verdict.policy) == ("forbid", chain.ON_ERROR)
         check_masked(await run(MASKS, *policies, on_error=ALLOW).judge(MESSAGE))
         check_masked(await run(cancelling(None), MASKS, on_error=ALLOW).judge(MESSAGE))
 

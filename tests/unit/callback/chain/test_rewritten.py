@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from support.policies import ALLOW, KINDS, MASKS, MESSAGE, Async, Quick, Run, check_masked, hanging, raising, text
 from support.waiting import wait_until_async
 
-from pushlane.callback.moderation.chain import CHAIN, BadRewrite
+from pushlane.callback.moderation.chain import ON_ERROR, BadRewrite
 from pushlane.callback.verdict import Verdict
 
 CLEARS = Async(lambda _: Verdict.rewrite(custom_data="{}"), "clear")
@@ -20,7 +20,7 @@ async def test_what_is_allowed_after_an_error_is_what_was_rewritten_before(run: 
     """A word that is masked stays so, and the record has both."""
     judged = await run(MASKS, kind(raising(ValueError("x")), "bad"), on_error=ALLOW).judge(MESSAGE)
     check_masked(judged)
-    assert judged.verdict.policy == CHAIN
+    assert judged.verdict.policy == ON_ERROR
     assert judged.verdict.reason == "policy bad raised; mask had rewritten it: masked"
     judged = await run(MASKS, CLEARS, kind(raising(ValueError("x"))), on_error=ALLOW).judge(MESSAGE)
     check_masked(judged, custom_data="{}")
@@ -30,7 +30,7 @@ async def test_what_is_allowed_at_the_deadline_is_what_was_rewritten_before(run:
     """And the late verdict is reported all the same."""
     judged = await run(MASKS, hanging(gate), on_error=ALLOW).judge(MESSAGE)
     check_masked(judged)
-    assert judged.verdict.policy == CHAIN
+    assert judged.verdict.policy == ON_ERROR
     assert judged.verdict.reason == "the policies did not answer in time; mask had rewritten it: masked"
     gate.set()
     await wait_until_async(lambda: asyncio.sleep(0, run.late), "the late verdict")

@@ -1,0 +1,151 @@
+"""What an overview says of a channel, and what it counts, through the scripts of a real server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.queue import EPOCH_MS, Queue, settle, unsent
+
+from pushlane.errors import NewerChannel
+from pushlane.keys import WORKERS
+from pushlane.message_record import from_ms
+from pushlane.operators.inspection import AT_ONCE, Inspector
+from pushlane.outcome import Outcome
+from pushlane.scripts import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+
+    from pushlane.operators.overview import Overview
+
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def queue(redis: Redis) -> Queue:
+    """The channel ``support``."""
+    return Queue(redis)
+
+
+@pytest.fixture
+def inspector(redis_url: str) -> Iterator[Inspector]:
+    """Of the test's server."""
+    with Inspector(redis_url) as made:
+        yield made
+
+
+def overview(inspector: Inspector) -> Overview:
+    """That of the channel."""
+    found = inspector.overview("support")
+    assert found is not None
+    return found
+
+
+def test_the_oldest_that_may_be_pushed_is_the_head_that_waits_longest(queue: Queue, inspector: Inspector) -> None:
+    """Since it was accepted; a scheduled message counts from when it joins."""
+    assert overview(inspector).oldest_ready_at is None
+    queue.enqueue("b", "scheduled", due=f"{EPOCH_MS + 5000}")
+    queue.now += 1000
+    queue.enqueue("a", "a1")
+    assert overview(inspector).oldest_ready_at == from_ms(EPOCH_MS + 1000)
+    queue.now += 6000
+    (taken,) = queue.turn(free=1).claims
+    assert overview(inspector).oldest_ready_at == from_ms(EPOCH_MS + 7000)
+    queue.turn(settle(taken))
+
+
+def test_a_blocked_conversation_shows_since_when(queue: Queue, inspector: Inspector) -> None:
+    """Until it moves again."""
+    queue.enqueue("a", "a1")
+    (taken,) = queue.turn().claims
+    queue.turn(settle(taken, Outcome.FAILED, wait_ms=1000, dead="0"))
+    assert overview(inspector).oldest_blocked_at == from_ms(EPOCH_MS)
+    queue.now += 1000
+    (taken,) = queue.turn().claims
+    queue.turn(settle(taken))
+    assert overview(inspector).oldest_blocked_at is None
+
+
+def test_pushes_are_measured_once_their_end_is_known(queue: Queue, inspector: Inspector) -> None:
+    """Size and duration, cumulated; nothing of a batch that was given back, or whose worker was lost."""
+    for took_ms, size in ((10, 1), (11, 3), (700, 3), (60_000, 10)):
+        queue.enqueue("a", *(f"m{took_ms}-{number}" for number in range(size)))
+        (taken,) = queue.turn().claims
+        queue.turn(settle(taken, took_ms=took_ms))
+    queue.enqueue("a", "last")
+    (taken,) = queue.turn().claims
+    (taken,) = queue.turn(unsent(taken)).claims
+    queue.turn(settle(taken, Outcome.UNKNOWN, lost=True, dead="0"))
+    found = overview(inspector)
+    assert found.push_seconds.count == found.push_messages.count == 4
+    assert (found.push_seconds.sum, found.push_messages.sum) == (60.721, 17)
+    within = {0.01: 1, 0.025: 2, 0.05: 2, 0.1: 2, 0.25: 2, 0.5: 2, 1.0: 3, 2.5: 3, 5.0: 3, 10.0: 3}
+    assert found.push_seconds.buckets == within
+    assert found.push_messages.buckets == {1: 1, 2: 1, **dict.fromkeys(range(3, 10), 3), 10: 4}
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [("r", "rejected"), ("a", "exhausted"), ("u", "unknown")], ids=["rejected", "spent", "unknown"]
+)
+def test_deaths_are_counted_by_reason(queue: Queue, inspector: Inspector, code: str, reason: str) -> None:
+    """As many as died, also once their dead letters are gone."""
+    queue.enqueue("a", "a1", "a2")
+    (taken,) = queue.turn().claims
+    queue.turn(settle(taken, Outcome.FAILED, dead="11", reason=code))
+    queue.purge("a1")
+    found = overview(inspector)
+    assert (found.dead_letters, found.dead_lettered[reason], sum(found.dead_lettered.values())) == (1, 2, 2)
+
+
+def test_what_expires_or_is_forbidden_or_skipped_counts_too(queue: Queue, inspector: Inspector) -> None:
+    """Wherever a message dies."""
+    queue.enqueue("a", "late", expires="1000")
+    queue.now += 1000
+    queue.turn()
+    queue.enqueue("b", "held", hold="d60000:key")
+    queue.decide("key", "f")
+    queue.enqueue("c", "stuck")
+    (taken,) = queue.turn().claims
+    queue.turn(settle(taken, Outcome.FAILED, wait_ms=60_000, dead="0"))
+    queue.skip("c")
+    counted = {reason: count for reason, count in overview(inspector).dead_lettered.items() if count}
+    assert counted == {"expired": 1, "forbidden": 1, "exhausted": 1}
+
+
+def test_the_throughput_is_that_of_each_of_the_last_60_minutes(queue: Queue, inspector: Inspector) -> None:
+    """Oldest first, over the end of an hour; what is older has gone by itself."""
+    start = queue.now
+    for minute in (0, 1, 59, 60, 61):
+        queue.now = start + minute * MINUTE_MS
+        queue.enqueue("a", *(f"m{minute}-{number}" for number in range(minute % 7 + 1)))
+        (taken,) = queue.turn().claims
+        queue.turn(settle(taken))
+    counts = Script("throughput").call(queue.redis, queue.prefix, queue.now)
+    assert counts == [0] * 57 + [4, 5, 6]
+    assert Script("throughput").call(queue.redis, queue.prefix, start + 60 * MINUTE_MS)[:2] == [2, 0]
+    assert inspector.throughput(["support", "nosuch"]) == dict.fromkeys(("support", "nosuch"), (0,) * 60)
+
+
+def test_many_channels_are_read_together(queue: Queue, inspector: Inspector) -> None:
+    """Those that are registered, whatever became of the others; also by a server that has forgotten the script."""
+    names = [f"c{number}" for number in range(AT_ONCE + 1)]
+    for name in names[:3]:
+        Queue(queue.redis, name).enqueue("a", "m")
+    newer = Queue(queue.redis, names[-1])
+    queue.redis.hset(f"{newer.prefix}channel", "version", 99)
+    queue.redis.script_flush()
+    found = inspector.overviews(["nosuch", *names])
+    assert list(found) == [*names[:3], names[-1]]
+    assert isinstance(found[names[-1]], NewerChannel)
+    assert [one.depth for one in found.values() if not isinstance(one, NewerChannel)] == [1, 1, 1]
+
+
+def test_workers_are_counted_by_the_queues_that_they_consume(queue: Queue, inspector: Inspector) -> None:
+    """Each once a queue."""
+    announce = Script("announce", "pushlane_worker")
+    for worker in ("w1 pushlane,own", "w2 pushlane", "w1 pushlane,own"):
+        announce.call(queue.redis, WORKERS, "", 15_000, worker)
+    assert inspector.workers() == {"pushlane": 2, "own": 1}
