@@ -9,12 +9,14 @@
     output            output on standard output: JSON, or lines that fit the terminal
     progress          the progress bar on standard error
     argument_types    what a word on the command line may be
+    completion        the channels' names, when a shell completes a word
     dead_letters      how dead letters are selected and printed
     child_processes   child processes that die with us
     lines             messages from a file of JSON lines
     trial             one signed request to a running callback
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -22,6 +24,8 @@ from typing import NoReturn
 from pushlane_worker.cli.commands import EXTRAS, without_extras
 
 _OURS = {"pushlane", "pushlane_worker"}
+COMPLETE = "_PUSHLANE_COMPLETE"
+"""click's variable: `bash_source` asks for the shell's script, which then asks for completions."""
 
 
 def main() -> NoReturn:
@@ -39,9 +43,11 @@ def main() -> NoReturn:
 
 
 def _end_without(missing: str, arguments: Sequence[str]) -> int:
+    if os.environ.get(COMPLETE, "").endswith("_complete"):  # a line would be in the middle of what the user types
+        return 1
     if text := without_extras(arguments):
-        sys.stdout.write(f"{text}\n")
-        return 0
-    extra = EXTRAS.get(arguments[0], "worker") if arguments else "worker"
+        (sys.stdout if arguments else sys.stderr).write(f"{text}\n")
+        return 0 if arguments else 2
+    extra = EXTRAS.get(arguments[0], "worker")
     sys.stderr.write(f"pushlane: {missing} is not installed: run `pip install 'pushlane[{extra}]'`\n")
     return 2

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from itertools import islice
 
 import click
+from click.shell_completion import CompletionItem
 
 from pushlane.operators.blocked import Blocked
 from pushlane.operators.overview import Gate
 from pushlane.service.json_fields import as_fields
-from pushlane_worker.cli import queue
+from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.output import counted, fit, moment, print_json
@@ -31,9 +32,16 @@ class ListByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """The arguments, with ``list`` in front if no command is given."""
+        if not args and ctx.resilient_parsing:  # a shell completes the first word, which may be either
+            return super().parse_args(ctx, args)
         if not args or args[0] not in {*self.commands, *self.get_help_option_names(ctx)}:
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands, options and channels that begin so."""
+        (names, *_) = self.commands["list"].params
+        return [*super().shell_complete(ctx, incomplete), *names.shell_complete(ctx, incomplete)]
 
 
 @click.group("blocked", cls=ListByDefault)
@@ -46,7 +54,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.argument("names", nargs=-1, metavar="[CHANNEL]...")
+@click.argument("names", nargs=-1, metavar="[CHANNEL]...", shell_complete=completion.channels)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, longest blocked first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(names: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
@@ -70,7 +78,7 @@ def list_(names: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: F
 
 
 @command.command("skip")
-@click.argument("channel")
+@click.argument("channel", shell_complete=completion.channels)
 @click.argument("conversation", type=utf8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def skip(channel: str, conversation: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line

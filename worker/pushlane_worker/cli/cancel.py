@@ -3,7 +3,7 @@
 import click
 
 from pushlane.producer import Producer
-from pushlane_worker.cli import queue
+from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
 
@@ -15,7 +15,7 @@ _FAILED = {
 
 
 @click.command("cancel")
-@click.argument("channel")
+@click.argument("channel", shell_complete=completion.channels)
 @click.argument("message_id", metavar="ID", type=utf8)
 def command(channel: str, message_id: str) -> None:
     """Cancel the message ID of CHANNEL; exit 1 if it could not be cancelled.

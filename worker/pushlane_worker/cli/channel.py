@@ -8,7 +8,7 @@ from pushlane.errors import NewerChannel
 from pushlane.message import Limits
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import channel_records
-from pushlane_worker.cli import queue
+from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.exit_codes import Failed, Refused
 from pushlane_worker.cli.output import counted, print_json
 from pushlane_worker.queue.store import Store
@@ -52,7 +52,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
 
 
 @command.command("pause")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.channels)
 def pause(name: str) -> None:
     """Start no more pushes of channel NAME. It still accepts messages, and pushes in flight are not affected."""
     with queue.operator() as operator:
@@ -61,7 +61,7 @@ def pause(name: str) -> None:
 
 
 @command.command("resume")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.channels)
 def resume(name: str) -> None:
     """Resume channel NAME; whether it pushes is then up to its gate."""
     with queue.operator() as operator:
@@ -70,7 +70,7 @@ def resume(name: str) -> None:
 
 
 @command.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.channels)
 @click.option("--force", is_flag=True, help="Delete its queued messages and dead letters, too.")
 def remove(name: str, force: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Remove channel NAME from Redis; exit 1 while it has messages or dead letters.

@@ -1,8 +1,9 @@
-"""The commands by name, and the help of ``pushlane`` if only the library is installed. Needs no extra."""
+"""The commands by name, and the help of ``pushlane`` if only the library is installed.
+
+Needs no extra, and imports the library only for its version: a shell asks for the names at each TAB.
+"""
 
 from collections.abc import Mapping, Sequence
-
-from pushlane import __version__
 
 COMMANDS: Mapping[str, str] = {
     "demo": "Send 2,000 messages through its own queue.",
@@ -27,13 +28,21 @@ EXTRAS: Mapping[str, str] = {"callback": "callback", "demo": "demo"}
 
 
 def without_extras(arguments: Sequence[str]) -> str | None:
-    """The text for ``--version`` and ``--help`` without click; None for everything else."""
+    """The text for ``--version``, ``--help`` and no argument without click; None for everything else."""
     if list(arguments) == ["--version"]:
-        return f"pushlane, version {__version__}"
-    if list(arguments) not in (["-h"], ["--help"]):
+        return version()
+    if list(arguments) not in ([], ["-h"], ["--help"]):
         return None
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
     head = "Usage: pushlane [OPTIONS] COMMAND [ARGS]...\n\n  A queue between services and chat APIs.\n\nCommands:"
-    tail = "Only the library is installed here: the commands need `pip install 'pushlane[worker]'`."
+    others = [f"`{name}` needs `pip install 'pushlane[{extra}]'`" for name, extra in EXTRAS.items()]
+    tail = f"Only the library is installed here: {', '.join(others)}, the others need `pip install 'pushlane[worker]'`."
     return "\n".join([head, *lines, "", tail])
+
+
+def version() -> str:
+    """What ``--version`` prints."""
+    from pushlane import __version__  # noqa: PLC0415 - see above
+
+    return f"pushlane, version {__version__}"

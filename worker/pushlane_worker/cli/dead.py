@@ -10,7 +10,7 @@ from pushlane.message_json import fields_of
 from pushlane.operators.actions import Operator, ReplayRun
 from pushlane.operators.dead_letters import DeadLetters, Selection
 from pushlane.service.json_fields import as_fields
-from pushlane_worker.cli import queue
+from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.dead_letters import preview, print_letter, selecting
 from pushlane_worker.cli.exit_codes import Failed, explain
@@ -27,7 +27,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.argument("channel")
+@click.argument("channel", shell_complete=completion.channels)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, latest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
 def list_(channel: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
@@ -42,7 +42,7 @@ def list_(channel: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 - a 
 
 
 @command.command("show")
-@click.argument("channel")
+@click.argument("channel", shell_complete=completion.channels)
 @click.argument("message_id", metavar="ID", type=utf8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line

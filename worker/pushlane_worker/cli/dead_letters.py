@@ -11,6 +11,7 @@ import click
 from pushlane.message_record import REASON_CODES
 from pushlane.operators.dead_letters import DeadLetter, DeadLetters, Selection
 from pushlane.service.json_fields import as_fields
+from pushlane_worker.cli import completion
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.output import counted, fit, full_moment, print_json
 
@@ -23,7 +24,7 @@ P = ParamSpec("P")
 def selecting(function: Callable[Concatenate[str, Selection, P], None]) -> Callable[..., None]:
     """Adds CHANNEL and the selecting arguments and options to a command, passed as its first two arguments."""
 
-    @click.argument("channel")
+    @click.argument("channel", shell_complete=completion.channels)
     @click.argument("ids", nargs=-1, metavar="[ID]...", type=utf8)
     @click.option("--conversation", metavar="C", type=utf8, help="Only those of this conversation.")
     @click.option("--reason", type=click.Choice(sorted(REASON_CODES)), help="Only those with this reason.")

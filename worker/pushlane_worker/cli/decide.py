@@ -7,13 +7,13 @@ import click
 from pushlane.hold import VERDICTS, Verdict
 from pushlane.message import Message, RoomMessage, ThirdPartyMessage
 from pushlane.producer import Producer
-from pushlane_worker.cli import queue
+from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.argument_types import json_object, utf8
 from pushlane_worker.cli.exit_codes import Failed
 
 
 @click.command("decide")
-@click.argument("channel")
+@click.argument("channel", shell_complete=completion.channels)
 @click.argument("key", type=utf8)
 @click.argument("verdict", type=click.Choice(VERDICTS))
 @click.option("--text", help="For rewrite: the new text.")

@@ -4,14 +4,14 @@ import click
 
 from pushlane.producer import Producer
 from pushlane.service.json_fields import as_fields
-from pushlane_worker.cli import queue
+from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
 from pushlane_worker.cli.output import print_fields, print_json
 
 
 @click.command("message")
-@click.argument("channel")
+@click.argument("channel", shell_complete=completion.channels)
 @click.argument("message_id", metavar="ID", type=utf8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line

@@ -17,7 +17,7 @@ from pushlane.producer import Producer
 from pushlane.receipt import Receipt
 from pushlane.send_options import SendOptions
 from pushlane.service.json_fields import as_fields
-from pushlane_worker.cli import lines, queue
+from pushlane_worker.cli import completion, lines, queue
 from pushlane_worker.cli.argument_types import json_object, utf8, when
 from pushlane_worker.cli.exit_codes import Failed, explain
 from pushlane_worker.cli.output import print_json
@@ -25,7 +25,7 @@ from pushlane_worker.cli.progress import progress_bar
 
 
 @click.command("send")
-@click.argument("channel")
+@click.argument("channel", shell_complete=completion.channels)
 @click.argument("text", required=False)
 @click.option("--room", metavar="ROOM", help="The room that the text goes to.")
 @click.option("--sender-eid", metavar="EID", help="The sender's EID.")

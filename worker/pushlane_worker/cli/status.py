@@ -10,7 +10,7 @@ from pushlane.message import check_channel_name
 from pushlane.operators.overview import Gate, Overview
 from pushlane.service.json_fields import as_fields
 from pushlane.service.printable import escaped
-from pushlane_worker.cli import queue
+from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.output import counted, moment, print_json, width
 from pushlane_worker.settings import load_settings
 
@@ -21,7 +21,7 @@ _LONGEST = 999_999
 
 
 @click.command("status")
-@click.argument("names", nargs=-1, metavar="[CHANNEL]...")
+@click.argument("names", nargs=-1, metavar="[CHANNEL]...", shell_complete=completion.channels)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Show the named channels, or all that are registered or in the settings.
