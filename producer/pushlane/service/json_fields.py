@@ -17,5 +17,10 @@ def as_fields(value: DataclassInstance) -> dict[str, Any]:
 
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return rfc_3339(value)
     return value
+
+
+def rfc_3339(at: datetime) -> str:
+    """The time in UTC, to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,6 +9,7 @@
     output            output on standard output: JSON, or lines that fit the terminal
     progress          the progress bar on standard error
     argument_types    what a word on the command line may be
+    watch             the live table of `pushlane status --watch`
     completion        the channels' names, when a shell completes a word
     dead_letters      how dead letters are selected and printed
     child_processes   child processes that die with us

@@ -11,6 +11,9 @@ from rich.cells import cell_len, set_cell_size
 
 from pushlane.service.printable import escaped
 
+_LONGEST = 999_999
+"""The largest number shown in full in a table."""
+
 
 def print_json(value: object) -> None:
     """Prints one JSON document on one line, in ASCII, so without terminal control characters."""
@@ -56,6 +59,16 @@ def moment(at: datetime | None) -> str:
 def full_moment(at: datetime | None) -> str:
     """The time in UTC with its date."""
     return "-" if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def shortened(count: int) -> str:
+    """The number in at most seven columns, rounded down: `999999`, `1234k`, `5678M`."""
+    unit = ""
+    for larger in ("k", "M", "G", "T"):
+        if count <= _LONGEST:
+            break
+        count, unit = count // 1000, larger
+    return f"{count}{unit}"
 
 
 def counted(number: int, noun: str) -> str:

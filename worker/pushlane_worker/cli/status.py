@@ -1,44 +1,55 @@
 """``pushlane status``: shows the state of the channels."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 import click
 
 from pushlane.errors import NewerChannel, UnknownChannel
 from pushlane.message import check_channel_name
+from pushlane.operators.inspection import Inspector
 from pushlane.operators.overview import Gate, Overview
-from pushlane.service.json_fields import as_fields
+from pushlane.service.json_fields import as_fields, rfc_3339
 from pushlane.service.printable import escaped
 from pushlane_worker.cli import completion, queue
-from pushlane_worker.cli.output import counted, moment, print_json, width
+from pushlane_worker.cli.output import counted, moment, print_json, shortened, width
 from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")
 _counts = attrgetter(*_COUNTS[:-2], "dead_letters", "unknown_pushes")
-_LONGEST = 999_999
-"""The largest number shown in full in a terminal, so that ten columns fit."""
 
 
 @click.command("status")
 @click.argument("names", nargs=-1, metavar="[CHANNEL]...", shell_complete=completion.channels)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+@click.option(
+    "--watch", "watching", is_flag=True, help="Read again each second until Ctrl-C; with --json, a line each."
+)
+def command(names: tuple[str, ...], as_json: bool, watching: bool) -> None:  # noqa: FBT001 - flags of the command line
     """Show the named channels, or all that are registered or in the settings.
 
     Depth counts waiting messages, including scheduled ones; ready, delayed, leased and blocked count conversations;
     unknown counts pushes that may have arrived. In a terminal, numbers from a million on are shortened with k, M or G,
     rounded down. Moderation decisions that are not carried out yet are counted below.
+
+    With --watch, what needs somebody to look comes first, then what has most to do: as many channels as fit. The bars
+    are the messages delivered in the last hour, each channel's most in a bar as the tallest.
     """
     channels = [check_channel_name(name) for name in names] or load_settings().channels
+
+    def known(inspector: Inspector) -> list[str]:
+        return list(dict.fromkeys(names)) or sorted({*channels, *inspector.channels()})
+
     with queue.inspector() as inspector:
-        known = channels if names else sorted({*channels, *inspector.channels()})
-        overviews = {name: queue.or_newer(inspector.overview, name) for name in known}
+        shown = names if watching else known(inspector)
+        overviews = {name: queue.or_newer(inspector.overview, name) for name in shown}
         unfed = inspector.count_unfed()
     _check_known(names, overviews)
+    if watching:
+        _watch(known, as_json=as_json)
+        return
     if as_json:
-        documents = [_document(name, overview) for name, overview in overviews.items()]
-        print_json({"channels": documents, "unfed_decisions": unfed})
+        print_json(_documents(overviews, unfed))
         return
     for line in _table([("channel", *_COUNTS), *(_row(name, overview) for name, overview in overviews.items())]):
         click.echo(line)
@@ -58,6 +69,25 @@ def _check_known(names: tuple[str, ...], overviews: Mapping[str, Overview | Newe
             raise UnknownChannel(name)
 
 
+def _watch(known: Callable[[Inspector], list[str]], *, as_json: bool) -> None:
+    from pushlane_worker.cli.watch import readings, watch  # noqa: PLC0415 - the live display takes a while to load
+
+    if not as_json:
+        watch(known)
+        return
+    for reading in readings(known):
+        if reading.problem:
+            print_json({"at": rfc_3339(reading.at), "problem": reading.problem})
+        else:
+            overviews = {name: reading.overviews.get(name) for name in reading.wanted}
+            print_json({"at": rfc_3339(reading.at)} | _documents(overviews, reading.unfed))
+
+
+def _documents(overviews: Mapping[str, Overview | NewerChannel | None], unfed: int) -> dict[str, object]:
+    documents = [_document(name, overview) for name, overview in overviews.items()]
+    return {"channels": documents, "unfed_decisions": unfed}
+
+
 def _document(name: str, overview: Overview | NewerChannel | None) -> dict[str, object]:
     head: dict[str, object] = {"channel": name, "registered": overview is not None}
     if isinstance(overview, NewerChannel):
@@ -68,7 +98,7 @@ def _document(name: str, overview: Overview | NewerChannel | None) -> dict[str, 
 def _row(name: str, overview: Overview | NewerChannel | None) -> tuple[str, ...]:
     if not isinstance(overview, Overview):
         return (name, *"-" * len(_COUNTS))
-    return (name, *map(str if width() is None else _short, _counts(overview)))
+    return (name, *map(str if width() is None else shortened, _counts(overview)))
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -81,15 +111,6 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
             yield name
         label = name if len(name) <= first else ""
         yield " ".join([label.ljust(first), *(count.rjust(size) for count, size in zip(counts, widths, strict=True))])
-
-
-def _short(count: int) -> str:
-    unit = ""
-    for larger in ("k", "M", "G", "T"):
-        if count <= _LONGEST:
-            break
-        count, unit = count // 1000, larger
-    return f"{count}{unit}"
 
 
 def _details(overview: Overview) -> str:
