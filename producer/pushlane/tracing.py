@@ -7,6 +7,7 @@ semantic conventions for messaging and never contain what a message says.
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    Attributes = dict[str, str | int | bool]
 
+Attributes = dict[str, str | int | bool]
 MESSAGE_ID: Final = "messaging.message.id"
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 
@@ -93,6 +95,14 @@ def _tracer_of(provider: trace.TracerProvider) -> trace.Tracer:
 def is_on() -> bool:
     """Whether the program has a tracer provider."""
     return INSTALLED and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+def is_wanted() -> bool:
+    """Whether the standard variables ask our own processes to export spans; services decide for themselves."""
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
+    return exporter == "otlp" or (not exporter and any(os.environ.get(name) for name in _ENDPOINTS))
 
 
 def start(

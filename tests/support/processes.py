@@ -32,10 +32,10 @@ def addresses(redis_url: str) -> dict[str, str]:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment, without settings of Pushlane's or Flower's that a developer may have, plus these."""
+    """This process's environment, without a developer's own settings of ours, Flower or OpenTelemetry, plus these."""
     if (url := settings.get("PUSHLANE_REDIS_URL")) in brokers:
         settings = {**addresses(url), **settings}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PUSHLANE_", "FLOWER_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PUSHLANE_", "FLOWER_", "OTEL_"))}
     return kept | settings
 
 

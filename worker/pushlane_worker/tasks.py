@@ -19,6 +19,7 @@ from celery.utils.log import get_multiprocessing_logger
 from pushlane.errors import SettingsError
 from pushlane.operators.inspection import Inspector
 from pushlane.service.redis_requirements import READ_ONLY
+from pushlane.service.span_export import SpanExport
 from pushlane_worker.celery import app, consume_also
 from pushlane_worker.dispatcher_step import DispatcherStep
 from pushlane_worker.drains.drain import Report
@@ -45,6 +46,7 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
     _loop: LoopThread | None = None
     _parents: LoopThread | None = None
     _making = threading.Lock()  # a thread pool may run two first drains at once
+    spans = SpanExport("pushlane-worker")
     _running = 0
 
     def loop(self) -> LoopThread:
@@ -53,6 +55,7 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
             if self._loop is None:
                 settings = load_settings()
                 self._log = configure(settings)
+                self.spans.start()
                 self._loop = LoopThread(settings)
                 if current_process().name != "MainProcess":  # a child of a prefork pool
                     signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -74,6 +77,7 @@ class DrainTask(Task):  # type: ignore[misc] # celery has no types
             self._loop.close()
             self._loop = None
             self._log.close()
+        self.spans.close()
 
     def _on_sigterm(self, *_: object) -> None:
         """A SIGTERM to the whole process group also reaches pool children, and would kill them in mid-push.
@@ -150,6 +154,7 @@ def format_lines(logger: logging.Logger, **_: object) -> None:
 def begin(**_: object) -> None:
     """A new pool process keeps nothing of its parent's."""
     drain.forked()
+    drain.spans.start()  # also for ``pushlane.enqueue``
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator] # celery has no types

@@ -6,6 +6,8 @@
     redis_requirements   what a Redis server must be, and a watch on it
     logs                 the structured log
     log_writer           writes its lines without ever blocking
+    span_export          whether this process exports its OpenTelemetry spans
+    span_pipeline        how it does
     printable            text from outside as one line of a log or a terminal
     json_fields          our objects as JSON fields
     effects              what moderation's decisions do in a channel: relays, and decisions on holds

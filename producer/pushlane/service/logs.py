@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from pushlane import tracing
 from pushlane.service.log_writer import LogWriter
 from pushlane.service.printable import escaped
 
@@ -25,6 +26,7 @@ def configure(log_format: str, log_level: str, writer: LogWriter | None = None) 
         processors=[
             structlog.processors.add_log_level,
             _STAMP,
+            *([_add_trace] if tracing.INSTALLED and tracing.is_wanted() else []),
             structlog.processors.format_exc_info,
             _cut,
             _renderer(log_format),
@@ -54,6 +56,12 @@ def _renderer(log_format: str) -> structlog.typing.Processor:
         return console(log, name, {name: _readable(fact, name) for name, fact in facts.items()})
 
     return text
+
+
+def _add_trace(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The current span, in a line that is written within one."""
+    facts.update(tracing.log_ids())
+    return facts
 
 
 def _cut(_logger: object, _name: str, facts: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -119,8 +119,8 @@ class FakePushers:
 class SlowPushers(Pushers):
     """A coroutine whose pushes take longer than a turn's word of the gate is good for, and are delivered."""
 
-    async def _push(self, claim: Claim, now: float) -> PushResult:
-        del claim, now
+    async def _push(self, claim: Claim, now: float, span: Span) -> PushResult:
+        del claim, now, span
         await asyncio.sleep(2 * FRESH_S)
         return PushResult(Outcome.DELIVERED)
 

@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pushlane import tracing
 from pushlane.message_record import read_body, read_content
 from pushlane.outcome import Outcome
+from pushlane.tracing import Span
 from pushlane_worker.channels.channel import Channel
 from pushlane_worker.channels.http import PushClient
 from pushlane_worker.errors import PushNotSent, PushUnanswered
@@ -98,15 +100,20 @@ class Pushers:
             while not self._jobs.empty() and time.monotonic() - self._gate_seen_at > FRESH_S:
                 await self._await_turn()
             job = await self._jobs.get()
-            started = time.monotonic()
-            result = await self._push(job.claim, started)
-            if result.outcome not in {Outcome.DELIVERED, Outcome.REJECTED, Outcome.UNSENT}:
-                self._gate_seen_at, self._trouble_at = 0.0, time.monotonic()
-            took_s = time.monotonic() - started
-            # Settled before it is logged: a log that cannot be written must not cost a delivery.
-            job.done(self._settlement(job.claim, result, took_s))
-            with contextlib.suppress(Exception):
-                self._log(job.claim, result, took_s)
+            with _span(self.channel.name, job.claim) as span:
+                await self._finish(job, span)
+
+    async def _finish(self, job: Job, span: Span) -> None:
+        started = time.monotonic()
+        result = await self._push(job.claim, started, span)
+        if result.outcome not in {Outcome.DELIVERED, Outcome.REJECTED, Outcome.UNSENT}:
+            self._gate_seen_at, self._trouble_at = 0.0, time.monotonic()
+        took_s = time.monotonic() - started
+        # Settled before it is logged: a log that cannot be written must not cost a delivery.
+        job.done(self._settlement(job.claim, result, took_s))
+        with contextlib.suppress(Exception):
+            _tell(span, result)
+            self._log(job.claim, result, took_s)
 
     async def _await_turn(self) -> None:
         self._gate_seen.clear()
@@ -126,7 +133,7 @@ class Pushers:
         step = next_step(result, history, self.channel.policy, jitter, claim.early_ms)
         return Settlement(claim, result, step, took_ms=round(took_s * 1000))
 
-    async def _push(self, claim: Claim, now: float) -> PushResult:
+    async def _push(self, claim: Claim, now: float, span: Span) -> PushResult:
         if claim.deadline - now < self.deadline_s:
             return PushResult(Outcome.UNSENT, "its lease would not outlast the push", reached=False)
         request = None
@@ -135,7 +142,11 @@ class Pushers:
                 return PushResult(Outcome.UNSENT, "a message has expired", reached=False)
             conversation, address, _ = read_content(claim.records[0])
             request = self.channel.kind.request(conversation, address, [read_body(each) for each in claim.records])
-            return self.channel.kind.read(await self.client.exchange(request))
+            if span.records:
+                span.tell({"http.request.method": request.method, "server.address": request.url.host})
+            answer = await self.client.exchange(request)
+            span.tell({"http.response.status_code": answer.status})
+            return self.channel.kind.read(answer)
         except PushNotSent as error:
             return PushResult(Outcome.FAILED, str(error), reached=False)
         except PushUnanswered as error:
@@ -160,6 +171,25 @@ class Pushers:
             **_cut(result.retry_after_s, self.channel.policy.retry_after_cap_s),
             **result.log,
         )
+
+
+def _span(channel: str, claim: Claim) -> Span:
+    """The span of a push; nothing is recorded unless one of its messages was sent in a sampled span."""
+    if not claim.details:
+        return tracing.NO_SPAN
+    attributes: tracing.Attributes = {
+        "messaging.batch.message_count": len(claim.message_ids),
+        "messaging.message.conversation_id": claim.conversation.decode(),
+        "pushlane.attempt": claim.attempt(),
+    }
+    return tracing.pushing(channel, claim.traces(), attributes)
+
+
+def _tell(span: Span, result: PushResult) -> None:
+    outcome = result.outcome.name.lower()
+    span.tell({"pushlane.outcome": outcome})
+    if result.outcome is not Outcome.DELIVERED:
+        span.fail(outcome)
 
 
 def _cut(retry_after_s: float | None, cap_s: float) -> dict[str, float]:
