@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pushlane import tracing
 from pushlane.async_producer import AsyncProducer
 from pushlane.callback import routing
 from pushlane.callback.cancelling import cancel_and_wait
@@ -34,6 +35,7 @@ from pushlane.callback.page.site import Site
 from pushlane.callback.settings import BUILT_IN, CallbackSettings, load_callback_settings
 from pushlane.errors import SettingsError
 from pushlane.service.logs import configure, make_writer
+from pushlane.service.span_export import SpanExport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,7 +71,18 @@ def create_app() -> ASGIApp:
     writer = make_writer(settings.log_format)
     configure(settings.log_format, settings.log_level, writer)
     library_log.take_over()
-    app = AccessLog(make_app(settings), writer.close)
+    spans = SpanExport("pushlane-callback")
+    spans.start()
+
+    def close() -> None:
+        spans.close()
+        writer.close()
+
+    app: ASGIApp = AccessLog(make_app(settings), close)
+    if tracing.is_on():
+        from pushlane.callback.http.request_spans import RequestSpans  # noqa: PLC0415 # needs the extra otel
+
+        app = RequestSpans(app)
     # These objects live for ever: every full collection would pause for 100 ms just to find that out.
     gc.collect()
     gc.freeze()

@@ -24,6 +24,7 @@ from pushlane_worker.queue.turns import ONLY_SETTLE, Claim, Settled, Settlement,
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pushlane.tracing import Span
     from pushlane_worker.channels.channel import Channel
     from pushlane_worker.channels.http import PushClient
     from pushlane_worker.drains.push import Job

@@ -100,7 +100,7 @@ class Pushers:
             while not self._jobs.empty() and time.monotonic() - self._gate_seen_at > FRESH_S:
                 await self._await_turn()
             job = await self._jobs.get()
-            with _span(self.channel.name, job.claim) as span:
+            with _span(self.channel, job.claim) as span:
                 await self._finish(job, span)
 
     async def _finish(self, job: Job, span: Span) -> None:
@@ -173,16 +173,19 @@ class Pushers:
         )
 
 
-def _span(channel: str, claim: Claim) -> Span:
+def _span(channel: Channel, claim: Claim) -> Span:
     """The span of a push; nothing is recorded unless one of its messages was sent in a sampled span."""
     if not claim.details:
         return tracing.NO_SPAN
-    attributes: tracing.Attributes = {
-        "messaging.batch.message_count": len(claim.message_ids),
-        "messaging.message.conversation_id": claim.conversation.decode(),
-        "pushlane.attempt": claim.attempt(),
-    }
-    return tracing.pushing(channel, claim.traces(), attributes)
+    try:
+        attributes: tracing.Attributes = {
+            "messaging.batch.message_count": len(claim.message_ids),
+            "messaging.message.conversation_id": claim.conversation.decode(),
+            "pushlane.attempt": claim.attempt(),
+        }
+        return tracing.pushing(channel.name, claim.traces(), attributes)
+    except Exception:  # noqa: BLE001 # damaged details must not stop the coroutine; the settlement logs them
+        return tracing.NO_SPAN
 
 
 def _tell(span: Span, result: PushResult) -> None:

@@ -5,6 +5,7 @@
     connection         uvicorn's protocol with limits on heads, requests and time
     connection_limit   how many connections there are, and which one is closed for another
     access_log         one log line per request
+    request_spans      one OpenTelemetry span per request
     library_log        the log lines of uvicorn and asyncio, in our format
     web                bodies, answers, API keys, and the caller's address
     problems           errors as problem documents (RFC 9457)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from pushlane import tracing
 from pushlane.callback import routing
 from pushlane.callback.decisions.decision import Decision
 from pushlane.callback.decisions.recorder import RECORD_S
@@ -158,6 +159,7 @@ class Moderation:
         return _json(self._answer(verdict, query.command))
 
     def _answer(self, verdict: Verdict, command: str) -> bytes:
+        tracing.note({"pushlane.verdict": verdict.kind, "pushlane.policy": verdict.policy})
         try:
             return answer.answer(verdict, command)
         except ValueError as error:  # another version recorded it for the same message

@@ -1,0 +1,55 @@
+"""A server span for each request, around the app; only loaded when the process exports spans."""
+
+from __future__ import annotations
+
+from http import HTTPMethod, HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from pushlane import tracing
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+UNTRACED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What machines ask every few seconds."""
+_CONTEXT: Final = (b"traceparent", b"tracestate")
+_METHODS: Final = frozenset(HTTPMethod)
+
+
+class RequestSpans:
+    """An ASGI app around the app. The caller's trace goes on, if the request says which one it is.
+
+    A span has the name of its route, as there are few of these. It has neither the path, whose ids and keys are
+    senders' words, nor the query, which contains a signature.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request within a span."""
+        if scope["type"] != "http" or scope["path"] in UNTRACED:
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        carrier = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _CONTEXT}
+        parent = TraceContextTextMapPropagator().extract(carrier)
+        attributes: tracing.Attributes = {"http.request.method": method, "url.scheme": scope["scheme"]}
+        with tracing.start(method, "SERVER", attributes, parent) as span:
+
+            async def note(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.tell({"http.response.status_code": message["status"]})
+                    if message["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                        span.fail(str(message["status"]))
+                await send(message)
+
+            try:
+                await self._app(scope, receive, note)
+            finally:
+                if (route := getattr(scope.get("route"), "path", None)) is not None:
+                    trace.get_current_span().update_name(f"{method} {route}")
+                    span.tell({"http.route": route})
