@@ -66,7 +66,7 @@ demo: $(STAMP) ## Push 2,000 messages through the queue: make demo ARGS=--flower
 
 lock: ## Pin the dependencies, with hashes for the image (needs uv): make lock ARGS=--upgrade
 	uv pip compile $(PIN) pyproject.toml --all-extras -o constraints.txt $(ARGS)
-	echo flower | uv pip compile $(PIN) pyproject.toml - --extra worker --extra callback -c constraints.txt \
+	echo flower | uv pip compile $(PIN) pyproject.toml - --extra worker --extra callback --extra otel -c constraints.txt \
 		--generate-hashes -o locks/runtime.txt
 	echo hatchling | uv pip compile $(PIN) - --generate-hashes -o locks/build.txt $(ARGS)
 

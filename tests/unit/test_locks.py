@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ROOT / "locks"
-NEEDED = ("pushlane[worker,callback]", "flower")
+NEEDED = ("pushlane[worker,callback,otel]", "flower")
 """What the Dockerfile installs."""
 
 
