@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import urllib.request
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,10 @@ class Tour:
         wait_until(lambda: self._api.texts("task") == ["hello"], "the message of a Celery service")
 
     def _look(self) -> None:
-        with callback(self._folder, self._at.page, page_settings(self._folder)) as at, Person(at.url) as person:
+        with (
+            callback(self._folder, self._at.page, page_settings(self._folder)) as at,
+            closing(Person(at.url)) as person,
+        ):
             person.see("/")
         assert "logged in" in self._operator("audit")
 

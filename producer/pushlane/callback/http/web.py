@@ -94,7 +94,7 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES, *, within_s: f
 def source_address(request: Request, proxies: Sequence[Network]) -> str:
     """The caller's address: the connection's, or the one that the nearest trusted proxies report."""
     address = request.client.host if request.client else ""
-    if not proxies:
+    if not proxies or "x-forwarded-for" not in request.headers:
         return address
     forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")[-MAX_PROXIES:]
     while forwarded and is_within(address, proxies):
