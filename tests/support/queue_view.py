@@ -97,8 +97,9 @@ class QueueView:
         return texts(self.redis.hgetall(self.prefix + "gate"))
 
     def counters(self) -> dict[str, int]:
-        """The channel's counters."""
-        return {name: int(value) for name, value in texts(self.redis.hgetall(self.prefix + "counters")).items()}
+        """The channel's counters, and as ``dead`` the sum of those by reason."""
+        found = {name: int(value) for name, value in texts(self.redis.hgetall(self.prefix + "counters")).items()}
+        return found | {"dead": sum(count for name, count in found.items() if name.startswith("dead_"))}
 
     def recount(self) -> dict[str, int]:
         """The counters that the messages' records give."""

@@ -55,6 +55,7 @@ def depth(client: Redis, channel: str) -> int:
 def _channel(redis: Any, channel: str) -> dict[str, Any]:  # noqa: ANN401 - its types mix sync and async replies
     prefix = channel_prefix(channel)
     counters = {name.decode(): int(value) for name, value in redis.hgetall(f"{prefix}counters").items()}
+    counters["dead"] = sum(count for name, count in counters.items() if name.startswith("dead_"))
     listed = [fields for _, fields in redis.xrange(f"{prefix}unknown")]
     return {
         "counters": counters,
