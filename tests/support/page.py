@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from typing import TYPE_CHECKING
 
 import httpx
 
+from pushlane.operators.decision_list import STREAM
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from redis import Redis
 
 PASSWORD = "correct-horse-battery"
 NAME = "Anna Berg"
@@ -61,3 +66,24 @@ def token_in(answer: httpx.Response) -> str:
 def text_of(html: str) -> str:
     """What a person reads, on one line."""
     return " ".join(unescape(_TAG.sub(" ", html)).split())
+
+
+def decide(redis: Redis, number: int, **fields: object) -> None:
+    """Records a decision as moderation does, ``number`` seconds after the first."""
+    decision = {
+        "key": f"k{number}",
+        "verdict": "allow",
+        "policy": "",
+        "reason": "",
+        "code": None,
+        "at": 1_700_000_000_000 + number * 1000,
+        "took_ms": 3,
+        "late": False,
+        "command": "C2C.CallbackBeforeSendMsg",
+        "sdk_app_id": "1400000001",
+        "from": "alice",
+        "to": "bob",
+        "message": f"{number}_{number}_1557481126",
+        **fields,
+    }
+    redis.xadd(STREAM, {"key": f"k{number}", "decision": json.dumps(decision)})

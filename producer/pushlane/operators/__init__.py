@@ -9,5 +9,7 @@
     blocked        conversations that make no progress, and why
     audit          who did what
     decisions      how many decisions moderation has made
+    decision_list  the decisions themselves
     actions        pause, resume, skip, replay, purge, remove
+    bulk           replay or purge all dead letters of a reason, in short steps
 """

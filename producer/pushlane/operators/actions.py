@@ -20,6 +20,8 @@ from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.message import check_channel_name
 from pushlane.operators.audit import Audit
 from pushlane.operators.inspection import TIMEOUT_S, Inspector
+from pushlane.operators.messages import Payload, read_payload
+from pushlane.receipt import CancelResult
 from pushlane.scripts import UNREGISTERED, Script
 
 RUN_KEPT_S: Final = 3600
@@ -99,10 +101,13 @@ class Operator(Inspector):
             act.result = " ".join((result, *message_id))
         return Skipped(cast("SkipResult", result), *message_id)
 
-    def replay(self, channel: str) -> "ReplayRun":
-        """Starts a run that puts dead letters back into the queue."""
+    def replay(self, channel: str, run: str | None = None) -> "ReplayRun":
+        """Starts a run that puts dead letters back into the queue, or continues the one with this name."""
         self.require(channel)
-        return ReplayRun(self.redis, self.audit, channel)
+        if run is None:
+            return ReplayRun(self.redis, self.audit, channel)
+        left = int(self.redis.zcard(_run_key(channel, run)))
+        return ReplayRun(self.redis, self.audit, channel, run, gathered=left, left=left, kept=True)
 
     def purge(self, channel: str, ids: Iterable[str]) -> int:
         """Deletes the content of these dead letters; returns how many of the ids were dead letters."""
@@ -115,6 +120,21 @@ class Operator(Inspector):
                 act.result = f"{purged} purged"
                 page = list(islice(left, PURGED_AT_ONCE))
         return purged
+
+    def cancel(self, channel: str, message_id: str) -> CancelResult:
+        """Takes the message out of the queue, if it is still there; like ``Producer.cancel``."""
+        self.require(channel)
+        with self.audit.act("cancel", channel, message_id) as act:
+            act.result = self._call("cancel", channel, message_id).decode()
+        return cast("CancelResult", act.result)
+
+    def show_text(self, channel: str, message_id: str) -> Payload | None:
+        """What a message says that is queued or dead; None if it is neither."""
+        self.require(channel)
+        payload = read_payload(self.redis, channel, message_id)
+        if payload is not None:
+            self.audit.note("show text", channel, message_id, "shown")
+        return payload
 
     def remove(self, channel: str, *, force: bool = False) -> Removal:
         """Removes everything of the channel except records that expire by themselves.
@@ -160,6 +180,7 @@ class ReplayRun:
         replayed: How many are queued again.
         left: How many remain after the last step.
         full: Whether they remain because the channel is full.
+        kept: Whether the key stays if something is left, so that the run can be continued within ``RUN_KEPT_S``.
     """
 
     _redis: Any
@@ -171,11 +192,14 @@ class ReplayRun:
     replayed: int = 0
     left: int = 0
     full: bool = False
+    kept: bool = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.kept and self.left and not self.full:
+            return
         with contextlib.suppress(redis.RedisError):
             self._redis.unlink(self._key)
 
@@ -203,4 +227,8 @@ class ReplayRun:
 
     @property
     def _key(self) -> str:
-        return f"{channel_prefix(self._channel)}replay:{self._run}"
+        return _run_key(self._channel, self._run)
+
+
+def _run_key(channel: str, run: str) -> str:
+    return f"{channel_prefix(channel)}replay:{run}"

@@ -39,11 +39,14 @@ class Blocked:
     behind: int
 
 
-def read_blocked(client: Any, channel: str, limit: int) -> Iterator[Blocked]:  # noqa: ANN401 - see inspection.connect
-    """At most ``limit`` of them, longest blocked first; the cost does not depend on how much waits behind them."""
+def read_blocked(client: Any, channel: str, limit: int, first: int = 0) -> Iterator[Blocked]:  # noqa: ANN401 - see inspection.connect
+    """At most ``limit`` of them, longest blocked first, from place ``first`` (0 is the first) on.
+
+    The cost does not depend on how much waits behind them.
+    """
     prefix = channel_prefix(check_channel_name(channel))
-    for start in range(0, limit, PAGE):
-        stop = min(start + PAGE, limit)
+    for start in range(first, first + limit, PAGE):
+        stop = min(start + PAGE, first + limit)
         listed = client.zrange(f"{prefix}blocked", start, stop - 1, withscores=True)
         if listed:
             yield from _page(client, channel, listed)

@@ -7,7 +7,7 @@ changes, it neither repeats nor misses a dead letter.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pushlane.keys import channel_prefix
 from pushlane.message import check_channel_name
@@ -20,10 +20,12 @@ from pushlane.message_record import (
     state_of,
     text_of,
 )
-from pushlane.operators.messages import read_messages
+from pushlane.operators.messages import Payload, read_messages
 
 PAGE = 200
 """Dead letters per round trip."""
+MAX_LOOKED_AT: Final = 10 * PAGE
+"""How many ``DeadLetters.page`` looks at for those of one reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +44,6 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
-    """A dead letter's content as stored in its record; ``kind`` is its channel's."""
-
-    kind: str
-    conversation: str
-    address: bytes
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Selection:
     """Which dead letters to take: those with these ids, or all of this conversation and this reason (None: any)."""
 
@@ -66,7 +58,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The result of a round trip: how many were looked at, and the selected ones."""
+    """How many were looked at, and the selected ones."""
 
     looked_at: int
     letters: Sequence[DeadLetter]
@@ -91,6 +83,26 @@ class DeadLetters:
             yield from self.read(ids)
             if len(ids) < stop - start:
                 return
+
+    def page(self, start: int, limit: int, reason: str | None) -> Page:
+        """At most ``limit`` of this reason (None: any), latest first, from place ``start`` on (0 is the latest).
+
+        It looks at ``MAX_LOOKED_AT`` at most, so it may find none although there are some further on.
+        """
+        size = PAGE if reason else limit
+        found: list[DeadLetter] = []
+        looked_at = 0
+        while looked_at < MAX_LOOKED_AT:
+            first = start + looked_at
+            ids = _texts(self._redis.zrevrange(f"{self._prefix}dead", first, first + size - 1))
+            places = {message_id: place for place, message_id in enumerate(ids, looked_at + 1)}
+            found += [letter for letter in self.read(ids) if reason in {None, letter.reason}]
+            if len(found) >= limit:
+                return Page(places[found[limit - 1].message_id], found[:limit])
+            looked_at += len(ids)
+            if len(ids) < size:
+                break
+        return Page(looked_at, found)
 
     def payload(self, message_id: str) -> tuple[DeadLetter, Payload] | None:
         """A dead letter with its content; None when there is no such dead letter (any more)."""
@@ -117,9 +129,24 @@ class DeadLetters:
 
     def pages(self, selection: Selection, newest: float) -> Iterator[Page]:
         """The selected dead letters except those that died after ``newest``, in no order."""
-        for pairs in self._named(selection.ids) if selection.ids else self._scanned():
-            ids = [message_id for message_id, score in pairs if score is not None and score <= newest]
-            yield Page(len(pairs), [one for one in self.read(ids) if one.reason and selection.takes(one)])
+        if selection.ids:
+            yield from (self._selected(pairs, selection, newest) for pairs in self._named(selection.ids))
+            return
+        cursor, page = self.scan(0, selection, newest)
+        yield page
+        while cursor:
+            cursor, page = self.scan(cursor, selection, newest)
+            yield page
+
+    def scan(self, cursor: int, selection: Selection, newest: float) -> tuple[int, Page]:
+        """One of these pages, by the cursor of the one before (0: none), and its own cursor, 0 for the last."""
+        following, pairs = self._redis.zscan(f"{self._prefix}dead", cursor, count=PAGE)
+        named = [(message_id.decode(), score) for message_id, score in pairs]
+        return int(following), self._selected(named, selection, newest)
+
+    def _selected(self, pairs: Sequence[tuple[str, float | None]], selection: Selection, newest: float) -> Page:
+        ids = [message_id for message_id, score in pairs if score is not None and score <= newest]
+        return Page(len(pairs), [one for one in self.read(ids) if one.reason and selection.takes(one)])
 
     def read(self, ids: Sequence[str]) -> Iterator[DeadLetter]:
         """At most a page of dead letters, without those that are gone meanwhile."""
@@ -135,14 +162,6 @@ class DeadLetters:
         for start in range(0, len(ids), PAGE):
             page = list(ids[start : start + PAGE])
             yield list(zip(page, self._redis.zmscore(f"{self._prefix}dead", page), strict=True))
-
-    def _scanned(self) -> Iterator[list[tuple[str, float | None]]]:
-        cursor = 0
-        while True:
-            cursor, pairs = self._redis.zscan(f"{self._prefix}dead", cursor, count=PAGE)
-            yield [(message_id.decode(), score) for message_id, score in pairs]
-            if not int(cursor):
-                return
 
 
 def _texts(ids: Iterable[bytes]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from pushlane.clients import connect
 from pushlane.cluster.blocking import Cluster
-from pushlane.enqueue_protocol import LIMIT_FIELDS, read_limits
+from pushlane.enqueue_protocol import LIMIT_FIELDS, read_limits, read_status
 from pushlane.errors import NewerChannel, UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
 from pushlane.message import Limits, check_channel_name
@@ -18,6 +18,7 @@ from pushlane.operators.blocked import Blocked, read_blocked
 from pushlane.operators.dead_letters import DeadLetters
 from pushlane.operators.decisions import DecisionCount, read_decision_counts
 from pushlane.operators.overview import Gate, Overview, read_gate, read_overview
+from pushlane.receipt import MessageStatus
 from pushlane.scripts import Script
 from pushlane.service.redis_requirements import Finding, server_findings
 
@@ -25,7 +26,7 @@ TIMEOUT_S = 2.0
 AT_ONCE: Final = 200
 """How many channels are read with one round trip."""
 _GATE = ("state", "until", "cap", "reason", "changed", "paused")
-_OVERVIEW, _THROUGHPUT = Script("overview"), Script("throughput")
+_OVERVIEW, _THROUGHPUT, _STATUS = Script("overview"), Script("throughput"), Script("status")
 
 
 class Inspector:
@@ -89,10 +90,10 @@ class Inspector:
         """How many messages of each channel were delivered in each of the last 60 minutes, oldest first."""
         return {channel: tuple(counts) for channel, counts in self._each(_THROUGHPUT, channels)}
 
-    def _each(self, script: Script, channels: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    def _each(self, script: Script, channels: Sequence[str], *arguments: str) -> Iterator[tuple[str, Any]]:
         for first in range(0, len(channels), AT_ONCE):
             names = channels[first : first + AT_ONCE]
-            replies = script.call_all(self.redis, [channel_prefix(check_channel_name(name)) for name in names], "")
+            replies = script.call_all(self.redis, [_key(name, "") for name in names], "", *arguments)
             for name, reply in zip(names, replies, strict=True):
                 if not isinstance(reply, Exception):
                     yield name, reply
@@ -124,13 +125,21 @@ class Inspector:
         """Whether the channel may push; open if it is not registered."""
         return read_gate(self.redis.hmget(_key(channel, "gate"), _GATE))
 
+    def status(self, channel: str, message_id: str) -> MessageStatus | None:
+        """Where the message is; None if its id is unknown or its retention is over."""
+        return read_status(channel, message_id, _STATUS.call(self.redis, _key(channel, ""), "", message_id))
+
+    def find(self, message_id: str, channels: Sequence[str]) -> list[str]:
+        """Those of the channels that know a message with this id."""
+        return [name for name, reply in self._each(_STATUS, channels, message_id) if reply]
+
     def dead_letters(self, channel: str) -> DeadLetters:
         """The channel's dead letters, read lazily."""
         return DeadLetters(self.redis, channel)
 
-    def blocked(self, channel: str, limit: int) -> Iterator[Blocked]:
-        """At most ``limit`` conversations that cannot move, longest blocked first."""
-        return read_blocked(self.redis, channel, limit)
+    def blocked(self, channel: str, limit: int, start: int = 0) -> Iterator[Blocked]:
+        """At most ``limit`` conversations that cannot move, longest blocked first, from place ``start`` on."""
+        return read_blocked(self.redis, channel, limit, start)
 
     def count_blocked(self, channel: str) -> int:
         """How many conversations cannot move."""

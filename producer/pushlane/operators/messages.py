@@ -1,11 +1,41 @@
 """Reads what there is of messages that are queued or dead, with the caller's client."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from pushlane.keys import channel_prefix
+from pushlane.message import check_channel_name
+from pushlane.message_json import fields_of
+from pushlane.message_record import read_content, state_of
 from pushlane.scripts import Script
 
 _READ = Script("read")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A message's content as stored in its record; ``kind`` is its channel's."""
+
+    kind: str
+    conversation: str
+    address: bytes
+    body: bytes
+
+    def fields(self) -> dict[str, object]:
+        """The fields of its JSON form."""
+        return fields_of(self.kind, self.conversation, self.address, self.body)
+
+
+def read_payload(client: Any, channel: str, message_id: str) -> Payload | None:  # noqa: ANN401 # see Inspector
+    """The content of a message that is queued or dead; None if it is neither, or in a newer version's layout."""
+    prefix = channel_prefix(check_channel_name(channel))
+    kind = client.hget(f"{prefix}channel", "kind")
+    ((record, _),) = read_messages(client, prefix, [message_id], whole=True)
+    if kind is None or state_of(record) is None:
+        return None
+    payload = Payload(kind.decode(), *read_content(record))
+    return payload if payload.body else None  # without a body, it is what the previous release keeps of a finished one
 
 
 def read_messages(

@@ -11,8 +11,8 @@ from support.previous_release import RECORDS, OldQueue
 from support.queue import Queue, settle
 
 from pushlane.message_record import conversation_of, read_content, text_of
-from pushlane.operators.dead_letters import DeadLetters, Payload
-from pushlane.operators.messages import read_messages
+from pushlane.operators.dead_letters import DeadLetters
+from pushlane.operators.messages import Payload, read_messages
 from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:

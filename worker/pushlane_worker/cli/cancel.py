@@ -2,7 +2,6 @@
 
 import click
 
-from pushlane.producer import Producer
 from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.exit_codes import Failed
@@ -22,10 +21,8 @@ def command(channel: str, message_id: str) -> None:
 
     Prints `cancelled`, or `maybe_delivered` if an earlier push of it had an unknown outcome.
     """
-    with queue.operator() as operator, Producer(queue.redis_url()) as producer:
-        operator.require(channel)  # raises UnknownChannel: a mistyped channel knows no message
-        with operator.audit.act("cancel", channel, message_id) as act:
-            act.result = result = producer.cancel(channel, message_id)
+    with queue.operator() as operator:
+        result = operator.cancel(channel, message_id)
     if result in _FAILED:
         raise Failed(f"message {message_id} of channel {channel!r} was not cancelled ({result}): {_FAILED[result]}")
     click.echo(result)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 import click
 import redis
 
-from pushlane.message_json import fields_of
 from pushlane.operators.actions import Operator, ReplayRun
 from pushlane.operators.dead_letters import DeadLetters, Selection
 from pushlane.service.json_fields import as_fields
@@ -53,7 +52,7 @@ def show(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 
     if found is None:
         raise Failed(f"message {message_id} is not among the dead letters of channel {channel!r}")
     letter, payload = found
-    message = fields_of(payload.kind, payload.conversation, payload.address, payload.body)
+    message = payload.fields()
     if as_json:
         print_json(as_fields(letter) | {"message": message})
     else:

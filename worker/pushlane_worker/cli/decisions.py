@@ -6,12 +6,11 @@ from typing import Any
 
 import click
 
-from pushlane.keys import DECISIONS_PREFIX
+from pushlane.operators.decision_list import STREAM
 from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.output import print_json
 
-STREAM = f"{DECISIONS_PREFIX}stream"
 WAIT_MS = 1000
 
 

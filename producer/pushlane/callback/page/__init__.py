@@ -9,6 +9,11 @@ there, and renders what it returns.
     login       login and logout
     view        what a view gets and returns
     views       the views, each with its path
+    framed      what all views show: what an act has done, and whether the page updates itself
+    told        what an act has done, as an address and as a sentence
+    parameters  what views read from an address or a form
+    chart       the chart of a channel's last hour
+    formats     how values look
     refusals    why a request gets no page
     answers     pages as responses: templates, and the headers of every page
     forms       what a form or a query may contain

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import jinja2
 from starlette.responses import Response
 
+from pushlane.callback.page.formats import FILTERS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,6 +52,7 @@ class Answers:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        self._templates.filters.update(FILTERS)
         self._templates.globals["stylesheet"] = self.stylesheet
         for name in self._templates.list_templates():  # compiled now: it takes 10 ms each
             self._templates.get_template(name)

@@ -10,7 +10,14 @@ from pushlane.callback.http.web import BodyRefused
 from pushlane.callback.page.forms import BadForm
 from pushlane.callback.page.threads import AllBusy
 from pushlane.callback.page.view import NotFound
-from pushlane.errors import InvalidMessage, PushlaneError, QueueUnavailable, SettingsError, UnknownChannel
+from pushlane.errors import (
+    InvalidMessage,
+    NewerChannel,
+    PushlaneError,
+    QueueUnavailable,
+    SettingsError,
+    UnknownChannel,
+)
 from pushlane.service.logs import logger
 
 if TYPE_CHECKING:
@@ -52,6 +59,8 @@ def _of_view(error: Exception, *, acts: bool) -> Refused:
             return Refused(404, str(error))
         case InvalidMessage():
             return Refused(422, str(error))
+        case NewerChannel():
+            return Refused(503, str(error))
         case SettingsError():
             logger().error("page.no_password", problem=str(error))
             return Refused(503, "The password file cannot be read; the log of this process says why.")

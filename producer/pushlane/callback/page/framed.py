@@ -1,0 +1,50 @@
+"""The view of a page with what all of them have: where it is, what an act has done, and whether it updates itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from pushlane.callback.page.told import ACT_FIELDS, told
+from pushlane.callback.page.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pushlane.callback.page.view import Asked
+
+LIVE_S: Final = 5
+"""How often a live page is loaded again."""
+_LIVE: Final = "live"
+
+
+def framed(
+    asked: Asked, template: str, values: Mapping[str, Any], *, section: str = "/", problem: str = "", status: int = 200
+) -> View:
+    """The view. Only a page that can be loaded again may be live: none that answers a form.
+
+    Args:
+        asked: The request.
+        template: The page's.
+        values: The template's own.
+        section: The address of the part of the page that it belongs to.
+        problem: Why an act was not done, as a sentence.
+        status: The status of the answer.
+    """
+    live = not asked.form and asked.query.get(_LIVE) == "1"
+    frame = {
+        "section": section,
+        "said": told(asked.query),
+        "problem": problem,
+        "live": live,
+        "toggle": "" if asked.form else _toggled(asked, live=live),
+    }
+    return View(template, {**frame, **values}, status, {"Refresh": str(LIVE_S)} if live else {})
+
+
+def _toggled(asked: Asked, *, live: bool) -> str:
+    """The address of this page, live or not, which no longer tells what an act has done."""
+    kept = [(name, value) for name, value in asked.query.multi_items() if name not in {_LIVE, *ACT_FIELDS}]
+    query = urlencode(kept if live else [*kept, (_LIVE, "1")])
+    path = asked.url.partition("?")[0]
+    return f"{path}?{query}" if query else path

@@ -1,0 +1,106 @@
+"""All channels: what waits, what is wrong, and a line for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pushlane.callback.page.framed import framed
+from pushlane.callback.page.parameters import start_in
+from pushlane.errors import NewerChannel
+from pushlane.operators.overview import Overview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pushlane.callback.page.view import Asked, View
+    from pushlane.operators.actions import Operator
+
+SHOWN: Final = 100
+"""Channels on a page."""
+TROUBLES_SHOWN: Final = 10
+
+_ORDERS: Final[Mapping[str, Callable[[Overview], float]]] = {
+    "waiting": lambda one: one.depth,
+    "blocked": lambda one: one.blocked,
+    "dead": lambda one: one.dead_letters,
+    "oldest": lambda one: one.oldest_ready_at.timestamp() * -1 if one.oldest_ready_at else float("-inf"),
+}
+"""By which columns the channels can be sorted, the largest first; otherwise by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Over all channels."""
+
+    waiting: int
+    delivered: int
+    blocked: int
+    dead_letters: int
+
+    @classmethod
+    def of(cls, overviews: Iterable[Overview]) -> Totals:
+        """Their sums."""
+        known = list(overviews)
+        return cls(
+            sum(one.depth for one in known),
+            sum(one.delivered for one in known),
+            sum(one.blocked for one in known),
+            sum(one.dead_letters for one in known),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A channel that needs somebody, and why."""
+
+    channel: str
+    why: str
+
+
+def show(operator: Operator, asked: Asked) -> View:
+    """The page at ``/``."""
+    found = operator.overviews(operator.channels())
+    known = [one for one in found.values() if isinstance(one, Overview)]
+    wanted, order = asked.query.get("name", ""), asked.query.get("by", "name")
+    rows = _sorted([one for name, one in found.items() if wanted in name], order)
+    start = start_in(asked)
+    troubles = [trouble for one in found.values() if (trouble := trouble_of(one)) is not None]
+    return framed(
+        asked,
+        "channels.html",
+        {
+            "workers": operator.workers(),
+            "totals": Totals.of(known),
+            "unfed": operator.count_unfed(),
+            "troubles": troubles[:TROUBLES_SHOWN],
+            "more_troubles": max(len(troubles) - TROUBLES_SHOWN, 0),
+            "registered": len(found),
+            "rows": rows[start : start + SHOWN],
+            "matching": len(rows),
+            "start": start,
+            "size": SHOWN,
+            "name": wanted,
+            "by": order,
+        },
+    )
+
+
+def trouble_of(one: Overview | NewerChannel) -> Trouble | None:
+    """Why somebody should look at the channel; None if nobody needs to."""
+    if isinstance(one, NewerChannel):
+        return Trouble(one.channel, "was registered by a newer release: upgrade this one to see it")
+    if one.gate.paused_since is not None:
+        return Trouble(one.channel, "is paused")
+    if one.gate.state != "open":
+        return Trouble(one.channel, f"gate {one.gate.state}: {one.gate.reason}")
+    if not one.consumed and one.depth:
+        return Trouble(one.channel, f"no worker consumes its queue {one.queue}")
+    return None
+
+
+def _sorted(rows: Sequence[Overview | NewerChannel], order: str) -> list[Overview | NewerChannel]:
+    key = _ORDERS.get(order)
+    if key is None:
+        return list(rows)
+    return sorted(rows, key=lambda one: key(one) if isinstance(one, Overview) else float("-inf"), reverse=True)
