@@ -11,18 +11,25 @@ from celery.__main__ import main
 from celery.bin.worker import worker
 
 import pushlane_worker.tasks  # noqa: F401 # everything that the app imports
+from pushlane.service.printable import one_line
 
 _LOSE_TASKS = {"--purge", "--discard"}
 _parse = worker.parse_args
 
 
 def _parse_args(context: click.Context, words: list[str]) -> list[str]:
-    """Parses like Celery, but suggests no option that deletes waiting tasks to somebody who has mistyped another."""
+    """Parses like Celery, but what is wrong is one line of ours, without a usage that names Celery's command.
+
+    And it suggests no option that deletes waiting tasks to somebody who has mistyped another.
+    """
     try:
         return cast("list[str]", _parse(context, words))
-    except click.NoSuchOption as error:
-        close = [one for one in error.possibilities or () if one not in _LOSE_TASKS]
-        raise click.NoSuchOption(error.option_name, possibilities=close, ctx=context) from None
+    except click.UsageError as error:
+        if isinstance(error, click.NoSuchOption):
+            close = [one for one in error.possibilities or () if one not in _LOSE_TASKS]
+            error = click.NoSuchOption(error.option_name, possibilities=close, ctx=context)
+        click.echo(f"pushlane: {one_line(error.format_message())}", err=True)
+        context.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -141,6 +141,22 @@ def test_check_passes_where_a_worker_could_start(support: str) -> None:
         assert any(subject in line for line in lines), lines
 
 
+def test_check_tells_whether_a_heartbeat_can_be_kept(support: str, tmp_path: Path) -> None:
+    """A worker refuses to start without it; the file itself is not made."""
+    good, bad = tmp_path / "beat", tmp_path / "nosuch" / "beat"
+    ended = pushlane("check", redis_url=support, settings={"PUSHLANE_HEARTBEAT_FILE": str(good)})
+    assert f"ok       PUSHLANE_HEARTBEAT_FILE: {good} can be written\n" in ended.out
+    ended = pushlane("check", redis_url=support, settings={"PUSHLANE_HEARTBEAT_FILE": str(bad)})
+    assert f"failed   PUSHLANE_HEARTBEAT_FILE: {bad} cannot be written" in ended.out
+    assert ended.code == 1
+    assert not good.exists()
+
+
+def test_check_shows_no_password_where_there_is_none(support: str) -> None:
+    """Somebody who reads stars looks for the setting that they come from."""
+    assert "**" not in pushlane("check", redis_url=support).out
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_check_fails_when_the_remote_address_does(scheme: str, support: str) -> None:
     """A closed port by HTTP, a peer that speaks no TLS by HTTPS: the line names the setting."""

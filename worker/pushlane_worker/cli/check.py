@@ -1,9 +1,12 @@
 """``pushlane check``: checks that everything a worker needs is there. Pushes nothing."""
 
 import http.client
+import os
 import ssl
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 import click
@@ -20,6 +23,9 @@ from pushlane_worker.cli.output import counted
 from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
 from pushlane_worker.proxy import Proxy
 from pushlane_worker.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from kombu import Connection
 
 TIMEOUT_S = 3.0
 
@@ -46,6 +52,8 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"settings: {counted(len(settings.channels), 'channel')}: {', '.join(settings.channels)}")
     else:
         yield Finding("warning", "settings: no channel is set (PUSHLANE_CHANNELS__<NAME>__KIND): nothing to push")
+    if settings.heartbeat_file is not None:
+        yield _heartbeat(settings.heartbeat_file)
     yield from _redis(settings)
     yield from _broker(settings)
     for name, channel in settings.channels.items():
@@ -98,7 +106,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     try:
         with app.connection_for_write(connect_timeout=TIMEOUT_S) as connection:
             connection.ensure_connection(max_retries=0, timeout=TIMEOUT_S)
-            yield Finding("ok", f"broker: {connection.as_uri()}")
+            yield Finding("ok", f"broker: {_address(connection)}")
             if settings.broker_url:  # otherwise it is the queue's Redis
                 with connection.default_channel.conn_or_acquire() as client:
                     yield from broker_findings(client.info())
@@ -106,6 +114,19 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", f"broker: cannot check its settings: {error}")
     except (OperationalError, redis.RedisError, OSError) as error:
         yield Finding("failed", f"broker: {settings.broker_setting}: {str(error) or type(error).__name__}")
+
+
+def _address(connection: "Connection") -> str:
+    """The broker's address. kombu's own text has stars for a password even where there is none."""
+    text: str = connection.as_uri()
+    return text if connection.password else text.replace("//:**@", "//").replace(":**@", "@")
+
+
+def _heartbeat(file: Path) -> Finding:
+    """Whether a worker that runs here could keep its heartbeat: its processes make files of their own beside it."""
+    writable = os.access(file.parent, os.W_OK | os.X_OK) and (not file.exists() or os.access(file, os.W_OK))
+    problem = "can be written" if writable else "cannot be written here, and a worker does not start without it"
+    return Finding("ok" if writable else "failed", f"PUSHLANE_HEARTBEAT_FILE: {file} {problem}")
 
 
 def _remote(name: str, channel: ChannelSettings) -> Finding:
