@@ -31,6 +31,7 @@
     testing            producers for a service's own tests (extra ``testing``)
     outcome            the outcomes of a push
     operators          what operators see and do (extras of the worker and the callback)
+    metrics            what ``/metrics`` tells Prometheus (the same)
     service            what the worker and the callback share (their extras)
     callback           the callback endpoint (extra ``callback``)
 """

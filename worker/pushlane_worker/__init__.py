@@ -11,6 +11,7 @@
     broker            the connection to the broker
     monitoring        what Flower and the log show of a drain
     json_log          what Celery logs and prints, as JSON
+    metrics_server    ``/metrics`` on a port of its own
     dispatcher_step   runs the dispatcher in a worker
     dispatch          the dispatcher and its sweeps
     drains            claims batches and pushes them

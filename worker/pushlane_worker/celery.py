@@ -7,6 +7,7 @@ settings when it starts. Each transport setting prevents a failure that we have 
 import sys
 from collections.abc import Iterable
 
+import click
 from celery import Celery
 from kombu.entity import Queue
 
@@ -89,6 +90,14 @@ app.conf.update(
         "max_connections": 20,
         **_sentinel_options(_address),
     },
+)
+app.user_options["worker"].add(
+    click.Option(
+        ["--metrics-port"],
+        type=click.IntRange(1, 65535),
+        help="Serve /metrics for Prometheus on this port.",
+        metavar="PORT",
+    )
 )
 
 

@@ -1,16 +1,20 @@
-"""Runs the dispatcher in a Celery worker: a bootstep with its own thread and asyncio loop."""
+"""Runs the dispatcher, and ``/metrics``, in a Celery worker: a bootstep with its own thread and asyncio loop."""
 
 import asyncio
 import contextlib
+import os
 import secrets
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, bootsteps
 
+from pushlane.metrics.scrape import Scrape
 from pushlane_worker.dispatch.dispatcher import Dispatcher
-from pushlane_worker.settings import load_settings
+from pushlane_worker.metrics_server import listen, serving
+from pushlane_worker.settings import Settings, load_settings
 from pushlane_worker.task_message import DRAIN
 
 JOIN_S = 5.0
@@ -45,12 +49,21 @@ def make_publish(app: Celery) -> Callable[[str, str], None]:
 
 
 class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery has no types
-    """Starts the dispatcher in a worker once its pool is up, and stops it before the pool."""
+    """Starts the dispatcher in a worker once its pool is up, and stops it before the pool.
+
+    Ends the process if the port for metrics is not free, before the worker has done anything.
+    """
 
     requires = ("celery.worker.components:Pool",)
 
-    def __init__(self, worker: Any, **_: object) -> None:  # noqa: ANN401 # celery has no types
+    def __init__(self, worker: Any, metrics_port: int | None = None, **_: object) -> None:  # noqa: ANN401 # celery has no types
         super().__init__(worker)
+        try:
+            self._listener = None if metrics_port is None else listen(metrics_port)
+        except OSError as error:
+            why = os.strerror(error.errno or 0)
+            sys.stderr.write(f"pushlane: --metrics-port {metrics_port} is not available: {why}\n")
+            raise SystemExit(2) from None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="pushlane-dispatcher", daemon=True)
 
@@ -63,7 +76,7 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery ha
 
         # Created here, so that a wrong setting fails the start and not a thread.
         dispatcher = Dispatcher(settings, make_publish(app), drain, lambda: app.amqp.queues.consume_from)
-        self._running = self._loop.create_task(dispatcher.run())
+        self._running = self._loop.create_task(self._serve(settings, dispatcher))
         self._thread.start()
 
     def stop(self, worker: Any) -> None:  # noqa: ARG002, ANN401 # celery's signature
@@ -73,6 +86,13 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc] # celery ha
             self._thread.join(JOIN_S)
 
     terminate = stop
+
+    async def _serve(self, settings: Settings, dispatcher: Dispatcher) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            if self._listener is not None:
+                scrape = Scrape(settings.redis_url)
+                await stack.enter_async_context(serving(self._listener, scrape, settings.read_metrics_tokens()))
+            await dispatcher.run()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

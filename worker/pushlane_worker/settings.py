@@ -117,6 +117,7 @@ def load_settings() -> Settings:
     """
     settings = load(Settings)
     settings.broker_address()
+    settings.read_metrics_tokens()
     for name, channel in settings.channels.items():
         try:
             channel.read_token()

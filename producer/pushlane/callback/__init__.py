@@ -18,7 +18,6 @@ These are the names that a service needs for its own policy:
     app             the ASGI app: its routes and what they share
     server          the processes that serve it
     settings        its settings
-    credentials     tokens and keys from settings and files
     template        templates for rooms, such as ``{userId}``
     failures        errors of other people's code, without quoting any text
     cancelling      cancels a task and waits for it
@@ -27,7 +26,7 @@ These are the names that a service needs for its own policy:
     tencent         the platform's protocol
     decisions       recording decisions and applying their effects
     cinnox          the webhook for CINNOX's messages
-    http            limits, ``/v1``, health, and what all routes share
+    http            limits, ``/v1``, health, metrics, and what all routes share
     openapi         ``/openapi.json``
     page            the page for operators at ``/``
 """

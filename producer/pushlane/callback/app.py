@@ -25,6 +25,7 @@ from pushlane.callback.http import library_log, problems
 from pushlane.callback.http.access_log import AccessLog
 from pushlane.callback.http.holds import Holds
 from pushlane.callback.http.messages import Messages
+from pushlane.callback.http.metrics import Metrics
 from pushlane.callback.http.readiness import Readiness
 from pushlane.callback.http.web import ApiKeys, json_response
 from pushlane.callback.moderation.endpoint import Moderation
@@ -34,6 +35,7 @@ from pushlane.callback.openapi import Description
 from pushlane.callback.page.site import Site
 from pushlane.callback.settings import BUILT_IN, CallbackSettings, load_callback_settings
 from pushlane.errors import SettingsError
+from pushlane.metrics.families import SpoolSize
 from pushlane.service.logs import configure, make_writer
 from pushlane.service.span_export import SpanExport
 
@@ -96,6 +98,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
     keys = ApiKeys(settings.api_keys)
     producer, readiness = AsyncProducer(settings.redis_url), Readiness(settings.redis_url, moderates=bool(moderation))
     holds, messages = Holds(producer, keys), Messages(producer, keys)
+    metrics = Metrics(settings.redis_url, settings.read_metrics_tokens())
     site = Site(settings, settings.dashboard) if settings.dashboard else None
 
     @contextlib.asynccontextmanager
@@ -103,6 +106,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(producer)
             stack.push_async_callback(readiness.aclose)
+            stack.callback(metrics.scrape.close)
             if site is not None:
                 stack.callback(site.close)
             watching = asyncio.create_task(readiness.watch())
@@ -110,6 +114,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
             if moderation is not None:
                 pool = await stack.enter_async_context(_pool(moderation, PROCESSES))
                 feed = Feed(settings.redis_url, settings.retention_s, await _open_spool(moderation))
+                metrics.scrape.spool = lambda: SpoolSize(*feed.spooled)
                 feed.start()
                 stack.push_async_callback(feed.aclose)
                 chain, route = pool.chain(policies), _route(moderation, pool)
@@ -122,6 +127,7 @@ def make_app(settings: CallbackSettings) -> Starlette:
     routes += [
         Route("/healthz", _healthz),
         Route("/readyz", readiness.respond),
+        Route("/metrics", metrics.respond),
         Route("/openapi.json", Description(settings, keys).respond),
         Route("/v1/channels/{channel}/messages", messages.enqueue, methods=["POST"]),
         Route("/v1/channels/{channel}/messages/{message_id}", messages.one, methods=["GET", "DELETE"]),

@@ -21,12 +21,12 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from pushlane.callback import template as templates
-from pushlane.callback.credentials import MAX_SECRETS, SecretSettings, read_secrets, wrong
 from pushlane.callback.tencent.answer import OWN_CODES
 from pushlane.callback.verdict import MAX_TEXT_CHARS
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
 from pushlane.service.configuration import CommonSettings, comma_separated, load, variable
+from pushlane.service.credentials import MAX_SECRETS, SecretSettings, read_secrets, wrong
 
 MIN_DEADLINE_S: Final = 0.5
 """Recording takes up to a quarter of a second of it; the rest is for the body to arrive and the policies to answer."""
@@ -287,6 +287,7 @@ def load_callback_settings() -> CallbackSettings:
         SettingsError: One is missing, wrong or unknown. Its message names it and says what is allowed.
     """
     settings = load(CallbackSettings)
+    settings.read_metrics_tokens()
     if settings.moderation is not None:
         _named(["moderation"], settings.moderation.read_tokens)
     tokens = {name: _named(["webhook", name], one.read_tokens) for name, one in settings.webhook.items()}

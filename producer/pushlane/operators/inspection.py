@@ -5,7 +5,7 @@ proportional to its result; nothing here scans. An overview is one script, so it
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Self
 
 from pushlane.clients import connect
@@ -100,8 +100,7 @@ class Inspector:
 
     def workers(self) -> Counter[str]:
         """How many workers consume each Celery queue."""
-        members = (member.decode() for member in self.redis.zrange(WORKERS, 0, -1))
-        return Counter(queue for worker in members for queue in worker.split(" ")[1].split(","))
+        return read_workers(self.redis.zrange(WORKERS, 0, -1))
 
     def consumed_queues(self) -> set[str]:
         """The Celery queues that some worker consumes."""
@@ -144,6 +143,11 @@ class Inspector:
     def count_blocked(self, channel: str) -> int:
         """How many conversations cannot move."""
         return int(self.redis.zcard(_key(channel, "blocked")))
+
+
+def read_workers(members: Iterable[bytes]) -> Counter[str]:
+    """How many of these workers, as they announce themselves, consume each Celery queue."""
+    return Counter(queue for member in members for queue in member.decode().partition(" ")[2].split(","))
 
 
 def _key(channel: str, name: str) -> str:

@@ -3,6 +3,7 @@
 ::
 
     configuration        settings from the environment and ``pushlane.toml``
+    credentials          tokens and keys from settings and files
     redis_requirements   what a Redis server must be, and a watch on it
     logs                 the structured log
     log_writer           writes its lines without ever blocking

@@ -27,6 +27,7 @@ from pydantic_settings import SettingsError as SourceError
 from pushlane import address
 from pushlane.errors import SettingsError
 from pushlane.password_file import with_password
+from pushlane.service.credentials import MAX_SECRETS, read_secrets
 
 PREFIX: Final = "PUSHLANE_"
 CONFIG_VARIABLE: Final = "PUSHLANE_CONFIG"
@@ -44,6 +45,7 @@ NAMES: Final = frozenset(
         "RETENTION_S",
         "IDEMPOTENCY_WINDOW_S",
         "HEARTBEAT_FILE",
+        "METRICS_TOKEN_FILE",
         "LOG_FORMAT",
         "LOG_LEVEL",
         "CHANNELS",
@@ -126,10 +128,19 @@ class CommonSettings(FromEnvironment):
     retention_s: float = Field(
         86_400, ge=1, le=MAX_KEPT_S, description="Seconds the status of a delivered message, or a decision, is kept."
     )
+    metrics_token_file: Path | None = Field(
+        None, description="A file with the token that `/metrics` asks for, or with two, one per line; open without it."
+    )
     log_format: Literal["text", "json"] = Field("text", description="`text` or `json`.")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="Lowest level that is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`."
     )
+
+    def read_metrics_tokens(self) -> tuple[str, ...]:
+        """The tokens of ``/metrics``, two while one is being changed; none if it is open. Raises SettingsError."""
+        if self.metrics_token_file is None:
+            return ()
+        return read_secrets(variable(["metrics_token"]), (), self.metrics_token_file, MAX_SECRETS)
 
 
 class _File(TomlConfigSettingsSource):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pushlane.callback.credentials import is_one_of
 from pushlane.callback.server import check_open
 from pushlane.callback.settings import (
     REQUEST_FIELDS,
@@ -19,6 +18,7 @@ from pushlane.callback.settings import (
 )
 from pushlane.errors import SettingsError
 from pushlane.service.configuration import NAMES
+from pushlane.service.credentials import is_one_of
 from pushlane_worker.settings import Settings, load_settings
 
 SECRET = "s3cr3t-t0ken"

@@ -63,6 +63,11 @@ class Feed:
         self.lost = 0
         """Decisions that neither Redis nor the disk accepted."""
 
+    @property
+    def spooled(self) -> tuple[int, int]:
+        """The bytes and the number of the decisions that wait on this process's disk."""
+        return self._spool.left
+
     def start(self) -> None:
         """Starts to apply effects, and to feed what is on disk."""
         self._tasks = [asyncio.create_task(self._apply_all()), asyncio.create_task(self._feed_spools())]

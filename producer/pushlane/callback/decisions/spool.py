@@ -91,6 +91,11 @@ class Spool:
         return self._files.empty
 
     @property
+    def left(self) -> tuple[int, int]:
+        """The bytes and the number of the payloads that are not confirmed."""
+        return self._files.left
+
+    @property
     def left_out(self) -> int:
         """Bytes that reading has skipped so far: a file's first torn or damaged frame, and everything behind it."""
         return self._files.left_out

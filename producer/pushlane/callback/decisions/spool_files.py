@@ -20,14 +20,14 @@ HEAD_BYTES: Final = 8
 
 
 class Files:
-    """The files that this process holds. Used only by the spool's thread, except for ``empty`` and ``left_out``."""
+    """The files that this process holds. Only the spool's thread uses them, but for the properties and ``left_out``."""
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self._directory = directory
         self._max_bytes = max_bytes
         self._handed: list[tuple[File, int]] = []
         self.left_out = 0
-        # Oldest first, our own last. Replaced and never changed, because the event loop's thread reads it.
+        # Oldest first, our own last. Replaced and never changed, because other threads read it.
         self._all: tuple[File, ...] = ()
         try:
             self._all = (self._create(),)
@@ -36,6 +36,12 @@ class Files:
             self.close()
             reason = f"the spool directory {directory} cannot be used: {error.strerror}"
             raise OSError(error.errno, reason, error.filename) from error
+
+    @property
+    def left(self) -> tuple[int, int]:
+        """The bytes and the number of the payloads that are not fed."""
+        files = self._all
+        return sum(file.size - file.fed for file in files), sum(file.left for file in files)
 
     @property
     def empty(self) -> bool:
@@ -59,6 +65,7 @@ class Files:
                 end += len(frame)
         if kept:
             own.append(b"".join(kept))
+            own.left += len(kept)
         return fits
 
     def read(self, most: int) -> list[bytes]:
@@ -72,6 +79,7 @@ class Files:
                 if payload is None:
                     self.left_out += file.size - at
                     file.size, file.damaged = at, True
+                    file.left = sum(one is file for one, _ in handed)
                     break
                 at += HEAD_BYTES + len(payload)
                 payloads.append(payload)
@@ -86,6 +94,7 @@ class Files:
             raise ValueError(f"{count} of {len(self._handed)} payloads cannot be confirmed")
         for file, end in self._handed[:count]:
             file.fed = end
+            file.left -= 1
         del self._handed[:count]
         self._discard_fed()
 
@@ -142,6 +151,7 @@ class File:
         size: The end of its last good frame, as far as is known: nothing beyond it was promised.
         fed: The end of its last confirmed frame.
         damaged: Some of it could not be read.
+        left: How many frames lie between ``fed`` and ``size``.
     """
 
     path: Path
@@ -149,6 +159,7 @@ class File:
     size: int = 0
     fed: int = 0
     damaged: bool = False
+    left: int = 0
 
     @classmethod
     def create(cls, directory: Path) -> Self:
@@ -177,6 +188,7 @@ class File:
             if not file.lock():
                 return None
             file.size = os.fstat(file.fd).st_size
+            file.left = file.count()
             undo.pop_all()
         return file
 
@@ -221,10 +233,18 @@ class File:
         payload = os.pread(self.fd, length, at + HEAD_BYTES)
         return payload if _head(payload) == head else None
 
+    def count(self) -> int:
+        """How many frames it has, by their heads: a damaged one and those behind it are only found by reading."""
+        count = at = 0
+        while (head := os.pread(self.fd, HEAD_BYTES, at)).strip(b"\0"):  # a power cut may leave zeros: no frames
+            at += HEAD_BYTES + int.from_bytes(head[:4])
+            count += at <= self.size
+        return count
+
     def clear(self) -> None:
         """Empties the file."""
         os.ftruncate(self.fd, 0)
-        self.size = self.fed = 0
+        self.size = self.fed = self.left = 0
 
     def discard(self) -> None:
         """Takes it out of the spool before it is closed: the next process to lock it finds that it is gone."""

@@ -12,4 +12,5 @@
     messages           ``/v1/channels/{channel}/messages``
     holds              ``/v1/channels/{channel}/decisions/{key}``
     readiness          ``/readyz``
+    metrics            ``/metrics``
 """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
-from pushlane.callback.credentials import is_one_of
+from pushlane.service.credentials import bearer, is_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,10 +114,9 @@ def is_within(address: str, networks: Sequence[Network]) -> bool:
 
 def caller(request: Request, secrets: Mapping[str, Sequence[str]]) -> str | None:
     """The name of the owner of the request's one bearer token. Every secret is compared, each in constant time."""
-    values = request.headers.getlist("authorization")
-    kind, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
-    matches = [name for name, known in secrets.items() if is_one_of(known, token.strip())]
-    return matches[0] if kind.lower() == "bearer" and token.strip() and matches else None
+    token = bearer(request.headers.getlist("authorization"))
+    matches = [name for name, known in secrets.items() if is_one_of(known, token)]
+    return matches[0] if token and matches else None
 
 
 class ApiKeys:
@@ -141,10 +140,10 @@ class ApiKeys:
         return caller(request, self._keys)
 
 
-def unauthorized() -> Response:
-    """The answer to a request without a known API key."""
+def unauthorized(needs: str = "an API key") -> Response:
+    """The answer to a request without this."""
     headers = {"WWW-Authenticate": "Bearer"}
-    return problem(401, "Unauthorized", "needs an API key: Authorization: Bearer …", headers=headers)
+    return problem(401, "Unauthorized", f"needs {needs}: Authorization: Bearer …", headers=headers)
 
 
 def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

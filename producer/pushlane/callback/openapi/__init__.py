@@ -10,6 +10,7 @@ Each group of routes has a module with its ``Part``; only parts whose routes are
     moderation   the platform's callback
     webhook      CINNOX's webhook
     health       ``/healthz`` and ``/readyz``
+    metrics      ``/metrics``
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from starlette.responses import Response
 
 from pushlane import __version__
 from pushlane.callback.http.web import unauthorized
-from pushlane.callback.openapi import decisions, health, messages, moderation, webhook
+from pushlane.callback.openapi import decisions, health, messages, metrics, moderation, webhook
 from pushlane.callback.openapi.part import API_KEY
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Description:
 
 def parts(settings: CallbackSettings) -> list[Part]:
     """A part for each group of routes that these settings serve; add new ones here."""
-    served = [health.PART, messages.PART, decisions.PART]
+    is_open = settings.metrics_token_file is None
+    served = [health.PART, metrics.part(is_open=is_open), messages.PART, decisions.PART]
     if settings.webhook:
         served.append(webhook.PART)
     if settings.moderation is not None:

@@ -6,7 +6,6 @@ import math
 import time
 from typing import TYPE_CHECKING, Final
 
-from pushlane.callback.credentials import is_one_of
 from pushlane.callback.http.connection_limit import network_of
 from pushlane.callback.http.web import source_address
 from pushlane.callback.page import cookies, csrf
@@ -14,6 +13,7 @@ from pushlane.callback.page.forms import read_form
 from pushlane.callback.page.refusals import Refused
 from pushlane.callback.page.threads import Threads
 from pushlane.callback.page.tries import try_login
+from pushlane.service.credentials import is_one_of
 from pushlane.service.logs import logger
 
 if TYPE_CHECKING:

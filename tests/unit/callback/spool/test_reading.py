@@ -8,7 +8,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from support.spool import drained, keep, numbered
+from support.spool import FRAME, HEAD, drained, keep, left_behind, numbered
 
 from pushlane.callback.decisions.spool import Spool
 
@@ -113,4 +113,22 @@ async def test_payloads_are_not_kept_in_memory(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2 * 2**20, "of 8 MB that went through"
+    await spool.aclose()
+
+
+async def test_it_knows_how_much_is_left(tmp_path: Path) -> None:
+    """Bytes with their heads, and payloads; also of what a dead process has left, whose end may be torn."""
+    with (await left_behind(tmp_path, [b"", *numbered(1, 2)])).open("ab") as file:
+        file.write(b"\x00\x00\x01\x00torn" + bytes(100))
+    spool = await Spool.open(tmp_path)
+    await keep(spool, numbered(3))
+    assert spool.left == (HEAD + 3 * FRAME + 108, 4)
+    assert len(await spool.read(9)) == 4
+    assert spool.left == (HEAD + 3 * FRAME, 4)
+    await spool.confirm(2)
+    assert spool.left == (2 * FRAME, 2)
+    await spool.confirm(2)
+    assert spool.left == (0, 0)
+    await keep(spool, numbered(5))
+    assert spool.left == (FRAME, 1)
     await spool.aclose()

@@ -29,6 +29,12 @@ def is_one_of(secrets: Sequence[str], given: str) -> bool:
     return any(matches)
 
 
+def bearer(authorization: Sequence[str]) -> str:
+    """The token in a request's values of the header Authorization; empty unless there is just one, of this kind."""
+    kind, _, token = authorization[0].partition(" ") if len(authorization) == 1 else ("", "", "")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
 def wrong(setting: str, problem: str) -> PydanticCustomError:
     """The error for a setting that does not fit the others."""
     return PydanticCustomError("together", "{problem}", {"problem": problem, "setting": [setting]})
