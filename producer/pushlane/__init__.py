@@ -15,6 +15,7 @@
     receipt            what a producer learns about a message
     message_json       messages with their options as JSON
     message_record     messages as they are stored
+    push_record        pushes as they are stored
     keys               every Redis key
     tracing            OpenTelemetry spans, and the trace context that a message takes along
     scripts            loads and calls the Lua scripts in lua/
@@ -48,6 +49,7 @@ from pushlane.errors import (
 from pushlane.hold import Hold
 from pushlane.message import RoomMessage, ThirdPartyMessage
 from pushlane.producer import AsyncProducer, Producer
+from pushlane.push_record import PushRecord
 from pushlane.receipt import MessageStatus, Receipt
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "MessageStatus",
     "NewerChannel",
     "Producer",
+    "PushRecord",
     "PushlaneError",
     "QueueFull",
     "QueueUnavailable",

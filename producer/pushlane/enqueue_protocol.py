@@ -31,6 +31,7 @@ from pushlane.message import Limits, Message, check_channel_name, check_id, chec
 from pushlane.message_json import Form
 from pushlane.message_record import STATES, conversation_of, from_ms, hold_key, read_header, text_of, write_content
 from pushlane.password_file import with_password
+from pushlane.push_record import read_pushes
 from pushlane.receipt import MessageStatus, Receipt
 from pushlane.tracing import MESSAGE_ID, Span
 
@@ -187,8 +188,9 @@ def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageS
     """The status in the reply of ``lua/status.lua``."""
     if not reply:
         return None
-    record, details, in_flight = reply
+    record, details, in_flight, entries = reply
     header = read_header(record, details)
+    pushes, pushes_cut = read_pushes(entries, message_id, header)
     detail = f"waiting for a decision on {hold_key(details)}" if header.state == "held" else text_of(details)
     return MessageStatus(
         message_id=message_id,
@@ -200,9 +202,12 @@ def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageS
         attempts=header.attempts,
         maybe_delivered=header.maybe_delivered,
         accepted_at=from_ms(header.accepted_ms),  # type: ignore[arg-type] # an accepted message has this time
+        joined_at=from_ms(header.joined_ms),
         due_at=from_ms(header.due_ms),
         final_at=from_ms(header.final_ms),
         last_push=from_ms(header.pushed_ms),
+        pushes=pushes,
+        pushes_cut=pushes_cut,
     )
 
 

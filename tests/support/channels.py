@@ -52,10 +52,14 @@ def claim(redis_url: str, channel: str = "support") -> Sequence[Claim]:
 
 
 def push(
-    redis_url: str, outcome: Outcome = Outcome.DELIVERED, channel: str = "support", **step: str
+    redis_url: str,
+    outcome: Outcome = Outcome.DELIVERED,
+    channel: str = "support",
+    detail: str = "said so",
+    **step: str,
 ) -> Sequence[Claim]:
     """Claims what is ready and settles it with this outcome; ``dead`` and ``reason`` say what it does to a batch."""
-    result = PushResult(outcome, "said so")
+    result = PushResult(outcome, detail)
     return _drain(redis_url, channel, lambda claim: Settlement(claim, result, NextStep(**step)))  # type: ignore[arg-type] # its texts alone
 
 

@@ -1,4 +1,4 @@
-"""The invariants I1 to I12, which hold the queue's model and a snapshot of Redis together after every step."""
+"""The invariants I1 to I13, which hold the queue's model and a snapshot of Redis together after every step."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from support.queue_message import WAITING
 from pushlane.keys import BELL, CHANNELS
 from pushlane.message_record import REASONS, read_content, read_header
 from pushlane.outcome import Outcome
+from pushlane.push_record import MAX_PUSHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -132,6 +133,8 @@ def _check_messages(model: Model, snapshot: Snapshot) -> None:
 
 def _check_conversation(model: Model, snapshot: Snapshot, conversation: str) -> None:
     live, listed = model.live(conversation), snapshot.lists[conversation]
+    told = model.pushes_of[conversation][-MAX_PUSHES:]
+    assert snapshot.pushes[conversation] == told, f"I13: the timeline of {conversation}"
     queued = [name for name in listed if model.messages[name].state in WAITING]
     assert queued == live, f"I4: {conversation} lists {queued}, not {live}"
     places, flight = snapshot.places(conversation), model.leases.get(conversation)
@@ -180,6 +183,7 @@ def _check_keys(model: Model, snapshot: Snapshot) -> None:
             "message": rest in model.messages and model.messages[rest].state not in {"delivered", "cancelled"},
             "tombstones": True,
             "conversation": bool(model.live(rest)),
+            "pushes": bool(model.pushes_of[rest]),
             "turn": True,
             "hold": any((one.state, one.hold) == ("held", rest) for one in model.messages.values()),
             "decision": rest in model.decisions,

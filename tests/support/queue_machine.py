@@ -214,7 +214,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def agrees(self) -> None:
-        """I1 to I12, and nobody sleeps on claimable work."""
+        """I1 to I13, and nobody sleeps on claimable work."""
         snapshot = self.walker.snapshot()
         queue_invariants.check(self.model, snapshot, CONVERSATIONS)
         if self.walker.tailed and self.walker.sane and snapshot.claimable():

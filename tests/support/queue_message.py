@@ -35,6 +35,8 @@ class Message:
     part: int = 0
     lives: int = 1
     maybe: bool = False
+    pushed: bool = False
+    """Whether a push of it has ended that cost an attempt, or whose outcome is unknown."""
     purged: bool = False
 
     def over(self, now: int) -> bool:

@@ -49,6 +49,8 @@ class Model:
     """The monotonic ones, but for the pushes."""
     decisions: dict[str, str] = field(default_factory=dict)
     """The first decision on each key of a hold."""
+    pushes_of: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Of each conversation, the pushes that a timeline tells: flags and ids."""
     parts: int = 0
     paused: bool = False
 
@@ -171,6 +173,7 @@ class Model:
         flight.doubtful |= outcome is Outcome.UNKNOWN
         spared = status == Settled.SPARED and self._may_blame_the_channel(settlement)
         assert spared or outcome is not Outcome.MISCONFIGURED or conversation in self.refused, "the first is no attempt"
+        self._list(flight, settlement, spared=spared)
         if settlement.step.split and not spared:
             self._split(flight.names, settlement.step.split)
         elif not spared:
@@ -272,6 +275,7 @@ class Model:
         for name, dies in zip(flight.names, settlement.step.dead or " " * len(flight.names), strict=True):
             message = self.messages[name]
             message.maybe |= outcome is Outcome.UNKNOWN
+            message.pushed |= dies != " " or outcome is Outcome.UNKNOWN
             if outcome is Outcome.DELIVERED:
                 message.state = "delivered"
                 message.attempts += 1
@@ -283,6 +287,17 @@ class Model:
                 assert over == (dies == "1"), "I2, I11: none dies before its budget is over"
                 if over:
                     self.die(name)
+
+    def _list(self, flight: Flight, settlement: Settlement, *, spared: bool) -> None:
+        """All but what was given back, and what was delivered at its first push."""
+        outcome, batch = settlement.result.outcome, [self.messages[name] for name in flight.names]
+        delivered = outcome is Outcome.DELIVERED
+        known = any(message.pushed or message.part for message in batch)
+        if outcome is Outcome.UNSENT or (delivered and not known):
+            return
+        costs = delivered or (settlement.step.dead != "" and not spared and outcome is not Outcome.THROTTLED)
+        ids = ",".join(flight.names)
+        self.pushes_of[room(flight.claim)].append(f"{outcome:d}{settlement.lost:d}{costs:d} {ids}")
 
     def _split(self, names: list[str], size: int) -> None:
         assert len(names) > size > 0, "a batch of one is not halved"

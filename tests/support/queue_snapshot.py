@@ -29,6 +29,8 @@ class Snapshot:
     now: int
     channel: Mapping[str, str]
     lists: Mapping[str, Sequence[str]]
+    pushes: Mapping[str, Sequence[str]]
+    """Flags and ids of the listed pushes of each conversation."""
     ready: frozenset[str]
     delayed: Mapping[str, int]
     leases: Mapping[str, int]
@@ -111,13 +113,19 @@ def take(queue: Queue, conversations: Iterable[str]) -> Snapshot:
     pipe.zscore(BELL, queue.channel)
     for conversation in conversations:
         pipe.lrange(f"{prefix}conversation:{conversation}", 0, -1)
+    for conversation in conversations:
+        pipe.lrange(f"{prefix}pushes:{conversation}", 0, -1)
     channel, gate, counters, claims, blocked_by, details, *rest = pipe.execute()
     delayed, leases, held, listeners, scheduled, blocked, *rest = rest
     ready, dead, rate, pending, rung, *lists = rest
     return Snapshot(
         now=queue.now,
         channel=texts(channel),
-        lists={name: _names(listed) for name, listed in zip(conversations, lists, strict=True)},
+        lists={name: _names(listed) for name, listed in zip(conversations, lists, strict=False)},
+        pushes={
+            name: [" ".join(entry.split(" ")[2:4]) for entry in _names(listed)]
+            for name, listed in zip(conversations, lists[len(conversations) :], strict=True)
+        },
         ready=frozenset(_names(ready)),
         delayed=_scores(delayed),
         leases=_scores(leases),

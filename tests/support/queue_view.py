@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from support.queue_replies import scheduled_id, texts
 
+from pushlane.enqueue_protocol import read_status
 from pushlane.keys import BELL
 from pushlane.message_record import DETAILS, FIELDS, Header, read_content, read_header, text_of
 from pushlane.scripts import Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pushlane.push_record import PushRecord
 
 
 class QueueView:
@@ -28,6 +31,12 @@ class QueueView:
         reply = self._status(message_id)
         return (read_header(*reply[:2]), reply[2] == 1) if reply else None
 
+    def pushes(self, message_id: str) -> tuple[PushRecord, ...]:
+        """A message's timeline."""
+        told = read_status(self.channel, message_id, self._status(message_id))
+        assert told is not None
+        return told.pushes
+
     def record(self, message_id: str) -> bytes:
         """A message's whole record; empty when it is finished or there is none."""
         value: bytes | None = self.redis.get(f"{self.prefix}message:{message_id}")
@@ -35,7 +44,7 @@ class QueueView:
 
     def found(self, message_id: str) -> tuple[bytes, bytes]:
         """Record and details of a message, as ``status`` gives them; both empty when there is none."""
-        record, details, _ = self._status(message_id) or (b"", b"", 0)
+        record, details, *_ = self._status(message_id) or (b"", b"")
         return record, details
 
     def content(self, message_id: str) -> tuple[str, bytes, bytes]:

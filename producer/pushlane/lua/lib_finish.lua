@@ -29,32 +29,40 @@ do
     return value == usual and ',' or string.format(',%d', value)
   end
 
-  -- Returns the part of a tombstone that only a message with details has. A message that the previous release enqueued
-  -- leaves a tombstone of that release instead, and this returns nil.
+  -- An attempt and an unknown outcome leave the time of the push; one that split its batch leaves a part label.
+  local function was_pushed(details)
+    return number(details, 'pushed') > 0 or field(details, 'part') ~= zeros('part')
+  end
+
+  -- Returns the part of a tombstone that only a message with details has, and whether the message had been pushed
+  -- before. One that the previous release enqueued leaves a tombstone of that release, and nil is returned instead.
   local function end_details(prefix, channel, id, record, state, now)
     local details, accepted = details_of(prefix, id, record), number(record, 'accepted')
     leave_hold(prefix, id, record, details)
     redis.call('HDEL', prefix .. 'details', id, id .. TRACE)
+    local pushed = was_pushed(details)
     details = final_details(details, state, now)
     if field(record, 'mark') == OLD then
       local keep = math.max(channel.retention_ms, accepted + channel.idempotency_ms - now, 1)
       local tombstone = old_tombstone(state, record, details, conversation_of(record))
       redis.call('SET', prefix .. 'message:' .. id, tombstone, 'PX', keep)
-      return nil
+      return nil, pushed
     end
     return ',' .. field(details, 'reason', 'attempts') .. unless_usual(number(details, 'joined'), accepted)
       .. unless_usual(number(details, 'due'), 0) .. unless_usual(number(details, 'final'), now)
-      .. unless_usual(number(details, 'pushed'), state == 'd' and now or 0)
+      .. unless_usual(number(details, 'pushed'), state == 'd' and now or 0), pushed
   end
 
-  -- Ends messages of one conversation. keys: those of their records.
+  -- Ends messages of one conversation. keys: those of their records. Returns whether any had been pushed before.
   function finish(prefix, channel, ids, keys, records, state, now)
     local hashes = tombstones_of(prefix, present_generation(prefix, channel, now))
     local conversation, gone, made = ' ' .. conversation_of(records[1]), {}, {}
+    local any_pushed = false
     for i, id in ipairs(ids) do
-      local record, more = records[i], ''
+      local record, more, pushed = records[i], '', false
       if has_details(record) then
-        more = end_details(prefix, channel, id, record, state, now)
+        more, pushed = end_details(prefix, channel, id, record, state, now)
+        any_pushed = any_pushed or pushed
       end
       if more then
         gone[#gone + 1] = keys[i]
@@ -73,5 +81,6 @@ do
     if #gone > 0 then
       redis.call('UNLINK', unpack(gone))
     end
+    return any_pushed
   end
 end

@@ -3,7 +3,8 @@
 -- KEYS[1] prefix   the channel's key prefix
 -- ARGV[1] now      ms, or '' for the server's time
 -- ARGV[2] id
--- Returns {record (without address and body), details, in flight (0 or 1)}, or {} when there is no such message.
+-- Returns {record (without address and body), details, in flight (0 or 1), pushes}, or {} when there is no such
+-- message. pushes: the entries of its conversation's list, oldest first, at most 20 (`lib_pushes.lua`).
 --- use old_record record channel tombstone
 local prefix, now, id = KEYS[1], clock(ARGV[1]), ARGV[2]
 
@@ -22,6 +23,10 @@ local function unpack_tombstone(tombstone)
     .. ms(tonumber(pushed or '') or delivered and made or 0))
 end
 
+local function pushes_of(record)
+  return redis.call('LRANGE', prefix .. 'pushes:' .. conversation_of(record), 0, -1)
+end
+
 local record = read_header(prefix, id)
 if is_unreadable(record) then
   return {}
@@ -33,8 +38,8 @@ if record == '' then
     return {}
   end
   local last, details = unpack_tombstone(tombstone)
-  return { last, details, 0 }
+  return { last, details, 0, pushes_of(last) }
 end
 local claim = redis.call('HGET', prefix .. 'claims', conversation_of(record))
 local in_flight = claim and string.find(claim, id, 1, true) and 1 or 0
-return { record, details_of(prefix, id, record), in_flight }
+return { record, details_of(prefix, id, record), in_flight, pushes_of(record) }

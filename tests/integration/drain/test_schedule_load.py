@@ -117,7 +117,7 @@ def _headers(redis: Redis, ids: list[str]) -> Iterator[Header]:
         with redis.pipeline(transaction=False) as batch:
             for message_id in ids[start : start + 1000]:
                 batch.eval(source("status"), 1, PREFIX, "", message_id)
-            yield from (read_header(record, details) for record, details, _ in batch.execute())
+            yield from (read_header(record, details) for record, details, *_ in batch.execute())
 
 
 @pytest.mark.long

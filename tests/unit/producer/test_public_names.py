@@ -16,6 +16,7 @@ def test_the_public_names_are_these_and_sorted() -> None:
         "MessageStatus",
         "NewerChannel",
         "Producer",
+        "PushRecord",
         "PushlaneError",
         "QueueFull",
         "QueueUnavailable",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.channels import channel_record
 
-from pushlane import message_record
+from pushlane import message_record, push_record
 from pushlane.enqueue_protocol import CHANNEL_VERSION, CHUNK, MAX_REASON_BYTES
 from pushlane.hold import DECIDED, MAX_HOLD_DAYS
 from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
@@ -78,7 +78,7 @@ def split(text: str) -> tuple[str, list[str]]:
 
 def number(text: str, name: str) -> int:
     """The value of a Lua constant."""
-    found = re.findall(rf"^local {name} = ([\d *]+)", text, re.MULTILINE)
+    found = re.findall(rf"^ *local {name} = ([\d *]+)", text, re.MULTILINE)
     assert len(found) == 1, f"{name} is bound {len(found)} times"
     product = 1
     for factor in found[0].split("*"):
@@ -351,6 +351,13 @@ def test_conversations_and_reasons_fit_what_is_read_and_kept_of_them() -> None:
     assert number(LIBRARIES["lib_record"], "MAX_CONVERSATION_BYTES") == MAX_ID_BYTES
     kept = number(LIBRARIES["lib_record"], "MAX_TEXT_BYTES")
     assert kept >= max(4 * MAX_DETAIL_CHARS, MAX_REASON_BYTES)
+
+
+def test_lua_and_python_mean_the_same_entries_of_pushes() -> None:
+    """How many are kept, and how much of an id each has."""
+    text = LIBRARIES["lib_pushes"]
+    assert number(text, "MAX_PUSHES") == push_record.MAX_PUSHES
+    assert number(text, "ID_BYTES") == push_record.ID_CHARS
 
 
 def test_a_full_drain_vouches_for_a_ring_twice_before_it_lapses() -> None:

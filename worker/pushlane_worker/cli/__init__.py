@@ -14,6 +14,7 @@
     dead_letters      how dead letters are selected and printed
     child_processes   child processes that die with us
     lines             messages from a file of JSON lines
+    timeline          a message's timeline as lines
     trial             one signed request to a running callback
 """
 

@@ -1,5 +1,4 @@
 -- Whether the channel or only the conversation is to blame for a push that was refused, rejected or throttled.
-local SUSPECT_AFTER = 20 -- this many rejections in a row without a delivery: the messages can hardly all be at fault
 local REFUSED, LIMITED = 'misconfigured: ', 'throttled: ' -- prefixes of the reason why a conversation is blocked
 
 local function blocked_as(prefix, conversation, what)
@@ -7,13 +6,19 @@ local function blocked_as(prefix, conversation, what)
   return why and string.sub(why, 1, #what) == what
 end
 
--- Whether a rejection is blamed on the channel. Rejections that only halve a batch do not count, but once the channel
--- is suspect they are treated like the others.
-local function is_suspect(gate, settled, ids)
-  if settled.split == 0 then
-    gate.rejections, gate.dirty = math.min(gate.rejections + #ids, SUSPECT_AFTER), true
+local is_suspect
+do
+  -- This many rejections in a row without a delivery: the messages can hardly all be at fault.
+  local SUSPECT_AFTER = 20
+
+  -- Whether a rejection is blamed on the channel. Rejections that only halve a batch do not count, but once the channel
+  -- is suspect they are treated like the others.
+  function is_suspect(gate, settled, ids)
+    if settled.split == 0 then
+      gate.rejections, gate.dirty = math.min(gate.rejections + #ids, SUSPECT_AFTER), true
+    end
+    return gate.rejections >= SUSPECT_AFTER
   end
-  return gate.rejections >= SUSPECT_AFTER
 end
 
 -- A second conversation throttled within the same second, or before any delivery, means that the limit is the

@@ -10,6 +10,7 @@ do
   -- that its budget is spent. An expired lease adds to the losses in a row; any other outcome resets them.
   local function spend(prefix, conversation, ids, now, settled)
     local cost = settled.outcome == THROTTLED and 0 or 1
+    settled.attempt = cost == 1
     for i, id in ipairs(ids) do
       local record = read_header(prefix, id)
       local details = details_of(prefix, id, record)
@@ -45,10 +46,12 @@ do
   end
 
   -- The batch is the head of its list: only a settle removes leased messages from it.
-  local function deliver(prefix, channel, conversation, ids, now)
-    redis.call('LPOP', prefix .. 'conversation:' .. conversation, #ids)
+  local function deliver(prefix, channel, ids, now, settled)
+    redis.call('LPOP', prefix .. 'conversation:' .. settled.conversation, #ids)
     local keys = message_keys(prefix, ids)
-    finish(prefix, channel, ids, keys, read_records(keys), 'd', now)
+    if finish(prefix, channel, ids, keys, read_records(keys), 'd', now) then
+      list_push(prefix, channel, ids, now, settled, true)
+    end
     count('delivered', #ids)
     count('depth', -#ids)
   end
@@ -147,7 +150,7 @@ do
   local function carry_out(prefix, channel, gate, outcome, own_fault, now, settled, lease)
     local conversation = settled.conversation
     if outcome == DELIVERED then
-      deliver(prefix, channel, conversation, lease.ids, now)
+      deliver(prefix, channel, lease.ids, now, settled)
       return now
     elseif outcome == REJECTED and settled.split > 0 then
       split_batch(prefix, lease.ids, settled.split)
@@ -180,6 +183,9 @@ do
       tell_gate(prefix, gate, channel, settled.lost and UNSENT or outcome, lease.epoch, now, settled)
     end
     local due = carry_out(prefix, channel, gate, outcome, own_fault, now, settled, lease)
+    if outcome ~= DELIVERED and outcome ~= UNSENT then
+      list_push(prefix, channel, lease.ids, now, settled, settled.attempt)
+    end
     tell_operators(prefix, outcome, own_fault, now, settled)
     local may_be_own = outcome == MISCONFIGURED or outcome == THROTTLED and settled.lone
     local spared = outcome == SUSPECT or may_be_own and not own_fault

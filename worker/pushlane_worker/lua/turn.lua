@@ -26,7 +26,7 @@
 -- flight either and does not stay; {state, ms until it ends or the next probe, reason} if this turn changed the gate's
 -- state, else {}; and the time of the rate window's clock in ms.
 -- {-2} when the channel is not registered.
---- use old_record record tombstone finish channel throughput rest place outcomes gate wake lease blame settle due claim
+--- use old_record record tombstone finish channel throughput rest place outcomes gate wake lease blame pushes settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
 local now, latest, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
 local free, busy, lease_ms, stays = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'

@@ -20,6 +20,8 @@ from pushlane.callback.openapi.part import (
 from pushlane.enqueue_protocol import CHUNK
 from pushlane.message import MAX_KEY_CHARS
 from pushlane.message_record import REASONS, STATES
+from pushlane.outcome import Outcome
+from pushlane.push_record import MAX_PUSHES, PushRecord
 from pushlane.receipt import MessageStatus, Receipt
 
 _ID: Final = "0123456789abcdef0123456789abcdef"
@@ -34,7 +36,7 @@ _RECEIPT: Final = {
     "state": "queued",
     "duplicate": False,
 }
-_STATUS: Final = {
+_STATUS: Final[dict[str, Any]] = {
     "message_id": _ID,
     "channel": "support",
     "conversation": "room-1",
@@ -44,9 +46,32 @@ _STATUS: Final = {
     "attempts": 1,
     "maybe_delivered": False,
     "accepted_at": "2026-11-22T14:30:00.000Z",
+    "joined_at": "2026-11-22T14:30:00.000Z",
     "due_at": None,
     "final_at": "2026-11-22T14:30:00.150Z",
     "last_push": "2026-11-22T14:30:00.150Z",
+    "pushes": [],
+    "pushes_cut": False,
+}
+_PUSH: Final = {
+    "number": 1,
+    "at": "2026-11-22T14:30:00.120Z",
+    "outcome": "failed",
+    "position": 3,
+    "size": 10,
+    "duration_ms": 115,
+    "lost": False,
+    "detail": "503",
+}
+_RETRIED: Final = {
+    **_STATUS,
+    "attempts": 2,
+    "final_at": "2026-11-22T14:30:01.150Z",
+    "last_push": "2026-11-22T14:30:01.150Z",
+    "pushes": [
+        _PUSH,
+        {**_PUSH, "number": 2, "at": "2026-11-22T14:30:01.150Z", "outcome": "delivered", "detail": None},
+    ],
 }
 _KEY: Final = {
     "name": "Idempotency-Key",
@@ -61,8 +86,16 @@ _MESSAGE_ID: Final = path_parameter("message_id", {"type": "string", "pattern": 
 
 def _status_schema() -> dict[str, Any]:
     schema = schema_of(MessageStatus)
+    del schema["$defs"]  # PushRecord is a schema of its own
     schema["properties"]["state"] |= {"enum": [*STATES.values(), "in_flight"]}
     schema["properties"]["reason"] = {"enum": [*REASONS.values(), None]}
+    schema["properties"]["pushes"] |= {"maxItems": MAX_PUSHES}
+    return schema
+
+
+def _push_schema() -> dict[str, Any]:
+    schema = schema_of(PushRecord)
+    schema["properties"]["outcome"] |= {"enum": [one.name.lower() for one in Outcome if one is not Outcome.UNSENT]}
     return schema
 
 
@@ -103,7 +136,10 @@ _GET: Final = operation(
     security=NEEDS_KEY,
     parameters=[CHANNEL, _MESSAGE_ID],
     responses={
-        "200": {"description": "The status.", "content": json_content(ref("MessageStatus"), delivered=_STATUS)},
+        "200": {
+            "description": "The status.",
+            "content": json_content(ref("MessageStatus"), delivered=_STATUS, retried=_RETRIED),
+        },
         **problems(401, 403, 404, 503),
     },
 )
@@ -137,6 +173,7 @@ PART: Final = Part(
         "Receipt": schema_of(Receipt),
         "Receipts": {"anyOf": [ref("Receipt"), object_of({"receipts": _list_of("Receipt")})]},
         "MessageStatus": _status_schema(),
+        "PushRecord": _push_schema(),
         "Cancelled": object_of(
             {"message_id": {"type": "string"}, "result": {"enum": ["cancelled", "maybe_delivered"]}}
         ),
