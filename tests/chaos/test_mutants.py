@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from chaos.mutants.clocks import CLOCKS
+from chaos.mutants.counters import COUNTERS
 from chaos.mutants.dead_letters import DEAD_LETTERS
 from chaos.mutants.gate import GATE
 from chaos.mutants.holds import HOLDS
@@ -32,7 +33,19 @@ if TYPE_CHECKING:
     from redis import Redis
 
 NOTICED = (AssertionError, LookupError, ValueError, ResponseError)
-MUTANTS = (*QUEUE, *CLOCKS, *GATE, *OWN_FAULT, *WAKE_UPS, *LATER, *DEAD_LETTERS, *OPERATORS, *HOLDS, *RELEASES)
+MUTANTS = (
+    *QUEUE,
+    *CLOCKS,
+    *GATE,
+    *OWN_FAULT,
+    *WAKE_UPS,
+    *LATER,
+    *DEAD_LETTERS,
+    *OPERATORS,
+    *HOLDS,
+    *RELEASES,
+    *COUNTERS,
+)
 
 
 @pytest.fixture
