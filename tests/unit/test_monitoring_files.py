@@ -18,9 +18,39 @@ from support.monitoring_files import (
     selected,
 )
 
+from pushlane.metrics.exposition import Family
+from pushlane.metrics.families import SpoolSize, families
+from pushlane.metrics.reading import Fleet
+
 ALERTS: Final = list(alerts())
+EXPRESSIONS: Final = [*(rule["expr"] for rule in alerts().values()), *(query for _, query in panel_expressions())]
+EXPORTED: Final = {family.name: family for family in families(Fleet(), SpoolSize(0, 0))}
+OF_TARGETS: Final = {"instance", "job", "le"}
+"""Labels that Prometheus gives, and that of a histogram's buckets."""
 COLUMNS: Final = 24
 KINDS: Final = {"heatmap", "stat", "state-timeline", "timeseries"}
+
+
+def exported(metric: str) -> Family:
+    """The family of a metric, which may be one of a histogram's three."""
+    if metric in EXPORTED:
+        assert EXPORTED[metric].kind != "histogram", metric
+        return EXPORTED[metric]
+    name, _, part = metric.rpartition("_")
+    assert part in {"bucket", "sum", "count"}, metric
+    assert EXPORTED[name].kind == "histogram", metric
+    return EXPORTED[name]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_an_expression_asks_only_for_what_is_exported(expression: str) -> None:
+    """Every metric exists, with the labels by which it is selected and grouped; only counters are rated."""
+    labels = OF_TARGETS.union(*(exported(one.metric).labels for one in selected(expression)))
+    assert grouped(expression) <= labels
+    for one in selected(expression):
+        assert one.labels <= set(exported(one.metric).labels), one.metric
+    for metric in re.findall(r"(?:rate|increase)\((\w+)", expression):
+        assert exported(metric).kind != "gauge", metric
 
 
 @pytest.mark.parametrize("name", ALERTS)
@@ -93,6 +123,8 @@ def test_the_dashboard_asks_the_chosen_prometheus_about_the_chosen_channels() ->
     names = [variable["name"] for variable in dashboard()["templating"]["list"]]
     assert names == ["datasource", "channel"]
     for panel in panels():
+        for one in itertools.chain.from_iterable(selected(target["expr"]) for target in panel["targets"]):
+            assert ("channel" in one.labels) == ("channel" in exported(one.metric).labels), panel["title"]
         assert all(one["datasource"] == chosen for one in (panel, *panel["targets"])), panel["title"]
     assert dashboard()["schemaVersion"] >= 36
     assert "id" not in dashboard()
@@ -101,8 +133,7 @@ def test_the_dashboard_asks_the_chosen_prometheus_about_the_chosen_channels() ->
 def test_nothing_adds_up_what_every_target_shows() -> None:
     """A fleet of three shows each of its numbers three times."""
     own = {"pushlane_redis_up", "pushlane_build_info"}
-    expressions = [(name, rule["expr"]) for name, rule in alerts().items()]
-    for name, expression in itertools.chain(expressions, panel_expressions()):
+    for expression in EXPRESSIONS:
         for added in re.findall(r"\b(?:sum|count|avg)\b(?: by \([^)]*\))? ?\((.*)", expression):
             if not own & {one.metric for one in selected(added)}:
-                assert added.startswith("max by ("), name
+                assert added.startswith("max by ("), expression

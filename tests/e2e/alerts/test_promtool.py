@@ -31,6 +31,15 @@ def test_the_scrape_example_is_valid() -> None:
     assert "SUCCESS" in promtool("check", "config", "--syntax-only", SCRAPE)
 
 
+def test_the_scrape_example_for_pods_is_valid(tmp_path: Path) -> None:
+    """But for the discovery of pods, which Debian's build leaves out."""
+    example = yaml.safe_load(SCRAPE.with_name("kubernetes.yaml").read_text())
+    assert example["scrape_configs"][0].pop("kubernetes_sd_configs")
+    file = tmp_path / "prometheus.yaml"
+    file.write_text(yaml.safe_dump(example))
+    assert "SUCCESS" in promtool("check", "config", "--syntax-only", file)
+
+
 def test_each_alert_fires_when_it_should_and_not_before() -> None:
     """On made-up numbers; each case lists all alerts that fire, which may be none."""
     assert "SUCCESS" in promtool("test", "rules", CASES)

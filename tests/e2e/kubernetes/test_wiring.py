@@ -1,6 +1,7 @@
 """The manifests fit together and fit Pushlane: names, commands, settings, probes, and the least that pods may do."""
 
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from support.manifests import SECRETS, container, environment_of, kustomization, of_kind, pod, settings_file, workloads
+from support.monitoring_files import RULES, alerts
 from support.processes import environment
 
 from pushlane.callback.settings import load_callback_settings
@@ -21,6 +23,9 @@ from pushlane_worker.settings import load_addresses, load_settings, load_worker_
 FLOWER = {"pushlane-flower/login": "admin:made-up"}
 FILES = {"redis-password": "pass", "support-token": "token", "shop-key": "made-up-and-long-enough-for-a-key"}
 """What the Secret with the files has."""
+PODS = RULES.with_name("kubernetes.yaml")
+(JOBS,) = set(re.findall(r'job=~"([^"]+)"', alerts()["PushlaneTargetsDown"]["expr"]))
+"""The jobs that the alerts expect."""
 COMPOSE = yaml.safe_load((Path(__file__).parents[3] / "compose.yaml").read_text())["services"]
 WORKLOADS = ["worker", "callback", "flower"]
 
@@ -101,12 +106,34 @@ def test_the_service_leads_to_the_callback() -> None:
     assert workloads()["callback"]["serviceName"] in of_kind("Service")
 
 
-def test_nobody_reaches_flower_or_a_worker() -> None:
-    """The policy names both, and lets nothing in."""
-    (policy,) = of_kind("NetworkPolicy").values()
-    (rule,) = policy["podSelector"]["matchExpressions"]
-    assert (sorted(rule["values"]), policy["policyTypes"]) == (["flower", "worker"], ["Ingress"])
-    assert "ingress" not in policy
+@pytest.mark.parametrize(("name", "ports"), [("flower", []), ("worker", ["metrics"])])
+def test_nobody_reaches_flower_or_more_of_a_worker_than_its_metrics(name: str, ports: list[str]) -> None:
+    """Its policy selects it, and lets in what it names."""
+    policy = of_kind("NetworkPolicy")[f"pushlane-{name}"]
+    assert policy["podSelector"]["matchLabels"] == workloads()[name]["template"]["metadata"]["labels"]
+    assert policy["policyTypes"] == ["Ingress"]
+    opened = [port["port"] for rule in policy.get("ingress", []) for port in rule["ports"]]
+    assert opened == ports
+    assert set(opened) <= {port["name"] for port in container(name)["ports"]}
+
+
+def test_prometheus_finds_what_has_metrics() -> None:
+    """Workers at the port that they are told, and the callback; under the names of jobs that the alerts expect."""
+    command, (port,) = container("worker")["command"], container("worker")["ports"]
+    assert command[command.index("--metrics-port") + 1] == str(port["containerPort"])
+    (job,) = yaml.safe_load(PODS.read_text())["scrape_configs"]
+    (discovery,) = job["kubernetes_sd_configs"]
+    key, _, value = discovery["selectors"][0]["label"].partition("=")
+    keep, rename = job["relabel_configs"][:2]
+    label = "app.kubernetes.io/component"
+    source = ["__meta_kubernetes_pod_label_" + re.sub(r"\W", "_", label)]
+    assert (keep["source_labels"], rename["source_labels"]) == (source, source)
+    assert rename["target_label"] == "job"
+    for name in WORKLOADS:
+        labels = workloads()[name]["template"]["metadata"]["labels"]
+        assert labels[key] == value
+        assert bool(re.fullmatch(keep["regex"], labels[label])) == (name in {"worker", "callback"})
+        assert re.fullmatch(JOBS, rename["replacement"].replace("$1", labels[label]))
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
