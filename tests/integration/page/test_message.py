@@ -103,3 +103,14 @@ def test_a_message_is_found_by_its_id_alone(person: Person, producer: Producer) 
     assert "The channel knows no message" in text_of(person.see(f"/find?channel=support&id={sent.message_id}", 404))
     assert "No channel knows a message nosuch" in text_of(person.see("/find?id=nosuch", 404))
     assert "Find a message by its ID" in text_of(person.see("/find"))
+
+
+def test_each_push_that_did_not_deliver_is_in_the_timeline(person: Person, producer: Producer, redis_url: str) -> None:
+    """With its outcome and why."""
+    sent = producer.send("support", RoomMessage("r", SECRET))
+    push(redis_url, Outcome.FAILED, dead="1", reason="a")
+    seen = text_of(person.see(f"{MESSAGE}?id={sent.message_id}"))
+    timeline = seen[seen.index("Timeline") : seen.index("Text ")]
+    assert "accepted" in timeline
+    assert "push 1, 0 ms failed said so" in timeline
+    assert timeline.index("failed") < timeline.index("dead: exhausted")

@@ -12,6 +12,7 @@ there, and renders what it returns.
     framed      what all views show: what an act has done, and whether the page updates itself
     told        what an act has done, as an address and as a sentence
     parameters  what views read from an address or a form
+    timeline    what happened to a message
     chart       the chart of a channel's last hour
     formats     how values look
     refusals    why a request gets no page

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from pushlane.callback.page import told
 from pushlane.callback.page.framed import framed
 from pushlane.callback.page.parameters import channel_in
+from pushlane.callback.page.timeline import timeline_of
 from pushlane.callback.page.view import Redirect
 from pushlane.callback.page.views.channel import overview_of, path_of
 
@@ -72,6 +73,7 @@ def _page(operator: Operator, asked: Asked, message_id: str, *, problem: str = "
         "channel": overview_of(operator, channel_in(asked)),
         "id": message_id,
         "message": status,
+        "timeline": timeline_of(status) if status else (),
         **more,
     }
     code = 409 if problem else 200 if status else 404
