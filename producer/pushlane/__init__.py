@@ -23,6 +23,7 @@
     cluster            those of a Redis Cluster
     connections        connections that lead to the primary
     asking             asks nodes and sentinels who the primary is
+    refusals           what a server's refusal means for the address
     handshake          why TLS with a Redis failed
     address            the address of a Redis
     address_options    its parameters

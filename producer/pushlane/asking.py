@@ -13,6 +13,7 @@ import redis
 from redis.asyncio import connection as asynchronous
 
 from pushlane.handshake import explaining
+from pushlane.refusals import explain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -64,7 +65,8 @@ class Asking:
                 connection.send_command(*command)
                 if answer := connection.read_response():
                     return node, answer
-            except _WRONG_LOGIN:
+            except _WRONG_LOGIN as error:
+                explain(error)
                 raise
             except (redis.RedisError, OSError) as error:
                 problem = error
@@ -83,7 +85,8 @@ class Asking:
                     await connection.send_command(*command)
                     if answer := await connection.read_response():
                         return node, answer
-            except _WRONG_LOGIN:
+            except _WRONG_LOGIN as error:
+                explain(error)
                 raise
             except TimeoutError:
                 problem = TimeoutError(f"{node.host}:{node.port} does not answer")

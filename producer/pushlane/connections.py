@@ -11,6 +11,7 @@ from redis.asyncio import connection as asynchronous
 
 from pushlane.asking import Asking
 from pushlane.handshake import explaining
+from pushlane.refusals import code_of, explain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 _ELSEWHERE: Final = ("READONLY", "MASTERDOWN", "NOREPLICAS")
 """Errors of a server that is not, or soon will not be, the primary."""
+_REFUSED: Final = (redis.ResponseError, redis.AuthenticationError)
 UNANSWERED: Final = (redis.RedisError, OSError, RuntimeError)
 """What a call may raise while Redis is unavailable or unreachable. uvloop raises a bare RuntimeError if a connection is
 reset while it is being written (seen under a storm of CLIENT KILL)."""
-_CLUSTER: Final = ("MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN", "TRYAGAIN")
 
 
 def blocking(address: Address, timeout: float) -> Mapping[str, Any]:
@@ -92,7 +93,7 @@ class _ToPrimary:
     def read_response(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 # redis-py's signature
         try:
             return super().read_response(*args, **kwargs)  # type: ignore[misc] # the class it is mixed into has it
-        except redis.ResponseError as error:
+        except _REFUSED as error:
             raise _look_at(error, self) from None
 
 
@@ -100,7 +101,7 @@ class _AsyncToPrimary:
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 # redis-py's signature
         try:
             return await super().read_response(*args, **kwargs)  # type: ignore[misc] # the class it is mixed into has it
-        except redis.ResponseError as error:
+        except _REFUSED as error:
             raise _look_at(error, self) from None
 
     def pack_command(self, name: str, *arguments: Any) -> list[bytes]:  # noqa: ANN401 # whatever a command takes
@@ -129,11 +130,10 @@ class _AsyncThroughSentinels:
         await super()._connect()  # type: ignore[misc] # the same
 
 
-def _look_at(error: redis.ResponseError, connection: Any) -> redis.ResponseError:  # noqa: ANN401 # of either kind
+def _look_at(error: redis.RedisError, connection: Any) -> redis.RedisError:  # noqa: ANN401 # of either kind
     """The error as its caller gets it."""
-    code = error.status_code or str(error).partition(" ")[0]
-    if code in _CLUSTER:  # redis-py has cut the code off the message
-        error.args = (f"{code} {error}: it is a node of a Redis Cluster: write the address as redis+cluster://…",)
+    code = code_of(error)
+    explain(error)
     # A transaction is refused with EXECABORT, which quotes the reason.
     if code in _ELSEWHERE or "READONLY" in str(error):
         connection.mark_for_reconnect()

@@ -25,7 +25,7 @@ _WAITS: Final = {
     AskError: "it is being moved to another node",
     TryAgainError: "it is being moved to another node",
     ClusterDownError: "the cluster has no primary for it",
-    redis.exceptions.ReadOnlyError: "its node is no longer the primary",
+    redis.exceptions.ReadOnlyError: "its node takes no writes: {}",
 }
 """Answers after which nothing was done, and the same call may soon succeed."""
 _SCRIPTS: Final = ("EVALSHA", "EVAL")
@@ -112,7 +112,9 @@ class Attempts:
         if in_time:
             return PAUSE_S
         why = next((words for kind, words in _WAITS.items() if isinstance(error, kind)), None)
-        raise error if why is None else redis.ConnectionError(f"a part of the Redis Cluster is unavailable: {why}")
+        if why is None:
+            raise error
+        raise redis.ConnectionError(f"a part of the Redis Cluster is unavailable: {why.format(error)}")
 
 
 def is_passing(reply: object) -> bool:

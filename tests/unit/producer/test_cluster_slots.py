@@ -109,7 +109,8 @@ def test_a_slot_that_has_moved_to_a_node_without_a_host_is_looked_up(known: Slot
         (TryAgainError, "it is being moved to another node"),
         (lambda: ClusterDownError("The cluster is down"), "the cluster has no primary for it"),
         (lambda: MasterDownError("a replica"), "the cluster has no primary for it"),
-        (lambda: ReadOnlyError("a replica"), "its node is no longer the primary"),
+        (lambda: ReadOnlyError("a replica"), "its node takes no writes: a replica$"),
+        (lambda: ReadOnlyError("NOREPLICAS Not enough"), "its node takes no writes: NOREPLICAS Not enough$"),
     ],
 )
 def test_a_slot_that_is_not_served_is_waited_for_and_then_explained(
