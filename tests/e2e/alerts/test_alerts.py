@@ -30,8 +30,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def frozen_callback(fleet: Fleet) -> Iterator[None]:
     """It takes connections and answers nothing."""
     fleet.callback.process.send_signal(signal.SIGSTOP)
-    yield
-    fleet.callback.process.send_signal(signal.SIGCONT)
+    try:
+        yield
+    finally:
+        fleet.callback.process.send_signal(signal.SIGCONT)
 
 
 def killed_redis(fleet: Fleet) -> Iterator[None]:
