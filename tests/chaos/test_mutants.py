@@ -17,6 +17,7 @@ from chaos.mutants.holds import HOLDS
 from chaos.mutants.later import LATER
 from chaos.mutants.operators import OPERATORS
 from chaos.mutants.own_fault import OWN_FAULT
+from chaos.mutants.pushes import PUSHES
 from chaos.mutants.queue import QUEUE
 from chaos.mutants.releases import RELEASES
 from chaos.mutants.wakeups import WAKE_UPS
@@ -45,6 +46,7 @@ MUTANTS = (
     *HOLDS,
     *RELEASES,
     *COUNTERS,
+    *PUSHES,
 )
 
 

@@ -55,6 +55,8 @@ def test_each_outcome_but_a_delivery_is_listed(
     claim = queue.turn().claims[0]
     queue.now += 5000
     queue.turn(settle(claim, outcome, took_ms=120, detail="x" * 500, **step), free=-1)
+    (entry,) = queue.redis.lrange(queue.prefix + "pushes:a", 0, -1)
+    assert entry.split()[2].decode() == f"{outcome:d}0{number or 0}", "whether it was an attempt"
     for position, name in enumerate(("a1", "a2"), 1):
         (push,) = queue.pushes(name)
         assert (push.number, push.outcome) == (number, outcome.name.lower())
