@@ -155,6 +155,19 @@ def test_sessions_are_bounded(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(redis.keys(f"{PAGE_PREFIX}session:*")) == 3
 
 
+@pytest.mark.single_server("sets the memory limit of one")
+def test_a_full_redis_lets_operators_in(site: Callback, redis: Redis) -> None:
+    """Purging is what helps then, and it is written down."""
+    redis.config_set("maxmemory", 1)
+    try:
+        with closing(Person(site.url)) as person:
+            assert is_in(person)
+            assert person.act("/logout").status_code == 303
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert [one.act for one in read_audit(redis, 10)] == ["log out", "log in"]
+
+
 def test_processes_share_sessions(redis_url: str, tmp_path: Path) -> None:
     """Whichever answers, somebody who has logged in is in, and somebody who has logged out is out."""
     with callback(tmp_path, redis_url, page_settings(tmp_path), workers=2) as at, closing(Person(at.url)) as person:

@@ -11,6 +11,7 @@ from pushlane.callback.settings import (
     REQUEST_FIELDS,
     ApiKeySettings,
     CallbackSettings,
+    DashboardSettings,
     ModerationSettings,
     PolicySettings,
     WebhookSettings,
@@ -31,6 +32,8 @@ RIGHT = {
     "WEBHOOK__SHOP__TOKEN": "sh0p-token",
     "WEBHOOK__SHOP__RELAY_CHANNEL": "support",
 }
+
+SECTIONS = CallbackSettings, ModerationSettings, ApiKeySettings, WebhookSettings, DashboardSettings, PolicySettings
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -77,7 +80,7 @@ def test_every_name_that_may_stand_in_the_environment_is_somebodys_setting() -> 
 
 def test_every_setting_says_what_it_is() -> None:
     """The table of settings in the docs is made of these sentences."""
-    for section in (CallbackSettings, ModerationSettings, ApiKeySettings, WebhookSettings, PolicySettings):
+    for section in SECTIONS:
         for name, field in section.model_fields.items():
             assert field.description, name
             assert field.description.endswith("."), name
@@ -375,6 +378,27 @@ def test_key_files_are_read_too(told: Told, tmp_path: Path) -> None:
     assert "cannot be read" in told.error(**by_file)
 
 
+def test_the_page_needs_a_password_that_nobody_guesses(told: Told, tmp_path: Path) -> None:
+    """Read anew each time; too short, missing or empty is one line without it, and there is no page by default."""
+    assert told.all().dashboard is None
+    path = tmp_path / "password"
+    path.write_text("correct-horse\n")
+    settings = told.all(DASHBOARD__PASSWORD_FILE=str(path), DASHBOARD__TRUSTED_PROXIES="10.0.0.1")
+    assert settings.dashboard
+    assert settings.dashboard.read_password() == "correct-horse"
+    assert [str(one) for one in settings.trusted_proxies] == ["10.0.0.1/32"]
+    path.write_text("elevenchars")
+    with pytest.raises(SettingsError, match="at least 12 characters") as caught:
+        settings.dashboard.read_password()
+    assert "elevenchars" not in str(caught.value)
+    for content in ("elevenchars", "", "correct-horse\nbattery-staple"):
+        path.write_text(content)
+        assert told.error(DASHBOARD__PASSWORD_FILE=str(path)).startswith("PUSHLANE_DASHBOARD__PASSWORD_FILE: must hold")
+    path.unlink()
+    assert "cannot be read" in told.error(DASHBOARD__PASSWORD_FILE=str(path))
+    assert "is missing: A file with the password" in told.error(DASHBOARD__PASSWORD_FILE="")
+
+
 def test_two_services_have_two_keys(told: Told) -> None:
     """Otherwise one of them would have the other's channels."""
     line = told.error(API_KEYS__BILLING__KEY="0rders-key", API_KEYS__BILLING__CHANNELS="billing")
@@ -451,7 +475,7 @@ def test_without_a_token_it_listens_nowhere_else(told: Told, host: str) -> None:
     )
 
 
-def test_without_moderation_webhooks_and_keys_there_is_nothing_to_serve(told: Told) -> None:
+def test_without_moderation_webhooks_keys_and_page_there_is_nothing_to_serve(told: Told, tmp_path: Path) -> None:
     """A callback that would answer 404 to all is a forgotten setting."""
     nothing = dict.fromkeys((name for name in RIGHT if name != "REDIS_URL"), "")
     with pytest.raises(SettingsError, match="nothing to serve"):
@@ -459,3 +483,6 @@ def test_without_moderation_webhooks_and_keys_there_is_nothing_to_serve(told: To
     for section in ("API_KEYS", "WEBHOOK"):
         one = {name: value for name, value in RIGHT.items() if name.startswith(section)}
         check_open(told.all(**nothing | one), "0.0.0.0")
+    password = tmp_path / "password"
+    password.write_text("correct-horse")
+    check_open(told.all(**nothing, DASHBOARD__PASSWORD_FILE=str(password)), "0.0.0.0")
