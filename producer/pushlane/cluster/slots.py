@@ -32,8 +32,16 @@ _SCRIPTS: Final = ("EVALSHA", "EVAL")
 
 
 def first_key(command: Sequence[Any]) -> bytes:
-    """The key that decides where a command goes: it is behind the name, or behind a script and the number of keys."""
-    key = command[3] if command[0] in _SCRIPTS else command[1]
+    """The key that decides where a command goes.
+
+    It is behind the name, behind a script and the number of keys, or behind the options of XREAD.
+    """
+    if command[0] in _SCRIPTS:
+        key = command[3]
+    elif command[0] == "XREAD":
+        key = command[command.index(b"STREAMS") + 1]
+    else:
+        key = command[1]
     return key if isinstance(key, bytes) else str(key).encode()
 
 

@@ -44,10 +44,11 @@ def known() -> Slots:
         (("BZPOPMIN", b"k", 1), b"k"),
         (("EVALSHA", "sha", 1, "k", "argument"), b"k"),
         (("EVAL", "text", 2, "k", "l"), b"k"),
+        (("XREAD", b"BLOCK", b"1000", b"STREAMS", b"k", b"0"), b"k"),
     ],
 )
 def test_a_command_goes_where_its_first_key_is(command: tuple[object, ...], key: bytes) -> None:
-    """That of a script is behind the number of its keys."""
+    """That of a script is behind the number of its keys, that of XREAD behind its options."""
     assert first_key(command) == key
 
 
