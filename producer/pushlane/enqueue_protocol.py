@@ -173,8 +173,15 @@ def read_limits(channel: str, fields: Sequence[Any]) -> Limits | None:
 
 
 def check_version(channel: str, version: bytes | None) -> None:
-    """Raises NewerChannel if this is the version of a newer release's record; an older one's may have none."""
-    if version is not None and int(version) > CHANNEL_VERSION:
+    """Raises NewerChannel if this is the version of a newer release's record; an older one's may have none.
+
+    Raises QueueUnavailable if it is no version at all.
+    """
+    if version is None:
+        return
+    if not version.isdigit():
+        raise QueueUnavailable(f"the record of channel {channel!r} is damaged: its version is not a number")
+    if int(version) > CHANNEL_VERSION:
         raise NewerChannel(channel, int(version))
 
 

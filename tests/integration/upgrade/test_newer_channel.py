@@ -219,6 +219,14 @@ def test_a_check_goes_on_with_the_other_channels(redis_url: str) -> None:
     assert "warning  channel sales: no worker consumes its queue pushlane" in lines
 
 
+def test_a_version_that_is_no_number_is_one_line(redis: Redis, redis_url: str) -> None:
+    """Whoever has written that, no release of ours."""
+    register(redis)
+    redis.hset(KEY, "version", "x")
+    told = "the record of channel 'support' is damaged: its version is not a number"
+    pushlane("send", "support", "--room", "r", "hello", redis_url=redis_url).refused(1, told)
+
+
 @pytest.mark.usefixtures("newer")
 def test_a_removed_channel_is_any_releases_again(redis: Redis, redis_url: str) -> None:
     """The way back: remove it, and the older workers register it."""
