@@ -185,6 +185,7 @@ def _check_keys(model: Model, snapshot: Snapshot) -> None:
             "conversation": bool(model.live(rest)),
             "pushes": bool(model.pushes_of[rest]),
             "turn": True,
+            "throughput": True,
             "hold": any((one.state, one.hold) == ("held", rest) for one in model.messages.values()),
             "decision": rest in model.decisions,
         }
