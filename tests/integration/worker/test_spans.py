@@ -125,7 +125,7 @@ def test_a_collector_that_is_away_costs_nothing_but_spans(
         {
             **spans.environment,
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
-            "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "4",
         }
     )
     worker = stack.worker("-c", "1").ready()
