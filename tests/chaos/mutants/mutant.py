@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 WALKS = settings(
     max_examples=200,
     stateful_step_count=50,
-    deadline=None,
     database=None,
     derandomize=True,
     phases=(Phase.generate,),  # shrinking takes a hundred times as long as finding

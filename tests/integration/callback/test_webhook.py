@@ -486,7 +486,7 @@ def test_any_body_is_stored_or_refused(open_app: Open) -> None:
     """Whatever the bytes are: 200 or 400 in the documented form."""
     app = open_app(webhook(relay_to="{userId}-{message.to}"))
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
     @given(BODY)
     def check(body: bytes) -> None:
         response = app.post(body)

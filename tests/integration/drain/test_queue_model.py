@@ -10,7 +10,7 @@ from support.queue_machine import walk
 if TYPE_CHECKING:
     from redis import Redis
 
-WALKS = settings(max_examples=60, stateful_step_count=50, deadline=None, database=None, print_blob=True)
+WALKS = settings(max_examples=60, stateful_step_count=50, database=None, print_blob=True)
 
 
 def test_the_queue_keeps_its_promises_on_any_walk(redis: Redis) -> None:

@@ -60,7 +60,6 @@ def test_an_object_passes_the_scripts_byte_for_byte(
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
 @given(text=st.text(min_size=1))

@@ -56,7 +56,6 @@ _ACTIONS = st.lists(
 
 @settings(
     max_examples=60,
-    deadline=None,
     database=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

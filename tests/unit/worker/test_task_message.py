@@ -143,7 +143,7 @@ _names = st.sampled_from(["task", "id", "eta", "expires", "retries", "root_id", 
 _bodies = st.builds(json.dumps, _values) | st.text()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_values)
 def test_whatever_is_no_message_is_refused(message: object) -> None:
     """Of any JSON type."""
@@ -151,7 +151,7 @@ def test_whatever_is_no_message_is_refused(message: object) -> None:
         read(message)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.dictionaries(_names, _values), st.none() | _bodies, st.none() | _values, st.sampled_from([DRAIN, ENQUEUE]))
 def test_any_header_body_and_property_makes_a_task_or_is_refused(
     headers: dict[str, Any], body: str | None, properties: object, task: str

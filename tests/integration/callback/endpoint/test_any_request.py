@@ -75,7 +75,7 @@ def test_any_request_gets_401_and_leaves_nothing_or_a_documented_answer(
     """Whatever the bytes, the headers and the rest of the query are."""
     app = ask(on_error=on_error)
 
-    @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100, suppress_health_check=list(HealthCheck))
     @given(BODY, HEADERS, EXTRA, st.sampled_from([C2C, GROUP]), st.booleans())
     def check(body: bytes, headers: dict[str, str], extra: list[str], command: str, right: bool) -> None:  # noqa: FBT001 # drawn
         asked = "&".join([query(command, token=TOKEN if right else "x"), *extra])

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.spool import FRAME, drained, left_behind, numbered
 
 from pushlane.callback.decisions.spool import Spool
 from pushlane.callback.decisions.spool_files import Files
-
-UNTIMED = settings(deadline=None)
-"""Each waits for the disk, which others may keep busy."""
 
 STEPS = st.lists(
     st.one_of(
@@ -105,7 +102,6 @@ async def run_steps(directory: Path, steps: list[tuple[str, int]]) -> None:
     assert list(directory.iterdir()) == []
 
 
-@UNTIMED
 @given(STEPS)
 def test_it_is_a_list_however_its_operations_interleave(steps: list[tuple[str, int]]) -> None:
     """Appends, reads, confirmations and adoptions at once: each sees what was requested before it."""
@@ -113,7 +109,6 @@ def test_it_is_a_list_however_its_operations_interleave(steps: list[tuple[str, i
         asyncio.run(run_steps(Path(directory), steps))
 
 
-@UNTIMED
 @given(st.lists(st.tuples(st.sampled_from(["append", "feed", "die"]), st.integers(1, 6)), max_size=40))
 def test_small_files_and_deaths_lose_nothing_and_repeat_only_what_was_fed(steps: list[tuple[str, int]]) -> None:
     """Files are retired and read again after a death: what comes back is the end of what was kept, without a gap."""

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.tencent import C2C_QUERY, C2C_SAMPLE, GROUP_QUERY, c2c, group, message, with_value
 
@@ -27,8 +27,6 @@ ANY_NUMBER = st.integers() | st.floats() | st.integers(10**4290, 10**4310)
 GOOD_NUMBER = st.integers(-(10**4300) + 1, 10**4300 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 TYPES = st.sampled_from(["TIMTextElem", "TIMCustomElem", "TIMRelayElem", ""])
 SAMPLES = st.sampled_from([c2c(), group()])
-UNTIMED = settings(deadline=None)
-"""On a busy machine a number of 4,300 digits takes its time."""
 
 
 def json_values(text: st.SearchStrategy[str], number: st.SearchStrategy[object]) -> st.SearchStrategy[Any]:
@@ -94,7 +92,6 @@ def check_message(message: ChatMessage) -> None:
     assert all(is_a_documented_answer(answer(verdict, message.command), message) for verdict in verdicts)
 
 
-@UNTIMED
 @given(st.binary() | st.text().map(str.encode))
 @example(b"[" * 100_000)
 def test_any_bytes_have_a_documented_result(body: bytes) -> None:
@@ -102,21 +99,18 @@ def test_any_bytes_have_a_documented_result(body: bytes) -> None:
     check(body)
 
 
-@UNTIMED
 @given(SAMPLES, st.dictionaries(st.sampled_from(NAMES), ANY_VALUE, max_size=3))
 def test_any_value_in_any_field_has_a_documented_result(sample: dict[str, Any], changes: dict[str, object]) -> None:
     """No value raises."""
     check(dumped({**sample, **changes}))
 
 
-@UNTIMED
 @given(SAMPLES, st.lists(ANY_ELEMENT, max_size=3))
 def test_any_elements_have_a_documented_result(sample: dict[str, Any], msg_body: list[object]) -> None:
     """Nor does any element."""
     check(dumped({**sample, "MsgBody": msg_body}))
 
 
-@UNTIMED
 @given(SAMPLES, st.lists(GOOD_ELEMENT, max_size=3), st.text(), GOOD_VALUE)
 def test_any_sound_body_is_a_message_and_can_be_answered(
     sample: dict[str, Any], msg_body: list[object], custom_data: str, more: object
@@ -127,7 +121,6 @@ def test_any_sound_body_is_a_message_and_can_be_answered(
     assert message(fields).msg_body == msg_body
 
 
-@UNTIMED
 @given(st.integers(0, len(C2C_SAMPLE) - 1), st.binary(max_size=3))
 def test_a_damaged_sample_has_a_documented_result(position: int, damage: bytes) -> None:
     """Some bytes of a good body replaced by others."""
