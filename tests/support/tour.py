@@ -118,7 +118,29 @@ class Tour:
             callback(self._folder, self._at.page, page_settings(self._folder)) as at,
             closing(Person(at.url)) as person,
         ):
-            person.see("/")
+            channel = "/channels/support"
+            for path in (
+                "/",
+                "/decisions",
+                "/audit",
+                channel,
+                *(f"{channel}/{name}" for name in ("blocked", "unknown")),
+            ):
+                person.see(path)
+            person.see(f"{channel}/dead?reason=forbidden")
+            person.see(f"{channel}/dead/all?act=replay&reason=forbidden")
+            person.see("/find?id=nosuch", 404)
+            assert "is paused" in person.do(f"{channel}/pause")
+            assert "is resumed" in person.do(f"{channel}/resume")
+            for path, form in (
+                ("blocked/skip", {"conversation": "nosuch"}),
+                ("message/cancel", {"id": "nosuch"}),
+                ("message/text", {"id": "nosuch"}),
+            ):
+                assert person.act(f"{channel}/{path}", **form).status_code == 409
+            assert "0 dead letters" in person.do(f"{channel}/dead/replay", id="nosuch")
+            assert "0 dead letters" in person.do(f"{channel}/dead/purge", id="nosuch", sure="yes")
+            assert "dead letter" in person.do(f"{channel}/dead/all", act="replay", newest="9999999999999")
         assert "logged in" in self._operator("audit")
 
     def _moderate(self) -> None:
