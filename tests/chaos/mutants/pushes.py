@@ -39,6 +39,7 @@ PUSHES = (
         "the list keeps its oldest pushes",
         "redis.call('LTRIM', key, -MAX_PUSHES, -1)",
         "redis.call('LTRIM', key, 0, MAX_PUSHES - 1)",
+        test_pushes.test_a_hundred_failing_pushes_leave_twenty_small_entries,
     ),
     Mutant(
         "the list grows without a bound",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.queue import LEASE_MS, Queue, settle, unsent
 
+from pushlane.message_record import from_ms
 from pushlane.outcome import Outcome
 from pushlane.push_record import MAX_PUSHES
 
@@ -138,3 +139,4 @@ def test_a_hundred_failing_pushes_leave_twenty_small_entries(redis: Redis) -> No
     assert 55_000 < redis.pttl(key) <= 60_000
     assert [push.number for push in queue.pushes(_IDS[9])] == list(range(81, 101))
     assert {(push.position, push.size) for push in queue.pushes(_IDS[9])} == {(10, 10)}
+    assert queue.pushes(_IDS[9])[-1].at == from_ms(queue.now - 1000)
