@@ -207,9 +207,10 @@ class Queue(QueueView):
         if reply[0] < 0:
             assert reply == [-1]
             return Sweep(ran=False)
-        more, expired, now, _, self.rate_clock = reply
+        more, expired, now, died, _, self.rate_clock = reply
         assert now == self.now
-        return Sweep(True, bool(more), tuple(read_claim(lease, now) for lease in expired))  # noqa: FBT003 # the first says it ran
+        listed = tuple(read_claim(lease, now) for lease in expired)
+        return Sweep(True, bool(more), listed, died[0], tuple(zip(died[1::2], died[2::2], strict=True)))  # noqa: FBT003 # the first says it ran
 
     def sweep_for(self, span_ms: int, each_ms: int = 1000) -> Sweep:
         """Sweeps each second until the span is over; the last one's reply."""

@@ -32,11 +32,13 @@ def read_accepted(reply: Sequence[Any]) -> list[Accepted]:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's reply; ``ran`` is False when another swept just now."""
+    """A sweep's reply; ``ran`` is False when another swept just now. ``died``: ids and the letters of reasons."""
 
     ran: bool
     more: bool = False
     expired: tuple[Claim, ...] = ()
+    unread: int = 0
+    died: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def texts(raw: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaos.mutants.mutant import TAIL, Mutant
+from integration.drain import test_deaths_without_push as deaths
 from integration.operators import test_replay
 
 DEAD_LETTERS = (
@@ -63,5 +64,29 @@ DEAD_LETTERS = (
         "      ended = field(details, 'final')\n",
         "",
         test_replay.test_a_purged_dead_letter_has_no_text_and_still_says_what_became_of_it,
+    ),
+    Mutant(
+        "a sweep tells deaths of its own ms",
+        "local dead, before = prefix .. 'dead', '(' .. now",
+        "local dead, before = prefix .. 'dead', now",
+        deaths.test_what_dies_in_the_ms_of_a_sweep_is_told_by_the_next_one,
+    ),
+    Mutant(
+        "a sweep leaves out deaths of the last one's ms",
+        "died_since(swept[1] or now)",
+        "died_since('(' .. (swept[1] or now))",
+        deaths.test_what_dies_in_the_ms_of_a_sweep_is_told_by_the_next_one,
+    ),
+    Mutant(
+        "a sweep tells what a push killed",
+        "if reason == 'e' or reason == 'f' then",
+        "if reason then",
+        deaths.test_what_a_push_killed_or_an_operator_is_not_told,
+    ),
+    Mutant(
+        "a sweep tells all deaths",
+        "dead, last, before, 'LIMIT', 0, MAX_DIED)",
+        "dead, last, before)",
+        deaths.test_a_sweep_tells_a_hundred_and_counts_the_rest,
     ),
 )

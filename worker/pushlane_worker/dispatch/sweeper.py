@@ -13,6 +13,7 @@ again at once.
 import asyncio
 import random
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from hashlib import sha256
 from typing import Any
 
 from pushlane.keys import CONSUMERS, channel_prefix, looked_key
+from pushlane.message_record import REASONS
 from pushlane.outcome import Outcome
 from pushlane.scripts import Script
 from pushlane_worker.channels.channel import Channel
@@ -134,8 +136,9 @@ class Sweeper:
         reply = await self._store.call("sweep", channel, [self._name])
         if reply[0] < 0:
             return False, []
-        more, expired, now_ms, change, _ = reply
+        more, expired, now_ms, died, change, _ = reply
         log_gate(channel, change)
+        _log_died(channel, *died)
         return bool(more), [read_claim(lease, now_ms) for lease in expired]
 
     async def _lose(self, channel: str, expired: list[Claim]) -> None:
@@ -150,3 +153,13 @@ class Sweeper:
 
 def _lost(claim: Claim, channel: Channel) -> Settlement:
     return Settlement(claim, LOST, next_step(LOST, claim.history(), channel.policy, random.random()), lost=True)  # noqa: S311 # only spreads retries
+
+
+def _log_died(channel: str, unread: int, *died: bytes) -> None:
+    """One line for each reason: ids and reasons alternate."""
+    by_reason: defaultdict[str, list[str]] = defaultdict(list)
+    for message_id, letter in zip(died[::2], died[1::2], strict=True):
+        by_reason[REASONS[letter.decode()]].append(message_id.decode())
+    more = {"unread": unread} if unread else {}
+    for reason, ids in by_reason.items():
+        logger().warning("messages.dead_lettered", channel=channel, message_ids=",".join(ids), reason=reason, **more)

@@ -56,7 +56,7 @@ do
     count('depth', -#ids)
   end
 
-  -- The upper bounds of the buckets in ms; `pushlane.operators.inspection` repeats them.
+  -- The upper bounds of the buckets in ms; `pushlane.operators.overview` repeats them.
   local TOOK_MS = { 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000 }
 
   -- How many messages a push had and how long it took, unless nobody knows that.

@@ -6,9 +6,10 @@
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] latest    upper bound of the rate window's clock in ms, or ''
 -- ARGV[3] sweeper   the dispatcher's random id
--- Returns {more (0 or 1), expired, now, change, clock}: whether to call again at once; each expired lease as a claim of
--- turn.lua, but without bodies; change and clock as in turn.lua. {-1} when another dispatcher has just swept, {-2} when
--- the channel is not registered, or by an older release, so that its record is replaced.
+-- Returns {more (0 or 1), expired, now, died, change, clock}: whether to call again at once; each expired lease as a
+-- claim of turn.lua, but without bodies; {unread, id, reason, …}: what died without a push since the last sweep, and how
+-- many more dead letters there are of that time; change and clock as in turn.lua. {-1} when another dispatcher has just
+-- swept, {-2} when the channel is not registered, or by an older release, so that its record is replaced.
 --- use old_record record channel rest place hold outcomes gate wake lease due
 local prefix, bell, now, latest, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2], ARGV[3]
 local SWEEP_EACH_MS = 700 -- one dispatcher of the fleet per channel; less than the 900 ms between looks, which jitter
@@ -19,6 +20,7 @@ local MAX_LEASE_MS = 300000 -- longer ones come from a clock that stepped back (
 local ROOM_BYTES = 67108864 -- memory that producers must leave free; in a small Redis a tenth of it
 local FULL_MS = 2000 -- how long producers are refused unless another sweep renews it
 local MAX_LISTED = 20 -- of 10 messages each: 200 inspected
+local MAX_DIED = 100
 
 local channel = load_channel(prefix)
 if not channel or channel.version < CHANNEL_VERSION then
@@ -92,6 +94,22 @@ local function expired_leases()
   return expired
 end
 
+-- Whatever script they died in, for the log; the drain itself logs those that died of a push. What dies in this ms, the
+-- next sweep finds: more may follow in it.
+local function died_since(last)
+  local dead, before = prefix .. 'dead', '(' .. now
+  local ids = redis.call('ZRANGEBYSCORE', dead, last, before, 'LIMIT', 0, MAX_DIED)
+  local died = { #ids < MAX_DIED and 0 or redis.call('ZCOUNT', dead, last, before) - #ids }
+  for _, id in ipairs(ids) do
+    local record = read_header(prefix, id)
+    local reason = state_of(record) == 'x' and field(details_of(prefix, id, record), 'reason')
+    if reason == 'e' or reason == 'f' then
+      died[#died + 1], died[#died + 2] = id, reason
+    end
+  end
+  return died
+end
+
 -- Refuses producers near Redis's memory limit, so that drains have room: Celery's tasks may be in the same Redis, and
 -- each delivered message leaves a tombstone.
 local function mark_full()
@@ -123,4 +141,4 @@ redis.call('HSET', prefix .. 'sweep', 'at', now, 'since', since, 'more', more an
 save_gate(prefix, gate)
 write_counters(prefix)
 tail(prefix, bell, channel, gate, now, SOON_MS)
-return { more and 1 or 0, expired, now, gate.change or {}, rate_clock(gate, now) }
+return { more and 1 or 0, expired, now, died_since(swept[1] or now), gate.change or {}, rate_clock(gate, now) }
