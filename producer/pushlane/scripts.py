@@ -18,7 +18,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from pushlane.cluster.blocking import Cluster
 from pushlane.cluster.nonblocking import AsyncCluster
@@ -113,7 +113,10 @@ class Script:
             todo = [number for number in todo if isinstance(replies[number], NoScriptError)]
             if todo:  # its node learns the script with this call
                 first = todo.pop(0)
-                replies[first] = self.call(client, keys[first], *args)
+                try:
+                    replies[first] = self.call(client, keys[first], *args)
+                except ResponseError as error:
+                    replies[first] = error
         return replies
 
     async def call_async(self, client: redis.asyncio.Redis, key: str, *args: bytes | float | str) -> Any:  # noqa: ANN401 # the same

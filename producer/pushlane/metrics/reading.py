@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pushlane.clients import connect
 from pushlane.connections import UNANSWERED
 from pushlane.errors import NewerChannel
-from pushlane.keys import CHANNELS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
+from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
 from pushlane.operators.decisions import read_decision_counts
 from pushlane.operators.inspection import AT_ONCE, TIMEOUT_S, read_workers
 from pushlane.operators.overview import read_overview
@@ -55,7 +55,7 @@ class Reader:
     def read(self) -> Fleet:
         """All that answers. A Redis that is away costs two seconds, and a node of a cluster a few."""
         try:
-            names, workers, verdicts, unfed, lanes = self._read_common()
+            names, workers, consumed, verdicts, unfed, lanes = self._read_common()
         except UNANSWERED:
             return Fleet()
         if names is not None:  # otherwise they are those of the last time
@@ -64,10 +64,10 @@ class Reader:
         overviews = (_overview(name, reply) for name, reply in zip(self._names, replies, strict=False))
         return Fleet(
             complete=len(replies) == len(self._names)
-            and None not in (names, workers, verdicts, unfed, lanes, *replies),
+            and None not in (names, workers, consumed, verdicts, unfed, lanes, *replies),
             channels=[one for one in overviews if one is not None],
             registered=None if names is None else len(names),
-            workers=None if workers is None else read_workers(workers),
+            workers=None if None in (workers, consumed) else read_workers(workers, map(bytes.decode, consumed)),
             decisions=read_decision_counts(verdicts or {}),
             unfed=None if lanes is None or unfed is None else self._count_unfed(unfed, lanes),
             lanes=None if lanes is None else len(lanes),
@@ -76,8 +76,8 @@ class Reader:
     def _read_common(self) -> Iterator[Any]:
         """What belongs to no channel; None for what did not answer."""
         with self._redis.pipeline(transaction=False) as batch:
-            batch.smembers(CHANNELS).zrange(WORKERS, 0, -1).hgetall(f"{DECISIONS_PREFIX}verdicts")
-            batch.zcard(UNFED).zrange(POSTPONED, 0, -1)
+            batch.smembers(CHANNELS).zrange(WORKERS, 0, -1).zrange(CONSUMERS, 0, -1)
+            batch.hgetall(f"{DECISIONS_PREFIX}verdicts").zcard(UNFED).zrange(POSTPONED, 0, -1)
             replies = batch.execute(raise_on_error=False)
         return (None if isinstance(reply, Exception) else reply for reply in replies)
 

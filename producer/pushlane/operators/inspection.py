@@ -16,7 +16,6 @@ from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFE
 from pushlane.message import Limits, check_channel_name
 from pushlane.operators.blocked import Blocked, read_blocked
 from pushlane.operators.dead_letters import DeadLetters
-from pushlane.operators.decisions import DecisionCount, read_decision_counts
 from pushlane.operators.overview import Gate, Overview, read_gate, read_overview
 from pushlane.receipt import MessageStatus
 from pushlane.scripts import Script
@@ -99,8 +98,8 @@ class Inspector:
                     yield name, reply
 
     def workers(self) -> Counter[str]:
-        """How many workers consume each Celery queue."""
-        return read_workers(self.redis.zrange(WORKERS, 0, -1))
+        """How many workers consume each Celery queue, as ``read_workers`` counts them."""
+        return read_workers(self.redis.zrange(WORKERS, 0, -1), self.consumed_queues())
 
     def consumed_queues(self) -> set[str]:
         """The Celery queues that some worker consumes."""
@@ -114,11 +113,6 @@ class Inspector:
             for lane in lanes:
                 batch.zcard(f"{DECISIONS_PREFIX}lane:{lane.decode()}")
             return sum(batch.execute())
-
-    def decision_counts(self) -> tuple[list[DecisionCount], int]:
-        """The decisions by verdict and policy, and how many verdicts were made after the answer."""
-        counters = self.redis.hgetall(f"{DECISIONS_PREFIX}verdicts")
-        return read_decision_counts(counters), int(counters.get(b"late", 0))
 
     def gate(self, channel: str) -> Gate:
         """Whether the channel may push; open if it is not registered."""
@@ -145,9 +139,13 @@ class Inspector:
         return int(self.redis.zcard(_key(channel, "blocked")))
 
 
-def read_workers(members: Iterable[bytes]) -> Counter[str]:
-    """How many of these workers, as they announce themselves, consume each Celery queue."""
-    return Counter(queue for member in members for queue in member.decode().partition(" ")[2].split(","))
+def read_workers(members: Iterable[bytes], consumed: Iterable[str]) -> Counter[str]:
+    """How many of these workers, as they announce themselves, consume each Celery queue.
+
+    Those of the previous release only announce their queues: a queue that nobody else consumes counts as having one.
+    """
+    named = (queue for member in members for queue in member.decode().partition(" ")[2].split(",") if queue)
+    return Counter(named) | Counter(set(consumed))  # the larger count of each
 
 
 def _key(channel: str, name: str) -> str:

@@ -15,14 +15,16 @@ from support.metrics import Metrics
 from support.queue import Queue, settle
 
 from pushlane.clients import connect
-from pushlane.keys import CHANNELS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
+from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, channel_prefix
 from pushlane.message_record import REASONS
 from pushlane.metrics import scrape as scrapes
 from pushlane.metrics.families import SpoolSize
 from pushlane.metrics.scrape import Scrape
 from pushlane.operators.overview import PUSH_MESSAGES, PUSH_MS
 from pushlane.outcome import Outcome
+from pushlane.scripts import Script
 from pushlane_worker.embedded import EmbeddedServer
+from pushlane_worker.queue.store import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -74,6 +76,15 @@ async def test_it_tells_of_every_channel_but_a_newer_ones(redis: Redis, scrape: 
     assert found.value("pushlane_messages_delivered_total", channel="support") == 2
     assert found.value("pushlane_push_duration_seconds_sum", channel="support") == 0.02
     assert found.values("pushlane_push_messages_bucket", "le", channel="support")["2"] == 1
+
+
+async def test_a_queue_that_only_older_workers_consume_has_a_worker(redis: Redis, scrape: Scrape) -> None:
+    """During an upgrade nobody is woken by an alert; they announce no more than their queues."""
+    register(redis, "sales", queue="own")
+    register(redis, "support")
+    Script("announce", WORKER).call(redis, CONSUMERS, "", 15_000, "pushlane")
+    found = await told(scrape)
+    assert [found.value("pushlane_queue_workers", queue=name) for name in ("pushlane", "own")] == [1, 0]
 
 
 async def test_it_tells_what_waits_in_lanes(redis: Redis, scrape: Scrape) -> None:

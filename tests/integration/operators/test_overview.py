@@ -8,7 +8,7 @@ import pytest
 from support.queue import EPOCH_MS, Queue, settle, unsent
 
 from pushlane.errors import NewerChannel
-from pushlane.keys import WORKERS
+from pushlane.keys import CONSUMERS, WORKERS
 from pushlane.message_record import from_ms
 from pushlane.operators.inspection import AT_ONCE, Inspector
 from pushlane.outcome import Outcome
@@ -149,3 +149,19 @@ def test_workers_are_counted_by_the_queues_that_they_consume(queue: Queue, inspe
     for worker in ("w1 pushlane,own", "w2 pushlane", "w1 pushlane,own"):
         announce.call(queue.redis, WORKERS, "", 15_000, worker)
     assert inspector.workers() == {"pushlane": 2, "own": 1}
+
+
+def test_workers_of_the_previous_release_count_as_one(queue: Queue, inspector: Inspector) -> None:
+    """They announce no more than their queues, and a queue that they consume must not look as if nobody did."""
+    announce = Script("announce", "pushlane_worker")
+    announce.call(queue.redis, CONSUMERS, "", 15_000, "pushlane", "old")
+    announce.call(queue.redis, WORKERS, "", 15_000, "w1 pushlane", "w2 pushlane", "w3 ")
+    assert inspector.workers() == {"pushlane": 2, "old": 1}
+
+
+def test_a_script_that_fails_for_one_channel_is_its_error_alone(queue: Queue, inspector: Inspector) -> None:
+    """Also if it is the one that teaches the server the script again."""
+    queue.enqueue("a", "m")
+    queue.redis.set("pushlane:1:{broken}:counters", "no hash")
+    queue.redis.script_flush()
+    assert list(inspector.overviews(["broken", "support"])) == ["support"]

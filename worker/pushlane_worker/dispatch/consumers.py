@@ -23,7 +23,7 @@ async def announce(client: redis.asyncio.Redis, worker: str, queues: Collection[
     """Announces that this worker, by a random id, consumes these queues; valid for ``KEPT_S``."""
     kept_ms = round(KEPT_S * 1000)
     await _ANNOUNCE.call_async(client, CONSUMERS, "", kept_ms, *queues)
-    await _ANNOUNCE.call_async(client, WORKERS, "", kept_ms, f"{worker} {','.join(queues)}")
+    await _ANNOUNCE.call_async(client, WORKERS, "", kept_ms, f"{worker} {','.join(sorted(queues))}")
 
 
 class UnconsumedQueues:
