@@ -239,6 +239,7 @@ class Model:
         known = [name for name in names if self.dead_letter(name)]
         for name in known:
             self.messages[name].purged = True
+            self.pushes_of[self.messages[name].conversation].clear()
         self.counters["purged"] += len(known)
         return len(known)
 

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
---- Deletes the content of dead letters; their final status is kept as long as that of any other message.
+--- Deletes the content of dead letters; their final status is kept as long as that of any other message. What the API
+-- said of their conversation's pushes may quote them, so that is deleted, too.
 -- KEYS[1] prefix   the channel's key prefix
 -- ARGV[1] now      ms, or '' for the server's time
 -- ARGV[2…] ids     at most 200
@@ -17,6 +18,7 @@ for i = FIRST, #ARGV do
   local record = read_header(prefix, ids[1])
   if state_of(record) == 'x' and redis.call('ZREM', prefix .. 'dead', ids[1]) == 1 then
     finish(prefix, channel, ids, message_keys(prefix, ids), { record }, 'x', now)
+    redis.call('UNLINK', prefix .. 'pushes:' .. conversation_of(record))
     purged = purged + 1
   end
 end

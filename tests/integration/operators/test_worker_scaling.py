@@ -44,7 +44,7 @@ def backlog(redis: Redis, rooms: int, messages: int = 1, **limits: int) -> Queue
 def test_the_target_is_the_slots_of_a_worker() -> None:
     """So a worker whose slots are all taken, with as many conversations waiting, asks for a second one."""
     assert (float(MODIFIERS["target"]), MODIFIERS["metricType"]) == (SLOTS, "AverageValue")
-    assert container("worker")["command"] == ["pushlane", "worker", "-c", "1"]
+    assert container("worker")["command"] == ["pushlane", "worker", "-c", "1", "--metrics-port", "9400"]
 
 
 def test_it_grows_with_a_backlog_and_with_the_workers_on_it(redis: Redis) -> None:
