@@ -18,12 +18,12 @@ from pushlane.callback import ChatMessage
 from pushlane.callback.blocked_words.policy import BlockedWords
 from pushlane.callback.openapi import decisions, messages, webhook
 from pushlane.callback.openapi.part import Part
+from pushlane.callback.policy_settings import PolicySettings
 from pushlane.callback.settings import (
     ApiKeySettings,
     CallbackSettings,
     DashboardSettings,
     ModerationSettings,
-    PolicySettings,
     WebhookSettings,
 )
 from pushlane.receipt import CancelResult

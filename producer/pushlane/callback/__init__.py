@@ -18,6 +18,7 @@ These are the names that a service needs for its own policy:
     app             the ASGI app: its routes and what they share
     server          the processes that serve it
     settings        its settings
+    policy_settings those of moderation's policies
     template        templates for rooms, such as ``{userId}``
     failures        errors of other people's code, without quoting any text
     cancelling      cancels a task and waits for it

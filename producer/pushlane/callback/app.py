@@ -33,7 +33,8 @@ from pushlane.callback.moderation.policies import make_policies
 from pushlane.callback.moderation.policy_pool import PROCESSES, PolicyPool
 from pushlane.callback.openapi import Description
 from pushlane.callback.page.site import Site
-from pushlane.callback.settings import BUILT_IN, CallbackSettings, load_callback_settings
+from pushlane.callback.policy_settings import BUILT_IN
+from pushlane.callback.settings import CallbackSettings, load_callback_settings
 from pushlane.errors import SettingsError
 from pushlane.metrics.families import SpoolSize
 from pushlane.service.logs import configure, make_writer

@@ -8,9 +8,7 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     SecretStr,
@@ -21,8 +19,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from pushlane.callback import template as templates
-from pushlane.callback.tencent.answer import OWN_CODES
-from pushlane.callback.verdict import MAX_TEXT_CHARS
+from pushlane.callback.policy_settings import Policies
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
 from pushlane.service.configuration import CommonSettings, comma_separated, load, variable
@@ -34,8 +31,6 @@ MAX_DEADLINE_S: Final = 1.8
 """Tencent waits 2 s for an answer and then delivers; the network and the server's own work need the rest."""
 MIN_PASSWORD_CHARS: Final = 12
 """``page/tries.py`` leaves one guess a second, 300 million in ten years: nothing against 12 random characters."""
-BUILT_IN: Final = frozenset({"blocked_words", "length"})
-"""The policies that need no Python path."""
 _PLACE = re.compile(r"userId|message(\.\w+)+")
 _T = TypeVar("_T")
 REQUEST_FIELDS: Final = frozenset(
@@ -84,13 +79,6 @@ def _sdk_app_id(value: object) -> object:
     return str(value) if type(value) is int else value
 
 
-def _own_code(code: int) -> int:
-    if not any(code in codes for codes in OWN_CODES.values()):
-        allowed = " or ".join(f"{codes.start} to {codes.stop - 1} ({name})" for name, codes in OWN_CODES.items())
-        raise PydanticCustomError("code", "must be {allowed}", {"allowed": allowed})
-    return code
-
-
 _Channel = Annotated[str, AfterValidator(_channel)]
 _Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(comma_separated)]
 _Networks = Annotated[
@@ -100,39 +88,6 @@ _SdkAppIds = Annotated[
     tuple[Annotated[str, StringConstraints(pattern=r"^[0-9]+$"), BeforeValidator(_sdk_app_id)], ...],
     NoDecode,
     BeforeValidator(comma_separated),
-]
-
-
-class PolicySettings(BaseModel):
-    """One policy of the chain."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    policy: str = Field(description="`blocked_words`, `length`, or the Python path `package.module:name` of a policy.")
-    code: Annotated[int, AfterValidator(_own_code)] | None = Field(
-        None, description="The code that the sender's client gets, one of its command's own."
-    )
-    text: str = Field("", max_length=MAX_TEXT_CHARS, description="The text that goes with `code`.")
-    max_chars: int = Field(5000, ge=1, description="For `length`: how long a message's text may be.")
-
-    @model_validator(mode="after")
-    def _is_used(self) -> "PolicySettings":
-        given = self.model_fields_set
-        if self.policy != "length" and "max_chars" in given:
-            raise wrong("max_chars", "is only for the policy length")
-        if self.policy not in BUILT_IN and given & {"code", "text"}:
-            raise wrong("code", f"is only for {' and '.join(sorted(BUILT_IN))}: other policies choose their own")
-        if self.text and self.code is None:
-            raise wrong("text", "needs a code: the platform shows no text without one")
-        return self
-
-
-def _policy(value: object) -> object:
-    return {"policy": value} if isinstance(value, str) else value
-
-
-_Policies = Annotated[
-    tuple[Annotated[PolicySettings, BeforeValidator(_policy)], ...], NoDecode, BeforeValidator(comma_separated)
 ]
 
 
@@ -160,7 +115,7 @@ class ModerationSettings(SecretSettings):
     on_error: Literal["allow", "forbid"] = Field(
         "allow", description="The verdict when no policy gave one in time: `allow` or `forbid`."
     )
-    policies: _Policies = Field((), description="The chain: `blocked_words`, `length` and Python paths, or objects.")
+    policies: Policies = Field((), description="The chain: `blocked_words`, `length` and Python paths, or objects.")
     blocked_words_file: Path | None = Field(None, description="The words for `blocked_words`, one per line.")
     blocked_words_action: Literal["forbid", "mask"] = Field("forbid", description="`forbid`, or `mask` the words.")
     relay_channel: _Channel | None = Field(None, description="The channel that allowed messages go to.")

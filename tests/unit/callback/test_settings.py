@@ -5,72 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.callback_settings import ONE_OR_TWO, RIGHT, SECRET, Told
 
-from pushlane.callback.server import check_open
+from pushlane.callback.policy_settings import PolicySettings
 from pushlane.callback.settings import (
     REQUEST_FIELDS,
     ApiKeySettings,
     CallbackSettings,
     DashboardSettings,
     ModerationSettings,
-    PolicySettings,
     WebhookSettings,
-    load_callback_settings,
 )
-from pushlane.errors import SettingsError
 from pushlane.service.configuration import NAMES
-from pushlane.service.credentials import is_one_of
 from pushlane_worker.settings import Settings, load_settings
-
-SECRET = "s3cr3t-t0ken"
-RIGHT = {
-    "REDIS_URL": "redis://127.0.0.1:1/0",
-    "MODERATION__SDK_APP_IDS": "1400000001",
-    "MODERATION__TOKENS": SECRET,
-    "API_KEYS__ORDERS__KEY": "0rders-key",
-    "API_KEYS__ORDERS__CHANNELS": "support",
-    "WEBHOOK__SHOP__TOKEN": "sh0p-token",
-    "WEBHOOK__SHOP__RELAY_CHANNEL": "support",
-}
 
 SECTIONS = CallbackSettings, ModerationSettings, ApiKeySettings, WebhookSettings, DashboardSettings, PolicySettings
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
-
-
-class Told:
-    """Loads settings from an environment."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self._patch = patch
-
-    def all(self, **variables: str) -> CallbackSettings:
-        """The settings of the right environment with these beside or instead; empty is absent."""
-        for name, value in (RIGHT | variables).items():
-            self._patch.setenv(f"PUSHLANE_{name}", value)
-        return load_callback_settings()
-
-    def moderation(self, **variables: str) -> ModerationSettings:
-        """The section MODERATION, with these beside the right ones."""
-        found = self.all(**{f"MODERATION__{name}": value for name, value in variables.items()}).moderation
-        assert found is not None
-        return found
-
-    def error(self, **variables: str) -> str:
-        """What is said of such an environment."""
-        with pytest.raises(SettingsError) as caught:
-            self.all(**variables)
-        line = str(caught.value)
-        assert "\n" not in line
-        assert SECRET not in line + repr(caught.value)
-        assert len(line) < 300
-        return line
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    """Sets the environment and loads the settings."""
-    return Told(monkeypatch)
 
 
 def test_every_name_that_may_stand_in_the_environment_is_somebodys_setting() -> None:
@@ -155,7 +106,6 @@ def test_one_environment_serves_the_worker_and_the_callback(told: Told, monkeypa
 
 POLICY = "MODERATION__POLICIES"
 NETWORK = "must be networks or addresses like 192.0.2.0/24 or 2001:db8::1"
-ONE_OR_TWO = "must hold one or two secrets of printable ASCII without spaces"
 WRONG = [
     ("REDIS_URL", "", "is missing: Address of the queue's Redis"),
     ("REDIS_URL", "http://localhost", "must be an address like redis://localhost:6379/0"),
@@ -320,169 +270,7 @@ def test_a_template_may_name_every_documented_field(told: Told) -> None:
     assert told.moderation(RELAY_CHANNEL="support", RELAY_ROOM=template).relay_room == template
 
 
-# --- secrets -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("content", "tokens"),
-    [
-        (b"one\n", ("one",)),
-        (b"one", ("one",)),
-        (b"one\r\ntwo\r\n\r\n", ("one", "two")),
-        (b"  one  \n\n\ntwo", ("one", "two")),
-    ],
-)
-def test_a_tokens_file_holds_one_token_or_two(
-    told: Told, tmp_path: Path, content: bytes, tokens: tuple[str, ...]
-) -> None:
-    """A line each, however the editor ended the lines."""
-    (tmp_path / "tokens").write_bytes(content)
-    assert told.moderation(TOKENS="", TOKENS_FILE="tokens").read_tokens() == tokens
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (None, "missing cannot be read: No such file or directory"),
-        (b"", ONE_OR_TWO),
-        (b"\n \n", ONE_OR_TWO),
-        (b"a\nb\nc", ONE_OR_TWO),
-        (b"two words", ONE_OR_TWO),
-        (SECRET.encode() + b"\xff", "cannot be read: it is not UTF-8"),
-        (b"\0", ONE_OR_TWO),
-    ],
-)
-def test_a_tokens_file_without_tokens_is_refused(
-    told: Told, tmp_path: Path, content: bytes | None, problem: str
-) -> None:
-    """An empty one is a secret that was not mounted, and not the wish to go without."""
-    path = tmp_path / "missing"
-    if content is not None:
-        path.write_bytes(content)
-    line = told.error(MODERATION__TOKENS="", MODERATION__TOKENS_FILE=str(path))
-    assert line.startswith("PUSHLANE_MODERATION__TOKENS_FILE: ")
-    assert problem in line
-
-
-def test_key_files_are_read_too(told: Told, tmp_path: Path) -> None:
-    """A key in a file is one line."""
-    path = tmp_path / "key"
-    path.write_text("0ther\n")
-    by_file = {"API_KEYS__ORDERS__KEY": "", "API_KEYS__ORDERS__KEY_FILE": str(path)}
-    keys = told.all(**by_file).api_keys
-    assert keys["orders"].read_key() == "0ther"
-    for content in ("", "a\nb", "two words"):
-        path.write_text(content)
-        assert told.error(**by_file).startswith("PUSHLANE_API_KEYS__ORDERS__KEY_FILE: must hold one secret of")
-    path.unlink()
-    assert "cannot be read" in told.error(**by_file)
-
-
-def test_the_page_needs_a_password_that_nobody_guesses(told: Told, tmp_path: Path) -> None:
-    """Read anew each time; too short, missing or empty is one line without it, and there is no page by default."""
-    assert told.all().dashboard is None
-    path = tmp_path / "password"
-    path.write_text("correct-horse\n")
-    settings = told.all(DASHBOARD__PASSWORD_FILE=str(path), DASHBOARD__TRUSTED_PROXIES="10.0.0.1")
-    assert settings.dashboard
-    assert settings.dashboard.read_password() == "correct-horse"
-    assert [str(one) for one in settings.trusted_proxies] == ["10.0.0.1/32"]
-    path.write_text("elevenchars")
-    with pytest.raises(SettingsError, match="at least 12 characters") as caught:
-        settings.dashboard.read_password()
-    assert "elevenchars" not in str(caught.value)
-    for content in ("elevenchars", "", "correct-horse\nbattery-staple"):
-        path.write_text(content)
-        assert told.error(DASHBOARD__PASSWORD_FILE=str(path)).startswith("PUSHLANE_DASHBOARD__PASSWORD_FILE: must hold")
-    path.unlink()
-    assert "cannot be read" in told.error(DASHBOARD__PASSWORD_FILE=str(path))
-    assert "is missing: A file with the password" in told.error(DASHBOARD__PASSWORD_FILE="")
-
-
-def test_two_services_have_two_keys(told: Told) -> None:
-    """Otherwise one of them would have the other's channels."""
-    line = told.error(API_KEYS__BILLING__KEY="0rders-key", API_KEYS__BILLING__CHANNELS="billing")
-    assert "is also the key of" in line
-    assert "0rders-key" not in line
-
-
-def test_a_webhook_has_a_token_or_two_and_goes_to_its_user(told: Told, tmp_path: Path) -> None:
-    """Two in its file while it changes."""
-    section = told.all(WEBHOOK__SHOP__RELAY_TO="").webhook["shop"]
-    assert (section.read_tokens(), section.relay_channel, section.relay_to) == (("sh0p-token",), "support", "{userId}")
-    path = tmp_path / "tokens"
-    by_file = {"WEBHOOK__SHOP__TOKEN": "", "WEBHOOK__SHOP__TOKEN_FILE": str(path)}
-    path.write_text("0ld\nn3w\n")
-    assert told.all(**by_file).webhook["shop"].read_tokens() == ("0ld", "n3w")
-    for content in ("", "a\nb\nc", "two words"):
-        path.write_text(content)
-        assert told.error(**by_file).startswith(f"PUSHLANE_WEBHOOK__SHOP__TOKEN_FILE: {ONE_OR_TWO}")
-    path.unlink()
-    assert "cannot be read" in told.error(**by_file)
-
-
 @pytest.mark.parametrize("template", ["{userId}", "im-{userId}-{message.to.room}", "{message.a_b.0}", "lobby"])
 def test_a_webhook_goes_where_its_template_says(told: Told, template: str) -> None:
     """What a message holds is documented nowhere: any field of it may be named."""
     assert told.all(WEBHOOK__SHOP__RELAY_TO=template).webhook["shop"].relay_to == template
-
-
-def test_two_webhooks_have_two_tokens(told: Told, tmp_path: Path) -> None:
-    """Otherwise one of them would have the other's messages; also when it is the second line of a file."""
-    both = {"WEBHOOK__BAZAAR__RELAY_CHANNEL": "support"}
-    line = told.error(**both, WEBHOOK__BAZAAR__TOKEN="sh0p-token")
-    assert "is also the token of" in line
-    assert "sh0p-token" not in line
-    path = tmp_path / "tokens"
-    path.write_text("0ther\nsh0p-token\n")
-    line = told.error(**both, WEBHOOK__BAZAAR__TOKEN="", WEBHOOK__BAZAAR__TOKEN_FILE=str(path))
-    assert "is also the token of" in line
-
-
-def test_no_secret_is_shown(told: Told) -> None:
-    """Neither a token nor a key is in what a debugger or a traceback prints."""
-    shown = repr(told.all())
-    assert not [secret for secret in (SECRET, "0rders-key", "sh0p-token") if secret in shown]
-
-
-def test_a_secret_is_one_of_those_that_are_known() -> None:
-    """Byte for byte, whatever a header holds; and nothing is one of none."""
-    assert is_one_of(["a", "b"], "b")
-    assert not is_one_of(["a", "b"], "c")
-    assert not is_one_of(["a"], "a\udcff")
-    assert not is_one_of(["é"], "\xc3\xa9")
-    assert not is_one_of([], "")
-
-
-# --- where it listens --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_without_a_token_it_listens_on_loopback(told: Told, host: str) -> None:
-    """For a first look, on one's own machine."""
-    check_open(told.all(MODERATION__TOKENS=""), host)
-
-
-@pytest.mark.parametrize(
-    "host", ["0.0.0.0", "::", "", "192.0.2.1", "example.com", "127.0.0.1.example.com", "::ffff:0:0"]
-)
-def test_without_a_token_it_listens_nowhere_else(told: Told, host: str) -> None:
-    """Unless it is told which networks may ask."""
-    with pytest.raises(SettingsError, match=r"^PUSHLANE_MODERATION__TOKENS: is missing"):
-        check_open(told.all(MODERATION__TOKENS=""), host)
-    check_open(
-        told.all(MODERATION__TOKENS="", MODERATION__UNSIGNED="true", MODERATION__SOURCE_NETWORKS="10.0.0.0/8"), host
-    )
-
-
-def test_without_moderation_webhooks_keys_and_page_there_is_nothing_to_serve(told: Told, tmp_path: Path) -> None:
-    """A callback that would answer 404 to all is a forgotten setting."""
-    nothing = dict.fromkeys((name for name in RIGHT if name != "REDIS_URL"), "")
-    with pytest.raises(SettingsError, match="nothing to serve"):
-        check_open(told.all(**nothing), "127.0.0.1")
-    for section in ("API_KEYS", "WEBHOOK"):
-        one = {name: value for name, value in RIGHT.items() if name.startswith(section)}
-        check_open(told.all(**nothing | one), "0.0.0.0")
-    password = tmp_path / "password"
-    password.write_text("correct-horse")
-    check_open(told.all(**nothing, DASHBOARD__PASSWORD_FILE=str(password)), "0.0.0.0")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pushlane.callback.blocked_words.policy import BlockedWords, load_words
 from pushlane.callback.moderation.length import Length
-from pushlane.callback.settings import PolicySettings
+from pushlane.callback.policy_settings import PolicySettings
 from pushlane.errors import SettingsError
 
 if TYPE_CHECKING:
