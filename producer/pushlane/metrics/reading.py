@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pushlane.clients import connect
 from pushlane.connections import UNANSWERED
-from pushlane.errors import NewerChannel
+from pushlane.errors import QueueUnavailable
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
 from pushlane.operators.decisions import read_decision_counts
 from pushlane.operators.inspection import AT_ONCE, TIMEOUT_S, read_workers
@@ -103,8 +103,8 @@ class Reader:
 
 
 def _overview(channel: str, reply: Any) -> Overview | None:  # noqa: ANN401 # as the script returns it
-    """None if it did not answer, is not registered any more, or only by a newer release."""
+    """None if it did not answer, is not registered any more, by a newer release, or in a damaged record."""
     try:
         return None if reply is None else read_overview(channel, reply, ())
-    except NewerChannel:
+    except QueueUnavailable:
         return None

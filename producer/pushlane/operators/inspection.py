@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from pushlane.clients import connect
 from pushlane.cluster.blocking import Cluster
 from pushlane.enqueue_protocol import LIMIT_FIELDS, read_limits, read_status
-from pushlane.errors import NewerChannel, UnknownChannel
+from pushlane.errors import NewerChannel, QueueUnavailable, UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
 from pushlane.message import Limits, check_channel_name
 from pushlane.operators.blocked import Blocked, read_blocked
@@ -74,13 +74,18 @@ class Inspector:
         return read_overview(channel, reply, self.consumed_queues())
 
     def overviews(self, channels: Sequence[str]) -> dict[str, Overview | NewerChannel]:
-        """The states of those channels that are registered and whose node answers, read a few hundred at a time."""
+        """The states of those channels that are registered and whose node answers, read a few hundred at a time.
+
+        One whose record is damaged is left out, too.
+        """
         consumed, found = self.consumed_queues(), {}
         for channel, reply in self._each(_OVERVIEW, channels):
             try:
                 overview: Overview | NewerChannel | None = read_overview(channel, reply, consumed)
             except NewerChannel as error:
                 overview = error
+            except QueueUnavailable:
+                continue
             if overview is not None:
                 found[channel] = overview
         return found

@@ -111,7 +111,7 @@ def read_overview(channel: str, reply: Sequence[Any], consumed: Collection[str])
     now, record, gate, pairs, sizes, rate, oldest_ready, oldest_blocked, unknown = reply
     version, kind, queue, *numbers = record
     check_version(channel, version)
-    if kind is None:
+    if None in (kind, queue, *numbers):  # scripts, too, take a record that lacks something for none
         return None
     max_queued, rate_limit, window_ms = map(int, numbers)
     scheduled, ready, delayed, leased, held, blocked, dead = sizes

@@ -78,6 +78,17 @@ async def test_it_tells_of_every_channel_but_a_newer_ones(redis: Redis, scrape: 
     assert found.values("pushlane_push_messages_bucket", "le", channel="support")["2"] == 1
 
 
+async def test_a_damaged_record_costs_its_own_channel_alone(redis: Redis, scrape: Scrape) -> None:
+    """One that somebody has edited, and one that lacks a number."""
+    for name in ("edited", "partial", "support"):
+        register(redis, name)
+    redis.hset(f"{channel_prefix('edited')}channel", "version", "two")
+    redis.hdel(f"{channel_prefix('partial')}channel", "max_queued")
+    found = await told(scrape)
+    assert set(found.values("pushlane_channel_info", "channel")) == {"support"}
+    assert found.value("pushlane_registered_channels") == 3
+
+
 async def test_a_queue_that_only_older_workers_consume_has_a_worker(redis: Redis, scrape: Scrape) -> None:
     """During an upgrade nobody is woken by an alert; they announce no more than their queues."""
     register(redis, "sales", queue="own")

@@ -165,3 +165,12 @@ def test_a_script_that_fails_for_one_channel_is_its_error_alone(queue: Queue, in
     queue.redis.set("pushlane:1:{broken}:counters", "no hash")
     queue.redis.script_flush()
     assert list(inspector.overviews(["broken", "support"])) == ["support"]
+
+
+def test_channels_with_a_damaged_record_are_left_out(queue: Queue, inspector: Inspector) -> None:
+    """Nobody sees the others less for it."""
+    for name in ("edited", "partial"):
+        Queue(queue.redis, name)
+    queue.redis.hset("pushlane:1:{edited}:channel", "version", "two")
+    queue.redis.hdel("pushlane:1:{partial}:channel", "max_queued")
+    assert list(inspector.overviews(["edited", "partial", "support"])) == ["support"]
