@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -35,5 +34,5 @@ def is_ours(request: Request) -> bool:
     if (site := request.headers.get("sec-fetch-site")) is not None:
         return site == "same-origin"
     if (origin := request.headers.get("origin")) is not None:
-        return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+        return origin.lower().partition("://")[2] == request.headers.get("host", "").lower()
     return True
