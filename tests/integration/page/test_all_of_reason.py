@@ -80,6 +80,7 @@ def test_a_form_that_was_tampered_with_does_nothing_odd(person: Person, queue: Q
     kill("a", "a1")
     odd = {"act": "purge", "reason": "'\"<", "newest": "-1", "run": "../x", "cursor": "x", "looked_at": "9" * 40}
     assert "0 dead letters of support are purged" in person.do(ALL, **odd)
+    assert "0 dead letters of support are purged" in person.do(ALL, act="purge", cursor="9" * 20)  # over 64 bits
     assert queue.header("a1").state == "dead"
 
 

@@ -32,3 +32,11 @@ def test_fifty_are_on_a_page(person: Person, redis: Redis) -> None:
     assert person.see(older).count('<th scope="row"') == 3
     assert person.see("/decisions?before=nonsense").count('<th scope="row"') == 50
     assert "no older decisions" in text_of(person.see("/decisions?before=0-1"))
+
+
+def test_an_entry_that_cannot_exist_means_the_latest(person: Person, redis: Redis) -> None:
+    """Redis refuses numbers of more than 64 bits, which is not the same as being away."""
+    decide(redis, 1)
+    for before in ("99999999999999999999-0", f"1-{2**64}", "1-", "-1", "01-1", "1-1-1", "(1-1", "\u0661-1"):
+        assert person.see(f"/decisions?before={before}").count('<th scope="row"') == 1
+    assert "no older decisions" in text_of(person.see(f"/decisions?before=1-{2**64 - 1}"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from pushlane.callback.page.framed import framed
+from pushlane.callback.page.parameters import stream_entry
 from pushlane.operators.decision_list import latest_decisions
 
 if TYPE_CHECKING:
@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from pushlane.operators.actions import Operator
 
 SHOWN: Final = 50
-ENTRY: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
 def show(operator: Operator, asked: Asked) -> View:
     """A page of decisions, latest first."""
     before = asked.query.get("before", "")
-    made = latest_decisions(operator.redis, SHOWN, before if ENTRY.fullmatch(before) else None)
+    made = latest_decisions(operator.redis, SHOWN, stream_entry(before))
     return framed(
         asked,
         "decisions.html",
