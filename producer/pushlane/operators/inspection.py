@@ -22,8 +22,8 @@ from pushlane.scripts import Script
 from pushlane.service.redis_requirements import Finding, server_findings
 
 TIMEOUT_S = 2.0
-AT_ONCE: Final = 200
-"""How many channels are read with one round trip."""
+AT_ONCE: Final = 50
+"""How many channels are read with one round trip: Redis does nothing else for 4 ms meanwhile."""
 _GATE = ("state", "until", "cap", "reason", "changed", "paused")
 _OVERVIEW, _THROUGHPUT, _STATUS = Script("overview"), Script("throughput"), Script("status")
 

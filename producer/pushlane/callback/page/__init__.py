@@ -11,6 +11,7 @@ there, and renders what it returns.
     views       the views, each with its path
     framed      what all views show: what an act has done, and whether the page updates itself
     told        what an act has done, as an address and as a sentence
+    fleet       all channels, read once for all who look
     parameters  what views read from an address or a form
     timeline    what happened to a message
     chart       the chart of a channel's last hour

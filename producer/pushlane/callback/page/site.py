@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from pushlane.callback.page import cookies, csrf
 from pushlane.callback.page.answers import Answers
+from pushlane.callback.page.fleet import Fleet
 from pushlane.callback.page.forms import fields, read_form
 from pushlane.callback.page.login import Login, on_page
 from pushlane.callback.page.refusals import ERRORS, refusal
@@ -42,6 +43,7 @@ class Site:
         self._proxies = settings.trusted_proxies
         self._answers = Answers()
         self._threads = Threads("page")
+        self._fleet = Fleet()
         self._sessions = Sessions(self._operator.redis, dashboard.read_password)
         self._login = Login(self._answers, self._operator, self._sessions, dashboard.read_password, self._proxies)
 
@@ -94,7 +96,7 @@ class Site:
         if session_id is None or name is None:
             return self._answers.redirect("/login")
         url = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-        asked = Asked(url, request.path_params, fields(request.url.query), form, name)
+        asked = Asked(url, request.path_params, fields(request.url.query), form, name, self._fleet)
         shown = place.show(self._operator.named(on_page(name)), asked)
         if isinstance(shown, Redirect):
             return self._answers.redirect(shown.to)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.datastructures import ImmutableMultiDict
 
+    from pushlane.callback.page.fleet import Fleet
     from pushlane.operators.actions import Operator
 
 
@@ -37,6 +38,7 @@ class Asked:
         query: Those behind the question mark.
         form: The fields of a POST, without the token.
         name: Who asks.
+        fleet: Reads all channels, for everybody who asks.
     """
 
     url: str
@@ -44,6 +46,7 @@ class Asked:
     query: ImmutableMultiDict[str, str]
     form: ImmutableMultiDict[str, str]
     name: str
+    fleet: Fleet
 
 
 @dataclass(frozen=True, slots=True)

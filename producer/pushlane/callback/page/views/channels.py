@@ -60,7 +60,7 @@ class Trouble:
 
 def show(operator: Operator, asked: Asked) -> View:
     """The page at ``/``."""
-    found = operator.overviews(operator.channels())
+    found = asked.fleet.overviews(operator)
     known = [one for one in found.values() if isinstance(one, Overview)]
     wanted, order = asked.query.get("name", ""), asked.query.get("by", "name")
     rows = _sorted([one for name, one in found.items() if wanted in name], order)
