@@ -7,6 +7,7 @@ semantic conventions for messaging and never contain what a message says.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from functools import lru_cache
@@ -58,7 +59,10 @@ NO_SPAN: Final = Span()
 
 
 class _LiveSpan(Span):
-    """The current span between enter and exit; it fails with the class of an exception that leaves it."""
+    """The current span between enter and exit; it fails with the class of an exception that leaves it.
+
+    What the program's own tracing raises stays here: its message is accepted, or its push answered, all the same.
+    """
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
@@ -77,14 +81,17 @@ class _LiveSpan(Span):
     ) -> None:
         if kind is not None:
             self.fail(kind.__name__)
-        self._scope.__exit__(kind, error, traceback)
+        with contextlib.suppress(Exception):
+            self._scope.__exit__(kind, error, traceback)
 
     def tell(self, attributes: Attributes) -> None:
-        self._span.set_attributes(attributes)
+        with contextlib.suppress(Exception):
+            self._span.set_attributes(attributes)
 
     def fail(self, error: str) -> None:
-        self._span.set_status(trace.StatusCode.ERROR)
-        self._span.set_attribute("error.type", error)
+        with contextlib.suppress(Exception):
+            self._span.set_status(trace.StatusCode.ERROR)
+            self._span.set_attribute("error.type", error)
 
 
 @lru_cache(maxsize=1)
@@ -115,10 +122,12 @@ def start(
     """A new span to enter; its parent is the current span unless there is another one."""
     if not is_on():
         return NO_SPAN
-    tracer = _tracer_of(trace.get_tracer_provider())
-    return _LiveSpan(
-        tracer.start_span(name, parent, kind=trace.SpanKind[kind], attributes=attributes, links=tuple(links))
-    )
+    try:
+        tracer = _tracer_of(trace.get_tracer_provider())
+        span = tracer.start_span(name, parent, kind=trace.SpanKind[kind], attributes=attributes, links=tuple(links))
+    except Exception:  # noqa: BLE001 # a processor or sampler of the program's
+        return NO_SPAN
+    return _LiveSpan(span)
 
 
 def sending(channel: str) -> Span:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from support.spans import recorded, traceparent
 
@@ -131,3 +133,32 @@ def test_a_context_that_is_none_makes_no_span(spans: InMemorySpanExporter, conte
     """Another release, or another program, may have written it."""
     assert tracing.pushing("support", {"m": context}, {}) is tracing.NO_SPAN
     assert spans.get_finished_spans() == ()
+
+
+class Broken(SpanProcessor):
+    """A program's own processor that fails at the beginning, or at the end, of each span."""
+
+    def __init__(self, *, at_start: bool) -> None:
+        self._at_start = at_start
+
+    def on_start(self, span: object, parent_context: object = None) -> None:  # noqa: ARG002 # the signature
+        """Fails, or not."""
+        if self._at_start:
+            raise RuntimeError("no such host")
+
+    def on_end(self, span: object) -> None:  # noqa: ARG002 # the signature
+        """The same."""
+        if not self._at_start:
+            raise RuntimeError("no such host")
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_program_whose_tracing_fails_sends_all_the_same(at_start: bool) -> None:  # noqa: FBT001 # a parameter of the test
+    """A message that Redis has accepted must not look refused; and what else goes wrong keeps its own error."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Broken(at_start=at_start))
+    with mock.patch.object(trace, "_TRACER_PROVIDER", provider), fake_producer(CHANNELS) as producer:
+        assert producer.send("support", HELLO).sequence == 1
+        with pytest.raises(InvalidMessage):
+            producer.send("support", RoomMessage("", "Hello"))
+    assert not trace.get_current_span().get_span_context().is_valid
