@@ -1,7 +1,8 @@
 """``/metrics`` on a port of the worker's own, for Prometheus.
 
 aiohttp reads the requests; what it leaves unlimited is limited here. Each connection gets one answer and little time.
-If there are too many, the oldest one without a request makes room, so that silent peers do not keep Prometheus out.
+If there are too many, the oldest one makes room, the silent ones first: neither peers that ask nothing nor peers that
+do not read what they asked for keep Prometheus out.
 """
 
 import asyncio
@@ -62,24 +63,29 @@ class _Server(web.Server):
         self._scrape = scrape
         self._tokens = tokens
         self._ends: dict[web.RequestHandler, asyncio.TimerHandle] = {}
-        self._waiting: dict[web.RequestHandler, asyncio.Transport] = {}
+        self._transports: dict[web.RequestHandler, asyncio.Transport] = {}
+        self._silent: dict[web.RequestHandler, None] = {}
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Begins; the oldest connection without a request, perhaps this one, makes room."""
+        """Begins, after the oldest silent connection, or else the oldest one, has made room."""
         super().connection_made(handler, transport)
+        if len(self._transports) >= CONNECTIONS:
+            oldest = next(iter(self._silent or self._transports))
+            self._silent.pop(oldest, None)
+            self._transports.pop(oldest).abort()
         self._ends[handler] = asyncio.get_running_loop().call_later(LIFE_S, transport.abort)
-        self._waiting[handler] = transport
-        if len(self._ends) > CONNECTIONS:
-            self._waiting.pop(next(iter(self._waiting))).abort()
+        self._transports[handler] = transport
+        self._silent[handler] = None
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """Ends."""
         self._ends.pop(handler).cancel()
-        self._waiting.pop(handler, None)
+        self._transports.pop(handler, None)
+        self._silent.pop(handler, None)
         super().connection_lost(handler, exc)
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._waiting.pop(request.protocol, None)
+        self._silent.pop(request.protocol, None)
         try:
             answer = await self._answer(request)
         except Exception:  # noqa: BLE001 # a defect of ours, of which nobody else would tell

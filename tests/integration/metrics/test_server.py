@@ -11,6 +11,7 @@ import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -88,6 +89,20 @@ def test_200_silent_peers_keep_nobody_out(redis_url: str) -> None:
         ours = open_files() - before - len(peers)
         assert ours <= CONNECTIONS + 5
         assert not any(peer.is_open() for peer in peers[:100])
+
+
+def test_peers_that_ask_and_do_not_read_keep_nobody_out(
+    redis_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest of them makes room, without a line in the log."""
+    monkeypatch.setattr(Scrape, "text", AsyncMock(return_value=b"x" * 8_000_000))
+    with server(redis_url) as url, contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(url, buffer_bytes=2048)) for _ in range(CONNECTIONS)]
+        for peer in peers:
+            peer.send(request("/metrics", method="GET"))
+        wait_until(lambda: not any(peer.is_open() for peer in peers), "the answers to begin")
+        assert len(httpx.get(f"{url}/metrics", timeout=20).content) == 8_000_000
+    assert not [one for one in caplog.records if one.name == "asyncio"]
 
 
 def test_a_connection_ends_whatever_its_peer_does(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
