@@ -159,6 +159,14 @@ def test_workers_of_the_previous_release_count_as_one(queue: Queue, inspector: I
     assert inspector.workers() == {"pushlane": 2, "old": 1}
 
 
+def test_a_dead_worker_is_forgotten_though_the_clock_stepped_back(queue: Queue, inspector: Inspector) -> None:
+    """Its entry would otherwise count until the clock is there again, which may be hours."""
+    announce = Script("announce", "pushlane_worker")
+    announce.call(queue.redis, WORKERS, 100_000_000, 15_000, "w1 pushlane")
+    announce.call(queue.redis, WORKERS, 90_000_000, 15_000, "w2 pushlane")
+    assert inspector.workers() == {"pushlane": 1}
+
+
 def test_a_script_that_fails_for_one_channel_is_its_error_alone(queue: Queue, inspector: Inspector) -> None:
     """Also if it is the one that teaches the server the script again."""
     queue.enqueue("a", "m")

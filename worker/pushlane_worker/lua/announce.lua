@@ -10,6 +10,8 @@ local announced, now, kept_ms = KEYS[1], clock(ARGV[1]), tonumber(ARGV[2])
 local FIRST = 3
 
 redis.call('ZREMRANGEBYSCORE', announced, '-inf', now)
+-- From before the clock stepped back; a small step, as between two servers, must not make a living worker disappear.
+redis.call('ZREMRANGEBYSCORE', announced, '(' .. (now + 2 * kept_ms), '+inf')
 for i = FIRST, #ARGV do
   redis.call('ZADD', announced, now + kept_ms, ARGV[i])
 end
