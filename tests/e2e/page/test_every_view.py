@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from support.browser import NARROW, WIDE, Scheme, log_in, overflow, tab
+from support.channels import register
 from support.page import decide
 from support.queue import Queue, settle
 
@@ -47,7 +48,7 @@ def at(path: str, *, hostile: bool = True) -> Shown:
     return Shown(lambda page: page.goto(path), hostile)
 
 
-def pressed(path: str, button: str) -> Shown:
+def pressed(path: str, button: str, *, hostile: bool = True) -> Shown:
     """What a button of the page at this address leads to."""
 
     def go(page: Page) -> None:
@@ -55,7 +56,7 @@ def pressed(path: str, button: str) -> Shown:
         with page.expect_navigation():
             page.get_by_role("button", name=button).first.click()
 
-    return Shown(go)
+    return Shown(go, hostile)
 
 
 VIEWS = {
@@ -72,6 +73,7 @@ VIEWS = {
     "progress": at(f"{CHANNEL}/dead/progress?act=replay&cursor=7&looked_at=900&found=3&left=3", hostile=False),
     "unknown pushes": at(f"{CHANNEL}/unknown"),
     "message": at(f"{CHANNEL}/message?id={DEAD}"),
+    "cancel": pressed(f"{CHANNEL}/message?id={'l' * 32}", "Cancel", hostile=False),
     "text": pressed(f"{CHANNEL}/message?id={DEAD}", "Show the text"),
     "held": at(f"{CHANNEL}/message?id={message_id_of('support', KEY)}"),
     "text of a held one": pressed(f"{CHANNEL}/message?id={message_id_of('support', KEY)}", "Show the text"),
@@ -91,6 +93,7 @@ def _quoted(text: str) -> str:
 @pytest.fixture
 def full(redis: Redis, redis_url: str) -> None:
     """A channel with something on each page, hostile wherever a person or an API may choose the words."""
+    register(redis, "a_channel_with_the_longest_name_")
     queue = Queue(redis, batch_limit=1, breaker_after=1000)
     text = json.dumps(HOSTILE).encode()
     queue.enqueue(HOSTILE, DEAD, body=text)

@@ -22,13 +22,13 @@ def test_every_act_is_written_down_with_who_did_it(person: Person, queue: Queue,
     person.do("/channels/support/pause")
     person.do("/channels/support/resume")
     assert "secret" in person.act("/channels/support/message/text", id="b1").text
-    person.do("/channels/support/message/cancel", id="b1")
+    person.do("/channels/support/message/cancel", id="b1", sure="yes")
     person.do("/channels/support/dead/replay", only="a1")
     person.do("/channels/support/dead/purge", id=["a2"], sure="yes")
     person.act("/channels/support/blocked/skip", conversation="elsewhere")
     seen = text_of(person.see("/audit"))
     expected = [
-        "skip support elsewhere not_blocked",
+        "skip support elsewhere not blocked",
         "purge support a2 1 purged",
         "replay support a1 1 queued again",
         "cancel support b1 cancelled",
@@ -50,5 +50,9 @@ def test_looking_is_no_act(person: Person, queue: Queue, kill: Kill) -> None:
         person.see(path)
     person.act("/channels/support/dead/purge", id=["a1"])
     person.act("/channels/support/message/text", id="nosuch")
-    assert text_of(person.see("/audit")) == text_of(before)
+    assert _table(person.see("/audit")) == _table(before)
     assert queue.header("a1").state == "dead"
+
+
+def _table(html: str) -> str:
+    return text_of(html).partition("All times")[0]

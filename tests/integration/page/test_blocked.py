@@ -30,7 +30,7 @@ def test_a_blocked_conversation_is_listed_with_its_head(person: Person, queue: Q
     _block(queue, "a")
     seen = text_of(person.see(BLOCKED))
     assert "a no route" in seen
-    assert "next try 2023-11-14 22:14:20 1 1 a1 Skip" in seen
+    assert "next try 2023-11-14 22:14:20 UTC 1 1 a1 Skip" in seen
 
 
 def test_skipping_sends_the_head_to_the_dead_letters(person: Person, queue: Queue) -> None:

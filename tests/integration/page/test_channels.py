@@ -31,7 +31,7 @@ def test_each_channel_has_a_line_and_all_have_a_sum(person: Person, redis: Redis
 
 
 def test_what_needs_somebody_comes_first(person: Person, redis: Redis, queue: Queue) -> None:
-    """A pause, a gate that is not open, and a queue that nobody consumes although something waits."""
+    """A gate that is not open, a queue that nobody consumes although something waits, and, last, a pause."""
     queue.enqueue("a", "a1")
     for name in ("idle", "paused", "broken"):
         register(redis, name)
@@ -39,10 +39,11 @@ def test_what_needs_somebody_comes_first(person: Person, redis: Redis, queue: Qu
     redis.hset(f"{channel_prefix('broken')}gate", mapping={"state": "broken", "reason": "10 failures in a row"})
     seen = text_of(person.see("/"))
     troubles = seen[seen.index("Needs a look") : seen.index("Show channels")]
-    assert "broken gate broken: 10 failures in a row" in troubles
-    assert "paused is paused" in troubles
-    assert "support no worker consumes its queue pushlane" in troubles
+    assert "broken : gate broken, 10 failures in a row" in troubles
+    assert "paused : paused" in troubles
+    assert "support : no worker consumes its queue pushlane" in troubles
     assert "idle" not in troubles
+    assert troubles.index("support :") < troubles.index("paused :")
 
 
 def test_channels_are_found_by_name_and_shown_in_pages(person: Person, redis: Redis) -> None:
@@ -55,7 +56,7 @@ def test_channels_are_found_by_name_and_shown_in_pages(person: Person, redis: Re
     assert "c100" not in first
     assert person.see("/?from=100").count('<th scope="row">') == 3
     assert person.see("/?name=c10").count('<th scope="row">') == 3
-    assert "No channel's name contains this" in text_of(person.see("/?name=nosuch"))
+    assert "No channel has this in its name" in text_of(person.see("/?name=nosuch"))
     for odd in ("-1", "x", "9" * 30, "1e3", "\u0663"):
         assert person.see(f"/?from={odd}")
 

@@ -70,7 +70,7 @@ def test_the_selected_ones_are_replayed_in_their_old_order(person: Person, queue
     for message_id in ("a1", "a2", "a3"):
         kill("a", message_id)
     seen = person.do(f"{DEAD}/replay", id=["a3", "nosuch", "a1"], reason="rejected")
-    assert "2 dead letters are queued again. 1 of those chosen were no dead letters any more." in seen
+    assert "2 dead letters are queued again. 1 of the selected ones were no longer dead letters." in seen
     assert queue.waiting("a") == "a1 a3"
     assert queue.redis.keys(f"{queue.prefix}replay:*") == []
 
@@ -81,7 +81,7 @@ def test_a_full_channel_says_how_many_stay_dead(person: Person, redis: Redis, qu
         kill("a", message_id)
     redis.hset(f"{channel_prefix('support')}channel", "max_queued", 2)
     seen = person.do(f"{DEAD}/replay", id=["a3", "a2", "a1"])
-    assert "The channel is full: 2 dead letters are queued again, and 1 stay dead letters." in seen
+    assert "The channel is full: 2 dead letters are queued again, and 1 are still dead letters." in seen
     assert queue.header("a3").state == "dead"
 
 

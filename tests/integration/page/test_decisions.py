@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def test_decisions_are_listed_latest_first(person: Person, redis: Redis) -> None:
     """With verdict, policy, reason and between whom."""
-    assert "has decided nothing yet" in text_of(person.see("/decisions"))
+    assert "has decided nothing within the retention time" in text_of(person.see("/decisions"))
     decide(redis, 1)
     decide(redis, 2, verdict="forbid", policy="blocked_words", reason="casino", late=True)
     seen = text_of(person.see("/decisions"))

@@ -59,7 +59,7 @@ def test_a_text_that_is_gone_is_told(person: Person, producer: Producer, redis_u
     sent = producer.send("support", RoomMessage("r", SECRET))
     push(redis_url)
     seen = person.see(f"{MESSAGE}?id={sent.message_id}")
-    assert "It is deleted once a message is delivered" in text_of(seen)
+    assert "The text of a delivered message is not kept" in text_of(seen)
     for message_id in (sent.message_id, "nosuch"):
         answer = person.act(f"{MESSAGE}/text", id=message_id)
         assert (answer.status_code, "Its text is not kept" in text_of(answer.text)) == (409, True)
@@ -78,12 +78,16 @@ def test_a_dead_message_can_be_replayed_from_its_page(person: Person, producer: 
 
 
 def test_cancelling_says_whether_it_was_done(person: Person, producer: Producer) -> None:
-    """And why not."""
+    """And why not. It asks first."""
     sent = producer.send("support", RoomMessage("r", SECRET))
-    assert "The message is cancelled." in person.do(f"{MESSAGE}/cancel", id=sent.message_id)
-    answer = person.act(f"{MESSAGE}/cancel", id=sent.message_id)
-    assert (answer.status_code, "not in the queue any more" in answer.text) == (409, True)
-    answer = person.act(f"{MESSAGE}/cancel", id="nosuch")
+    asks = person.act(f"{MESSAGE}/cancel", id=sent.message_id)
+    assert (asks.status_code, "Cancel this message?" in asks.text) == (200, True)
+    assert f"Message {sent.message_id} queued" in text_of(person.see(f"{MESSAGE}?id={sent.message_id}"))
+    assert "The message is cancelled." in person.do(f"{MESSAGE}/cancel", id=sent.message_id, sure="yes")
+    assert "Cancel this message?" not in person.act(f"{MESSAGE}/cancel", id=sent.message_id).text
+    answer = person.act(f"{MESSAGE}/cancel", id=sent.message_id, sure="yes")
+    assert (answer.status_code, "no longer in the queue" in answer.text) == (409, True)
+    answer = person.act(f"{MESSAGE}/cancel", id="nosuch", sure="yes")
     assert (answer.status_code, "there is no such message" in answer.text) == (409, True)
 
 
@@ -112,5 +116,5 @@ def test_each_push_that_did_not_deliver_is_in_the_timeline(person: Person, produ
     seen = text_of(person.see(f"{MESSAGE}?id={sent.message_id}"))
     timeline = seen[seen.index("Timeline") : seen.index("Text ")]
     assert "accepted" in timeline
-    assert "push 1, 0 ms failed said so" in timeline
+    assert "push 1 took 0 ms failed said so" in timeline
     assert timeline.index("failed") < timeline.index("dead: exhausted")

@@ -55,7 +55,7 @@ def moment(at: datetime) -> str:
 
 def clock(at: datetime) -> str:
     """Its time of day."""
-    return f"{at.astimezone(UTC):%H:%M}"
+    return f"{at.astimezone(UTC):%H:%M:%S}"
 
 
 def shown(text: str) -> str:

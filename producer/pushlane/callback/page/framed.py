@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -37,6 +38,7 @@ def framed(
         "said": told(asked.query),
         "problem": problem,
         "live": live,
+        "now": datetime.now(UTC),
         "toggle": "" if asked.form else _toggled(asked, live=live),
     }
     return View(template, {**frame, **values}, status, {"Refresh": str(LIVE_S)} if live else {})

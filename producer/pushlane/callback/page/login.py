@@ -67,7 +67,7 @@ class Login:
         cookie = cookies.read(request, cookies.LOGIN, https=https)
         form = await read_form(request)
         if cookie is None or not csrf.is_ours(request) or not csrf.fits(cookie, form.get(csrf.FIELD)):
-            raise Refused(403, "This form is too old, or comes from elsewhere. Load the login page again.")
+            raise Refused(403, "This form is too old, or from elsewhere. Load the login page again.")
         before = cookies.read(request, cookies.SESSION, https=https)
         address = network_of(source_address(request, self._proxies))
         return await self._threads.run(self._try, cookie, form, address, before, https=https)
@@ -88,9 +88,9 @@ class Login:
             raise Refused(403, "This form was sent by another site. Nothing was done.")
         name = self._sessions.find(session_id) if session_id else None
         if session_id is None or name is None:
-            raise Refused(403, "You are not logged in any more. Nothing was done.")
+            raise Refused(403, "You are no longer logged in. Nothing was done.")
         if not csrf.fits(session_id, form.get(csrf.FIELD)):
-            raise Refused(403, "This form is not of your session. Nothing was done; load the page again.")
+            raise Refused(403, "This form is from another session. Nothing was done; load the page again.")
         return name
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class Login:
             return self._form(cookie, f"The name must be 1 to {MAX_NAME_CHARS} printable characters.", status=422)
         if wait_ms := try_login(self._operator.redis, address):
             seconds = math.ceil(wait_ms / 1000)
-            problem = f"There were too many tries. Try again in {seconds} s."
+            problem = f"Too many tries. Try again in {seconds} s."
             return self._form(cookie, problem, name=name, status=429, headers={"Retry-After": str(seconds)})
         if not is_one_of([self._read_password()], form.get("password", "")):
             if count := self._wrong.worth_noting():

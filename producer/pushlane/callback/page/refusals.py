@@ -56,11 +56,11 @@ def refusal(error: Exception, *, acts: bool) -> Refused:
 def _of_view(error: Exception, *, acts: bool) -> Refused:
     match error:
         case NotFound() | UnknownChannel():
-            return Refused(404, str(error))
+            return Refused(404, _sentence(error))
         case InvalidMessage():
-            return Refused(422, str(error))
+            return Refused(422, _sentence(error))
         case NewerChannel():
-            return Refused(503, str(error))
+            return Refused(503, _sentence(error))
         case SettingsError():
             logger().error("page.no_password", problem=str(error))
             return Refused(503, "The password file cannot be read; the log of this process says why.")
@@ -71,3 +71,8 @@ def _of_view(error: Exception, *, acts: bool) -> Refused:
             )
             return Refused(503, f"Redis does not answer. {more}", {"Retry-After": AGAIN_S})
     raise error
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -46,6 +46,6 @@ def _events(status: MessageStatus) -> Iterator[Event]:
 
 def _push(push: PushRecord) -> Event:
     name = "push" if push.number is None else f"push {push.number}"
-    place = f", message {push.position} of {push.size}" if push.size > 1 else ""
-    took = ", its worker was lost" if push.duration_ms is None else f", {number(push.duration_ms)} ms"
+    place = f" (message {push.position} of {push.size})" if push.size > 1 else ""
+    took = ", its worker was lost" if push.duration_ms is None else f" took {number(push.duration_ms)} ms"
     return Event(push.at, f"{name}{place}{took}", push.outcome, push.detail or "")

@@ -26,13 +26,13 @@ def _are(count: int, what: str) -> str:
 
 
 def _all_but(count: int, what: str, left: int) -> str:
-    return f"{_are(count, what)}." + (f" {left:,} of those chosen were no dead letters any more." if left else "")
+    return f"{_are(count, what)}." + (f" {left:,} of the selected ones were no longer dead letters." if left else "")
 
 
 _SENTENCES: Final[Mapping[str, Callable[[str, int, int], str]]] = {
-    "paused": _always("The channel is paused: pushes in flight end, and no more start. It still accepts messages."),
+    "paused": _always("The channel is paused: pushes in flight finish, and no more start. It still accepts messages."),
     "already-paused": _always("The channel was already paused."),
-    "resumed": _always("The channel is resumed: its gate decides again whether it pushes."),
+    "resumed": _always("The channel is resumed: it pushes as its gate allows."),
     "not-paused": _always("The channel was not paused."),
     "skipped": lambda message_id, _n, _left: (
         f"Message {shown(message_id)} is now a dead letter (exhausted). The messages behind it can go."
@@ -40,7 +40,7 @@ _SENTENCES: Final[Mapping[str, Callable[[str, int, int], str]]] = {
     "replayed": lambda _of, count, left: _all_but(count, "queued again", left),
     "purged": lambda _of, count, left: _all_but(count, "purged", left),
     "full": lambda _of, count, left: (
-        f"The channel is full: {_are(count, 'queued again')}, and {left:,} stay dead letters."
+        f"The channel is full: {_are(count, 'queued again')}, and {left:,} are still dead letters."
     ),
     "cancelled": _always("The message is cancelled."),
     "maybe-delivered": _always("The message is cancelled, but an earlier push of it may have arrived."),

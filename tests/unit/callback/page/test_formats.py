@@ -35,6 +35,7 @@ def test_times_are_in_utc() -> None:
     """For people and for machines, whatever zone they come in."""
     elsewhere = AT.astimezone(timezone(timedelta(hours=8)))
     assert formats.moment(elsewhere) == "2026-11-30 08:05:09"
+    assert formats.clock(elsewhere) == "08:05:09"
     assert formats.machine(elsewhere) == "2026-11-30T08:05:09Z"
     assert formats.age(elsewhere, AT + timedelta(minutes=5)) == "5 min"
     assert formats.age(None, AT) == ""

@@ -55,8 +55,8 @@ def test_pushes_stand_between_joining_and_the_end() -> None:
     assert timeline_of(status) == [
         Event(T, "accepted"),
         Event(after(1), "joined its conversation"),
-        Event(after(2), "push 1, 1,200 ms", "failed", "503"),
-        Event(after(3), "push, message 3 of 10, 1,200 ms", "throttled"),
+        Event(after(2), "push 1 took 1,200 ms", "failed", "503"),
+        Event(after(3), "push (message 3 of 10) took 1,200 ms", "throttled"),
         Event(after(4), "push 2, its worker was lost", "unknown", "its lease ran out"),
         Event(after(5), "dead: unknown"),
     ]
@@ -68,7 +68,7 @@ def test_a_replay_joins_after_earlier_pushes_and_what_is_not_kept_is_told() -> N
     assert [event.what for event in timeline_of(status)] == [
         "accepted",
         "… earlier pushes are not kept",
-        "push 1, 1,200 ms",
+        "push 1 took 1,200 ms",
         "joined its conversation",
     ]
 

@@ -18,9 +18,9 @@ def said(url: str) -> str:
     ("did", "n", "left", "sentence"),
     [
         ("replayed", 1, 0, "1 dead letter is queued again."),
-        ("replayed", 2, 1, "2 dead letters are queued again. 1 of those chosen were no dead letters any more."),
+        ("replayed", 2, 1, "2 dead letters are queued again. 1 of the selected ones were no longer dead letters."),
         ("purged", 2000, 0, "2,000 dead letters are purged."),
-        ("full", 3, 4, "The channel is full: 3 dead letters are queued again, and 4 stay dead letters."),
+        ("full", 3, 4, "The channel is full: 3 dead letters are queued again, and 4 are still dead letters."),
         ("cancelled", 0, 0, "The message is cancelled."),
     ],
 )

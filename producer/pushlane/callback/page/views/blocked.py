@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SHOWN: Final = 50
 _NOT_SKIPPED: Final = {
     "in_flight": "was not skipped: a push of its head is in flight. Try again when it has ended.",
-    "unreadable": "was not skipped: its head was written by a newer version. Update this one.",
-    "not_blocked": "was not skipped: it is not blocked (any more).",
+    "unreadable": "was not skipped: its head was written by a newer release. Upgrade this one.",
+    "not_blocked": "was not skipped: it is not blocked, or no longer.",
 }
 
 

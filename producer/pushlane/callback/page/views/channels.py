@@ -11,7 +11,7 @@ from pushlane.errors import NewerChannel
 from pushlane.operators.overview import Overview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pushlane.callback.page.view import Asked, View
     from pushlane.operators.actions import Operator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHOWN: Final = 100
 """Channels on a page."""
 TROUBLES_SHOWN: Final = 10
+_PAUSED: Final = "paused"
 
 _ORDERS: Final[Mapping[str, Callable[[Overview], float]]] = {
     "waiting": lambda one: one.depth,
@@ -52,10 +53,11 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A channel that needs somebody, and why."""
+    """A channel that needs somebody, and why. A pause alone is mild: an operator wants it."""
 
     channel: str
     why: str
+    mild: bool
 
 
 def show(operator: Operator, asked: Asked) -> View:
@@ -66,6 +68,7 @@ def show(operator: Operator, asked: Asked) -> View:
     rows = _sorted([one for name, one in found.items() if wanted in name], order)
     start = start_in(asked)
     troubles = [trouble for one in found.values() if (trouble := trouble_of(one)) is not None]
+    troubles.sort(key=lambda trouble: trouble.mild)
     return framed(
         asked,
         "channels.html",
@@ -88,15 +91,20 @@ def show(operator: Operator, asked: Asked) -> View:
 
 def trouble_of(one: Overview | NewerChannel) -> Trouble | None:
     """Why somebody should look at the channel; None if nobody needs to."""
+    whys = list(_whys(one))
+    return Trouble(one.channel, "; ".join(whys), mild=whys == [_PAUSED]) if whys else None
+
+
+def _whys(one: Overview | NewerChannel) -> Iterator[str]:
     if isinstance(one, NewerChannel):
-        return Trouble(one.channel, "was registered by a newer release: upgrade this one to see it")
-    if one.gate.paused_since is not None:
-        return Trouble(one.channel, "is paused")
-    if one.gate.state != "open":
-        return Trouble(one.channel, f"gate {one.gate.state}: {one.gate.reason}")
+        yield "registered by a newer release: upgrade this one to see it"
+        return
     if not one.consumed and one.depth:
-        return Trouble(one.channel, f"no worker consumes its queue {one.queue}")
-    return None
+        yield f"no worker consumes its queue {one.queue}"
+    if one.gate.state != "open":
+        yield f"gate {one.gate.state}, {one.gate.reason}"
+    if one.gate.paused_since is not None:
+        yield _PAUSED
 
 
 def _sorted(rows: Sequence[Overview | NewerChannel], order: str) -> list[Overview | NewerChannel]:

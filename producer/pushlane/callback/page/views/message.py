@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _CANCELLED: Final = {"cancelled": "cancelled", "maybe_delivered": "maybe-delivered"}
 _NOT_CANCELLED: Final = {
     "in_flight": "It was not cancelled: it is being pushed right now.",
-    "already_final": "It was not cancelled: it is not in the queue any more.",
-    "not_found": "It was not cancelled: there is no such message (any more).",
+    "already_final": "It was not cancelled: it is no longer in the queue.",
+    "not_found": "It was not cancelled: there is no such message, or no longer.",
 }
 
 
@@ -35,7 +35,7 @@ def show_text(operator: Operator, asked: Asked) -> View:
     message_id = asked.form.get("id", "")
     payload = operator.show_text(channel_in(asked), message_id)
     if payload is None:
-        return _page(operator, asked, message_id, problem="Its text is not kept (any more).")
+        return _page(operator, asked, message_id, problem="Its text is not kept, or no longer.")
     fields = payload.fields()
     said = fields.get("text", fields.get("message"))
     text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, indent=2)
@@ -43,8 +43,10 @@ def show_text(operator: Operator, asked: Asked) -> View:
 
 
 def cancel(operator: Operator, asked: Asked) -> Redirect | View:
-    """Takes it out of the queue."""
+    """Takes it out of the queue, once the person is sure."""
     message_id = asked.form.get("id", "")
+    if asked.form.get("sure") != "yes":
+        return _page(operator, asked, message_id, cancelling=True)
     result = operator.cancel(channel_in(asked), message_id)
     if result in _NOT_CANCELLED:
         return _page(operator, asked, message_id, problem=_NOT_CANCELLED[result])
@@ -74,6 +76,7 @@ def _page(operator: Operator, asked: Asked, message_id: str, *, problem: str = "
         "id": message_id,
         "message": status,
         "timeline": timeline_of(status) if status else (),
+        "cancelling": False,
         **more,
     }
     code = 409 if problem else 200 if status else 404
