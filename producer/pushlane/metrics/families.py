@@ -59,7 +59,10 @@ def _messages(channels: Sequence[Overview]) -> Iterator[Family]:
     yield each("counter", "pushlane_messages_accepted_total", "Messages accepted.", lambda one: one.accepted)
     yield each("counter", "pushlane_messages_delivered_total", "Messages delivered.", lambda one: one.delivered)
     yield each(
-        "gauge", "pushlane_messages_queued", "Messages that wait, scheduled ones included.", lambda one: one.depth
+        "gauge",
+        "pushlane_messages_queued",
+        "Messages that wait, including scheduled and held ones.",
+        lambda one: one.depth,
     )
     yield each("gauge", "pushlane_messages_scheduled", "Messages that join later.", lambda one: one.scheduled)
     yield each("gauge", "pushlane_messages_limit", "How many may wait.", lambda one: one.max_queued)
@@ -69,7 +72,7 @@ def _messages(channels: Sequence[Overview]) -> Iterator[Family]:
         "Age of the first message of the conversation that has been ready longest, 0 if none is.",
         lambda one: _age(one.at, one.oldest_ready_at),
     )
-    yield each("gauge", "pushlane_dead_letters", "Dead letters there are.", lambda one: one.dead_letters)
+    yield each("gauge", "pushlane_dead_letters", "Dead letters now.", lambda one: one.dead_letters)
     yield _by(
         "counter",
         "pushlane_dead_lettered_total",
@@ -95,7 +98,7 @@ def _conversations(channels: Sequence[Overview]) -> Iterator[Family]:
     yield _each(
         "gauge",
         "pushlane_oldest_blocked_age_seconds",
-        "How long a conversation has been blocked, 0 if none is.",
+        "How long the conversation that has been blocked longest has been so, 0 if none is.",
         channels,
         lambda one: _age(one.at, one.oldest_blocked_at),
     )
@@ -103,7 +106,7 @@ def _conversations(channels: Sequence[Overview]) -> Iterator[Family]:
 
 def _pushes(channels: Sequence[Overview]) -> Iterator[Family]:
     yield _by("counter", "pushlane_pushes_total", "Pushes.", channels, "outcome", lambda one: one.pushes)
-    took = "From a push's begin to its outcome, without those that were not sent or whose worker was lost."
+    took = "From the start of a push to its outcome; pushes not sent, or whose worker was lost, are left out."
     yield _each("histogram", "pushlane_push_duration_seconds", took, channels, lambda one: one.push_seconds)
     size = "Messages of a push, for the same pushes."
     yield _each("histogram", "pushlane_push_messages", size, channels, lambda one: one.push_messages)

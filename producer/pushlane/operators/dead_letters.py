@@ -105,7 +105,7 @@ class DeadLetters:
         return Page(looked_at, found)
 
     def payload(self, message_id: str) -> tuple[DeadLetter, Payload] | None:
-        """A dead letter with its content; None when there is no such dead letter (any more)."""
+        """A dead letter with its content; None when there is no such dead letter, or no longer."""
         with self._redis.pipeline(transaction=True) as batch:
             batch.hget(f"{self._prefix}channel", "kind").zscore(f"{self._prefix}dead", message_id)
             kind, score = batch.execute()

@@ -93,7 +93,7 @@ def _quoted(text: str) -> str:
 @pytest.fixture
 def full(redis: Redis, redis_url: str) -> None:
     """A channel with something on each page, hostile wherever a person or an API may choose the words."""
-    register(redis, "a_channel_with_the_longest_name_")
+    register(redis, "a_channel_with_the_longest_names")
     queue = Queue(redis, batch_limit=1, breaker_after=1000)
     text = json.dumps(HOSTILE).encode()
     queue.enqueue(HOSTILE, DEAD, body=text)

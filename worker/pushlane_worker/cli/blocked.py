@@ -18,7 +18,7 @@ from pushlane_worker.cli.output import counted, fit, moment, print_json
 _NOT_SKIPPED = {
     "in_flight": "a push of its head is in flight; try again when it has ended",
     "unreadable": "its head was written by a newer version: update the workers and this command",
-    "not_blocked": "it is not blocked (any more); `pushlane blocked` lists the blocked ones",
+    "not_blocked": "it is not blocked, or no longer; `pushlane blocked` lists the blocked ones",
 }
 _NEXT = {
     "in_flight": "being pushed now",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class NotFound(Exception):
-    """What was asked for does not exist (any more); the message is shown."""
+    """What was asked for does not exist, or no longer; the message is shown."""
 
 
 @dataclass(frozen=True, slots=True)
