@@ -106,9 +106,9 @@ class QueueView:
         return texts(self.redis.hgetall(self.prefix + "gate"))
 
     def counters(self) -> dict[str, int]:
-        """The channel's counters, and as ``dead`` the sum of those by reason."""
+        """The channel's counters, and as ``dead`` the sum of those by reason and of the previous release's."""
         found = {name: int(value) for name, value in texts(self.redis.hgetall(self.prefix + "counters")).items()}
-        return found | {"dead": sum(count for name, count in found.items() if name.startswith("dead_"))}
+        return found | {"dead": sum(count for name, count in found.items() if name.startswith("dead"))}
 
     def recount(self) -> dict[str, int]:
         """The counters that the messages' records give."""

@@ -24,8 +24,8 @@ DEFECTS: Final = {
     "lease-token": Defect("lib_settle.lua", "if lease and lease.token == settled.token then", "if lease then"),
     "settle": Defect(
         "lib_settle.lua",
-        "    deliver(prefix, channel, conversation, lease.ids, now)\n",
-        "    if now % 50 > 0 then deliver(prefix, channel, conversation, lease.ids, now) end\n",
+        "      deliver(prefix, channel, lease.ids, now, settled)\n",
+        "      if now % 50 > 0 then deliver(prefix, channel, lease.ids, now, settled) end\n",
     ),
     "order": Defect(
         "lib_claim.lua",

@@ -55,7 +55,7 @@ def depth(client: Redis, channel: str) -> int:
 def _channel(redis: Any, channel: str) -> dict[str, Any]:  # noqa: ANN401 - its types mix sync and async replies
     prefix = channel_prefix(channel)
     counters = {name.decode(): int(value) for name, value in redis.hgetall(f"{prefix}counters").items()}
-    counters["dead"] = sum(count for name, count in counters.items() if name.startswith("dead_"))
+    counters["dead"] = sum(count for name, count in counters.items() if name.startswith("dead"))
     listed = [fields for _, fields in redis.xrange(f"{prefix}unknown")]
     return {
         "counters": counters,
@@ -88,7 +88,7 @@ def _records(redis: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:  
         batch = redis.pipeline(transaction=False)
         for message_id in page:
             batch.evalsha(status, 1, prefix, "", message_id)
-        for message_id, (record, details, _) in zip(page, batch.execute(), strict=True):
+        for message_id, (record, details, *_) in zip(page, batch.execute(), strict=True):
             header = read_header(record, details)
             yield (
                 message_id,
