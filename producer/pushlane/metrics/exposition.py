@@ -1,7 +1,7 @@
 """Prometheus' text format, version 0.0.4.
 
 Not with prometheus_client, which takes six times as long for it: 58,000 lines, those of a thousand channels, took it
-300 ms. Its parser reads these lines in the tests.
+300 ms; now there are 51,000. Its parser reads these lines in the tests.
 """
 
 from __future__ import annotations

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 PUSH_MS: Final = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
 """The upper bounds of the durations that ``lua/lib_settle.lua`` counts; a longer push only counts for the sum."""
-PUSH_MESSAGES: Final = tuple(range(1, 11))
+PUSH_MESSAGES: Final = (1, 2, 5, 10)
+"""The bounds of the sizes; no kind of channel has larger batches. Scripts count each size by itself."""
+
+_TOOK: Final = {bound / 1000: f"took_{bound}" for bound in PUSH_MS}
+_SIZES: Final = [f"size_{size}" for size in range(1, PUSH_MESSAGES[-1] + 1)]
+_PUSHES: Final = {outcome.name.lower(): f"pushes_{outcome.name.lower()}" for outcome in Outcome}
+_DEATHS: Final = {reason: f"dead_{code}" for code, reason in REASONS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,7 @@ def read_overview(channel: str, reply: Sequence[Any], consumed: Collection[str])
     max_queued, rate_limit, window_ms = map(int, numbers)
     scheduled, ready, delayed, leased, held, blocked, dead = sizes
     counts = {name.decode(): int(value) for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
+    by_size = [counts.get(name, 0) for name in _SIZES]
     return Overview(
         channel=channel,
         at=datetime.fromtimestamp(now / 1000, tz=UTC),
@@ -136,11 +143,11 @@ def read_overview(channel: str, reply: Sequence[Any], consumed: Collection[str])
         rate=RateUse(rate + leased if rate_limit else 0, rate_limit or None, window_ms // 1000),
         accepted=counts.get("accepted", 0),
         delivered=counts.get("delivered", 0),
-        pushes={name: counts.get(f"pushes_{name}", 0) for name in (one.name.lower() for one in Outcome)},
-        push_seconds=_durations(counts),
-        push_messages=_batch_sizes(counts),
+        pushes={outcome: counts.get(name, 0) for outcome, name in _PUSHES.items()},
+        push_seconds=_durations(counts, sum(by_size)),
+        push_messages=_batch_sizes(by_size),
         dead_letters=dead,
-        dead_lettered={reason: counts.get(f"dead_{code}", 0) for code, reason in REASONS.items()},
+        dead_lettered={reason: counts.get(name, 0) for reason, name in _DEATHS.items()},
         unknown_pushes=counts.get("pushes_unknown", 0),
         last_unknown=tuple(_unknown(dict(zip(entry[::2], entry[1::2], strict=True))) for _, entry in unknown),
     )
@@ -159,21 +166,15 @@ def read_gate(fields: Sequence[bytes | None]) -> Gate:
     )
 
 
-def _durations(counts: Mapping[str, int]) -> Histogram:
-    within = accumulate(counts.get(f"took_{bound}", 0) for bound in PUSH_MS)
-    buckets = {bound / 1000: count for bound, count in zip(PUSH_MS, within, strict=True)}
-    return Histogram(buckets, _measured(counts), counts.get("took_ms", 0) / 1000)
+def _durations(counts: Mapping[str, int], pushes: int) -> Histogram:
+    within = accumulate(counts.get(name, 0) for name in _TOOK.values())
+    return Histogram(dict(zip(_TOOK, within, strict=True)), pushes, counts.get("took_ms", 0) / 1000)
 
 
-def _batch_sizes(counts: Mapping[str, int]) -> Histogram:
-    within = accumulate(counts.get(f"size_{size}", 0) for size in PUSH_MESSAGES)
-    total = sum(size * counts.get(f"size_{size}", 0) for size in PUSH_MESSAGES)
-    return Histogram(dict(zip(PUSH_MESSAGES, within, strict=True)), _measured(counts), total)
-
-
-def _measured(counts: Mapping[str, int]) -> int:
-    """The pushes whose end is known."""
-    return sum(counts.get(f"size_{size}", 0) for size in PUSH_MESSAGES)
+def _batch_sizes(pushes: Sequence[int]) -> Histogram:
+    """``pushes`` by size, from 1."""
+    within: dict[float, int] = {bound: sum(pushes[:bound]) for bound in PUSH_MESSAGES}
+    return Histogram(within, sum(pushes), sum(size * count for size, count in enumerate(pushes, 1)))
 
 
 def _unknown(fields: Mapping[bytes, bytes]) -> UnknownPush:

@@ -15,6 +15,7 @@ from support.stack import Stack, channel_settings
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
+from pushlane.operators.overview import PUSH_MESSAGES
 from pushlane_worker.embedded import free_port
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def check_pushes(found: Metrics, stack: Stack) -> None:
         outcomes.update(found.values("pushlane_pushes_total", "outcome", channel=channel))
     assert outcomes == {"delivered": by_status[200], "failed": by_status[503], "rejected": by_status[400]}
     sizes: Counter[float] = Counter(push.count for push in pushes)
-    for bound in range(1, 11):
+    for bound in PUSH_MESSAGES:
         buckets = found.values("pushlane_push_messages_bucket", "channel", le=str(bound))
         assert sum(buckets.values()) == sum(sizes[size] for size in range(1, bound + 1))
     assert total(found, "pushlane_push_messages_sum") == sum(push.count for push in pushes)

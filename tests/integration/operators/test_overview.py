@@ -84,7 +84,7 @@ def test_pushes_are_measured_once_their_end_is_known(queue: Queue, inspector: In
     assert (found.push_seconds.sum, found.push_messages.sum) == (60.721, 17)
     within = {0.01: 1, 0.025: 2, 0.05: 2, 0.1: 2, 0.25: 2, 0.5: 2, 1.0: 3, 2.5: 3, 5.0: 3, 10.0: 3}
     assert found.push_seconds.buckets == within
-    assert found.push_messages.buckets == {1: 1, 2: 1, **dict.fromkeys(range(3, 10), 3), 10: 4}
+    assert found.push_messages.buckets == {1: 1, 2: 1, 5: 3, 10: 4}
 
 
 @pytest.mark.parametrize(
