@@ -86,9 +86,9 @@ def test_who_logs_out_is_out(site: Callback, redis: Redis) -> None:
     ]
 
 
-def test_a_wrong_name_or_password_is_no_session(site: Callback, redis: Redis) -> None:
+def test_a_wrong_name_or_password_is_no_session(own_site: Callback, redis: Redis) -> None:
     """The form says which, and who is named by a wrong password is not written down."""
-    with browser(site.url) as one:
+    with browser(own_site.url) as one:
         for name in ("", " ", "x" * 65, "a\nb", "a\x1bb"):
             assert log_in(one, name=name).status_code == 422
         answer = log_in(one, "wrong")
@@ -98,10 +98,10 @@ def test_a_wrong_name_or_password_is_no_session(site: Callback, redis: Redis) ->
     assert (entry.by, entry.target, entry.result) == ("somebody (page)", "192.0.2.1", "wrong password number 1")
 
 
-def test_a_new_password_holds_at_once_and_ends_all_sessions(site: Callback, tmp_path: Path) -> None:
+def test_a_new_password_holds_at_once_and_ends_all_sessions(own_site: Callback, tmp_path: Path) -> None:
     """Without a restart; a file that is missing or too weak lets nobody in."""
     file = tmp_path / "page-password"
-    with closing(Person(site.url)) as person, httpx.Client(base_url=site.url) as other:
+    with closing(Person(own_site.url)) as person, httpx.Client(base_url=own_site.url) as other:
         file.write_text("another-password\n")
         assert not is_in(person)
         assert log_in(other).status_code == 403
@@ -112,7 +112,7 @@ def test_a_new_password_holds_at_once_and_ends_all_sessions(site: Callback, tmp_
             assert other.get("/").status_code == 503
             answer = log_in(person, "short")
             assert (answer.status_code, "password file" in answer.text) == (503, True)
-    wait_until(lambda: "at least 12 characters" in site.log.read_text(), "the log")
+    wait_until(lambda: "at least 12 characters" in own_site.log.read_text(), "the log")
 
 
 def test_a_session_ends_when_it_is_idle_and_in_any_case(site: Callback, redis: Redis) -> None:

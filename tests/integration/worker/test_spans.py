@@ -146,7 +146,14 @@ def test_a_collector_that_is_away_costs_nothing_but_spans(
     assert worker.stop() == 0
 
 
-@pytest.mark.parametrize("off", [{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}])
+@pytest.mark.parametrize(
+    "off",
+    [
+        {},
+        pytest.param({"OTEL_SDK_DISABLED": "true"}, marks=pytest.mark.long),
+        pytest.param({"OTEL_TRACES_EXPORTER": "none"}, marks=pytest.mark.long),
+    ],
+)
 def test_a_worker_that_is_not_asked_to_exports_nothing(
     start: Callable[[Mapping[str, str]], Stack],
     spans: Collector,
