@@ -4,6 +4,7 @@
 
     inspection     the state of channels
     overview       one channel at one moment
+    timeline       what happened to a message
     messages       records of messages that are queued or dead
     dead_letters   the dead letters
     blocked        conversations that make no progress, and why

@@ -74,7 +74,7 @@ class Inspector:
         return read_overview(channel, reply, self.consumed_queues())
 
     def overviews(self, channels: Sequence[str]) -> dict[str, Overview | NewerChannel]:
-        """The states of those channels that are registered and whose node answers, read a few hundred at a time.
+        """The states of those channels that are registered and whose node answers.
 
         One whose record is damaged is left out, too.
         """

@@ -49,7 +49,7 @@ def test_pushes_stand_between_joining_and_the_end() -> None:
     later = replace(died, joined_at=NOON + timedelta(milliseconds=5), pushes=pushes)
     assert timeline(later) == [
         "2026-11-30T12:00:00.000Z  accepted",
-        "2026-11-30T12:00:00.005Z  joined",
+        "2026-11-30T12:00:00.005Z  joined its conversation",
         "2026-11-30T12:00:01.000Z  push 1    position 3 of 10   failed            1,200 ms  HTTP 503",
         "2026-11-30T12:00:02.000Z  push      position 1 of 2    throttled         1,200 ms",
         "2026-11-30T12:00:03.000Z  push 2    position 3 of 10   unknown        worker lost  HTTP 503",

@@ -1,8 +1,6 @@
-"""A message's timeline as lines for people: accepted, joined, each listed push, and how it ended."""
+"""A message's timeline as lines for people."""
 
-from collections.abc import Iterator
-from datetime import datetime
-
+from pushlane.operators.timeline import timeline_of
 from pushlane.push_record import PushRecord
 from pushlane.receipt import MessageStatus
 from pushlane.service.json_fields import rfc_3339
@@ -11,20 +9,8 @@ _OUTCOME_COLUMNS = len("misconfigured")
 
 
 def timeline(status: MessageStatus) -> list[str]:
-    """One line per event, in the order in which they happened; a replay joins after earlier pushes."""
-    return [f"{rfc_3339(at)}  {what}" for at, what in sorted(_events(status), key=lambda event: event[0])]
-
-
-def _events(status: MessageStatus) -> Iterator[tuple[datetime, str]]:
-    yield status.accepted_at, "accepted"
-    if status.joined_at not in {None, status.accepted_at}:
-        yield status.joined_at, "joined"
-    if status.pushes_cut:
-        yield min((push.at for push in status.pushes), default=status.accepted_at), "… earlier pushes are not kept"
-    for push in status.pushes:
-        yield push.at, _line(push)
-    if status.final_at is not None:
-        yield status.final_at, status.state + (f": {status.reason}" if status.reason else "")
+    """One line per event, in the order in which they happened."""
+    return [f"{rfc_3339(event.at)}  {_line(event.push) if event.push else event.what}" for event in timeline_of(status)]
 
 
 def _line(push: PushRecord) -> str:

@@ -13,7 +13,6 @@ there, and renders what it returns.
     told        what an act has done, as an address and as a sentence
     fleet       all channels, read once for all who look
     parameters  what views read from an address or a form
-    timeline    what happened to a message
     chart       the chart of a channel's last hour
     formats     how values look
     refusals    why a request gets no page

@@ -10,6 +10,8 @@ from pushlane.service.printable import escaped
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pushlane.push_record import PushRecord
+
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"))
 _LONGEST: Final = 200
 """Characters of a text in a list; the page of its message shows all of it."""
@@ -68,6 +70,14 @@ def short(text: str, most: int = _LONGEST) -> str:
     return shown(text if len(text) <= most else f"{text[:most]}…")
 
 
+def pushed(push: PushRecord) -> str:
+    """A push of a message without its outcome: `push 2 (message 3 of 10) took 1,200 ms`."""
+    name = "push" if push.number is None else f"push {push.number}"
+    place = f" (message {push.position} of {push.size})" if push.size > 1 else ""
+    took = ", its worker was lost" if push.duration_ms is None else f" took {number(push.duration_ms)} ms"
+    return f"{name}{place}{took}"
+
+
 FILTERS: Final[Mapping[str, Callable[..., str]]] = {
-    one.__name__: one for one in (number, counted, span, age, machine, moment, clock, shown, short)
+    one.__name__: one for one in (number, counted, span, age, machine, moment, clock, shown, short, pushed)
 }

@@ -9,7 +9,6 @@ import redis
 from pushlane.callback.http.web import BodyRefused
 from pushlane.callback.page.forms import BadForm
 from pushlane.callback.page.threads import AllBusy
-from pushlane.callback.page.view import NotFound
 from pushlane.errors import (
     InvalidMessage,
     NewerChannel,
@@ -35,7 +34,7 @@ class Refused(Exception):
         self.headers = headers or {}
 
 
-ERRORS: Final = (Refused, BodyRefused, BadForm, AllBusy, NotFound, PushlaneError, redis.RedisError)
+ERRORS: Final = (Refused, BodyRefused, BadForm, AllBusy, PushlaneError, redis.RedisError)
 """The errors that ``refusal`` explains."""
 
 
@@ -55,7 +54,7 @@ def refusal(error: Exception, *, acts: bool) -> Refused:
 
 def _of_view(error: Exception, *, acts: bool) -> Refused:
     match error:
-        case NotFound() | UnknownChannel():
+        case UnknownChannel():
             return Refused(404, _sentence(error))
         case InvalidMessage():
             return Refused(422, _sentence(error))

@@ -7,7 +7,7 @@
 ...     return Redirect(f"/channels/{asked.path['channel']}")
 
 An act is a view for POST: its session and its token have been checked. What a view may raise, and what is answered:
-UnknownChannel and NotFound (404), InvalidMessage (422), redis.RedisError and QueueUnavailable (503).
+UnknownChannel (404), InvalidMessage (422), redis.RedisError and QueueUnavailable (503).
 """
 
 from __future__ import annotations
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
     from pushlane.callback.page.fleet import Fleet
     from pushlane.operators.actions import Operator
-
-
-class NotFound(Exception):
-    """What was asked for does not exist, or no longer; the message is shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from pushlane.callback.page import told
 from pushlane.callback.page.framed import framed
 from pushlane.callback.page.parameters import channel_in
-from pushlane.callback.page.timeline import timeline_of
 from pushlane.callback.page.view import Redirect
 from pushlane.callback.page.views.channel import overview_of, path_of
+from pushlane.operators.timeline import timeline_of
 
 if TYPE_CHECKING:
     from pushlane.callback.page.view import Asked, View

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from pushlane.callback.page.timeline import Event, timeline_of
+from pushlane.callback.page.formats import pushed
+from pushlane.operators.timeline import Event, timeline_of
 from pushlane.push_record import PushRecord
 from pushlane.receipt import MessageStatus
 
@@ -48,28 +49,31 @@ def test_a_message_that_waits_was_accepted() -> None:
 
 
 def test_pushes_stand_between_joining_and_the_end() -> None:
-    """Each with its number, its place in the batch, how long it took and why it failed."""
+    """In the order of time."""
     pushes = (push(2), push(3, number=None, outcome="throttled", size=10, position=3, detail=None))
     lost = push(4, number=2, outcome="unknown", duration_ms=None, lost=True, detail="its lease ran out")
     status = replace(NEW, state="dead", reason="unknown", joined_at=after(1), final_at=after(5), pushes=(*pushes, lost))
     assert timeline_of(status) == [
         Event(T, "accepted"),
         Event(after(1), "joined its conversation"),
-        Event(after(2), "push 1 took 1,200 ms", "failed", "503"),
-        Event(after(3), "push (message 3 of 10) took 1,200 ms", "throttled"),
-        Event(after(4), "push 2, its worker was lost", "unknown", "its lease ran out"),
+        *(Event(one.at, push=one) for one in (*pushes, lost)),
         Event(after(5), "dead: unknown"),
+    ]
+    assert [pushed(one) for one in (*pushes, lost)] == [
+        "push 1 took 1,200 ms",
+        "push (message 3 of 10) took 1,200 ms",
+        "push 2, its worker was lost",
     ]
 
 
 def test_a_replay_joins_after_earlier_pushes_and_what_is_not_kept_is_told() -> None:
     """In the place where it would stand."""
     status = replace(NEW, joined_at=after(9), pushes=(push(2),), pushes_cut=True)
-    assert [event.what for event in timeline_of(status)] == [
-        "accepted",
-        "… earlier pushes are not kept",
-        "push 1 took 1,200 ms",
-        "joined its conversation",
+    assert timeline_of(status) == [
+        Event(T, "accepted"),
+        Event(after(2), "… earlier pushes are not kept"),
+        Event(after(2), push=push(2)),
+        Event(after(9), "joined its conversation"),
     ]
 
 
