@@ -179,7 +179,7 @@ async def test_in_a_cluster_the_rest_is_told(tmp_path: Path) -> None:
 @pytest.mark.alone
 @pytest.mark.single_server("it reads the figures of one")
 async def test_a_thousand_channels_are_told_in_a_moment(redis: Redis, scrape: Scrape) -> None:
-    """With scripts far below 5 ms. It takes 160 to 210 ms on two cores with nothing else to do.
+    """With scripts far below 5 ms. It takes 165 to 200 ms on two cores with nothing else to do.
 
     What is bounded is CPU time, ours and the server's, with room for a machine whose cores are shared.
     """
