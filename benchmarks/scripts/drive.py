@@ -16,8 +16,7 @@ from redis import Redis
 from support.channels import LEASE_S, channel_record, register
 
 from pushlane import Producer, RoomMessage
-from pushlane.outcome import Outcome
-from pushlane_worker.queue.outcome import PushResult
+from pushlane_worker.queue.outcome import Outcome, PushResult  # type: ignore[attr-defined] # where older trees have it
 from pushlane_worker.queue.retry import NextStep
 from pushlane_worker.queue.store import Store
 from pushlane_worker.queue.turns import Settlement, Turns

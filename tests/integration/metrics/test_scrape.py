@@ -179,9 +179,9 @@ async def test_in_a_cluster_the_rest_is_told(tmp_path: Path) -> None:
 @pytest.mark.alone
 @pytest.mark.single_server("it reads the figures of one")
 async def test_a_thousand_channels_are_told_in_a_moment(redis: Redis, scrape: Scrape) -> None:
-    """With scripts far below 5 ms. It takes 165 to 200 ms on two cores with nothing else to do.
+    """With scripts far below 5 ms. By the clock it takes 77 ms on two cores with nothing else to do.
 
-    What is bounded is CPU time, ours and the server's, with room for a machine whose cores are shared.
+    What is bounded is CPU time, ours and the server's, in proportion on a slower machine.
     """
     for number in range(1000):
         register(redis, f"c{number}")
@@ -195,7 +195,17 @@ async def test_a_thousand_channels_are_told_in_a_moment(redis: Redis, scrape: Sc
         taken.append(cpu_s(redis) - started)
     stats: Any = redis.info("commandstats")
     assert stats["cmdstat_evalsha"]["usec_per_call"] < 1000
-    assert min(taken) < 0.3, taken
+    assert min(taken) < 0.2 * slowness(), taken
+
+
+def slowness() -> float:
+    """How many times slower than ours this machine is at the moment: ours formats these lines in 14 ms."""
+    taken = []
+    for _ in range(5):
+        started = time.process_time()
+        assert len([f"{number} {number}" for number in range(100_000)]) == 100_000
+        taken.append(time.process_time() - started)
+    return max(min(taken) / 0.014, 1)
 
 
 def cpu_s(redis: Redis) -> float:

@@ -112,7 +112,8 @@ class Pushers:
         # Settled before it is logged: a log that cannot be written must not cost a delivery.
         job.done(self._settlement(job.claim, result, took_s))
         with contextlib.suppress(Exception):
-            _tell(span, result)
+            if span.records:
+                _tell(span, result)
             self._log(job.claim, result, took_s)
 
     async def _await_turn(self) -> None:
@@ -145,7 +146,8 @@ class Pushers:
             if span.records:
                 span.tell({"http.request.method": request.method, "server.address": request.url.host})
             answer = await self.client.exchange(request)
-            span.tell({"http.response.status_code": answer.status})
+            if span.records:
+                span.tell({"http.response.status_code": answer.status})
             return self.channel.kind.read(answer)
         except PushNotSent as error:
             return PushResult(Outcome.FAILED, str(error), reached=False)
