@@ -1,15 +1,22 @@
-"""What a process of a worker's pool does when it starts."""
+"""A process before its first drain."""
 
 import gc
 
-from pushlane_worker.tasks import begin
+import pytest
+from support.environment import CHANNEL, ROOT, Tell
+
+from pushlane_worker import tasks
 
 
-def test_its_garbage_collections_skip_what_it_has_imported() -> None:
+def test_garbage_collections_skip_what_is_imported(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     """They took a sixth of a drain's time."""
+    tell.all({**ROOT, **CHANNEL})
+    monkeypatch.setattr(tasks.drain, "_loop", None)
+    monkeypatch.setattr(tasks, "configure", lambda _: None)
     gc.unfreeze()
     try:
-        begin()
+        loop = tasks.drain.loop()
         assert gc.get_freeze_count() > 10_000
+        loop.close()
     finally:
         gc.unfreeze()
