@@ -89,7 +89,8 @@ BELL = f"{PREFIX}bell"
 """zset: channels that need a drain, once each, by the ms of the ring; till empty."""
 
 CHANNELS = f"{PREFIX}channels"
-"""set: the names of the registered channels, for operators; for ever. Written after a channel's own record."""
+"""set: the names of the registered channels, for operators; for ever. Written after a channel's own record.
+Readers skip what no channel can be called (``Inspector.channels``)."""
 
 CONSUMERS = f"{PREFIX}consumers"
 """zset: the Celery queues that a worker consumes, by the ms until which the entry counts; 15 s."""

@@ -29,9 +29,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _KEY = re.compile(r"[\x20-\x7e]+")
 
 
+def is_channel_name(channel: str) -> bool:
+    """Whether a channel can have this name."""
+    return len(channel) <= MAX_CHANNEL_NAME_CHARS and CHANNEL_NAME.fullmatch(channel) is not None
+
+
 def check_channel_name(channel: object) -> str:
     """The name, if it is a valid channel name. Raises InvalidMessage."""
-    if not isinstance(channel, str) or len(channel) > MAX_CHANNEL_NAME_CHARS or not CHANNEL_NAME.fullmatch(channel):
+    if not isinstance(channel, str) or not is_channel_name(channel):
         raise InvalidMessage(
             "channel",
             "must be lower-case letters and digits, words joined by single underscores, at most 32 characters",

@@ -11,7 +11,7 @@ from pushlane.connections import UNANSWERED
 from pushlane.errors import QueueUnavailable
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
 from pushlane.operators.decisions import read_decision_counts
-from pushlane.operators.inspection import AT_ONCE, TIMEOUT_S, read_workers
+from pushlane.operators.inspection import AT_ONCE, TIMEOUT_S, read_channels, read_workers
 from pushlane.operators.overview import read_overview
 from pushlane.scripts import Script
 
@@ -59,8 +59,8 @@ class Reader:
             names, workers, consumed, verdicts, unfed, lanes = self._read_common()
         except UNANSWERED:
             return Fleet()
-        if names is not None:  # otherwise they are those of the last time
-            self._names = sorted(name.decode() for name in names)
+        registered = None if names is None else read_channels(names)
+        self._names = self._names if registered is None else registered
         replied, silent, channels = 0, False, []
         for name, reply in zip(self._names, self._read_channels(), strict=False):
             replied, silent = replied + 1, silent or reply is None
@@ -71,7 +71,7 @@ class Reader:
             and not silent
             and None not in (names, workers, consumed, verdicts, unfed, lanes),
             channels=channels,
-            registered=None if names is None else len(names),
+            registered=None if registered is None else len(registered),
             workers=None if None in (workers, consumed) else read_workers(workers, map(bytes.decode, consumed)),
             decisions=read_decision_counts(verdicts or {}),
             unfed=None if lanes is None or unfed is None else self._count_unfed(unfed, lanes),

@@ -13,7 +13,7 @@ from pushlane.cluster.blocking import Cluster
 from pushlane.enqueue_protocol import LIMIT_FIELDS, read_limits, read_status
 from pushlane.errors import NewerChannel, QueueUnavailable, UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
-from pushlane.message import Limits, check_channel_name
+from pushlane.message import Limits, check_channel_name, is_channel_name
 from pushlane.operators.blocked import Blocked, read_blocked
 from pushlane.operators.dead_letters import DeadLetters
 from pushlane.operators.overview import Gate, Overview, read_gate, read_overview
@@ -55,7 +55,11 @@ class Inspector:
 
     def channels(self) -> list[str]:
         """The registered channels, by name."""
-        return sorted(name.decode() for name in self.redis.smembers(CHANNELS))
+        return read_channels(self.redis.smembers(CHANNELS))
+
+    def strays(self) -> list[str]:
+        """What is listed as a channel and cannot be one: somebody has added it by hand."""
+        return sorted(name for name in _texts(self.redis.smembers(CHANNELS)) if not is_channel_name(name))
 
     def limits(self, channel: str) -> Limits | None:
         """The channel's limits for messages; None when it is not registered."""
@@ -144,6 +148,11 @@ class Inspector:
         return int(self.redis.zcard(_key(channel, "blocked")))
 
 
+def read_channels(listed: Iterable[bytes]) -> list[str]:
+    """Those of the listed channels that can be one, by name. ``Inspector.strays`` has the others."""
+    return sorted(filter(is_channel_name, _texts(listed)))
+
+
 def read_workers(members: Iterable[bytes], consumed: Iterable[str]) -> Counter[str]:
     """How many of these workers, as they announce themselves, consume each Celery queue.
 
@@ -151,6 +160,10 @@ def read_workers(members: Iterable[bytes], consumed: Iterable[str]) -> Counter[s
     """
     named = (queue for member in members for queue in member.decode().partition(" ")[2].split(",") if queue)
     return Counter(named) | Counter(set(consumed))  # the larger count of each
+
+
+def _texts(names: Iterable[bytes]) -> Iterator[str]:
+    return (name.decode(errors="backslashreplace") for name in names)
 
 
 def _key(channel: str, name: str) -> str:

@@ -89,6 +89,15 @@ async def test_a_damaged_record_costs_its_own_channel_alone(redis: Redis, scrape
     assert found.value("pushlane_registered_channels") == 3
 
 
+async def test_a_name_that_no_channel_can_have_is_none(redis: Redis, scrape: Scrape) -> None:
+    """Somebody has put it into the set by hand."""
+    register(redis)
+    redis.sadd(CHANNELS, "bad name", b"\xff")
+    found = await told(scrape)
+    assert set(found.values("pushlane_channel_info", "channel")) == {"support"}
+    assert (found.value("pushlane_registered_channels"), found.value("pushlane_redis_up")) == (1, 1)
+
+
 async def test_a_queue_that_only_older_workers_consume_has_a_worker(redis: Redis, scrape: Scrape) -> None:
     """During an upgrade nobody is woken by an alert; they announce no more than their queues."""
     register(redis, "sales", queue="own")

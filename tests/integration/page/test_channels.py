@@ -8,7 +8,7 @@ from support.channels import register
 from support.page import text_of
 from support.queue import Queue, settle
 
-from pushlane.keys import channel_prefix
+from pushlane.keys import CHANNELS, channel_prefix
 from pushlane.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -80,6 +80,14 @@ def test_a_channel_of_a_newer_release_hides_no_other(person: Person, redis: Redi
     assert "registered by a newer release" in text_of(person.see("/"))
     assert "registered by a newer release" in text_of(person.see("/channels/newer", 503))
     assert "registered by a newer release" in text_of(person.act("/channels/newer/pause").text)
+
+
+def test_a_name_that_no_channel_can_have_costs_nobody_the_page(person: Person, redis: Redis, queue: Queue) -> None:
+    """Somebody has put it into the set by hand; a message is found all the same."""
+    queue.enqueue("a", "a1")
+    redis.sadd(CHANNELS, "bad name", b"\xff")
+    assert "support cinnox open 1" in text_of(person.see("/"))
+    assert person.get("/find?id=a1").status_code == 303
 
 
 def test_without_a_channel_the_page_says_how_to_get_one(person: Person) -> None:

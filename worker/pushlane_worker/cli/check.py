@@ -13,6 +13,7 @@ import click
 import redis
 
 from pushlane.errors import NewerChannel
+from pushlane.keys import CHANNELS
 from pushlane.operators.inspection import Inspector
 from pushlane.operators.overview import Overview
 from pushlane.service.printable import one_line
@@ -64,6 +65,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
     try:
         with Inspector(settings.redis_url, timeout=TIMEOUT_S) as inspector:
             yield from inspector.findings()
+            yield from _strays(inspector)
             for name in settings.channels:
                 limits = queue.or_newer(inspector.limits, name)
                 if isinstance(limits, NewerChannel):
@@ -76,6 +78,13 @@ def _redis(settings: Settings) -> Iterator[Finding]:
             yield from _consumers(inspector, settings)
     except (redis.RedisError, OSError) as error:
         yield Finding("failed", f"PUSHLANE_REDIS_URL: {str(error) or type(error).__name__}")
+
+
+def _strays(inspector: Inspector) -> Iterator[Finding]:
+    if strays := inspector.strays():
+        more = f" and {len(strays) - 1:,} more" if len(strays) > 1 else ""
+        what = f"the set {CHANNELS} has {strays[0]!r}{more}, which no channel can be called"
+        yield Finding("warning", f"Redis: {what}: ignored; remove it with SREM")
 
 
 def _consumers(inspector: Inspector, settings: Settings) -> Iterator[Finding]:
