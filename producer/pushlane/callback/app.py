@@ -85,7 +85,7 @@ def create_app() -> ASGIApp:
     if tracing.is_on():
         from pushlane.callback.http.request_spans import RequestSpans  # noqa: PLC0415 # needs the extra otel
 
-        app = RequestSpans(app)
+        app = RequestSpans(app, ApiKeys(settings.api_keys))
     # These objects live for ever: every full collection would pause for 100 ms just to find that out.
     gc.collect()
     gc.freeze()

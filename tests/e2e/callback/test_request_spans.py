@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
-CALLER = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
+CALLED = f"{TRACE_ID}-00f067aa0ba902b7"
+CALLER = {"traceparent": f"00-{CALLED}-01"}
 SERVER, PRODUCER = 2, 4
 
 
@@ -46,7 +47,7 @@ def requests(log: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == "request"]
 
 
-def test_a_request_goes_on_with_the_callers_trace(traced: Callback, spans: Collector, redis: Redis) -> None:
+def test_a_request_of_a_service_goes_on_with_its_trace(traced: Callback, spans: Collector, redis: Redis) -> None:
     """Its span is named after the route; the send is below it, and the message takes that one's context along."""
     with Api(traced.url) as api:
         message_id = api.post(SUPPORT, json=HELLO, headers=CALLER).json()["message_id"]
@@ -70,6 +71,32 @@ def test_a_question_tells_verdict_and_policy_and_neither_text_nor_signature(trac
     (span,) = wait_until(lambda: spans.named("POST /tencent/callback"), "the span")
     assert (span.attributes["pushlane.verdict"], span.attributes["pushlane.policy"]) == ("forbid", "blocked_words")
     assert not {"casino", "Sign", "alice"} & set(str(spans.received).replace('"', " ").split())
+
+
+def test_a_stranger_adds_nothing_to_a_trace_of_ours(traced: Callback, spans: Collector) -> None:
+    """Whoever asks without an API key, or with a wrong one, gets a trace of his own that names the one he claims."""
+    with httpx.Client(headers=CALLER) as client:
+        traced.ask(client, c2c(1, "hello"))
+        client.post(f"{traced.url}{SUPPORT}", json=HELLO, headers={"Authorization": "Bearer wrong"})
+    wait_until(lambda: len(spans.received) == 2, "the spans")
+    for one in spans.received:
+        assert (one.span.parent_span_id, one.span.trace_id.hex() == TRACE_ID) == (b"", False)
+        assert [f"{link.trace_id.hex()}-{link.span_id.hex()}" for link in one.span.links] == [CALLED]
+
+
+def test_a_stranger_does_not_decide_what_is_recorded(
+    tmp_path: Path, redis_url: str, redis: Redis, spans: Collector
+) -> None:
+    """With a sampler that begins no trace, only a service's goes on, whatever a header says."""
+    register(redis)
+    sampler = {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}
+    settings = {**moderation(tmp_path), **KEYS, **spans.environment, **sampler}
+    with callback(tmp_path, redis_url, settings) as running:
+        with httpx.Client(headers=CALLER) as client:
+            running.ask(client, c2c(1, "hello"))
+        with Api(running.url) as api:
+            api.post(SUPPORT, json=HELLO, headers=CALLER)
+    assert sorted(one.name for one in spans.received) == ["POST /v1/channels/{channel}/messages", "send support"]
 
 
 def test_an_invented_path_or_method_is_no_name(traced: Callback, spans: Collector) -> None:
