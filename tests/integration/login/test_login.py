@@ -8,7 +8,7 @@ import pytest
 from redis import ConnectionError, Redis  # noqa: A004 # redis-py's
 from support.callback import Callback, callback
 from support.login import browser, is_in, log_in, session_in, with_session
-from support.page import NAME, PASSWORD, Person, page_settings, token_in
+from support.page import NAME, PASSWORD, Person, page_settings, text_of, token_in
 from support.server_process import ServerProcess
 from support.waiting import wait_until
 
@@ -89,13 +89,21 @@ def test_who_logs_out_is_out(site: Callback, redis: Redis) -> None:
 def test_a_wrong_name_or_password_is_no_session(own_site: Callback, redis: Redis) -> None:
     """The form says which, and who is named by a wrong password is not written down."""
     with browser(own_site.url) as one:
-        for name in ("", " ", "x" * 65, "a\nb", "a\x1bb"):
+        for name in ("", " ", "x" * 65, "a\nb", "a\x1bb", "\u3164", "Ann\u200da"):
             assert log_in(one, name=name).status_code == 422
         answer = log_in(one, "wrong")
         assert (answer.status_code, "The password is wrong." in answer.text) == (403, True)
         assert not is_in(one)
     (entry,) = read_audit(redis, 10)
     assert (entry.by, entry.target, entry.result) == ("somebody (page)", "192.0.2.1", "wrong password number 1")
+
+
+def test_an_emoji_in_a_name_is_shown_whole(site: Callback) -> None:
+    """Although a character that joins its parts cannot be seen."""
+    name = "Anna 👩\u200d💻"
+    with closing(Person(site.url, name)) as person:
+        assert name in text_of(person.see("/"))
+        assert f"{name} (page)" in text_of(person.see("/audit"))
 
 
 def test_a_new_password_holds_at_once_and_ends_all_sessions(own_site: Callback, tmp_path: Path) -> None:

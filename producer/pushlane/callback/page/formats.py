@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from pushlane.service.printable import escaped
+from pushlane.service.printable import escaped_but_emoji
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ def clock(at: datetime) -> str:
 
 def shown(text: str) -> str:
     """Text from outside, whole, without anything that controls how the text around it is displayed."""
-    return escaped(text)
+    return escaped_but_emoji(text)
 
 
 def short(text: str, most: int = _LONGEST) -> str:

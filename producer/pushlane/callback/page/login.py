@@ -15,6 +15,7 @@ from pushlane.callback.page.threads import Threads
 from pushlane.callback.page.tries import try_login
 from pushlane.service.credentials import is_one_of
 from pushlane.service.logs import logger
+from pushlane.service.printable import escaped_but_emoji
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -101,8 +102,8 @@ class Login:
         self, cookie: str, form: ImmutableMultiDict[str, str], address: str, before: str | None, *, https: bool
     ) -> Response:
         name = form.get("name", "").strip()
-        if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
-            return self._form(cookie, f"The name must be 1 to {MAX_NAME_CHARS} printable characters.", status=422)
+        if not 1 <= len(name) <= MAX_NAME_CHARS or escaped_but_emoji(name) != name:
+            return self._form(cookie, f"The name must be 1 to {MAX_NAME_CHARS} visible characters.", status=422)
         if wait_ms := try_login(self._operator.redis, address):
             seconds = math.ceil(wait_ms / 1000)
             problem = f"Too many tries. Try again in {seconds} s."
