@@ -139,6 +139,21 @@ def test_a_session_ends_when_it_is_idle_and_in_any_case(site: Callback, redis: R
         assert not is_in(person)
 
 
+def test_a_page_that_loads_itself_again_does_not_keep_its_session(site: Callback, redis: Redis) -> None:
+    """Nobody need be there any more; a form that is sent from such a page is somebody's."""
+    with closing(Person(site.url)) as person:
+        (active,) = redis.keys(f"{PAGE_PREFIX}active:*")
+        redis.expire(active, 60)
+        for path in ("/?live=1", "/audit?live=1", "/decisions?live=1"):
+            assert person.get(path).headers["refresh"] == "5"
+        assert redis.ttl(active) <= 60
+        person.post("/channels/nosuch/pause?live=1", data={"csrf": token_in(person.get("/?live=1"))})
+        assert redis.ttl(active) > 60
+        redis.delete(active)
+        gone = person.get("/?live=1")
+        assert (gone.status_code, gone.headers["location"], "refresh" in gone.headers) == (303, "/login", False)
+
+
 def test_redis_can_make_no_session(site: Callback, redis: Redis) -> None:
     """It knows neither the id nor the password, and no key is made of the id alone."""
     with closing(Person(site.url)) as person:

@@ -32,7 +32,7 @@ def framed(
         problem: Why an act was not done, as a sentence.
         status: The status of the answer.
     """
-    live = not asked.form and asked.query.get(_LIVE) == "1"
+    live = not asked.form and is_live(asked.query)
     frame = {
         "section": section,
         "said": told(asked.query),
@@ -42,6 +42,11 @@ def framed(
         "toggle": "" if asked.form else _toggled(asked, live=live),
     }
     return View(template, {**frame, **values}, status, {"Refresh": str(LIVE_S)} if live else {})
+
+
+def is_live(query: Mapping[str, str]) -> bool:
+    """Whether a page at this address loads itself again, so that nobody need be there who asks for it."""
+    return query.get(_LIVE) == "1"
 
 
 def _toggled(asked: Asked, *, live: bool) -> str:

@@ -43,11 +43,16 @@ class Sessions:
         _OPEN.call(self._redis, PAGE_PREFIX, "", *session, *proven)
         return session_id
 
-    def find(self, session_id: str) -> str | None:
-        """Whose session it is, which is not idle from now on; None if it is over."""
+    def find(self, session_id: str, *, by_person: bool = True) -> str | None:
+        """Whose session it is; None if it is over. If a person asks, its idle time starts anew."""
         mac = self._mac(session_id)
         with self._redis.pipeline(transaction=True) as batch:
-            name, is_active = batch.get(_session(mac)).expire(_active(mac), IDLE_S).execute()
+            batch.get(_session(mac))
+            if by_person:
+                batch.expire(_active(mac), IDLE_S)
+            else:
+                batch.exists(_active(mac))
+            name, is_active = batch.execute()
         return name.decode() if name is not None and is_active else None
 
     def close(self, session_id: str) -> None:

@@ -11,6 +11,7 @@ from pushlane.callback.page import cookies, csrf
 from pushlane.callback.page.answers import Answers
 from pushlane.callback.page.fleet import Fleet
 from pushlane.callback.page.forms import fields, read_form
+from pushlane.callback.page.framed import is_live
 from pushlane.callback.page.login import Login, on_page
 from pushlane.callback.page.refusals import ERRORS, refusal
 from pushlane.callback.page.sessions import Sessions
@@ -89,14 +90,15 @@ class Site:
         self, place: Place, request: Request, session_id: str | None, form: ImmutableMultiDict[str, str]
     ) -> Response:
         """Blocks."""
+        query = fields(request.url.query)
         if place.method == "POST":
             name: str | None = self._login.whose(request, session_id, form)
         else:
-            name = self._sessions.find(session_id or "")
+            name = self._sessions.find(session_id or "", by_person=not is_live(query))
         if session_id is None or name is None:
             return self._answers.redirect("/login")
         url = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-        asked = Asked(url, request.path_params, fields(request.url.query), form, name, self._fleet)
+        asked = Asked(url, request.path_params, query, form, name, self._fleet)
         shown = place.show(self._operator.named(on_page(name)), asked)
         if isinstance(shown, Redirect):
             return self._answers.redirect(shown.to)
