@@ -28,11 +28,16 @@ DEATHS = partial(_told, test_overview.test_what_expires_or_is_forbidden_or_skipp
 THROUGHPUT = partial(_told, test_overview.test_the_throughput_is_that_of_each_of_the_last_60_minutes)
 
 _UNKNOWN_END = "if settled.lost or settled.outcome == UNSENT then"
-_BUCKET = "count('took_' .. bound, 1)\n"
+_SIZE = "(sizes[size] or 0) + 1"
+_TIME = "took_ms + settled.took"
+_BUCKET = "within[i] = (within[i] or 0) + 1\n"
 COUNTERS = (
-    Mutant("a measured push has no size", "    count('size_' .. size, 1)\n", "", MEASURED),
-    Mutant("a measured push adds no time", "    count('took_ms', settled.took)\n", "", MEASURED),
-    Mutant("a measured push is in the next bucket", "settled.took <= bound", "settled.took < bound", MEASURED),
+    Mutant("a measured push has no size", _SIZE, "0", MEASURED),
+    Mutant("of pushes of one size in a turn one is measured", _SIZE, "1", MEASURED),
+    Mutant("a measured push adds no time", _TIME, "took_ms", MEASURED),
+    Mutant("of a turn's pushes the last one's time is measured", _TIME, "settled.took", MEASURED),
+    Mutant("of pushes in one bucket in a turn one is measured", _BUCKET, "within[i] = 1\n", MEASURED),
+    Mutant("a measured push is in the next bucket", "settled.took <= TOOK", "settled.took < TOOK", MEASURED),
     Mutant("a measured push is in all buckets", _BUCKET + "        return\n", _BUCKET, MEASURED),
     Mutant("what was given back is measured", _UNKNOWN_END, "if settled.lost then", MEASURED),
     Mutant("what was lost is measured", _UNKNOWN_END, "if settled.outcome == UNSENT then", MEASURED),
