@@ -14,6 +14,7 @@ from support.callback import callback
 from support.channels import register
 from support.cluster import Cluster, begin_move, cluster, end_move
 from support.command import pushlane
+from support.processes import broker_of
 from support.producers import HELLO, AsyncDoor, Door, Open
 from support.stack import channel_settings
 from support.waiting import wait_until
@@ -118,7 +119,9 @@ async def test_a_workers_calls_reach_it_and_operators_see_it(clustered: Cluster,
     assert await store.bell(5) == "c3"
     await store.aclose()
     for words in (("status", "c3"), ("channel", "pause", "c3"), ("check",)):
-        ended = pushlane(*words, redis_url=clustered.url, settings=SETTINGS | {"PUSHLANE_BROKER_URL": redis_url})
+        ended = pushlane(
+            *words, redis_url=clustered.url, settings=SETTINGS | {"PUSHLANE_BROKER_URL": broker_of(redis_url)}
+        )
         assert "failed   Redis" not in ended.out
         assert ended.code == (words == ("check",)), ended  # nothing listens at the API's address
 
@@ -204,7 +207,7 @@ def test_the_callback_and_check_see_the_new_primary(mortal: Cluster, tmp_path: P
         wait_until(lambda: client.get("/readyz").json() == {"status": "ok"}, "the callback to be ready")
         mortal.restart(gone)
         assert client.get("/readyz").json() == {"status": "ok"}
-    settings = SETTINGS | {"PUSHLANE_BROKER_URL": redis_url}
+    settings = SETTINGS | {"PUSHLANE_BROKER_URL": broker_of(redis_url)}
     assert "failed   Redis" not in pushlane("check", redis_url=mortal.url, settings=settings).out
 
 
@@ -226,6 +229,7 @@ def test_a_node_that_hangs_stops_its_own_channels_alone(mortal: Cluster, kind: C
     hung.resume()
 
 
+@pytest.mark.single_server("it takes one for a cluster")
 def test_a_single_server_is_no_cluster(redis_url: str) -> None:
     """Its address has another scheme, and the error says whose answer it is."""
     url = redis_url.replace("redis://", "redis+cluster://")

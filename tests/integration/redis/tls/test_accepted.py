@@ -9,6 +9,8 @@ from support.stack import FakeApi
 from support.tls import PASSWORD, Secured
 from support.tour import Addresses, Tour
 
+pytestmark = pytest.mark.single_server("it has TLS in front of one")
+
 
 def test_both_producers_send(accepted: Secured, open_door: Open) -> None:
     """The authority and the certificate are files named in the address."""

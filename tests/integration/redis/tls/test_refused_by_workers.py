@@ -10,6 +10,8 @@ from support.waiting import wait_until
 
 from pushlane_worker.embedded import EmbeddedServer
 
+pytestmark = pytest.mark.single_server("it has TLS in front of one")
+
 QUICK = "expired"
 WORKER = [fault if fault == QUICK else pytest.param(fault, marks=pytest.mark.long) for fault in FAULTS]
 
