@@ -14,7 +14,7 @@ from pushlane.cluster.slots import Attempts, Command, Slots, first_key
 from pushlane.connections import UNANSWERED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pushlane.asking import Asking
 
@@ -49,6 +49,10 @@ class Cluster(redis.Redis):
     def primaries(self) -> list[redis.Redis]:
         """A client of each primary of the last map."""
         return self._insist(lambda: [self._client(node) for node in self._slots.primaries])
+
+    def by_primary(self, keys: Sequence[str]) -> Collection[Sequence[str]]:
+        """The keys, those of each primary of the last map together."""
+        return self._insist(lambda: self._slots.by_primary(keys))
 
     def close(self) -> None:
         """Closes its connections."""

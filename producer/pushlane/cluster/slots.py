@@ -12,7 +12,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 from pushlane.address import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 Command = tuple["Sequence[Any]", "Mapping[str, Any]"]
 """A command's words, and redis-py's options for reading its reply."""
@@ -72,6 +72,13 @@ class Slots:
             if node is not None:
                 numbers.setdefault(node, []).append(number)
         return numbers
+
+    def by_primary(self, keys: Iterable[str]) -> Collection[Sequence[str]]:
+        """The keys, those of each primary together, and together those that have none."""
+        parts: dict[Node | None, list[str]] = {}
+        for key in keys:
+            parts.setdefault(self._owners[key_slot(key.encode())], []).append(key)
+        return parts.values()
 
     def read(self, asked: Node, ranges: Sequence[Any]) -> Collection[Node]:
         """Takes over the reply to CLUSTER SLOTS: ``[first, last, primary, replica, …]`` for each range.

@@ -145,8 +145,9 @@ def _of_moderation(fleet: Fleet) -> Iterator[Family]:
     yield Family("pushlane_decisions_total", "counter", text, names, counted)
     text = "From the request to the verdict."
     yield Family("pushlane_decision_duration_seconds", "histogram", text, names, made)
-    yield _one("gauge", "pushlane_decisions_unfed", "Decisions that are not carried out yet.", fleet.unfed)
-    yield _one("gauge", "pushlane_lanes_waiting", "Lanes with effects that wait for their channel.", fleet.lanes)
+    unfed, lanes = fleet.unfed or (None, None)
+    yield _one("gauge", "pushlane_decisions_unfed", "Decisions that are not carried out yet.", unfed)
+    yield _one("gauge", "pushlane_lanes_waiting", "Lanes with effects that wait for their channel.", lanes)
 
 
 def _of_spool(spool: SpoolSize) -> Iterator[Family]:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pushlane.clients import connect
 from pushlane.connections import UNANSWERED
 from pushlane.errors import QueueUnavailable
-from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
-from pushlane.operators.decisions import read_decision_counts
-from pushlane.operators.inspection import AT_ONCE, TIMEOUT_S, read_channels, read_workers
-from pushlane.operators.overview import read_overview
-from pushlane.scripts import Script
+from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, WORKERS
+from pushlane.operators.decisions import read_decision_counts, read_unfed
+from pushlane.operators.inspection import TIMEOUT_S, read_channels, read_workers
+from pushlane.operators.overview import Overview
+from pushlane.operators.states import read_states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pushlane.operators.decisions import DecisionCount
-    from pushlane.operators.overview import Overview
-
-_OVERVIEW: Final = Script("overview")
+    from pushlane.operators.decisions import DecisionCount, Unfed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +33,7 @@ class Fleet:
     registered: int | None = None
     workers: Mapping[str, int] | None = None
     decisions: Sequence[DecisionCount] = ()
-    unfed: int | None = None
-    lanes: int | None = None
+    unfed: Unfed | None = None
 
 
 class Reader:
@@ -56,67 +51,45 @@ class Reader:
     def read(self) -> Fleet:
         """All that answers. A Redis that is away costs two seconds, and a node of a cluster a few."""
         try:
-            names, workers, consumed, verdicts, unfed, lanes = self._read_common()
+            names, workers, consumed, verdicts = self._read_common()
         except UNANSWERED:
             return Fleet()
-        registered = None if names is None else read_channels(names)
-        self._names = self._names if registered is None else registered
-        replied, silent, channels = 0, False, []
-        for name, reply in zip(self._names, self._read_channels(), strict=False):
-            replied, silent = replied + 1, silent or reply is None
-            if (overview := _overview(name, reply)) is not None:
-                channels.append(overview)
+        if names is not None:  # otherwise they are those of the last time
+            self._names = read_channels(names)
+        unfed = self._read_unfed()
+        channels, answered = self._read_channels()
         return Fleet(
-            complete=replied == len(self._names)
-            and not silent
-            and None not in (names, workers, consumed, verdicts, unfed, lanes),
+            complete=answered and None not in (names, workers, consumed, verdicts, unfed),
             channels=channels,
-            registered=None if registered is None else len(registered),
+            registered=None if names is None else len(self._names),
             workers=None if None in (workers, consumed) else read_workers(workers, map(bytes.decode, consumed)),
             decisions=read_decision_counts(verdicts or {}),
-            unfed=None if lanes is None or unfed is None else self._count_unfed(unfed, lanes),
-            lanes=None if lanes is None else len(lanes),
+            unfed=unfed,
         )
 
     def _read_common(self) -> Iterator[Any]:
         """What belongs to no channel; None for what did not answer."""
         with self._redis.pipeline(transaction=False) as batch:
             batch.smembers(CHANNELS).zrange(WORKERS, 0, -1).zrange(CONSUMERS, 0, -1)
-            batch.hgetall(f"{DECISIONS_PREFIX}verdicts").zcard(UNFED).zrange(POSTPONED, 0, -1)
+            batch.hgetall(f"{DECISIONS_PREFIX}verdicts")
             replies = batch.execute(raise_on_error=False)
         return (None if isinstance(reply, Exception) else reply for reply in replies)
 
-    def _read_channels(self) -> Iterator[Any]:
-        """The script's reply for each channel, in order; None for one that did not answer. Ends when Redis is away.
+    def _read_unfed(self) -> Unfed | None:
+        try:
+            return read_unfed(self._redis)
+        except UNANSWERED:
+            return None
 
-        Redis works on the next channels while the caller reads these, which saves a sixth of the time.
-        """
-        pieces = [self._names[first : first + AT_ONCE] for first in range(0, len(self._names), AT_ONCE)]
-        with ThreadPoolExecutor(1, thread_name_prefix="metrics-ahead") as ahead:
-            try:
-                for replies in ahead.map(self._read_piece, pieces):
-                    yield from replies
-            except UNANSWERED:  # the pieces behind are not asked for any more
-                return
-
-    def _read_piece(self, names: Sequence[str]) -> list[Any]:
-        replies = _OVERVIEW.call_all(self._redis, list(map(channel_prefix, names)), "")
-        return [None if isinstance(reply, Exception) else reply for reply in replies]
-
-    def _count_unfed(self, unfed: int, lanes: Sequence[bytes]) -> int | None:
-        """Decisions that are not carried out yet, counted once per lane in which they wait."""
-        with self._redis.pipeline(transaction=False) as batch:
-            for lane in lanes:
-                batch.zcard(f"{DECISIONS_PREFIX}lane:{lane.decode()}")
-            try:
-                return unfed + sum(map(int, batch.execute()))
-            except UNANSWERED:
-                return None
-
-
-def _overview(channel: str, reply: Any) -> Overview | None:  # noqa: ANN401 # as the script returns it
-    """None if it did not answer, is not registered any more, by a newer release, or in a damaged record."""
-    try:
-        return None if reply is None else read_overview(channel, reply, ())
-    except QueueUnavailable:
-        return None
+    def _read_channels(self) -> tuple[Sequence[Overview], bool]:
+        """Those that can be read, and whether all of them answered."""
+        found, answered = [], True
+        try:
+            for _, state in read_states(self._redis, self._names, ()):
+                if isinstance(state, Overview):
+                    found.append(state)
+                elif isinstance(state, Exception) and not isinstance(state, QueueUnavailable):
+                    answered = False
+        except UNANSWERED:
+            return found, False
+        return found, answered

@@ -1,11 +1,12 @@
-"""How many decisions moderation has made, by verdict and policy, and how long they took."""
+"""How many decisions moderation has made, by verdict and policy, and how long they took; how many are not done."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pushlane.keys import DECISIONS_PREFIX, POSTPONED, UNFED
 from pushlane.operators.overview import Histogram
 
 if TYPE_CHECKING:
@@ -25,6 +26,23 @@ class DecisionCount:
     verdict: str
     policy: str
     seconds: Histogram
+
+
+class Unfed(NamedTuple):
+    """Decisions that are not carried out yet, counted once per lane in which they wait; and how many lanes wait."""
+
+    decisions: int
+    lanes: int
+
+
+def read_unfed(client: Any) -> Unfed:  # noqa: ANN401 # see Inspector
+    """Those of now. Raises redis.RedisError."""
+    lanes = client.zrange(POSTPONED, 0, -1)
+    with client.pipeline(transaction=False) as batch:
+        batch.zcard(UNFED)
+        for lane in lanes:
+            batch.zcard(f"{DECISIONS_PREFIX}lane:{lane.decode()}")
+        return Unfed(sum(batch.execute()), len(lanes))
 
 
 def read_decision_counts(counters: Mapping[bytes, bytes]) -> list[DecisionCount]:

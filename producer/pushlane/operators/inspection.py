@@ -6,24 +6,24 @@ proportional to its result; nothing here scans. An overview is one script, so it
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from pushlane.clients import connect
 from pushlane.cluster.blocking import Cluster
 from pushlane.enqueue_protocol import LIMIT_FIELDS, read_limits, read_status
-from pushlane.errors import NewerChannel, QueueUnavailable, UnknownChannel
-from pushlane.keys import CHANNELS, CONSUMERS, DECISIONS_PREFIX, POSTPONED, UNFED, WORKERS, channel_prefix
+from pushlane.errors import NewerChannel, UnknownChannel
+from pushlane.keys import CHANNELS, CONSUMERS, WORKERS, channel_prefix
 from pushlane.message import Limits, check_channel_name, is_channel_name
 from pushlane.operators.blocked import Blocked, read_blocked
 from pushlane.operators.dead_letters import DeadLetters
+from pushlane.operators.decisions import read_unfed
 from pushlane.operators.overview import Gate, Overview, read_gate, read_overview
+from pushlane.operators.states import State, ask_each, is_away, read_states
 from pushlane.receipt import MessageStatus
 from pushlane.scripts import Script
 from pushlane.service.redis_requirements import Finding, server_findings
 
 TIMEOUT_S = 2.0
-AT_ONCE: Final = 50
-"""How many channels are read with one round trip: Redis does nothing else for 4 ms meanwhile."""
 _GATE = ("state", "until", "cap", "reason", "changed", "paused")
 _OVERVIEW, _THROUGHPUT, _STATUS = Script("overview"), Script("throughput"), Script("status")
 
@@ -77,34 +77,23 @@ class Inspector:
         reply = _OVERVIEW.call(self.redis, channel_prefix(check_channel_name(channel)), "")
         return read_overview(channel, reply, self.consumed_queues())
 
-    def overviews(self, channels: Sequence[str]) -> dict[str, Overview | NewerChannel]:
-        """The states of those channels that are registered and whose node answers.
+    def states(self, channels: Sequence[str]) -> dict[str, State]:
+        """The states of many channels, in their order."""
+        found = dict(read_states(self.redis, channels, self.consumed_queues()))
+        return {channel: found[channel] for channel in channels}
 
-        One whose record is damaged is left out, too.
-        """
-        consumed, found = self.consumed_queues(), {}
-        for channel, reply in self._each(_OVERVIEW, channels):
-            try:
-                overview: Overview | NewerChannel | None = read_overview(channel, reply, consumed)
-            except NewerChannel as error:
-                overview = error
-            except QueueUnavailable:
-                continue
-            if overview is not None:
-                found[channel] = overview
-        return found
+    def overviews(self, channels: Sequence[str]) -> dict[str, Overview | NewerChannel]:
+        """The states of those channels that are registered and can be read, or will be by a newer release."""
+        found = self.states(channels).items()
+        return {channel: state for channel, state in found if isinstance(state, Overview | NewerChannel)}
 
     def throughput(self, channels: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        """How many messages of each channel were delivered in each of the last 60 minutes, oldest first."""
-        return {channel: tuple(counts) for channel, counts in self._each(_THROUGHPUT, channels)}
+        """How many messages of each channel were delivered in each of the last 60 minutes, oldest first.
 
-    def _each(self, script: Script, channels: Sequence[str], *arguments: str) -> Iterator[tuple[str, Any]]:
-        for first in range(0, len(channels), AT_ONCE):
-            names = channels[first : first + AT_ONCE]
-            replies = script.call_all(self.redis, [_key(name, "") for name in names], "", *arguments)
-            for name, reply in zip(names, replies, strict=True):
-                if not isinstance(reply, Exception):
-                    yield name, reply
+        Those of a node that is away are left out.
+        """
+        each = ask_each(self.redis, _THROUGHPUT, channels)
+        return {channel: tuple(counts) for channel, counts in each if not isinstance(counts, Exception)}
 
     def workers(self) -> Counter[str]:
         """How many workers consume each Celery queue, as ``read_workers`` counts them."""
@@ -116,12 +105,7 @@ class Inspector:
 
     def count_unfed(self) -> int:
         """How many moderation decisions are not carried out yet, counted once per lane in which they wait."""
-        lanes = self.redis.zrange(POSTPONED, 0, -1)
-        with self.redis.pipeline(transaction=False) as batch:
-            batch.zcard(UNFED)
-            for lane in lanes:
-                batch.zcard(f"{DECISIONS_PREFIX}lane:{lane.decode()}")
-            return sum(batch.execute())
+        return read_unfed(self.redis).decisions
 
     def gate(self, channel: str) -> Gate:
         """Whether the channel may push; open if it is not registered."""
@@ -132,8 +116,16 @@ class Inspector:
         return read_status(channel, message_id, _STATUS.call(self.redis, _key(channel, ""), "", message_id))
 
     def find(self, message_id: str, channels: Sequence[str]) -> list[str]:
-        """Those of the channels that know a message with this id."""
-        return [name for name, reply in self._each(_STATUS, channels, message_id) if reply]
+        """Those of the channels that know a message with this id.
+
+        Raises redis.RedisError if none does and a node is away, which may have it.
+        """
+        replies = dict(ask_each(self.redis, _STATUS, channels, message_id))
+        found = [channel for channel, reply in replies.items() if reply and not isinstance(reply, Exception)]
+        for reply in replies.values():
+            if not found and is_away(reply):
+                raise reply
+        return sorted(found)
 
     def dead_letters(self, channel: str) -> DeadLetters:
         """The channel's dead letters, read lazily."""

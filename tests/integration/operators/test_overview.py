@@ -10,7 +10,8 @@ from support.queue import EPOCH_MS, Queue, settle, unsent
 from pushlane.errors import NewerChannel
 from pushlane.keys import CONSUMERS, WORKERS
 from pushlane.message_record import from_ms
-from pushlane.operators.inspection import AT_ONCE, Inspector
+from pushlane.operators.inspection import Inspector
+from pushlane.operators.states import AT_ONCE
 from pushlane.outcome import Outcome
 from pushlane.scripts import Script
 

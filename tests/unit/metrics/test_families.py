@@ -14,7 +14,7 @@ from pushlane.message_record import REASONS
 from pushlane.metrics.exposition import Family, expose
 from pushlane.metrics.families import GATES, SpoolSize, families
 from pushlane.metrics.reading import Fleet
-from pushlane.operators.decisions import DecisionCount
+from pushlane.operators.decisions import DecisionCount, Unfed
 from pushlane.operators.overview import Gate, Histogram, Overview, RateUse
 from pushlane.outcome import Outcome
 from pushlane.scripts import source
@@ -54,8 +54,7 @@ FLEET = Fleet(
     registered=2,
     workers={"pushlane": 3},
     decisions=[DecisionCount("forbid", "words", SECONDS)],
-    unfed=13,
-    lanes=14,
+    unfed=Unfed(13, 14),
 )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import redis
 
-from pushlane.operators.inspection import AT_ONCE, TIMEOUT_S
+from pushlane.operators.inspection import TIMEOUT_S
+from pushlane.operators.states import AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
