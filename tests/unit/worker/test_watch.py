@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 from rich.cells import cell_len
 
 from pushlane.errors import NewerChannel
 from pushlane.operators.overview import Gate, Histogram, Overview, RateUse
 from pushlane_worker.cli.watch.reading import SECONDS, History, Reading
-from pushlane_worker.cli.watch.rows import SEVERITY, age, row, shown_first, state_of
+from pushlane_worker.cli.watch.rows import SEVERITY, age, row, shown_first, word_of
 from pushlane_worker.cli.watch.screen import frame, sparkline
+
+if TYPE_CHECKING:
+    from pushlane.operators.states import State
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 OPEN = Gate("open", None, "", None, None, None)
@@ -53,7 +57,7 @@ def channel(name: str = "support", **fields: Any) -> Overview:  # noqa: ANN401 -
 def seen(*channels: Overview, **fields: Any) -> History:  # noqa: ANN401 - the same
     """One reading of these channels."""
     history = History()
-    history.add(Reading(NOW, tuple(one.channel for one in channels), {one.channel: one for one in channels}, **fields))
+    history.add(Reading(NOW, {one.channel: one for one in channels}, **fields))
     return history
 
 
@@ -77,15 +81,16 @@ def drawn(history: History, columns: int = 80, lines: int = 24, *, ascii_only: b
 )
 def test_the_worst_is_said_in_a_word(fields: dict[str, Any], state: str) -> None:
     """Never by a colour alone."""
-    assert state_of(channel(**fields)) == state
+    assert word_of(channel(**fields)) == state
     assert state in row(channel(**fields), None).cells["state"]
 
 
 def test_what_needs_somebody_comes_first_then_what_has_most_to_do() -> None:
-    """A channel of a newer release, which cannot be read at all, before all others."""
+    """Those that cannot be read at all, because of a newer release or a node that is away, before all others."""
     broken = channel("broken", gate=replace(OPEN, state="broken"))
-    found = {one.channel: one for one in (channel("idle"), channel("busy", depth=9), broken)}
-    assert shown_first(found | {"newer": NewerChannel("newer", 9)}) == ["newer", "broken", "busy", "idle"]
+    found: dict[str, State] = {one.channel: one for one in (channel("idle"), channel("busy", depth=9), broken)}
+    found |= {"newer": NewerChannel("newer", 9), "away": redis.ConnectionError("refused"), "gone": None}
+    assert shown_first(found) == ["newer", "away", "broken", "busy", "idle", "gone"]
     assert list(SEVERITY)[-1] == "unregistered"
 
 
@@ -141,7 +146,7 @@ def test_redis_away_is_said_since_its_first_reading() -> None:
     _, away, _, line = drawn(history)
     assert away.endswith("09:00:01 UTC: refused")
     assert line.startswith("support")
-    history.add(Reading(NOW + timedelta(seconds=3), ("support",), {"support": channel()}))
+    history.add(Reading(NOW + timedelta(seconds=3), {"support": channel()}))
     assert "away" not in "".join(drawn(history))
 
 
@@ -150,10 +155,10 @@ def test_deliveries_per_second_are_those_of_the_last_ten() -> None:
     history = History()
     for second in range(SECONDS * 3):
         one = channel(delivered=0 if second < SECONDS else (second - SECONDS) * 5)
-        history.add(Reading(NOW + timedelta(seconds=second), ("support",), {"support": one}))
+        history.add(Reading(NOW + timedelta(seconds=second), {"support": one}))
     assert history.per_s("support") == 5
     assert len(history._delivered) == SECONDS + 1
-    history.add(Reading(NOW + timedelta(seconds=99), ("support",), {"support": channel()}))
+    history.add(Reading(NOW + timedelta(seconds=99), {"support": channel()}))
     assert history.per_s("support") == 0
     assert history.per_s("other") is None
 

@@ -20,7 +20,7 @@ from pushlane.service.printable import one_line
 from pushlane.service.redis_requirements import Finding, broker_findings
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.cli import queue
-from pushlane_worker.cli.output import counted
+from pushlane_worker.cli.output import counted, some
 from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
 from pushlane_worker.proxy import Proxy
 from pushlane_worker.settings import Settings, load_settings
@@ -82,8 +82,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 def _strays(inspector: Inspector) -> Iterator[Finding]:
     if strays := inspector.strays():
-        more = f" and {len(strays) - 1:,} more" if len(strays) > 1 else ""
-        what = f"the set {CHANNELS} has {strays[0]!r}{more}, which no channel can be called"
+        what = f"the set {CHANNELS} has {some([repr(name) for name in strays])}, which no channel can be called"
         yield Finding("warning", f"Redis: {what}: ignored; remove it with SREM")
 
 

@@ -12,12 +12,9 @@ from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.dead_letters import preview, print_letter, selecting
-from pushlane_worker.cli.exit_codes import Failed, explain
-from pushlane_worker.cli.output import counted, print_fields, print_json
+from pushlane_worker.cli.exit_codes import Failed, in_words
+from pushlane_worker.cli.output import counted, print_fields, print_json, some
 from pushlane_worker.cli.progress import progress_bar
-
-_NAMED = 10
-"""How many missing ids an error names."""
 
 
 @click.group("dead")
@@ -112,9 +109,7 @@ def _run(letters: DeadLetters, selection: Selection, run: ReplayRun) -> None:
             for taken in run.steps():
                 progress.advance(replaying, taken)
     except redis.RedisError as error:
-        ending = explain(error)
-        problem = ending[0] if ending else str(error)
-        raise Failed(f"{problem}; {_are(run.replayed, 'queued again')} so far: repeat it to continue") from None
+        raise Failed(f"{in_words(error)}; {_are(run.replayed, 'queued again')} so far: repeat it to continue") from None
 
 
 def _tell_replay(channel: str, run: ReplayRun, absent: Sequence[str], *, as_json: bool) -> None:
@@ -166,5 +161,4 @@ def _are(count: int, what: str, channel: str | None = None) -> str:
 
 def _name(channel: str, absent: Sequence[str]) -> None:
     if absent:
-        more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
-        raise Failed(f"not among the dead letters of channel {channel!r}: {', '.join(absent[:_NAMED])}{more}")
+        raise Failed(f"not among the dead letters of channel {channel!r}: {some(absent)}")

@@ -33,8 +33,12 @@ class Refused(click.ClickException):
 
 def explain(error: Exception) -> tuple[str, int] | None:
     """The line and the exit code of an error; None for a bug of ours, which should show its traceback."""
-    line = _line(error)
-    return None if line is None else (one_line(line), _exit_code(error))
+    return None if _line(error) is None else (in_words(error), _exit_code(error))
+
+
+def in_words(error: Exception) -> str:
+    """The line alone, for an error that does not end the command, or not by itself."""
+    return one_line(_line(error) or str(error))
 
 
 def _line(error: Exception) -> str | None:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -13,6 +13,7 @@ from pushlane.service.printable import escaped
 
 _LONGEST = 999_999
 """The largest number shown in full in a table."""
+_NAMED = 10
 
 
 def print_json(value: object) -> None:
@@ -74,3 +75,9 @@ def shortened(count: int) -> str:
 def counted(number: int, noun: str) -> str:
     """The number with its noun: `1 message`, `2,000 messages`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def some(words: Sequence[str]) -> str:
+    """The first ten of them, and how many more there are."""
+    more = f" and {len(words) - _NAMED:,} more" if len(words) > _NAMED else ""
+    return f"{', '.join(words[:_NAMED])}{more}"

@@ -9,10 +9,12 @@ from pushlane.errors import NewerChannel, UnknownChannel
 from pushlane.message import check_channel_name
 from pushlane.operators.inspection import Inspector
 from pushlane.operators.overview import Gate, Overview
+from pushlane.operators.states import State
 from pushlane.service.json_fields import as_fields, rfc_3339
 from pushlane.service.printable import escaped
 from pushlane_worker.cli import completion, queue
-from pushlane_worker.cli.output import counted, moment, print_json, shortened, width
+from pushlane_worker.cli.exit_codes import Failed, in_words
+from pushlane_worker.cli.output import counted, moment, print_json, shortened, some, width
 from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")
@@ -42,30 +44,40 @@ def command(names: tuple[str, ...], as_json: bool, watching: bool) -> None:  # n
 
     with queue.inspector() as inspector:
         shown = names if watching else known(inspector)
-        overviews = {name: queue.or_newer(inspector.overview, name) for name in shown}
+        states = inspector.states(shown)
         unfed = inspector.count_unfed()
-    _check_known(names, overviews)
+    _check_known(names, states)
     if watching:
         _watch(known, as_json=as_json)
         return
     if as_json:
-        print_json(_documents(overviews, unfed))
-        return
-    for line in _table([("channel", *_COUNTS), *(_row(name, overview) for name, overview in overviews.items())]):
+        print_json(_documents(states, unfed))
+    else:
+        _print(states, unfed)
+    if away := [
+        name for name, state in states.items() if isinstance(state, Exception) and not isinstance(state, NewerChannel)
+    ]:
+        raise Failed(f"{counted(len(away), 'channel')} cannot be read: {some(away)}")
+
+
+def _print(states: Mapping[str, State], unfed: int) -> None:
+    for line in _table([("channel", *_COUNTS), *(_row(name, state) for name, state in states.items())]):
         click.echo(line)
-    for overview in overviews.values():
-        if isinstance(overview, NewerChannel):
-            click.echo(overview)
-        elif overview is not None:
-            click.echo(_details(overview))
+    for name, state in states.items():
+        if isinstance(state, NewerChannel):
+            click.echo(state)
+        elif isinstance(state, Exception):
+            click.echo(f"{name}: {in_words(state)}")
+        elif state is not None:
+            click.echo(_details(state))
     if unfed:
         click.echo(f"moderation: {counted(unfed, 'decision')} {'is' if unfed == 1 else 'are'} not carried out yet")
 
 
-def _check_known(names: tuple[str, ...], overviews: Mapping[str, Overview | NewerChannel | None]) -> None:
+def _check_known(names: tuple[str, ...], states: Mapping[str, State]) -> None:
     """Raises UnknownChannel for a name that is neither registered nor in the settings."""
     for name in names:
-        if overviews[name] is None and name not in load_settings().channels:
+        if states[name] is None and name not in load_settings().channels:
             raise UnknownChannel(name)
 
 
@@ -79,26 +91,26 @@ def _watch(known: Callable[[Inspector], list[str]], *, as_json: bool) -> None:
         if reading.problem:
             print_json({"at": rfc_3339(reading.at), "problem": reading.problem})
         else:
-            overviews = {name: reading.overviews.get(name) for name in reading.wanted}
-            print_json({"at": rfc_3339(reading.at)} | _documents(overviews, reading.unfed))
+            print_json({"at": rfc_3339(reading.at)} | _documents(reading.states, reading.unfed))
 
 
-def _documents(overviews: Mapping[str, Overview | NewerChannel | None], unfed: int) -> dict[str, object]:
-    documents = [_document(name, overview) for name, overview in overviews.items()]
+def _documents(states: Mapping[str, State], unfed: int) -> dict[str, object]:
+    documents = [{"channel": name} | _document(state) for name, state in states.items()]
     return {"channels": documents, "unfed_decisions": unfed}
 
 
-def _document(name: str, overview: Overview | NewerChannel | None) -> dict[str, object]:
-    head: dict[str, object] = {"channel": name, "registered": overview is not None}
-    if isinstance(overview, NewerChannel):
-        return head | {"newer_version": overview.version}
-    return head if overview is None else head | as_fields(overview)
+def _document(state: State) -> dict[str, object]:
+    if isinstance(state, NewerChannel):
+        return {"registered": True, "newer_version": state.version}
+    if isinstance(state, Exception):
+        return {"registered": None, "problem": in_words(state)}
+    return {"registered": False} if state is None else {"registered": True} | as_fields(state)
 
 
-def _row(name: str, overview: Overview | NewerChannel | None) -> tuple[str, ...]:
-    if not isinstance(overview, Overview):
+def _row(name: str, state: State) -> tuple[str, ...]:
+    if not isinstance(state, Overview):
         return (name, *"-" * len(_COUNTS))
-    return (name, *map(str if width() is None else shortened, _counts(overview)))
+    return (name, *map(str if width() is None else shortened, _counts(state)))
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

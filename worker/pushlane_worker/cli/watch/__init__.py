@@ -16,6 +16,7 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from pushlane.operators.inspection import Inspector
+from pushlane.operators.overview import Overview
 from pushlane_worker.cli import child_processes, queue
 from pushlane_worker.cli.exit_codes import Refused
 from pushlane_worker.cli.output import width
@@ -61,10 +62,9 @@ def read(inspector: Inspector, names: Names, detailed: int) -> Reading:
     """The channels now, with the last hour of those that come first; or why Redis does not answer."""
     at = datetime.now(UTC)
     try:
-        wanted = names(inspector)
-        overviews = inspector.overviews(wanted)
-        hours = inspector.throughput(shown_first(overviews)[:detailed]) if detailed else {}
-        return Reading(at, tuple(wanted), overviews, hours, inspector.count_unfed())
+        states = inspector.states(names(inspector))
+        shown = [name for name in shown_first(states)[:detailed] if isinstance(states[name], Overview)]
+        return Reading(at, states, inspector.throughput(shown), inspector.count_unfed())
     except (redis.RedisError, OSError) as error:
         return Reading(at, problem=str(error) or type(error).__name__)
 

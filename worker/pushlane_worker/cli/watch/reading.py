@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from pushlane.errors import NewerChannel
 from pushlane.operators.overview import Overview
+from pushlane.operators.states import State
 
 SECONDS: Final = 10
 """Over how many of the last readings deliveries a second are measured; all that is kept of the past."""
@@ -21,8 +21,7 @@ class Reading:
     """
 
     at: datetime
-    wanted: tuple[str, ...] = ()
-    overviews: Mapping[str, Overview | NewerChannel] = field(default_factory=dict)
+    states: Mapping[str, State] = field(default_factory=dict)
     hours: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unfed: int = 0
     problem: str = ""
@@ -43,7 +42,7 @@ class History:
             self.away = self.away or reading
             return
         self.latest, self.away = reading, None
-        found = reading.overviews.items()
+        found = reading.states.items()
         self._delivered.append((reading.at, {name: one.delivered for name, one in found if isinstance(one, Overview)}))
 
     def per_s(self, channel: str) -> float | None:

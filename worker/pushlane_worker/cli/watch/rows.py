@@ -6,10 +6,12 @@ from typing import Final
 
 from pushlane.errors import NewerChannel
 from pushlane.operators.overview import Overview
+from pushlane.operators.states import State
 from pushlane_worker.cli.output import shortened
 
 SEVERITY: Final[Mapping[str, str]] = {
     "newer release": "bold red",
+    "unreadable": "bold red",
     "no worker": "bold red",
     "broken": "red",
     "full": "red",
@@ -33,54 +35,56 @@ class Row:
     style: str
 
 
-def state_of(overview: Overview | NewerChannel | None) -> str:
+def word_of(state: State) -> str:
     """The worst that is to say of the channel, in a word of ``SEVERITY``."""
-    if isinstance(overview, NewerChannel):
+    if isinstance(state, NewerChannel):
         return "newer release"
-    if overview is None:
+    if isinstance(state, Exception):
+        return "unreadable"
+    if state is None:
         return "unregistered"
-    if overview.depth and not overview.consumed:
+    if state.depth and not state.consumed:
         return "no worker"
-    gate = overview.gate
+    gate = state.gate
     found = {"paused"} if gate.paused_since else {gate.state}
-    if overview.depth >= overview.max_queued:
+    if state.depth >= state.max_queued:
         found.add("full")
-    if overview.blocked:
+    if state.blocked:
         found.add("blocked")
-    return min(found, key=lambda state: _ORDER[state])
+    return min(found, key=lambda word: _ORDER[word])
 
 
-def troubled(overview: Overview | NewerChannel | None) -> bool:
+def troubled(state: State) -> bool:
     """Whether somebody should look at the channel."""
-    return state_of(overview) not in _FINE
+    return word_of(state) not in _FINE
 
 
-def shown_first(overviews: Mapping[str, Overview | NewerChannel]) -> list[str]:
+def shown_first(states: Mapping[str, State]) -> list[str]:
     """The channels in the order in which they are shown."""
-    return sorted(overviews, key=lambda name: _place(name, overviews[name]))
+    return sorted(states, key=lambda name: _place(name, states[name]))
 
 
-def _place(name: str, overview: Overview | NewerChannel) -> tuple[int, int, int, str]:
-    depth, leased = (overview.depth, overview.leased) if isinstance(overview, Overview) else (0, 0)
-    return _ORDER[state_of(overview)], -depth, -leased, name
+def _place(name: str, state: State) -> tuple[int, int, int, str]:
+    depth, leased = (state.depth, state.leased) if isinstance(state, Overview) else (0, 0)
+    return _ORDER[word_of(state)], -depth, -leased, name
 
 
-def row(overview: Overview | NewerChannel | None, per_s: float | None) -> Row:
+def row(state: State, per_s: float | None) -> Row:
     """The channel's row, without its name and its last hour."""
-    state = state_of(overview)
-    if not isinstance(overview, Overview):
-        return Row({"state": state}, SEVERITY[state])
-    oldest, rate = overview.oldest_ready_at, overview.rate
+    word = word_of(state)
+    if not isinstance(state, Overview):
+        return Row({"state": word}, SEVERITY[word])
+    oldest, rate = state.oldest_ready_at, state.rate
     return Row(
         {
-            "depth": shortened(overview.depth),
-            "oldest": "-" if oldest is None else age((overview.at - oldest).total_seconds()),
+            "depth": shortened(state.depth),
+            "oldest": "-" if oldest is None else age((state.at - oldest).total_seconds()),
             "per s": "-" if per_s is None else _per_s(per_s),
             "rate": "-" if rate.limit is None else f"{100 * rate.used // rate.limit}%",
-            "dead": shortened(overview.dead_letters),
-            "state": _with_number(state, overview),
+            "dead": shortened(state.dead_letters),
+            "state": _with_number(word, state),
         },
-        SEVERITY[state],
+        SEVERITY[word],
     )
 
 
@@ -97,9 +101,9 @@ def _per_s(rate: float) -> str:
     return f"{rate:.1f}" if rate < 100 else shortened(int(rate))  # noqa: PLR2004 # three digits say enough
 
 
-def _with_number(state: str, overview: Overview) -> str:
-    """The state, for how long still, or how many conversations it concerns."""
+def _with_number(word: str, overview: Overview) -> str:
+    """The word, for how long still, or how many conversations it concerns."""
     until = overview.gate.until
-    if state == overview.gate.state and until is not None and until > overview.at:
-        return f"{state} {age((until - overview.at).total_seconds())}"
-    return f"{overview.blocked} blocked" if state == "blocked" else state
+    if word == overview.gate.state and until is not None and until > overview.at:
+        return f"{word} {age((until - overview.at).total_seconds())}"
+    return f"{overview.blocked} blocked" if word == "blocked" else word

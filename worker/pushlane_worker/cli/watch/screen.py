@@ -36,9 +36,9 @@ def frame(history: History, columns: int, lines: int, *, ascii_only: bool = Fals
     away = [_line(_away(history), columns, "bold red")] if history.away else []
     if reading is None:
         return away
-    order = [*shown_first(reading.overviews), *(name for name in reading.wanted if name not in reading.overviews)]
+    order = shown_first(reading.states)
     shown, hidden = order[: space(lines)], order[space(lines) :]
-    rows = {name: row(reading.overviews.get(name), history.per_s(name)) for name in shown}
+    rows = {name: row(reading.states[name], history.per_s(name)) for name in shown}
     table = _table(rows, reading.hours, columns, _ASCII_BARS if ascii_only else _BARS)
     rest = [_line(_hidden(hidden, reading), columns, "bold")] if hidden else []
     return [_line(_totals(history, reading), columns, "bold"), *away, *table, *rest]
@@ -93,11 +93,11 @@ def _line(text: str, columns: int, style: str) -> Text:
 
 
 def _totals(history: History, reading: Reading) -> str:
-    found = [one for one in reading.overviews.values() if isinstance(one, Overview)]
+    found = [one for one in reading.states.values() if isinstance(one, Overview)]
     per_s = sum(history.per_s(one.channel) or 0 for one in found)
     parts = [
         f"{reading.at:%H:%M:%S} UTC",
-        counted(len(reading.wanted), "channel"),
+        counted(len(reading.states), "channel"),
         f"{sum(one.depth for one in found):,} queued",
         f"{per_s:,.1f} per s",
         counted(sum(one.dead_letters for one in found), "dead letter"),
@@ -113,6 +113,6 @@ def _away(history: History) -> str:
 
 
 def _hidden(names: Sequence[str], reading: Reading) -> str:
-    trouble = sum(troubled(reading.overviews.get(name)) for name in names)
+    trouble = sum(troubled(reading.states[name]) for name in names)
     which = f", {trouble:,} of them with trouble" if trouble else ""
     return f"{counted(len(names), 'more channel')} {'is' if len(names) == 1 else 'are'} not shown{which}"
