@@ -21,6 +21,8 @@ MAX_PUSHES: Final = 20
 """How many pushes of a conversation are listed."""
 ID_CHARS: Final = 8
 """How much of a message's id an entry has, from its end."""
+DETAIL_BYTES: Final = 60
+"""How much is shown of a detail. An entry has one more byte if there was more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class PushRecord:
         size: How many messages the batch had.
         duration_ms: How long it took; None if its worker was lost.
         lost: Its worker was lost before it had recorded an outcome.
-        detail: The reason, cut to 60 bytes; None if there is none.
+        detail: The reason, cut to 60 bytes and an ellipsis; None if there is none.
     """
 
     number: int | None
@@ -69,7 +71,8 @@ def read_pushes(entries: Sequence[bytes], message_id: str, header: Header) -> tu
 
 def _read(entry: bytes, message_id: str) -> PushRecord | None:
     """The push with 0 for the number of an attempt; None if the message was not in it."""
-    ended, took, flags, ids, detail = entry.decode(errors="ignore").split(" ", 4)  # a character may have been cut
+    *head, detail = entry.split(b" ", 4)
+    ended, took, flags, ids = (word.decode() for word in head)
     batch, lost = ids.split(","), flags[1] == "1"
     if message_id[-ID_CHARS:] not in batch:
         return None
@@ -81,5 +84,10 @@ def _read(entry: bytes, message_id: str) -> PushRecord | None:
         size=len(batch),
         duration_ms=None if lost else int(took),
         lost=lost,
-        detail=detail or None,
+        detail=_shown(detail) or None,
     )
+
+
+def _shown(detail: bytes) -> str:
+    text = detail[:DETAIL_BYTES].decode(errors="ignore")  # a character may have been cut
+    return f"{text}…" if len(detail) > DETAIL_BYTES else text

@@ -63,7 +63,7 @@ def test_each_outcome_but_a_delivery_is_listed(
         assert (push.number, push.outcome) == (number, outcome.name.lower())
         assert (push.position, push.size, push.duration_ms, push.lost) == (position, 2, 120, False)
         assert push.at == datetime.fromtimestamp(queue.now / 1000, tz=UTC)
-        assert push.detail == "x" * 60
+        assert push.detail == "x" * 60 + "…"
 
 
 def test_a_delivery_at_the_first_try_and_an_unsent_batch_are_not_listed(redis: Redis) -> None:

@@ -82,8 +82,12 @@ def test_a_message_says_when_earlier_pushes_are_not_kept() -> None:
     assert numbers([], 1, "delivered") == ([], False)
 
 
-def test_a_detail_may_end_within_a_character() -> None:
-    """The script cuts bytes."""
-    cut = entry(1, "501", detail="é")[:-1]
-    ((push,), _) = read_pushes([cut], FIRST, replace(QUEUED, attempts=1))
-    assert push.detail is None
+@pytest.mark.parametrize(
+    ("detail", "shown"),
+    [(b"x" * 60, "x" * 60), (b"x" * 61, "x" * 60 + "…"), (b"x" * 59 + b"\xc3\xa9", "x" * 59 + "…"), (b"", None)],
+    ids=["whole", "cut", "cut within a character", "none"],
+)
+def test_a_detail_says_that_it_was_cut(detail: bytes, shown: str | None) -> None:
+    """The script leaves a byte more than is shown, and cuts bytes, not characters."""
+    ((push,), _) = read_pushes([entry(1, "501", detail="") + detail], FIRST, replace(QUEUED, attempts=1))
+    assert push.detail == shown

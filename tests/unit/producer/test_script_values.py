@@ -183,10 +183,11 @@ def test_conversations_and_reasons_fit_what_is_read_and_kept_of_them() -> None:
 
 
 def test_lua_and_python_mean_the_same_entries_of_pushes() -> None:
-    """How many are kept, and how much of an id each has."""
+    """How many are kept, and how much of an id and of a detail each has."""
     text = LIBRARIES["lib_pushes"]
     assert number(text, "MAX_PUSHES") == push_record.MAX_PUSHES
     assert number(text, "ID_BYTES") == push_record.ID_CHARS
+    assert number(text, "MAX_WHY_BYTES") == push_record.DETAIL_BYTES + 1
 
 
 def test_a_full_drain_vouches_for_a_ring_twice_before_it_lapses() -> None:

@@ -6,7 +6,7 @@ local list_push
 do
   local MAX_PUSHES = 20
   local ID_BYTES = 8 -- of 32: among 200 ids, another one ends alike in one of 20 million cases
-  local MAX_WHY_BYTES = 60
+  local MAX_WHY_BYTES = 61 -- 60 are shown; the last one says that there was more
 
   function list_push(prefix, channel, ids, now, settled, attempt)
     local key, ends = prefix .. 'pushes:' .. settled.conversation, {}
