@@ -106,7 +106,7 @@ class DeadLetters:
 
     def payload(self, message_id: str) -> tuple[DeadLetter, Payload] | None:
         """A dead letter with its content; None when there is no such dead letter, or no longer."""
-        with self._redis.pipeline(transaction=True) as batch:
+        with self._redis.pipeline(transaction=False) as batch:  # before 7.2 a full Redis refuses every transaction
             batch.hget(f"{self._prefix}channel", "kind").zscore(f"{self._prefix}dead", message_id)
             kind, score = batch.execute()
         ((record, details),) = read_messages(self._redis, self._prefix, [message_id], whole=True)

@@ -59,6 +59,21 @@ def test_a_purge_counts_dead_letters_only(queue: Queue, operator: Operator) -> N
     assert operator.purge("support", []) == 0
 
 
+@pytest.mark.single_server("it fills its memory")
+def test_a_full_redis_shows_a_dead_letter_and_lets_it_be_purged(
+    queue: Queue, redis_url: str, operator: Operator
+) -> None:
+    """Purging is what helps then."""
+    kill(queue, "a")
+    queue.redis.config_set("maxmemory", 1)
+    try:
+        with Inspector(redis_url) as inspector:
+            assert inspector.dead_letters("support").payload("a") is not None
+        assert operator.purge("support", ["a"]) == 1
+    finally:
+        queue.redis.config_set("maxmemory", 0)
+
+
 def test_a_replay_runs_until_nothing_is_left(queue: Queue, operator: Operator, redis: Redis) -> None:
     """Its zset expires by itself should nobody go on with it, and is gone at the end."""
     letters = kill(queue, *(f"m{n}" for n in range(230)))

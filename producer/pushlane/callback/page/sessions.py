@@ -29,7 +29,10 @@ _OPEN: Final = Script("open_session")
 
 
 class Sessions:
-    """The sessions in Redis. Each method may raise a redis.RedisError, or SettingsError if the password is missing."""
+    """The sessions in Redis. Each method may raise a redis.RedisError, or SettingsError if the password is missing.
+
+    Nothing is a transaction: before 7.2 a full Redis refuses every command of one.
+    """
 
     def __init__(self, redis: Any, read_password: Callable[[], str]) -> None:  # noqa: ANN401 # see Inspector
         self._redis = redis
@@ -46,7 +49,7 @@ class Sessions:
     def find(self, session_id: str, *, by_person: bool = True) -> str | None:
         """Whose session it is; None if it is over. If a person asks, its idle time starts anew."""
         mac = self._mac(session_id)
-        with self._redis.pipeline(transaction=True) as batch:
+        with self._redis.pipeline(transaction=False) as batch:
             batch.get(_session(mac))
             if by_person:
                 batch.expire(_active(mac), IDLE_S)
@@ -58,7 +61,7 @@ class Sessions:
     def close(self, session_id: str) -> None:
         """Ends it."""
         mac = self._mac(session_id)
-        with self._redis.pipeline(transaction=True) as batch:
+        with self._redis.pipeline(transaction=False) as batch:
             batch.unlink(_session(mac), _active(mac)).zrem(f"{PAGE_PREFIX}sessions", mac).execute()
 
     def _mac(self, session_id: str) -> str:
