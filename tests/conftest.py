@@ -14,6 +14,7 @@ from support.cluster import Cluster, cluster
 from support.every_node import client_of
 from support.leaks import everlasting_keys
 from support.loopback import forbid_network
+from support.ports import free_port
 
 from pushlane_worker import embedded
 from pushlane_worker.embedded import EmbeddedServer
@@ -51,6 +52,14 @@ def server_program(pytestconfig: pytest.Config) -> Iterator[None]:
             if found is None:
                 pytest.exit(f"there is no {program} on the PATH", returncode=pytest.ExitCode.USAGE_ERROR)
             patch.setattr(embedded, "server_binary", lambda: Path(found))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_ports() -> Iterator[None]:
+    """No server takes the port of another test's server that is about to start, or is down for a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded, "free_port", free_port)
         yield
 
 

@@ -12,11 +12,12 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from support.ports import free_port
 from support.processes import environment, installed, running
 from support.recording import recording
 from support.waiting import wait_until
 
-from pushlane_worker.embedded import free_port, server_binary
+from pushlane_worker.embedded import server_binary
 from pushlane_worker.settings import load_settings
 
 ROOT = Path(__file__).parents[2]

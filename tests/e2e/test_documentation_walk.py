@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from support.documentation import DOCUMENTS, README, ROOT, blocks, pages, read, script
+from support.ports import free_port
 from support.processes import environment
 
 from pushlane.callback.settings import load_callback_settings
-from pushlane_worker.embedded import free_port
 from pushlane_worker.settings import load_settings
 
 INSTALLED = """

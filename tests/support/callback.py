@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from support.ports import free_port
 from support.processes import environment, installed, running
 from support.waiting import wait_until
-
-from pushlane_worker.embedded import free_port
 
 if TYPE_CHECKING:
     import subprocess

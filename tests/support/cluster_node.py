@@ -7,9 +7,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 from redis import RedisError
+from support.ports import free_port
 from support.server_process import ServerProcess
-
-from pushlane_worker.embedded import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

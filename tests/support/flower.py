@@ -6,10 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import httpx
+from support.ports import free_port
 from support.processes import installed, running
 from support.waiting import wait_until
-
-from pushlane_worker.embedded import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import yaml
 from support.monitoring_files import RULES
+from support.ports import free_port
 from support.processes import environment, running
 from support.programs import program
 from support.waiting import wait_until
-
-from pushlane_worker.embedded import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

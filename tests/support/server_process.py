@@ -7,10 +7,11 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
+from support.ports import free_port
 
 from pushlane_worker import embedded
 from pushlane_worker.child_process import tied_to_parent
-from pushlane_worker.embedded import HOST, free_port
+from pushlane_worker.embedded import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 from support.callback import Callback, c2c, callback, moderation
+from support.ports import free_port
 from support.processes import environment, installed, running
 from support.prometheus import Prometheus, prometheus
 from support.server_process import ServerProcess
@@ -18,7 +19,6 @@ from support.waiting import wait_until
 from pushlane import Producer, RoomMessage
 from pushlane.clients import connect
 from pushlane.keys import channel_prefix
-from pushlane_worker.embedded import free_port
 
 if TYPE_CHECKING:
     import subprocess

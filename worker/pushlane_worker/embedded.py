@@ -33,7 +33,7 @@ _POLL_S = 0.01
 _PORT_TRIES = 5
 # Below every ephemeral range (Linux from 32768, macOS from 49152): while a server restarts, a client that reconnects
 # could otherwise be given its port as the *source* port, connect to itself, and keep the server from binding again.
-_PORTS = range(20_000, 32_000)
+PORTS = range(20_000, 32_000)
 
 
 def server_binary() -> Path:
@@ -54,12 +54,12 @@ def server_binary() -> Path:
 
 
 def free_port() -> int:
-    """A loopback port without a listener, outside the range that the system gives to clients."""
+    """A loopback port that no socket is bound to, outside the range that the system gives to clients."""
     while True:
-        port = random.choice(_PORTS)  # noqa: S311 - a port is no secret
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) != 0:
-                return port
+        port = random.choice(PORTS)  # noqa: S311 - a port is no secret
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 class EmbeddedServer:

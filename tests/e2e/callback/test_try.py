@@ -7,9 +7,9 @@ import pytest
 from redis import Redis
 from support.callback import Callback, callback, moderation
 from support.command import Ended, pushlane
+from support.ports import free_port
 
 from pushlane.keys import DECISIONS_PREFIX
-from pushlane_worker.embedded import free_port
 
 
 @pytest.fixture

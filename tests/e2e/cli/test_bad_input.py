@@ -10,11 +10,12 @@ import pytest
 from redis import Redis
 from support.channels import register
 from support.command import pushlane
+from support.ports import free_port
 from support.processes import environment, installed
 from support.stack import channel_settings
 
 from pushlane.keys import AUDIT, channel_prefix
-from pushlane_worker.embedded import EmbeddedServer, free_port
+from pushlane_worker.embedded import EmbeddedServer
 
 PROMPT_S = 10.0
 """A command that waits for Redis gives up well within this: its own patience is 2 to 5 s."""

@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 from support.channels import push
 from support.command import Ended, pushlane
+from support.ports import free_port
 from support.processes import environment, installed, running
 from support.shell import send, show
 from support.stack import channel_settings, fake_api
@@ -19,7 +20,6 @@ from support.waiting import wait_until
 from pushlane import __version__
 from pushlane.keys import AUDIT, channel_prefix
 from pushlane_worker.cli.commands import COMMANDS
-from pushlane_worker.embedded import free_port
 from pushlane_worker.fake_api.client import FakeApiClient
 
 HEAVY = {"celery", "kombu", "httpx", "aiohttp"}

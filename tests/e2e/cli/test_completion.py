@@ -10,12 +10,12 @@ import pytest
 from redis import Redis
 from support.channels import register
 from support.completion import offered, typed
+from support.ports import free_port
 from support.processes import environment, installed
 from support.waiting import assert_takes
 
 from pushlane.keys import CHANNELS
 from pushlane_worker.cli.commands import COMMANDS
-from pushlane_worker.embedded import free_port
 
 
 def test_commands_and_options_are_completed() -> None:

@@ -3,11 +3,11 @@
 import pytest
 from redis import Redis
 from support.channels import register
+from support.ports import free_port
 from support.producers import HELLO, PREFIX, Door, Open, everything, ids_in
 
 from pushlane import InvalidMessage, Receipt, RoomMessage, ThirdPartyMessage, UnknownChannel
 from pushlane.keys import BELL
-from pushlane_worker.embedded import free_port
 
 # --- accepting ---------------------------------------------------------------------------------------------------
 

@@ -8,12 +8,13 @@ from functools import partial
 import pytest
 from redis import Redis
 from support.channels import register
+from support.ports import free_port
 from support.producers import HELLO, Door, Open, ids_in, texts
 from support.waiting import assert_takes
 
 from pushlane import AsyncProducer, QueueUnavailable
 from pushlane.clients import MAX_CONNECTIONS
-from pushlane_worker.embedded import EmbeddedServer, free_port
+from pushlane_worker.embedded import EmbeddedServer
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from support.callback import c2c, callback, moderation
 from support.metrics import Metrics, scrape
+from support.ports import free_port
 from support.processes import installed, running
 from support.stack import Stack, channel_settings
 from support.waiting import wait_until
 
 from pushlane import Producer, RoomMessage
 from pushlane.operators.overview import PUSH_MESSAGES
-from pushlane_worker.embedded import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,12 +16,12 @@ from unittest.mock import AsyncMock
 import httpx
 import pytest
 from support.metrics import scrape
+from support.ports import free_port
 from support.raw_http import Peer, request
 from support.waiting import wait_until
 
 from pushlane.metrics.scrape import Scrape
 from pushlane_worker import metrics_server
-from pushlane_worker.embedded import free_port
 from pushlane_worker.metrics_server import CONNECTIONS, listen, serving
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import pytest
 from kombu import Consumer, Queue
 from kombu.exceptions import OperationalError
 from kombu.message import Message
+from support.ports import free_port
 
 from pushlane_worker.broker import Connection
-from pushlane_worker.embedded import EmbeddedServer, free_port
+from pushlane_worker.embedded import EmbeddedServer
 
 
 @pytest.fixture

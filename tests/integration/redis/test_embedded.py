@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from support import ports
 from support.waiting import wait_until
 
 from pushlane_worker import embedded
-from pushlane_worker.embedded import EmbeddedServer, server_binary
+from pushlane_worker.embedded import EmbeddedServer, free_port, server_binary
 from pushlane_worker.errors import EmbeddedServerError
 
 PARENT = """
@@ -142,6 +143,14 @@ def test_a_taken_port_is_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(embedded, "free_port", lambda: next(ports))
         with EmbeddedServer() as server:
             assert server.port != other.port
+
+
+def test_a_port_that_somebody_holds_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while nobody listens there: its server is about to start, or is down for a moment."""
+    held, other = ports.free_port(), free_port()
+    tried = [held, held, other]
+    monkeypatch.setattr("random.choice", lambda _: tried.pop(0))
+    assert (free_port(), tried) == (other, [])
 
 
 def test_another_thread_may_not_start_it() -> None:
