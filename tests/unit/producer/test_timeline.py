@@ -48,6 +48,12 @@ def test_a_message_that_waits_was_accepted() -> None:
     assert timeline_of(NEW) == [Event(T, "accepted")]
 
 
+def test_a_delivery_at_the_first_try_is_two_events() -> None:
+    """It joined when it was accepted, and no push is listed."""
+    delivered = replace(NEW, state="delivered", attempts=1, final_at=after(1))
+    assert timeline_of(delivered) == [Event(T, "accepted"), Event(after(1), "delivered")]
+
+
 def test_pushes_stand_between_joining_and_the_end() -> None:
     """In the order of time."""
     pushes = (push(2), push(3, number=None, outcome="throttled", size=10, position=3, detail=None))
@@ -75,6 +81,7 @@ def test_a_replay_joins_after_earlier_pushes_and_what_is_not_kept_is_told() -> N
         Event(after(2), push=push(2)),
         Event(after(9), "joined its conversation"),
     ]
+    assert "… earlier pushes are not kept" in [event.what for event in timeline_of(replace(status, pushes=()))]
 
 
 def test_what_is_still_to_come_stands_last() -> None:

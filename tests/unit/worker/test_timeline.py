@@ -1,4 +1,4 @@
-"""How `pushlane message` tells a message's timeline."""
+"""How `pushlane message` prints a timeline, whose order tests/unit/producer/test_timeline.py is about."""
 
 from __future__ import annotations
 
@@ -30,14 +30,8 @@ QUEUED: Final = MessageStatus(
 PUSH: Final = PushRecord(1, NOON + timedelta(seconds=1), "failed", 3, 10, 1200, lost=False, detail="HTTP 503")
 
 
-def test_a_delivery_at_the_first_try_is_two_lines() -> None:
-    """It joined when it was accepted, and no push is listed."""
-    delivered = replace(QUEUED, state="delivered", attempts=1, final_at=NOON + timedelta(milliseconds=150))
-    assert timeline(delivered) == ["2026-11-30T12:00:00.000Z  accepted", "2026-11-30T12:00:00.150Z  delivered"]
-
-
-def test_pushes_stand_between_joining_and_the_end() -> None:
-    """Each with number, position, outcome, duration and reason, as far as there are any."""
+def test_each_event_is_a_line() -> None:
+    """A push with number, position, outcome, duration and reason, as far as there are any."""
     pushes = (
         PUSH,
         replace(
@@ -55,16 +49,3 @@ def test_pushes_stand_between_joining_and_the_end() -> None:
         "2026-11-30T12:00:03.000Z  push 2    position 3 of 10   unknown        worker lost  HTTP 503",
         "2026-11-30T12:00:03.000Z  dead: unknown",
     ]
-
-
-def test_a_replayed_message_joins_after_its_earlier_pushes() -> None:
-    """In the order of time, whatever the numbers are."""
-    again = replace(QUEUED, joined_at=NOON + timedelta(hours=1), pushes=(replace(PUSH, number=None),))
-    assert [line.split()[1] for line in timeline(again)] == ["accepted", "push", "joined"]
-
-
-def test_a_timeline_says_where_pushes_are_missing() -> None:
-    """Before those that are listed, or all of them."""
-    cut = replace(QUEUED, pushes=(PUSH,), pushes_cut=True)
-    assert [line.partition("  ")[2][:9] for line in timeline(cut)] == ["accepted", "… earlier", "push 1   "]
-    assert timeline(replace(cut, pushes=()))[1].endswith("… earlier pushes are not kept")
