@@ -29,6 +29,7 @@ after the prefix       type    content                                          
 ``blocked``            zset    conversations whose head is in trouble, by ms since when                      till empty
 ``blocked_by``         hash    the reason for each of these                                                  till empty
 ``replay:<run>``       zset    dead letters that are being replayed, by acceptance number                    an hour
+``bulk``               hash    how far a replay or purge of all dead letters of a reason is                  an hour
 ``unreadable``         zset    conversations whose head has an unknown layout, by ms of the next look        till empty
 ``resting``            zset    conversations that must not be pushed before this ms                          till empty
 ``pending``            string  ms of a ring that no drain has answered yet                                   10 s

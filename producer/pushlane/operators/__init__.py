@@ -13,5 +13,5 @@
     decisions      how many decisions moderation has made, and how many wait
     decision_list  the decisions themselves
     actions        pause, resume, skip, replay, purge, remove
-    bulk           replay or purge all dead letters of a reason, in short steps
+    bulk           replay or purge all dead letters of a reason, while nobody waits for it
 """

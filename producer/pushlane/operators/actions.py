@@ -101,13 +101,10 @@ class Operator(Inspector):
             act.result = " ".join((result, *message_id))
         return Skipped(cast("SkipResult", result), *message_id)
 
-    def replay(self, channel: str, run: str | None = None) -> "ReplayRun":
-        """Starts a run that puts dead letters back into the queue, or continues the one with this name."""
+    def replay(self, channel: str) -> "ReplayRun":
+        """Starts a run that puts dead letters back into the queue."""
         self.require(channel)
-        if run is None:
-            return ReplayRun(self.redis, self.audit, channel)
-        left = int(self.redis.zcard(_run_key(channel, run)))
-        return ReplayRun(self.redis, self.audit, channel, run, gathered=left, left=left, kept=True)
+        return ReplayRun(self.redis, self.audit, channel)
 
     def purge(self, channel: str, ids: Iterable[str]) -> int:
         """Deletes the content of these dead letters; returns how many of the ids were dead letters."""
@@ -180,7 +177,6 @@ class ReplayRun:
         replayed: How many are queued again.
         left: How many remain after the last step.
         full: Whether they remain because the channel is full.
-        kept: Whether the key stays if something is left, so that the run can be continued within ``RUN_KEPT_S``.
     """
 
     _redis: Any
@@ -192,14 +188,11 @@ class ReplayRun:
     replayed: int = 0
     left: int = 0
     full: bool = False
-    kept: bool = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.kept and self.left and not self.full:
-            return
         with contextlib.suppress(redis.RedisError):
             self._redis.unlink(self._key)
 
@@ -227,8 +220,4 @@ class ReplayRun:
 
     @property
     def _key(self) -> str:
-        return _run_key(self._channel, self._run)
-
-
-def _run_key(channel: str, run: str) -> str:
-    return f"{channel_prefix(channel)}replay:{run}"
+        return f"{channel_prefix(self._channel)}replay:{self._run}"

@@ -1,117 +1,174 @@
-"""Counts, replays or purges all dead letters of a reason, in steps that each take a bounded time.
+"""Replays or purges all dead letters of a reason, for a program whose user does not wait for the end.
 
-There may be millions, more than fit into one request. A step begins where the one before ended and returns a
-``Progress``, which a caller may carry through a form: nothing of it is kept but the zset of a replay run, which lasts
-an hour. Letters that die after the first step are left alone. An interrupted replay leaves the rest dead.
+There may be millions, which takes minutes. While it goes on, the channel's hash ``bulk`` tells any process how far it
+is, and whether somebody wants it to stop. If nobody writes the hash any more, its process is dead, and what is left
+stays dead letters. So do those that have died since they were counted.
 """
 
-import secrets
+import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
 
+from pushlane.keys import channel_prefix
+from pushlane.message import check_channel_name
 from pushlane.operators.actions import Operator
-from pushlane.operators.dead_letters import DeadLetters, Page, Selection
+from pushlane.operators.dead_letters import Page, Selection
 
-STEP_S: Final = 3.0
-"""How long a step goes on; the round trip that it ends with may take longer."""
+COUNT_S: Final = 3.0
+"""How long a count goes on."""
+TOLD_S: Final = 0.5
+"""How often the hash is written at most."""
+ALIVE_S: Final = 30
+"""How long it is kept without news."""
+KEPT_S: Final = 3600
+"""How long it is kept at the end."""
+_STOP: Final = "stop"
+
+Act = Literal["replay", "purge"]
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How many letters have the reason, of those looked at; ``whole``: of all that died until ``newest`` (ms)."""
+
+    newest: int
+    found: int
+    looked_at: int
+    whole: bool
+
+
+@dataclass(slots=True)
 class Progress:
     """How far it is.
 
     Attributes:
-        reason: That of the letters; None: any.
-        newest: In ms; letters that died later are left alone.
-        run: Names the run of a replay.
-        cursor: Where the walk over the dead letters goes on; None when it is done.
-        looked_at: How many letters the walk has looked at.
-        found: How many of them have the reason.
-        done: How many are queued again, or purged.
-        left: How many a replay has found and not put back.
-        full: The channel is full: these stay dead.
+        act: What is done.
+        reason: Of which letters; empty: any.
+        by: Who wants it, as the audit has it.
+        total: How many dead letters there were.
+        looked_at: At how many of them it has looked: at some twice, if there are fewer or more meanwhile.
+        found: How many have the reason, likewise.
+        done: How many of those are queued again, or purged: a purge only says so at its end.
+        state: Why it has ended; ``stopped``: by somebody, or with its process.
+        stopping: Whether somebody wants it to stop.
     """
 
-    reason: str | None
-    newest: int
-    run: str = ""
-    cursor: int | None = 0
+    act: Act
+    reason: str
+    by: str
+    total: int
     looked_at: int = 0
     found: int = 0
     done: int = 0
-    left: int = 0
-    full: bool = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether no further step does anything."""
-        return self.cursor is None and (self.full or not self.left)
+    state: Literal["going", "done", "full", "stopped", "failed"] = "going"
+    stopping: bool = False
 
 
-def begin(operator: Operator, channel: str, reason: str | None) -> Progress:
-    """The progress before the first step."""
-    return Progress(reason, int(operator.dead_letters(channel).newest()), new_run())
+def count(operator: Operator, channel: str, reason: str | None) -> Count:
+    """Looks at dead letters for ``COUNT_S``, at one page at least."""
+    letters, until = operator.dead_letters(channel), time.monotonic() + COUNT_S
+    newest = letters.newest()
+    found = looked_at = 0
+    for page in letters.pages(Selection(reason=reason), newest):
+        found, looked_at = found + len(page.letters), looked_at + page.looked_at
+        if time.monotonic() > until:
+            return Count(int(newest), found, looked_at, whole=False)
+    return Count(int(newest), found, looked_at, whole=True)
 
 
-def new_run() -> str:
-    """A name for a run."""
-    return secrets.token_hex(8)
+def progress(operator: Operator, channel: str) -> Progress | None:
+    """That of the channel's last one; None without any in the last hour, or if its process is dead."""
+    fields = {name.decode(): value.decode() for name, value in operator.redis.hgetall(_key(channel)).items()}
+    if "state" not in fields:
+        return None
+    known: dict[str, Any] = {name: fields[name] for name in ("act", "reason", "by", "state")}
+    known |= {name: int(fields[name]) for name in ("total", "looked_at", "found", "done")}
+    return Progress(**known, stopping=_STOP in fields)
 
 
-def count(operator: Operator, channel: str, progress: Progress) -> Progress:
-    """Looks at more of them, and does nothing to them."""
-    walk = _Walk(operator.dead_letters(channel), progress)
-    for _ in walk.pages():
-        pass
-    return walk.progress
+def going(operator: Operator, channel: str) -> Progress | None:
+    """That of the one that is going on in the channel; None if none is."""
+    known = progress(operator, channel)
+    return known if known is not None and known.state == "going" else None
 
 
-def purge(operator: Operator, channel: str, progress: Progress) -> Progress:
-    """Deletes the content of more of them."""
-    walk = _Walk(operator.dead_letters(channel), progress)
-    purged = operator.purge(channel, (letter.message_id for page in walk.pages() for letter in page.letters))
-    return replace(walk.progress, done=progress.done + purged)
+def stop(operator: Operator, channel: str) -> None:
+    """Lets the one that is going on in the channel end soon: what it has done stays done."""
+    if going(operator, channel) is None:
+        return
+    with operator.redis.pipeline(transaction=True) as batch:
+        batch.hset(_key(channel), _STOP, 1).expire(_key(channel), ALIVE_S).execute()
 
 
-def replay(operator: Operator, channel: str, progress: Progress) -> Progress:
-    """Gathers more of them or, when all are gathered, puts more of them back, oldest first."""
-    walk = _Walk(operator.dead_letters(channel), progress)
-    with operator.replay(channel, progress.run) as run:
-        for page in walk.pages():
-            run.add({letter.message_id: letter.sequence for letter in page.letters})
-        if walk.progress.cursor is None:
-            for _ in run.steps():
-                if walk.over:
+def _key(channel: str) -> str:
+    return f"{channel_prefix(check_channel_name(channel))}bulk"
+
+
+class Bulk:
+    """One of them. Raises UnknownChannel."""
+
+    def __init__(self, operator: Operator, channel: str, act: Act, reason: str | None, newest: int) -> None:
+        operator.require(channel)
+        self._operator, self._channel = operator, channel
+        self._letters, self._selection, self._newest = operator.dead_letters(channel), Selection(reason=reason), newest
+        self._progress = Progress(act, reason or "", operator.audit.by, self._letters.count(self._selection))
+        self._told_at = -math.inf
+        self._ends = False
+
+    def carry_out(self) -> None:
+        """Does it until all is done, somebody stops it, or it fails. Raises redis.RedisError, NewerChannel."""
+        self._operator.redis.unlink(_key(self._channel))
+        self._tell(ALIVE_S)
+        try:
+            if self._progress.act == "replay":
+                self._replay()
+            else:
+                self._purge()
+        except Exception:
+            self._progress.state = "failed"
+            raise
+        finally:
+            self._tell(KEPT_S)
+
+    def end(self) -> None:
+        """Lets it end soon, from another thread."""
+        self._ends = True
+
+    def _purge(self) -> None:
+        ids = (letter.message_id for page in self._pages() for letter in page.letters)
+        self._progress.done = self._operator.purge(self._channel, ids)
+        self._progress.state = "stopped" if self._ends else "done"
+
+    def _replay(self) -> None:
+        with self._operator.replay(self._channel) as run:
+            for page in self._pages():
+                run.add({letter.message_id: letter.sequence for letter in page.letters})
+            self._progress.found = run.gathered
+            for _ in run.steps() if run.left and self._goes_on() else ():
+                self._progress.done = run.replayed
+                if not self._goes_on():
                     break
-    return replace(walk.progress, done=progress.done + run.replayed, left=run.left, full=run.full)
+        self._progress.state = "full" if run.full else "stopped" if self._ends else "done"
 
-
-class _Walk:
-    """Goes over more pages of dead letters for ``STEP_S``, one at least; ``progress`` follows."""
-
-    def __init__(self, letters: DeadLetters, progress: Progress) -> None:
-        self._letters = letters
-        self._until = time.monotonic() + STEP_S
-        self.progress = progress
-
-    @property
-    def over(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() > self._until
-
-    def pages(self) -> Iterator[Page]:
-        """The letters of the reason in each page."""
-        selection = Selection(reason=self.progress.reason)
-        while self.progress.cursor is not None:
-            cursor, page = self._letters.scan(self.progress.cursor, selection, self.progress.newest)
-            self.progress = replace(
-                self.progress,
-                cursor=cursor or None,
-                looked_at=self.progress.looked_at + page.looked_at,
-                found=self.progress.found + len(page.letters),
-            )
+    def _pages(self) -> Iterator[Page]:
+        for page in self._letters.pages(self._selection, self._newest):
+            self._progress.looked_at += page.looked_at
+            self._progress.found += len(page.letters)
             yield page
-            if self.over:
+            if not self._goes_on():
                 return
+
+    def _goes_on(self) -> bool:
+        """Says now and then how far it is; whether to go on."""
+        if time.monotonic() > self._told_at + TOLD_S:
+            self._tell(ALIVE_S)
+        return not self._ends
+
+    def _tell(self, keep_s: int) -> None:
+        key, fields = _key(self._channel), {**asdict(self._progress), "stopping": ""}
+        with self._operator.redis.pipeline(transaction=True) as batch:
+            *_, wish = batch.hset(key, mapping=fields).expire(key, keep_s).hget(key, _STOP).execute()
+        self._ends |= wish is not None
+        self._told_at = time.monotonic()

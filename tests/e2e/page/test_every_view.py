@@ -70,7 +70,7 @@ VIEWS = {
     "dead letters of a reason": at(f"{CHANNEL}/dead?reason=rejected"),
     "purge": pressed(f"{CHANNEL}/dead", f"Purge {DEAD}"),
     "preview": at(f"{CHANNEL}/dead/all?act=purge&reason=rejected", hostile=False),
-    "progress": at(f"{CHANNEL}/dead/progress?act=replay&cursor=7&looked_at=900&found=3&left=3", hostile=False),
+    "progress": at(f"{CHANNEL}/dead/progress?live=1"),
     "unknown pushes": at(f"{CHANNEL}/unknown"),
     "message": at(f"{CHANNEL}/message?id={DEAD}"),
     "cancel": pressed(f"{CHANNEL}/message?id={'l' * 32}", "Cancel", hostile=False),
@@ -105,6 +105,9 @@ def full(redis: Redis, redis_url: str) -> None:
     with Producer(redis_url) as producer:
         held = Hold(HOSTILE, 600)
         producer.send("support", RoomMessage("held", HOSTILE, sender_eid=HOSTILE), idempotency_key=KEY, hold=held)
+    going = ["act", "purge", "reason", "", "by", HOSTILE, "state", "going"]
+    redis.hset(f"{channel_prefix('support')}bulk", items=[*going, "total", 9, "looked_at", 7, "found", 3, "done", 0])
+    redis.expire(f"{channel_prefix('support')}bulk", 3600)
     gate = ["state", "throttled", "reason", HOSTILE, "until", "4000000000000"]
     redis.hset(f"{channel_prefix('support')}gate", items=gate)
     for number in range(3):

@@ -12,6 +12,7 @@ there, and renders what it returns.
     framed      what all views show: what an act has done, and whether the page updates itself
     told        what an act has done, as an address and as a sentence
     fleet       all channels, read once for all who look
+    runs        replays and purges that go on while nobody waits
     parameters  what views read from an address or a form
     chart       the chart of a channel's last hour
     formats     how values look

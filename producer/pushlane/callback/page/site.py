@@ -14,6 +14,7 @@ from pushlane.callback.page.forms import fields, read_form
 from pushlane.callback.page.framed import is_live
 from pushlane.callback.page.login import Login, on_page
 from pushlane.callback.page.refusals import ERRORS, refusal
+from pushlane.callback.page.runs import Runs
 from pushlane.callback.page.sessions import Sessions
 from pushlane.callback.page.threads import Threads
 from pushlane.callback.page.view import Asked, Redirect
@@ -45,6 +46,7 @@ class Site:
         self._answers = Answers()
         self._threads = Threads("page")
         self._fleet = Fleet()
+        self._runs = Runs()
         self._sessions = Sessions(self._operator.redis, dashboard.read_password)
         self._login = Login(self._answers, self._operator, self._sessions, dashboard.read_password, self._proxies)
 
@@ -61,6 +63,7 @@ class Site:
 
     def close(self) -> None:
         """Ends its threads and its connections."""
+        self._runs.close()
         self._threads.close()
         self._login.close()
         self._operator.redis.close()
@@ -98,7 +101,7 @@ class Site:
         if session_id is None or name is None:
             return self._answers.redirect("/login")
         url = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-        asked = Asked(url, request.path_params, query, form, name, self._fleet)
+        asked = Asked(url, request.path_params, query, form, name, self._fleet, self._runs)
         shown = place.show(self._operator.named(on_page(name)), asked)
         if isinstance(shown, Redirect):
             return self._answers.redirect(shown.to)

@@ -42,6 +42,7 @@ _SENTENCES: Final[Mapping[str, Callable[[str, int, int], str]]] = {
     "full": lambda _of, count, left: (
         f"The channel is full: {_are(count, 'queued again')}, and {left:,} are still dead letters."
     ),
+    "not-started": _always("Nothing was started, because this one is still going on in the channel."),
     "cancelled": _always("The message is cancelled."),
     "maybe-delivered": _always("The message is cancelled, but an earlier push of it may have arrived."),
 }

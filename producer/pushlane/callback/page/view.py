@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import ImmutableMultiDict
 
     from pushlane.callback.page.fleet import Fleet
+    from pushlane.callback.page.runs import Runs
     from pushlane.operators.actions import Operator
 
 
@@ -35,6 +36,7 @@ class Asked:
         form: The fields of a POST, without the token.
         name: Who asks.
         fleet: Reads all channels, for everybody who asks.
+        runs: Starts what goes on after the answer.
     """
 
     url: str
@@ -43,6 +45,7 @@ class Asked:
     form: ImmutableMultiDict[str, str]
     name: str
     fleet: Fleet
+    runs: Runs
 
 
 @dataclass(frozen=True, slots=True)

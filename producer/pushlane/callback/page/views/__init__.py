@@ -6,7 +6,7 @@
     channel        ``/channels/<channel>``, pause and resume, and its unknown pushes
     blocked        its blocked conversations; skip
     dead_letters   its dead letters; replay and purge those that are chosen
-    all_of_reason  replay or purge all of a reason, after a dry run
+    all_of_reason  replay or purge all of a reason, after a count
     message        one message; its text and cancelling it; finding it by its id
     decisions      what moderation decided
     audit          what operators did
@@ -48,8 +48,9 @@ PLACES: Final[Sequence[Place]] = (
     Place(f"{_CHANNEL}/dead/replay", dead_letters.replay, "POST"),
     Place(f"{_CHANNEL}/dead/purge", dead_letters.purge, "POST"),
     Place(f"{_CHANNEL}/dead/all", all_of_reason.preview),
-    Place(f"{_CHANNEL}/dead/all", all_of_reason.step, "POST"),
+    Place(f"{_CHANNEL}/dead/all", all_of_reason.start, "POST"),
     Place(f"{_CHANNEL}/dead/progress", all_of_reason.progress),
+    Place(f"{_CHANNEL}/dead/progress", all_of_reason.stop, "POST"),
     Place(f"{_CHANNEL}/message", message.show),
     Place(f"{_CHANNEL}/message/text", message.show_text, "POST"),
     Place(f"{_CHANNEL}/message/cancel", message.cancel, "POST"),

@@ -10,6 +10,7 @@ from pushlane.callback.page.parameters import channel_in, start_in
 from pushlane.callback.page.view import Redirect
 from pushlane.callback.page.views.channel import overview_of, path_of
 from pushlane.message_record import REASON_CODES
+from pushlane.operators import bulk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ def show(operator: Operator, asked: Asked) -> View:
             "letters": page.letters,
             "reasons": sorted(REASON_CODES),
             "reason": reason,
+            "going": bulk.going(operator, channel_in(asked)),
             "start": start,
             "looked_at": page.looked_at,
             "following": following if following < channel.dead_letters else None,
