@@ -17,14 +17,13 @@ from pushlane.message import Limits, check_channel_name, is_channel_name
 from pushlane.operators.blocked import Blocked, read_blocked
 from pushlane.operators.dead_letters import DeadLetters
 from pushlane.operators.decisions import read_unfed
-from pushlane.operators.overview import Gate, Overview, read_gate, read_overview
+from pushlane.operators.overview import Overview, read_overview
 from pushlane.operators.states import State, ask_each, is_away, read_states
 from pushlane.receipt import MessageStatus
 from pushlane.scripts import Script
 from pushlane.service.redis_requirements import Finding, server_findings
 
 TIMEOUT_S = 2.0
-_GATE = ("state", "until", "cap", "reason", "changed", "paused")
 _OVERVIEW, _THROUGHPUT, _STATUS = Script("overview"), Script("throughput"), Script("status")
 
 
@@ -107,10 +106,6 @@ class Inspector:
         """How many moderation decisions are not carried out yet, counted once per lane in which they wait."""
         return read_unfed(self.redis).decisions
 
-    def gate(self, channel: str) -> Gate:
-        """Whether the channel may push; open if it is not registered."""
-        return read_gate(self.redis.hmget(_key(channel, "gate"), _GATE))
-
     def status(self, channel: str, message_id: str) -> MessageStatus | None:
         """Where the message is; None if its id is unknown or its retention is over."""
         return read_status(channel, message_id, _STATUS.call(self.redis, _key(channel, ""), "", message_id))
@@ -134,10 +129,6 @@ class Inspector:
     def blocked(self, channel: str, limit: int, start: int = 0) -> Iterator[Blocked]:
         """At most ``limit`` conversations that cannot move, longest blocked first, from place ``start`` on."""
         return read_blocked(self.redis, channel, limit, start)
-
-    def count_blocked(self, channel: str) -> int:
-        """How many conversations cannot move."""
-        return int(self.redis.zcard(_key(channel, "blocked")))
 
 
 def read_channels(listed: Iterable[bytes]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 import redis
 
 from pushlane.cluster.blocking import Cluster
-from pushlane.errors import QueueUnavailable
+from pushlane.errors import NewerChannel, QueueUnavailable
 from pushlane.keys import channel_of, channel_prefix
 from pushlane.message import check_channel_name
 from pushlane.operators.overview import Overview, read_overview
@@ -24,6 +24,11 @@ QueueUnavailable if its record is damaged, or redis-py's error if its node is aw
 AT_ONCE: Final = 50
 """How many channels are read with one round trip: Redis does nothing else for 4 ms meanwhile."""
 _OVERVIEW: Final = Script("overview")
+
+
+def is_unreadable(state: State) -> TypeGuard[Exception]:
+    """Whether nothing is known of it, not even that a newer release has registered it."""
+    return isinstance(state, Exception) and not isinstance(state, NewerChannel)
 
 
 def read_states(client: Any, channels: Sequence[str], consumed: Collection[str]) -> Iterator[tuple[str, State]]:  # noqa: ANN401 # see Inspector

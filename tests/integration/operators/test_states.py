@@ -56,7 +56,7 @@ def test_status_tells_which_channels_did_not_answer(maimed: Maimed) -> None:
     ended = pushlane("status", redis_url=maimed.url, settings=BROKER)
     assert (ended.code, ended.err) == (1, f"pushlane: 3 channels cannot be read: {', '.join(maimed.gone)}\n")
     for name in NAMES:
-        why = "PUSHLANE_REDIS_URL: the queue is unavailable: " if name in maimed.gone else "gate open; "
+        why = "Error 111 connecting to " if name in maimed.gone else "gate open; "
         assert f"\n{name}: {why}" in ended.out
     for document in (
         json.loads(pushlane("status", "--json", redis_url=maimed.url, settings=BROKER).out),
@@ -66,6 +66,14 @@ def test_status_tells_which_channels_did_not_answer(maimed: Maimed) -> None:
         assert [one["channel"] for one in told] == NAMES
         assert [one["channel"] for one in told if one["registered"] is None] == maimed.gone
         assert {bool(one.get("problem")) for one in told if one["registered"] is None} == {True}
+
+
+@pytest.mark.parametrize("command", ["blocked", "channel list"])
+def test_other_lists_show_what_they_can_and_fail(maimed: Maimed, command: str) -> None:
+    """With the same words."""
+    ended = pushlane(*command.split(), redis_url=maimed.url, settings=BROKER)
+    assert (ended.code, ended.err) == (1, f"pushlane: 3 channels cannot be read: {', '.join(maimed.gone)}\n")
+    assert ended.out
 
 
 def test_a_node_that_is_away_is_asked_once(maimed: Maimed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ from itertools import islice
 import click
 from click.shell_completion import CompletionItem
 
+from pushlane.errors import NewerChannel
 from pushlane.operators.blocked import Blocked
-from pushlane.operators.overview import Gate
+from pushlane.operators.overview import Gate, Overview
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.argument_types import utf8
@@ -65,16 +66,21 @@ def list_(names: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: F
     with queue.inspector() as inspector:
         for name in names:
             inspector.require(name)
-        channels = list(dict.fromkeys(names)) or inspector.channels()
-        gates = {name: gate for name in channels if _is_closed(gate := inspector.gate(name))}
-        total = sum(inspector.count_blocked(name) for name in channels)
-        each = (inspector.blocked(name, limit) for name in channels)
+        states = inspector.states(list(dict.fromkeys(names)) or inspector.channels())
+        known = [state for state in states.values() if isinstance(state, Overview)]
+        each = (inspector.blocked(one.channel, limit) for one in known if one.blocked)
         found = list(islice(heapq.merge(*each, key=_since), limit))
+    gates = {one.channel: one.gate for one in known if _is_closed(one.gate)}
+    total = sum(one.blocked for one in known)
     if as_json:
         closed = [{"channel": name} | as_fields(gate) for name, gate in gates.items()]
         print_json({"gates": closed, "blocked": [as_fields(one) for one in found], "total": total})
     else:
+        for state in states.values():
+            if isinstance(state, NewerChannel):
+                click.echo(state)
         _print(gates, found, total)
+    queue.require_readable(states)
 
 
 @command.command("skip")

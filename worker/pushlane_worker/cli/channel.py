@@ -5,11 +5,13 @@ import asyncio
 import click
 
 from pushlane.errors import NewerChannel
-from pushlane.message import Limits
+from pushlane.operators.overview import Overview
+from pushlane.operators.states import State, is_unreadable
+from pushlane.service.printable import one_line
 from pushlane_worker.channel_settings import ChannelSettings
 from pushlane_worker.channels.channel import channel_records
 from pushlane_worker.cli import completion, queue
-from pushlane_worker.cli.exit_codes import Failed, Refused
+from pushlane_worker.cli.exit_codes import Failed, Refused, words_of
 from pushlane_worker.cli.output import counted, print_json
 from pushlane_worker.queue.store import Store
 from pushlane_worker.settings import Settings, load_settings
@@ -38,17 +40,15 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """List the channels that are registered in Redis or in the local settings."""
     configured = load_settings().channels
     with queue.inspector() as inspector:
-        registered = {name: queue.or_newer(inspector.limits, name) for name in inspector.channels()}
-    names = sorted({*registered, *configured})
-    rows = [_row(name, registered.get(name), configured.get(name)) for name in names]
+        states = inspector.states(sorted({*inspector.channels(), *configured}))
+    rows = {name: _row(name, state, configured.get(name)) for name, state in states.items()}
     if as_json:
-        print_json({"channels": rows})
-        return
-    for row in rows:
-        state = "registered" if row["registered"] else "not registered"
-        newer = isinstance(registered.get(str(row["channel"])), NewerChannel)
-        url = row["url"] or "not in the settings here"
-        click.echo(f"{row['channel']}  {row['kind']}  {url}  {state}{' by a newer release' if newer else ''}")
+        print_json({"channels": list(rows.values())})
+    else:
+        for name, row in rows.items():
+            url = row["url"] or "not in the settings here"
+            click.echo(f"{name}  {row['kind']}  {url}  {_registered(states[name])}")
+    queue.require_readable(states)
 
 
 @command.command("pause")
@@ -87,11 +87,19 @@ def remove(name: str, force: bool) -> None:  # noqa: FBT001 - a flag of the comm
         click.echo(f"{name}: a worker served it less than a minute ago and registers it again if it is still running")
 
 
-def _row(name: str, limits: Limits | NewerChannel | None, settings: ChannelSettings | None) -> dict[str, object]:
+def _registered(state: State) -> str:
+    if is_unreadable(state):
+        return one_line(words_of(state))
+    if isinstance(state, NewerChannel):
+        return "registered by a newer release"
+    return "not registered" if state is None else "registered"
+
+
+def _row(name: str, state: State, settings: ChannelSettings | None) -> dict[str, object]:
     return {
         "channel": name,
-        "kind": limits.kind if isinstance(limits, Limits) else settings and settings.kind,
-        "registered": limits is not None,
+        "kind": state.kind if isinstance(state, Overview) else settings and settings.kind,
+        "registered": None if is_unreadable(state) else state is not None,
         "url": settings and settings.address,
         "queue": settings and settings.queue,
         "rate_limit": settings and settings.rate_limit and str(settings.rate_limit),

@@ -3,7 +3,7 @@
 import http.client
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,11 @@ from pushlane.errors import NewerChannel
 from pushlane.keys import CHANNELS
 from pushlane.operators.inspection import Inspector
 from pushlane.operators.overview import Overview
+from pushlane.operators.states import State, is_unreadable
 from pushlane.service.printable import one_line
 from pushlane.service.redis_requirements import Finding, broker_findings
 from pushlane_worker.channel_settings import ChannelSettings
-from pushlane_worker.cli import queue
+from pushlane_worker.cli.exit_codes import REDIS, words_of
 from pushlane_worker.cli.output import counted, some
 from pushlane_worker.dispatch.consumers import ENQUEUE_QUEUE
 from pushlane_worker.proxy import Proxy
@@ -66,18 +67,22 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         with Inspector(settings.redis_url, timeout=TIMEOUT_S) as inspector:
             yield from inspector.findings()
             yield from _strays(inspector)
-            for name in settings.channels:
-                limits = queue.or_newer(inspector.limits, name)
-                if isinstance(limits, NewerChannel):
-                    yield Finding("failed", str(limits))
-                elif limits is None:
-                    yield Finding(
-                        "warning",
-                        f"channel {name}: not registered yet; a worker or `pushlane channel register {name}` does that",
-                    )
-            yield from _consumers(inspector, settings)
+            states = inspector.states(list(settings.channels))
+            yield from _registered(states)
+            yield from _consumers(settings, states, inspector.consumed_queues())
     except (redis.RedisError, OSError) as error:
-        yield Finding("failed", f"PUSHLANE_REDIS_URL: {str(error) or type(error).__name__}")
+        yield Finding("failed", f"{REDIS}: {words_of(error)}")
+
+
+def _registered(states: Mapping[str, State]) -> Iterator[Finding]:
+    for name, state in states.items():
+        if is_unreadable(state):
+            yield Finding("failed", f"channel {name}: {words_of(state)}")
+        elif isinstance(state, NewerChannel):
+            yield Finding("failed", str(state))
+        elif state is None:
+            how = f"a worker or `pushlane channel register {name}` does that"
+            yield Finding("warning", f"channel {name}: not registered yet; {how}")
 
 
 def _strays(inspector: Inspector) -> Iterator[Finding]:
@@ -86,13 +91,12 @@ def _strays(inspector: Inspector) -> Iterator[Finding]:
         yield Finding("warning", f"Redis: {what}: ignored; remove it with SREM")
 
 
-def _consumers(inspector: Inspector, settings: Settings) -> Iterator[Finding]:
+def _consumers(settings: Settings, states: Mapping[str, State], consumed: Collection[str]) -> Iterator[Finding]:
     """A queue that no worker consumes delivers nothing, which is a failure if messages are waiting."""
-    consumed = inspector.consumed_queues()
     for name, channel in settings.channels.items():
         if channel.queue not in consumed:
-            overview = queue.or_newer(inspector.overview, name)
-            waiting = overview.depth if isinstance(overview, Overview) else 0
+            state = states[name]
+            waiting = state.depth if isinstance(state, Overview) else 0
             waits = (
                 f", for which {counted(waiting, 'message')} {'waits' if waiting == 1 else 'wait'}" if waiting else ""
             )
@@ -121,7 +125,7 @@ def _broker(settings: Settings) -> Iterator[Finding]:
     except redis.exceptions.NoPermissionError as error:
         yield Finding("warning", f"broker: cannot check its settings: {error}")
     except (OperationalError, redis.RedisError, OSError) as error:
-        yield Finding("failed", f"broker: {settings.broker_setting}: {str(error) or type(error).__name__}")
+        yield Finding("failed", f"broker: {settings.broker_setting}: {words_of(error)}")
 
 
 def _address(connection: "Connection") -> str:
@@ -144,7 +148,7 @@ def _remote(name: str, channel: ChannelSettings) -> Finding:
     try:
         how = _connect(urlsplit(url), proxy)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        what = str(error) or type(error).__name__
+        what = words_of(error)
         return Finding("failed", f"channel {name}: {variable}: {url} cannot be reached{through}: {what}")
     return Finding("ok", f"channel {name}: {url} can be reached{through}, {how}")
 

@@ -12,7 +12,7 @@ from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import completion, queue
 from pushlane_worker.cli.argument_types import utf8
 from pushlane_worker.cli.dead_letters import preview, print_letter, selecting
-from pushlane_worker.cli.exit_codes import Failed, in_words
+from pushlane_worker.cli.exit_codes import Failed, line_of
 from pushlane_worker.cli.output import counted, print_fields, print_json, some
 from pushlane_worker.cli.progress import progress_bar
 
@@ -109,7 +109,7 @@ def _run(letters: DeadLetters, selection: Selection, run: ReplayRun) -> None:
             for taken in run.steps():
                 progress.advance(replaying, taken)
     except redis.RedisError as error:
-        raise Failed(f"{in_words(error)}; {_are(run.replayed, 'queued again')} so far: repeat it to continue") from None
+        raise Failed(f"{line_of(error)}; {_are(run.replayed, 'queued again')} so far: repeat it to continue") from None
 
 
 def _tell_replay(channel: str, run: ReplayRun, absent: Sequence[str], *, as_json: bool) -> None:

@@ -33,12 +33,17 @@ class Refused(click.ClickException):
 
 def explain(error: Exception) -> tuple[str, int] | None:
     """The line and the exit code of an error; None for a bug of ours, which should show its traceback."""
-    return None if _line(error) is None else (in_words(error), _exit_code(error))
+    return None if _line(error) is None else (line_of(error), _exit_code(error))
 
 
-def in_words(error: Exception) -> str:
+def line_of(error: Exception) -> str:
     """The line alone, for an error that does not end the command, or not by itself."""
     return one_line(_line(error) or str(error))
+
+
+def words_of(error: Exception) -> str:
+    """What it says, without the part of a pipeline that redis-py quotes before it."""
+    return _IN_PIPELINE.sub("", str(error)) or type(error).__name__
 
 
 def _line(error: Exception) -> str | None:
@@ -46,19 +51,14 @@ def _line(error: Exception) -> str | None:
         case click.ClickException():
             return error.format_message()
         case QueueUnavailable() if not isinstance(error, NewerChannel):
-            return f"{REDIS}: {_answer(error)}"
+            return f"{REDIS}: {words_of(error)}"
         case QueueFull():
             return f"{error} (its limits are the channel's MAX_QUEUED and Redis's maxmemory)"
         case redis.RedisError():
-            return f"{REDIS}: the queue is unavailable: {_answer(error)}"
+            return f"{REDIS}: the queue is unavailable: {words_of(error)}"
         case PushlaneError() | OSError():
             return str(error)
     return None
-
-
-def _answer(error: Exception) -> str:
-    """What Redis said, without the part of the pipeline that redis-py quotes before it."""
-    return _IN_PIPELINE.sub("", str(error)) or type(error).__name__
 
 
 def _exit_code(error: Exception) -> int:

@@ -3,17 +3,16 @@
 import os
 import pwd
 import socket
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Mapping
 
 from pushlane.address import parse
-from pushlane.errors import NewerChannel, SettingsError
+from pushlane.errors import SettingsError
 from pushlane.operators.actions import Operator
 from pushlane.operators.inspection import Inspector
-from pushlane_worker.cli.exit_codes import REDIS
+from pushlane.operators.states import State, is_unreadable
+from pushlane_worker.cli.exit_codes import REDIS, Failed
+from pushlane_worker.cli.output import counted, some
 from pushlane_worker.settings import Settings, load_addresses
-
-T = TypeVar("T")
 
 
 def redis_url() -> str:
@@ -38,12 +37,10 @@ def operator() -> Operator:
     return Operator(redis_url(), by=whoami())
 
 
-def or_newer(read: Callable[[str], T], channel: str) -> T | NewerChannel:
-    """What this reads of the channel. That of a newer release does not hide the others."""
-    try:
-        return read(channel)
-    except NewerChannel as error:
-        return error
+def require_readable(states: Mapping[str, State]) -> None:
+    """Raises Failed if some channels cannot be read. That a newer release has registered one is no failure."""
+    if unreadable := [name for name, state in states.items() if is_unreadable(state)]:
+        raise Failed(f"{counted(len(unreadable), 'channel')} cannot be read: {some(unreadable)}")
 
 
 def whoami() -> str:

@@ -19,7 +19,7 @@ from pushlane.send_options import SendOptions
 from pushlane.service.json_fields import as_fields
 from pushlane_worker.cli import completion, lines, queue
 from pushlane_worker.cli.argument_types import json_object, utf8, when
-from pushlane_worker.cli.exit_codes import Failed, in_words
+from pushlane_worker.cli.exit_codes import Failed, line_of
 from pushlane_worker.cli.output import print_json
 from pushlane_worker.cli.progress import progress_bar
 
@@ -138,7 +138,7 @@ def _send_file(channel: str, file: BinaryIO, tally: Tally) -> None:
             if tally.count == 0:
                 raise
             so_far = f"{tally.count:,} messages, up to line {sent_to}, were accepted before that"
-            raise Failed(f"{in_words(error)}; {so_far}") from None
+            raise Failed(f"{line_of(error)}; {so_far}") from None
 
 
 def _check_file(file: BinaryIO, limits: Limits, progress: Progress) -> int | None:

@@ -11,10 +11,10 @@ from pushlane.operators.inspection import Inspector
 from pushlane.operators.overview import Gate, Overview
 from pushlane.operators.states import State
 from pushlane.service.json_fields import as_fields, rfc_3339
-from pushlane.service.printable import escaped
+from pushlane.service.printable import escaped, one_line
 from pushlane_worker.cli import completion, queue
-from pushlane_worker.cli.exit_codes import Failed, in_words
-from pushlane_worker.cli.output import counted, moment, print_json, shortened, some, width
+from pushlane_worker.cli.exit_codes import words_of
+from pushlane_worker.cli.output import counted, moment, print_json, shortened, width
 from pushlane_worker.settings import load_settings
 
 _COUNTS = ("depth", "scheduled", "ready", "delayed", "leased", "blocked", "delivered", "dead", "unknown")
@@ -54,10 +54,7 @@ def command(names: tuple[str, ...], as_json: bool, watching: bool) -> None:  # n
         print_json(_documents(states, unfed))
     else:
         _print(states, unfed)
-    if away := [
-        name for name, state in states.items() if isinstance(state, Exception) and not isinstance(state, NewerChannel)
-    ]:
-        raise Failed(f"{counted(len(away), 'channel')} cannot be read: {some(away)}")
+    queue.require_readable(states)
 
 
 def _print(states: Mapping[str, State], unfed: int) -> None:
@@ -67,7 +64,7 @@ def _print(states: Mapping[str, State], unfed: int) -> None:
         if isinstance(state, NewerChannel):
             click.echo(state)
         elif isinstance(state, Exception):
-            click.echo(f"{name}: {in_words(state)}")
+            click.echo(f"{name}: {one_line(words_of(state))}")
         elif state is not None:
             click.echo(_details(state))
     if unfed:
@@ -103,7 +100,7 @@ def _document(state: State) -> dict[str, object]:
     if isinstance(state, NewerChannel):
         return {"registered": True, "newer_version": state.version}
     if isinstance(state, Exception):
-        return {"registered": None, "problem": in_words(state)}
+        return {"registered": None, "problem": words_of(state)}
     return {"registered": False} if state is None else {"registered": True} | as_fields(state)
 
 

@@ -13,7 +13,7 @@ from pushlane.callback.tencent.question import C2C
 from pushlane.callback.tencent.signature import sign
 from pushlane.errors import SettingsError
 from pushlane.service.printable import escaped
-from pushlane_worker.cli.exit_codes import Failed
+from pushlane_worker.cli.exit_codes import Failed, words_of
 
 TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -38,7 +38,7 @@ def ask(host: str, port: int, text: str) -> str:
         answer = connection.getresponse()
         status, body = answer.status, answer.read(MAX_ANSWER_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        raise Failed(f"no answer from {host}:{port}: {str(error) or type(error).__name__}") from None
+        raise Failed(f"no answer from {host}:{port}: {words_of(error)}") from None
     finally:
         connection.close()
     if status != http.client.OK:

@@ -18,7 +18,7 @@ from rich.live import Live
 from pushlane.operators.inspection import Inspector
 from pushlane.operators.overview import Overview
 from pushlane_worker.cli import child_processes, queue
-from pushlane_worker.cli.exit_codes import Refused
+from pushlane_worker.cli.exit_codes import Refused, words_of
 from pushlane_worker.cli.output import width
 from pushlane_worker.cli.watch.reading import History, Reading
 from pushlane_worker.cli.watch.rows import shown_first
@@ -66,7 +66,7 @@ def read(inspector: Inspector, names: Names, detailed: int) -> Reading:
         shown = [name for name in shown_first(states)[:detailed] if isinstance(states[name], Overview)]
         return Reading(at, states, inspector.throughput(shown), inspector.count_unfed())
     except (redis.RedisError, OSError) as error:
-        return Reading(at, problem=str(error) or type(error).__name__)
+        return Reading(at, problem=words_of(error))
 
 
 def _ticks() -> Iterator[None]:
