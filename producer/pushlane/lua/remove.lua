@@ -12,7 +12,7 @@ local AT_ONCE = 200
 local SERVED_MS = 45000 -- workers sweep an idle channel every 20 to 40 s
 local NAMES = {
   'channel', 'ready', 'delayed', 'leases', 'claims', 'rate', 'gate', 'dead', 'unknown', 'counters', 'scheduled', 'held',
-  'blocked', 'blocked_by', 'resting', 'unreadable', 'pending', 'listeners', 'wake', 'full', 'sweep', 'details',
+  'blocked', 'blocked_by', 'resting', 'unreadable', 'pending', 'listeners', 'wake', 'full', 'sweep', 'details', 'bulk',
 }
 local keys = {}
 for i, name in ipairs(NAMES) do
