@@ -9,6 +9,7 @@
     producer           Producer
     async_producer     AsyncProducer
     enqueue_protocol   what both share: a script's arguments, and what its reply means
+    channel_record     a channel's record: its limits, and which release has written it
     message            messages, and a channel's limits for them
     send_options       how a message is to be sent: key, times, hold
     hold               a message that waits for a decision

@@ -7,11 +7,10 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
+from pushlane.channel_record import LIMIT_FIELDS, LimitsCache
 from pushlane.clients import connect_async
 from pushlane.enqueue_protocol import (
-    LIMIT_FIELDS,
     Entry,
-    LimitsCache,
     address_of,
     arguments_of,
     chunks,

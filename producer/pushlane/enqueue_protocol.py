@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
+from pushlane.channel_record import newer_channel
 from pushlane.errors import (
     IdempotencyConflict,
     InvalidMessage,
-    NewerChannel,
     QueueFull,
     QueueUnavailable,
     SettingsError,
     UnknownChannel,
 )
 from pushlane.hold import DECIDED, VERDICTS, StandingDecision
-from pushlane.message import Limits, Message, check_channel_name, check_id, check_idempotency_key
+from pushlane.message import Limits, Message, check_id, check_idempotency_key
 from pushlane.message_json import Form
 from pushlane.message_record import STATES, conversation_of, from_ms, hold_key, read_header, text_of, write_content
 from pushlane.password_file import with_password
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 1000
 """Messages per script call, which accepts all of them or none."""
-LIMITS_KEPT_S: Final = 10.0
-"""How long a producer caches a channel's limits. The scripts check kind and depth on every call."""
 MAX_REASON_BYTES: Final = 500
 SAME_PREFIX_S: Final = 8
 """Messages to one conversation within this time have ids with the same prefix. What is kept of them once they are
@@ -106,11 +104,11 @@ def forms_of(messages: Sequence[Message], options: SendOptions) -> list[Form]:
 
 def describe(span: Span, entries: Sequence[Entry]) -> None:
     """Tells the span what it sends: the id of one message, or how many there are."""
-    if span.records and len(entries) == 1:
+    if span.is_recording and len(entries) == 1:
         conversation = entries[0].message.conversation
-        span.tell({MESSAGE_ID: entries[0].message_id, "messaging.message.conversation_id": conversation})
-    elif span.records:
-        span.tell({"messaging.batch.message_count": len(entries)})
+        span.set_attributes({MESSAGE_ID: entries[0].message_id, "messaging.message.conversation_id": conversation})
+    elif span.is_recording:
+        span.set_attributes({"messaging.batch.message_count": len(entries)})
 
 
 def arguments_of(kind: str, entries: Sequence[Entry], trace: str) -> list[str | bytes]:
@@ -151,44 +149,6 @@ def read_receipts(channel: str, entries: Sequence[Entry], reply: Sequence[Any]) 
         )
         for entry, sequence, state, duplicate in zip(entries, values, values, values, strict=True)
     ]
-
-
-CHANNEL_VERSION: Final = 2
-"""That of a channel's record, which changes with what its fields mean; ``lua/lib_channel.lua`` repeats it."""
-LIMIT_FIELDS: Final = ("version", "kind", "max_text", "text_unit", "max_message_bytes")
-
-
-def read_limits(channel: str, fields: Sequence[Any]) -> Limits | None:
-    """The limits in these fields of a channel's record; None if the channel is not registered.
-
-    Raises:
-        NewerChannel: A newer release has registered it.
-    """
-    version, *limits = fields
-    check_version(channel, version)
-    if None in limits:
-        return None
-    kind, max_text, text_unit, max_message_bytes = limits
-    return Limits(kind.decode(), int(max_text), text_unit.decode(), int(max_message_bytes))
-
-
-def check_version(channel: str, version: bytes | None) -> None:
-    """Raises NewerChannel if this is the version of a newer release's record; an older one's may have none.
-
-    Raises QueueUnavailable if it is no version at all.
-    """
-    if version is None:
-        return
-    if not version.isdigit():
-        raise QueueUnavailable(f"the record of channel {channel!r} is damaged: its version is not a number")
-    if int(version) > CHANNEL_VERSION:
-        raise NewerChannel(channel, int(version))
-
-
-def newer_channel(channel: str, error: redis.RedisError) -> NewerChannel | None:
-    """How a script says that a newer release has registered the channel; None if it says something else."""
-    code, _, words = str(error).partition(" ")
-    return NewerChannel(channel, int(words.split()[0])) if code == "NEWERCHANNEL" else None
 
 
 def read_status(channel: str, message_id: str, reply: Sequence[Any]) -> MessageStatus | None:
@@ -270,26 +230,6 @@ def address_of(redis_url: str | None) -> str:
         return with_password(url, file) if file else url
     except SettingsError as error:
         raise ValueError(str(error)) from None
-
-
-class LimitsCache:
-    """The limits of a producer's channels, each kept for ``LIMITS_KEPT_S``."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[float, Limits]] = {}
-
-    def get(self, channel: str) -> Limits | None:
-        """The limits, if they were read recently. Raises InvalidMessage for an invalid channel name."""
-        known = self._known.get(check_channel_name(channel))
-        return known[1] if known and time.monotonic() - known[0] < LIMITS_KEPT_S else None
-
-    def put(self, channel: str, fields: Sequence[Any]) -> Limits:
-        """Keeps the limits that Redis returned. Raises UnknownChannel or NewerChannel."""
-        limits = read_limits(channel, fields)
-        if limits is None:
-            raise UnknownChannel(channel)
-        self._known[channel] = (time.monotonic(), limits)
-        return limits
 
 
 def chunks(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:

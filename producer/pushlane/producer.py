@@ -9,11 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
 from pushlane.async_producer import AsyncProducer
+from pushlane.channel_record import LIMIT_FIELDS, LimitsCache
 from pushlane.clients import connect
 from pushlane.enqueue_protocol import (
-    LIMIT_FIELDS,
     Entry,
-    LimitsCache,
     address_of,
     arguments_of,
     chunks,

@@ -34,11 +34,11 @@ _TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2
 
 
 class Span:
-    """A span that is not recorded: entering it and telling it something costs next to nothing."""
+    """A span that is not recorded: entering it and setting its attributes cost next to nothing."""
 
     context = ""
     """The context for a message that is sent in this span; empty unless the span is sampled."""
-    records = False
+    is_recording = False
 
     def __enter__(self) -> Self:
         return self
@@ -48,10 +48,10 @@ class Span:
     ) -> None:
         return None
 
-    def tell(self, attributes: Attributes) -> None:
+    def set_attributes(self, attributes: Attributes) -> None:
         """Adds attributes."""
 
-    def fail(self, error: str) -> None:
+    def set_error(self, error: str) -> None:
         """Gives the span the status error, because of this kind of error."""
 
 
@@ -68,8 +68,8 @@ class _LiveSpan(Span):
         self._span = span
         self._scope = trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False)
         context = span.get_span_context()
-        self.records = span.is_recording()
-        if self.records and context.trace_flags.sampled:
+        self.is_recording = span.is_recording()
+        if self.is_recording and context.trace_flags.sampled:
             self.context = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
     def __enter__(self) -> Self:
@@ -80,15 +80,15 @@ class _LiveSpan(Span):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is not None:
-            self.fail(kind.__name__)
+            self.set_error(kind.__name__)
         with contextlib.suppress(Exception):
             self._scope.__exit__(kind, error, traceback)
 
-    def tell(self, attributes: Attributes) -> None:
+    def set_attributes(self, attributes: Attributes) -> None:
         with contextlib.suppress(Exception):
             self._span.set_attributes(attributes)
 
-    def fail(self, error: str) -> None:
+    def set_error(self, error: str) -> None:
         with contextlib.suppress(Exception):
             self._span.set_status(trace.StatusCode.ERROR)
             self._span.set_attribute("error.type", error)

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
+from pushlane.channel_record import LIMIT_FIELDS, read_limits
 from pushlane.clients import connect
 from pushlane.cluster.blocking import Cluster
-from pushlane.enqueue_protocol import LIMIT_FIELDS, read_limits, read_status
+from pushlane.enqueue_protocol import read_status
 from pushlane.errors import NewerChannel, UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, WORKERS, channel_prefix
 from pushlane.message import Limits, check_channel_name, is_channel_name

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from pushlane.enqueue_protocol import check_version
+from pushlane.channel_record import check_version
 from pushlane.message_record import REASONS, from_ms
 from pushlane.outcome import Outcome
 

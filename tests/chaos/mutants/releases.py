@@ -12,7 +12,7 @@ from support.producers import everything
 from support.queue import SWEEPER, Queue
 
 from pushlane import scripts
-from pushlane.enqueue_protocol import CHANNEL_VERSION
+from pushlane.channel_record import CHANNEL_VERSION
 from pushlane.keys import BELL
 from pushlane.scripts import UNREGISTERED
 from pushlane_worker.queue.store import WORKER

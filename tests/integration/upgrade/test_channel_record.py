@@ -11,7 +11,7 @@ from support.holds import assert_at_rest, drained
 from support.queue import SWEEPER, settle
 
 from pushlane import Producer, RoomMessage, UnknownChannel
-from pushlane.enqueue_protocol import CHANNEL_VERSION
+from pushlane.channel_record import CHANNEL_VERSION
 from pushlane_worker.queue.store import Store
 
 if TYPE_CHECKING:

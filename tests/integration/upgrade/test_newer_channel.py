@@ -21,8 +21,8 @@ from support.stack import channel_settings
 from support.waiting import wait_until_async
 
 from pushlane import AsyncProducer, NewerChannel, Producer, QueueUnavailable, RoomMessage
+from pushlane.channel_record import CHANNEL_VERSION
 from pushlane.clients import connect_async
-from pushlane.enqueue_protocol import CHANNEL_VERSION
 from pushlane.keys import BELL
 from pushlane.service import effects
 from pushlane_worker.dispatch.dispatcher import Dispatcher

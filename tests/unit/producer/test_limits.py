@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from pushlane.enqueue_protocol import CHANNEL_VERSION, LIMIT_FIELDS, read_limits
+from pushlane.channel_record import CHANNEL_VERSION, LIMIT_FIELDS, read_limits
 from pushlane.errors import NewerChannel
 from pushlane.message import Limits
 

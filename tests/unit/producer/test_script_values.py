@@ -9,7 +9,8 @@ from support.channels import channel_record
 from support.script_files import FILES, LIBRARIES, PACKAGES, number, split
 
 from pushlane import message_record, push_record
-from pushlane.enqueue_protocol import CHANNEL_VERSION, CHUNK, MAX_REASON_BYTES
+from pushlane.channel_record import CHANNEL_VERSION
+from pushlane.enqueue_protocol import CHUNK, MAX_REASON_BYTES
 from pushlane.hold import DECIDED, MAX_HOLD_DAYS
 from pushlane.message import MAX_CHANNEL_NAME_CHARS, MAX_ID_BYTES
 from pushlane.operators import actions

@@ -223,7 +223,7 @@ def test_a_message_without_details_is_new_since_it_was_accepted(
 ) -> None:
     """Most messages have none, and a claim of such messages does not even list them."""
     claim = read_claim([ROOM, b"d:0:0", 0, batch, b"m1", record(), b"m2", record()], CLAIMED_MS)
-    assert (claim.attempt(), claim.history(), claim.over(1e9)) == (attempt, history, False)
+    assert (claim.attempt(), claim.history(), claim.may_have_expired(1e9)) == (attempt, history, False)
     assert (claim.message_ids, claim.records) == ([b"m1", b"m2"], [record(), record()])
 
 

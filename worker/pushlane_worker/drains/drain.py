@@ -35,8 +35,8 @@ LOOK_S = 0.12
 """The longest time between its turns while it waits for the next message; less than half of what a listener counts."""
 
 MAX_SETTLED = 50
-"""Pushes that a turn settles at most. After an outage of Redis thousands may be finished, and no turn may hold Redis
-for longer than a few ms."""
+"""Pushes that a turn settles at most. After an outage of Redis thousands may be finished, but no turn may hold Redis
+for longer than a few ms, and Lua passes at most 8,000 arguments."""
 
 IDLE_AFTER_S = 0.1
 """A drain that neither claims nor settles anything for this long frees its process for another channel's task."""
@@ -135,7 +135,7 @@ class Drain:
     report: Report
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it waits for the next message for the first time."""
-    _moved: float = field(default_factory=time.monotonic)
+    _progress_at: float = field(default_factory=time.monotonic)
     _busy: int = 0
     _finished: list[Settlement] = field(default_factory=list)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -148,22 +148,22 @@ class Drain:
 
     async def claim(self) -> None:
         """The claiming phase: returns at the end of the slice, on ``end``, or when there is nothing to do."""
-        over = time.monotonic() + self.slice_s
-        lingers = None
+        slice_end = time.monotonic() + self.slice_s
+        leave_at = None
         with self.capacity.drain(self.turns.channel):
             while True:
-                if self._ends or time.monotonic() >= over:
+                if self._ends or time.monotonic() >= slice_end:
                     self.report.ended = self._ends or "slice"
                     break
                 turn = await self._turn(self.capacity.free(self.turns.channel))
                 if turn.leaves:
                     self.report.ended = turn.waits_for
                     return
-                lingers = self._linger(lingers, turn)
-                if lingers is not None and time.monotonic() >= lingers:
+                leave_at = self._linger(leave_at, turn)
+                if leave_at is not None and time.monotonic() >= leave_at:
                     self.report.ended = turn.waits_for
                     break
-                await self._wait(turn, over)
+                await self._wait(turn, slice_end)
         await self._turn(ONLY_SETTLE)
 
     async def settle(self) -> None:
@@ -171,7 +171,7 @@ class Drain:
         while self._busy or self._finished:
             if not self._finished:
                 await self._woken(VOUCH_S)
-            # Claimed jobs may wait for the gate's state if this process was too busy to use that of the last turn.
+            # Claims may wait for the gate's state if this process was too busy to use that of the last turn.
             if self._finished or self.pushers.waits_for_a_turn:
                 await self._turn(ONLY_SETTLE)
         log_rate_wait(self.report)
@@ -179,7 +179,7 @@ class Drain:
     @property
     def is_idle(self) -> bool:
         """Whether it is only waiting: for a message, the gate, the rate, an answer or Redis."""
-        return self.idle.is_set() or time.monotonic() - self._moved >= IDLE_AFTER_S
+        return self.idle.is_set() or time.monotonic() - self._progress_at >= IDLE_AFTER_S
 
     @property
     def settled(self) -> bool:
@@ -205,7 +205,7 @@ class Drain:
                 log_dead_letters(self.turns.channel, settlement)
         self.report.next_ms, self.report.waits_for = turn.wait_ms, turn.waits_for
         if turn.claims or finished:
-            self._moved = time.monotonic()
+            self._progress_at = time.monotonic()
         self._busy += len(turn.claims)
         self.capacity.release(self.turns.channel, reserved - len(turn.claims))
         self.pushers.note_gate(asked, closed=turn.closed)
@@ -219,20 +219,20 @@ class Drain:
         self.capacity.release(self.turns.channel)
         self._wake.set()
 
-    def _linger(self, lingers: float | None, turn: Turn) -> float | None:
+    def _linger(self, leave_at: float | None, turn: Turn) -> float | None:
         if turn.soon:
             return None
-        return time.monotonic() + LINGER_S if lingers is None else lingers
+        return time.monotonic() + LINGER_S if leave_at is None else leave_at
 
-    async def _wait(self, turn: Turn, over: float) -> None:
+    async def _wait(self, turn: Turn, slice_end: float) -> None:
         if self.capacity.free(self.turns.channel) == 0:
             # The slots may be taken up by an earlier drain or another channel, which does not wake this one.
-            vouch = min(over, time.monotonic() + VOUCH_S)
+            vouch_at = min(slice_end, time.monotonic() + VOUCH_S)
             while (
                 not self._finished
                 and not self._ends
                 and self.capacity.free(self.turns.channel) == 0
-                and time.monotonic() < vouch
+                and time.monotonic() < vouch_at
             ):
                 await self._sleep(POLL_S)
         elif turn.wait_ms == 0 and turn.claims:

@@ -112,7 +112,7 @@ class Pushers:
         # Settled before it is logged: a log that cannot be written must not cost a delivery.
         job.done(self._settlement(job.claim, result, took_s))
         with contextlib.suppress(Exception):
-            if span.records:
+            if span.is_recording:
                 _tell(span, result)
             self._log(job.claim, result, took_s)
 
@@ -139,15 +139,15 @@ class Pushers:
             return PushResult(Outcome.UNSENT, "its lease would not outlast the push", reached=False)
         request = None
         try:
-            if claim.over(now):  # the next claim drops it
+            if claim.may_have_expired(now):  # the next claim drops it
                 return PushResult(Outcome.UNSENT, "a message has expired", reached=False)
             conversation, address, _ = read_content(claim.records[0])
             request = self.channel.kind.request(conversation, address, [read_body(each) for each in claim.records])
-            if span.records:
-                span.tell({"http.request.method": request.method, "server.address": request.url.host})
+            if span.is_recording:
+                span.set_attributes({"http.request.method": request.method, "server.address": request.url.host})
             answer = await self.client.exchange(request)
-            if span.records:
-                span.tell({"http.response.status_code": answer.status})
+            if span.is_recording:
+                span.set_attributes({"http.response.status_code": answer.status})
             return self.channel.kind.read(answer)
         except PushNotSent as error:
             return PushResult(Outcome.FAILED, str(error), reached=False)
@@ -158,7 +158,7 @@ class Pushers:
             outcome = Outcome.FAILED if request is None else Outcome.UNKNOWN
             return PushResult(outcome, f"a fault in Pushlane: {type(error).__name__}", reached=request is not None)
 
-    def _log(self, claim: Claim, result: PushResult, duration_s: float) -> None:
+    def _log(self, claim: Claim, result: PushResult, took_s: float) -> None:
         delivered = result.outcome is Outcome.DELIVERED
         (logger().info if delivered else logger().warning)(
             "push.done",
@@ -168,7 +168,7 @@ class Pushers:
             message_ids=b",".join(claim.message_ids).decode(),
             attempt=claim.attempt(),
             outcome=result.outcome.name.lower(),
-            duration_ms=round(duration_s * 1000, 1),
+            duration_ms=round(took_s * 1000, 1),
             **({} if delivered else {"detail": result.detail}),
             **_cut(result.retry_after_s, self.channel.policy.retry_after_cap_s),
             **result.log,
@@ -192,9 +192,9 @@ def _span(channel: Channel, claim: Claim) -> Span:
 
 def _tell(span: Span, result: PushResult) -> None:
     outcome = result.outcome.name.lower()
-    span.tell({"pushlane.outcome": outcome})
+    span.set_attributes({"pushlane.outcome": outcome})
     if result.outcome is not Outcome.DELIVERED:
-        span.fail(outcome)
+        span.set_error(outcome)
 
 
 def _cut(retry_after_s: float | None, cap_s: float) -> dict[str, float]:

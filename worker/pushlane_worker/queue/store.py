@@ -9,8 +9,8 @@ from typing import Any
 
 import redis.asyncio
 
+from pushlane.channel_record import newer_channel
 from pushlane.clients import connect_async
-from pushlane.enqueue_protocol import newer_channel
 from pushlane.keys import BELL, CHANNELS, channel_prefix
 from pushlane.scripts import UNREGISTERED, Script
 from pushlane_worker.queue.rate_clock import RateClock

@@ -44,10 +44,11 @@ class Claim:
     asked: float
     deadline: float
 
-    def over(self, now: float) -> bool:
+    def may_have_expired(self, now: float) -> bool:
         """Whether one of its messages may have expired, by Redis's clock at the claim and this process's since.
 
-        This may be early by the time that the turn's reply took, but never late.
+        A claim may wait in its process for 20 s while the API is slow. The answer may be early by the time that the
+        turn's reply took, but never late.
         """
         now_ms = self.claimed_ms + (now - self.asked) * 1000
         return 0 < first_expiry(self.details) <= now_ms
@@ -123,7 +124,7 @@ class Turn:
     settled: Sequence[Settled]
     claims: Sequence[Claim]
     closed: bool = False
-    """Waiting jobs must not be pushed now, except a probe."""
+    """Claims that wait in the process must not be pushed now, except a probe."""
     is_empty: bool = False
     """The channel has no message that can be claimed now or later, but for leased ones."""
     soon: bool = True

@@ -51,9 +51,9 @@ class RequestSpans:
 
             async def note(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    span.tell({"http.response.status_code": message["status"]})
+                    span.set_attributes({"http.response.status_code": message["status"]})
                     if message["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                        span.fail(str(message["status"]))
+                        span.set_error(str(message["status"]))
                 await send(message)
 
             try:
@@ -61,7 +61,7 @@ class RequestSpans:
             finally:
                 if (route := getattr(scope.get("route"), "path", None)) is not None:
                     trace.get_current_span().update_name(f"{method} {route}")
-                    span.tell({"http.route": route})
+                    span.set_attributes({"http.route": route})
 
     def _origin(self, scope: Scope) -> tuple[Context | None, Sequence[trace.Link]]:
         """The context that a request's span continues, and the links that it has instead."""
