@@ -9,7 +9,7 @@ after the prefix       type    content                                          
 =====================  ======  ============================================================================  ===========
 ``channel``            hash    its version, and what others need to know: kind, limits, rate; no secret      for ever
 ``conversation:<id>``  list    message ids, oldest first                                                     till empty
-``pushes:<id>``         list    the last 20 pushes of the conversation that did not deliver at the first try   retention
+``pushes:<id>``        list    the last 20 pushes of the conversation that did not deliver at the first try  retention
 ``message:<id>``       string  a message's record (``message_record.py``), until it is finished              see below
 ``details``            hash    by id: what only some messages have (same); by id:trace: their trace context  till empty
 ``tombstones:<ms>:…``  hash    by id: what is kept of finished messages (``lua/lib_tombstone.lua``)           see below

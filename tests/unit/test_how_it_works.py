@@ -58,6 +58,7 @@ def test_a_package_opens_with_a_map_of_its_modules(package: ModuleType) -> None:
     modules = {info.name for info in pkgutil.iter_modules(package.__path__) if info.name != "__main__"}
     if package.__name__ == "pushlane_worker.cli":
         modules -= {name.replace("-", "_") for name in COMMANDS}
-    assert [
-        name for name in sorted(modules) if not re.search(rf"(^    |; ){name}\b", package.__doc__ or "", re.MULTILINE)
-    ] == []
+    opening = package.__doc__ or ""
+    assert [name for name in sorted(modules) if not re.search(rf"(^    |; ){name}\b", opening, re.MULTILINE)] == []
+    listed, (folder,) = re.findall(r"^    (\w+) {2,}\S", opening, re.MULTILINE), package.__path__
+    assert [name for name in listed if not (Path(folder, name).is_dir() or Path(folder, f"{name}.py").is_file())] == []

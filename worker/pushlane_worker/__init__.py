@@ -18,7 +18,6 @@
     heartbeat         a file whose age says whether a worker works
     queue             script calls, and the next step after a push
     channels          kinds of channel, and HTTP
-    operators         what operators see and do
     settings          the worker's settings; channel_settings: those of a channel
     telemetry         the worker's log
     library_log       what Celery and Flower log of a broker that is away

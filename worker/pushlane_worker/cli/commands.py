@@ -9,7 +9,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "Send 2,000 messages through its own queue.",
     "worker": "Run a Celery worker that pushes; further arguments are Celery's.",
     "callback": "Answer moderation callbacks and take messages over HTTP.",
-    "fake-api": "Run the stand-in for the chat API.",
+    "fake-api": "Run the fake chat API.",
     "send": "Enqueue one text, or a file of messages.",
     "status": "Show the channels.",
     "message": "Show where one message is.",

@@ -1,4 +1,4 @@
-"""``pushlane fake-api``: runs the stand-in for the chat API."""
+"""``pushlane fake-api``: runs the fake chat API."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--swap", type=click.IntRange(0), default=0, help="Swap the first two messages of this many pushes.")
 @click.option("--seed", default=0, help="The seed of the generator that draws the shares.")
 def command(host: str, port: int, **options: Any) -> None:  # noqa: ANN401 - click gives each its own type
-    """Run the stand-in for the chat API until Ctrl-C; print its address once it is listening.
+    """Run the fake chat API until Ctrl-C; print its address once it is listening.
 
     It checks every rule of the API, keeps what it accepts and shows it at /_record. POST to /_control changes its
     behaviour while it runs.
@@ -76,7 +76,7 @@ def _control(
 def _tell(url: str, control: Control) -> None:
     click.echo(url)
     click.echo(
-        f"the stand-in is listening: app ID {control.app_id}, token {control.token}; third-party messages go to"
+        f"the fake API is listening: app ID {control.app_id}, token {control.token}; third-party messages go to"
         f" {url}{THIRD_PARTY_PATH}; its record is at {url}/_record",
         err=True,
     )

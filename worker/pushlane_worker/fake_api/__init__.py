@@ -1,13 +1,13 @@
-"""The stand-in for the chat API, shared by the demo, tests, benchmarks and users' CI.
+"""The fake chat API, shared by the demo, tests, benchmarks and users' CI.
 
 It checks every rule of CINNOX's message-push and, at ``/third-party``, of third-party messages. It keeps what it
 accepted in order of arrival, and misbehaves on request.
 
 ::
 
-    server    HTTP, and FakeApi: the stand-in inside this process
-    process   run(): the stand-in as its own program
-    client    FakeApiClient: controls and queries a stand-in that runs elsewhere
+    server    HTTP, and FakeApi: the fake API inside this process
+    process   run(): the fake API as its own program
+    client    FakeApiClient: controls and queries a fake API that runs elsewhere
     backdoor  the endpoints under /_ that the client calls
     chat      handles a push: rules, rate, faults, record
     rules     what the API refuses: one class per endpoint

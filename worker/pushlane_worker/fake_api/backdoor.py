@@ -1,4 +1,4 @@
-"""The endpoints under ``/_``, with which tests and the demo control and query the stand-in.
+"""The endpoints under ``/_``, with which tests and the demo control and query the fake API.
 
 ::
 
@@ -75,4 +75,4 @@ def _documents(documents: BaseModel | Iterable[object]) -> Reply:
 
 
 def _unknown(method: str, path: str) -> Reply:
-    return json_reply(404, {"message": f"the stand-in has no {method} {path}"})
+    return json_reply(404, {"message": f"the fake API has no {method} {path}"})

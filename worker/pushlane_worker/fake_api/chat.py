@@ -1,4 +1,4 @@
-"""Handles a push in the stand-in: rules, rate limit, injected faults, record."""
+"""Handles a push in the fake API: rules, rate limit, injected faults, record."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Controls and queries a stand-in that runs elsewhere, with blocking calls and only the standard library's HTTP."""
+"""Controls and queries a fake API that runs elsewhere, with blocking calls and only the standard library's HTTP."""
 
 import http.client
 from http import HTTPStatus
@@ -21,7 +21,7 @@ _INJECTED = TypeAdapter(list[InjectedFault])
 class FakeApiClient:
     """Opens one short connection per call.
 
-    Every method raises OSError when the stand-in does not answer, and ValueError with its message when it refuses.
+    Every method raises OSError when the fake API does not answer, and ValueError with its message when it refuses.
     """
 
     def __init__(self, url: str) -> None:
@@ -69,7 +69,7 @@ class FakeApiClient:
             response = connection.getresponse()
             answer = response.read()
         except http.client.HTTPException as error:
-            raise ConnectionError(f"the stand-in's answer was cut short: {error!r}") from error
+            raise ConnectionError(f"the fake API's answer was cut short: {error!r}") from error
         finally:
             connection.close()
         if response.status != HTTPStatus.OK:

@@ -1,4 +1,4 @@
-"""The document that sets the stand-in's behaviour, at the start and at run time.
+"""The document that sets the fake API's behaviour, at the start and at run time.
 
 It always shows the current state: a fault limited by ``times`` counts down in it and is removed at zero.
 """
@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 DEMO_APP_ID = "demo"
-DEMO_TOKEN = "pushlane-demo"  # noqa: S105 - the stand-in protects nothing
+DEMO_TOKEN = "pushlane-demo"  # noqa: S105 - the fake API protects nothing
 
 _PRINTABLE = r"^[ -~]*$"
 """Printable ASCII, so that a value cannot end its header line."""
@@ -78,7 +78,7 @@ class Garbage(PushFault):
 
 
 class Control(_Document):
-    """How the stand-in behaves."""
+    """How the fake API behaves."""
 
     app_id: str = DEMO_APP_ID
     """The one known appID; any other gets 404."""

@@ -1,4 +1,4 @@
-"""The stand-in as its own program, for ``pushlane fake-api`` and for tests."""
+"""The fake API as its own program, for ``pushlane fake-api`` and for tests."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What arrived at the stand-in, stored compactly enough for hundreds of thousands of messages.
+"""What arrived at the fake API, stored compactly enough for hundreds of thousands of messages.
 
 Convention: a text may end with a marker, ``#`` and digits; so may the last string of a third-party object, kept as
 compact JSON. Within a room the first arrivals of markers must increase, otherwise the order is broken; a repeated

@@ -1,4 +1,4 @@
-"""The stand-in's reports, as the backdoor sends them and the client reads them.
+"""The fake API's reports, as the backdoor sends them and the client reads them.
 
 Wall-clock times (``…_ms``) are milliseconds since the epoch, monotonic ones (``at_s``) seconds of the machine's clock.
 Entries of which there may be 100,000 are dataclasses, which takes half the time to create and send them.

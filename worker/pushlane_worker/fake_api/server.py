@@ -1,4 +1,4 @@
-"""The stand-in's HTTP server, and the stand-in inside a process.
+"""The fake API's HTTP server, and the fake API inside a process.
 
 It uses aiohttp's low-level server, without router and middlewares: measured at 6,200 pushes of ten messages per second
 on one core, against 5,500 with ``Application``.
@@ -22,7 +22,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class FakeApi(FakeChat):
-    """The stand-in on the running event loop; ``run`` is the same as its own program.
+    """The fake API on the running event loop; ``run`` is the same as its own program.
 
     Port 0 means any free port, which ``url`` then contains. Blocking calls in the same thread, such as those of
     ``FakeApiClient``, would wait for ever: use the methods here, or another thread.
