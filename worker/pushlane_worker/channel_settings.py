@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
 from pushlane.errors import SettingsError
-from pushlane.service.configuration import comma_separated
+from pushlane.service.configuration import comma_separated, matching
 from pushlane_worker.proxy import Proxy, parse_proxy
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -57,7 +57,13 @@ def _usual_rate(values: Mapping[str, Any]) -> RateLimit | None:
 _Rate = Annotated[RateLimit | None, NoDecode, BeforeValidator(_parse_rate)]
 _Proxy = Annotated[Proxy | None, NoDecode, BeforeValidator(_parse_proxy)]
 _Codes = Annotated[frozenset[int], NoDecode, BeforeValidator(comma_separated)]
-_Http = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+_Http = Annotated[
+    str,
+    matching(r"https?://[^\s/?#@]+(/[^\s?#]*)?", "must be like https://api.example.com/path, without a user, ? or #"),
+]
+_Queue = Annotated[
+    str, matching(r"[A-Za-z0-9_.-]{1,64}", "must be 1 to 64 letters, digits, dots, hyphens or underscores")
+]
 
 
 class ChannelSettings(BaseModel):
@@ -81,9 +87,7 @@ class ChannelSettings(BaseModel):
     )
     token_file: Path | None = Field(None, description="A file that holds the token; it is read again when it changes.")
     proxy_url: _Proxy = Field(None, description="An HTTP proxy for its pushes, `http://[user:password@]host:port`.")
-    queue: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(
-        "pushlane", description="The Celery queue for its drains."
-    )
+    queue: _Queue = Field("pushlane", description="The Celery queue for its drains.")
     rate_limit: _Rate = Field(
         default_factory=_usual_rate,
         description=(

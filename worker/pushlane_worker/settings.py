@@ -84,7 +84,7 @@ class Settings(_Broker, CommonSettings):
     @model_validator(mode="after")
     def _lease_outlasts_push(self) -> "Settings":
         if self.lease_s < self.push_deadline_s + LEASE_MARGIN_S:
-            message = "LEASE_S must be at least PUSH_DEADLINE_S + {margin} s, or every push could outlive its lease"
+            message = "must be at least PUSH_DEADLINE_S + {margin}, or a push could outlive its lease"
             raise PydanticCustomError("lease", message, {"margin": LEASE_MARGIN_S, "setting": ["lease_s"]})
         return self
 

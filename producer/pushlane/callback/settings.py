@@ -22,7 +22,7 @@ from pushlane.callback import template as templates
 from pushlane.callback.policy_settings import Policies
 from pushlane.errors import InvalidMessage, SettingsError
 from pushlane.message import check_channel_name
-from pushlane.service.configuration import CommonSettings, comma_separated, load, variable
+from pushlane.service.configuration import CommonSettings, comma_separated, load, matching, variable
 from pushlane.service.credentials import MAX_SECRETS, SecretSettings, read_secrets, wrong
 
 MIN_DEADLINE_S: Final = 0.5
@@ -85,7 +85,7 @@ _Networks = Annotated[
     tuple[Annotated[Network, PlainValidator(_network)], ...], NoDecode, BeforeValidator(comma_separated)
 ]
 _SdkAppIds = Annotated[
-    tuple[Annotated[str, StringConstraints(pattern=r"^[0-9]+$"), BeforeValidator(_sdk_app_id)], ...],
+    tuple[Annotated[str, matching("[0-9]+", "must be numbers like 1400000001"), BeforeValidator(_sdk_app_id)], ...],
     NoDecode,
     BeforeValidator(comma_separated),
 ]

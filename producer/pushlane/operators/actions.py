@@ -112,6 +112,7 @@ class Operator(Inspector):
         purged, left = 0, iter(ids)
         page = list(islice(left, PURGED_AT_ONCE))
         with self.audit.act("purge", channel, page[0] if len(page) == 1 else "dead letters") as act:
+            act.result = "0 purged"
             while page:
                 purged += int(self._call("purge", channel, *page))
                 act.result = f"{purged} purged"
@@ -208,6 +209,7 @@ class ReplayRun:
     def steps(self) -> Iterator[int]:
         """Puts back the added dead letters; yields after each call how many left the run."""
         with self._audit.act("replay", self._channel, self._only or f"{self.gathered} dead letters") as act:
+            act.result = "0 queued again"
             while self.left and not self.full:
                 reply = _REPLAY.call(self._redis, channel_prefix(self._channel), "", self._run)
                 if reply[0] == UNREGISTERED:

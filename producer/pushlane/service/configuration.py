@@ -9,6 +9,7 @@ extras install.
 import difflib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
@@ -197,6 +198,18 @@ def comma_separated(value: object) -> object:
         return json.loads(value)
     except ValueError:
         raise PydanticCustomError("list", "must be comma-separated, or a JSON list") from None
+
+
+def matching(pattern: str, problem: str) -> AfterValidator:
+    """What a text must match as a whole, and how the error says so: a pattern itself would help nobody."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if compiled.fullmatch(text) is None:
+            raise PydanticCustomError("text", "{problem}", {"problem": problem})
+        return text
+
+    return AfterValidator(check)
 
 
 def variable(path: Iterable[object]) -> str:

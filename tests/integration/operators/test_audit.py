@@ -68,6 +68,18 @@ def test_each_act_is_one_entry_with_its_result(queue: Queue, operator: Operator,
     assert {(by, channel) for by, _, channel, _, _ in told(redis)} == {("anna@host", "support")}
 
 
+def test_an_act_that_finds_nothing_says_so(queue: Queue, operator: Operator, redis: Redis) -> None:
+    """An empty result would mean that its process died."""
+    queue.enqueue("room", "a")
+    with operator.replay("support") as run:
+        list(run.steps())
+    operator.purge("support", [])
+    assert [(act, target, result) for _, act, _, target, result in told(redis)] == [
+        ("replay", "0 dead letters", "0 queued again"),
+        ("purge", "dead letters", "0 purged"),
+    ]
+
+
 def test_an_act_that_does_not_start_is_no_entry(operator: Operator, redis: Redis) -> None:
     """The channel is unknown: there was nothing to act on."""
     for act in (operator.pause, operator.resume, operator.replay):

@@ -54,7 +54,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", short_help="List blocked conversations.")
 @click.argument("names", nargs=-1, metavar="[CHANNEL]...", shell_complete=completion.channels)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, longest blocked first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -83,7 +83,7 @@ def list_(names: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: F
     queue.require_readable(states)
 
 
-@command.command("skip")
+@command.command("skip", short_help="Send the message that blocks one to the dead letters.")
 @click.argument("channel", shell_complete=completion.channels)
 @click.argument("conversation", type=utf8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

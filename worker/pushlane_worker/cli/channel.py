@@ -22,7 +22,7 @@ def command() -> None:
     """Register, list, pause, resume and remove channels."""
 
 
-@command.command("register")
+@command.command("register", short_help="Make a channel known before its first worker.")
 @click.argument("name")
 def register(name: str) -> None:
     """Write channel NAME from the settings to Redis, so that producers can send before the first worker runs."""
@@ -34,7 +34,7 @@ def register(name: str) -> None:
     click.echo(f"{name}: {'registered' if fresh else 'was already registered and is up to date'}")
 
 
-@command.command("list")
+@command.command("list", short_help="List registered and configured channels.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """List the channels that are registered in Redis or in the local settings."""
@@ -51,7 +51,7 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     queue.require_readable(states)
 
 
-@command.command("pause")
+@command.command("pause", short_help="Start no more pushes.")
 @click.argument("name", shell_complete=completion.channels)
 def pause(name: str) -> None:
     """Start no more pushes of channel NAME. It still accepts messages, and pushes in flight are not affected."""
@@ -60,7 +60,7 @@ def pause(name: str) -> None:
     click.echo(f"{name}: {'paused' if changed else 'was already paused'}")
 
 
-@command.command("resume")
+@command.command("resume", short_help="End a pause.")
 @click.argument("name", shell_complete=completion.channels)
 def resume(name: str) -> None:
     """Resume channel NAME; whether it pushes is then up to its gate."""
@@ -69,7 +69,7 @@ def resume(name: str) -> None:
     click.echo(f"{name}: {'resumed' if changed else 'was not paused'}")
 
 
-@command.command("remove")
+@command.command("remove", short_help="Remove a channel that no worker has any more.")
 @click.argument("name", shell_complete=completion.channels)
 @click.option("--force", is_flag=True, help="Delete its queued messages and dead letters, too.")
 def remove(name: str, force: bool) -> None:  # noqa: FBT001 - a flag of the command line

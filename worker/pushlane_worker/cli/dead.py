@@ -22,7 +22,7 @@ def command() -> None:
     """List, show, replay and purge dead letters: messages that will not be tried again."""
 
 
-@command.command("list")
+@command.command("list", short_help="List dead letters, latest first.")
 @click.argument("channel", shell_complete=completion.channels)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many, latest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
@@ -37,7 +37,7 @@ def list_(channel: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 - a 
                 print_letter(letter)
 
 
-@command.command("show")
+@command.command("show", short_help="Show one with its content.")
 @click.argument("channel", shell_complete=completion.channels)
 @click.argument("message_id", metavar="ID", type=utf8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -56,14 +56,14 @@ def show(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 
         print_fields(as_fields(letter) | message)
 
 
-@command.command("replay")
+@command.command("replay", short_help="Queue dead letters again.")
 @selecting
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def replay(channel: str, selection: Selection, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001 - flags
     """Put dead letters of CHANNEL back into the queue: those with these IDs, those that match, or all.
 
-    They keep their ids, get their full budget back, and go to the tail of their conversations, oldest first.
+    They keep their ids, get their whole retry budget again, and go to the tail of their conversations, oldest first.
     """
     with queue.operator() as operator:
         operator.require(channel)
@@ -78,7 +78,7 @@ def replay(channel: str, selection: Selection, dry_run: bool, as_json: bool) -> 
     _name(channel, absent)
 
 
-@command.command("purge")
+@command.command("purge", short_help="Delete their content for good.")
 @selecting
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -15,7 +15,7 @@ from pushlane_worker.cli.exit_codes import Failed
 @click.command("decide")
 @click.argument("channel", shell_complete=completion.channels)
 @click.argument("key", type=utf8)
-@click.argument("verdict", type=click.Choice(VERDICTS))
+@click.argument("verdict", metavar="VERDICT", type=click.Choice(VERDICTS))
 @click.option("--text", help="For rewrite: the new text.")
 @click.option("--json", "body", metavar="OBJECT", type=json_object, help="For rewrite: the new message object.")
 @click.option("--reason", help="For forbid and discard: the reason shown in the dead letter.")
@@ -24,7 +24,8 @@ def command(
 ) -> None:
     """Decide on the messages of CHANNEL that are held for KEY, and on later ones.
 
-    The first decision on a key is final: another verdict or another text is refused with exit 1.
+    VERDICT is allow, rewrite, forbid or discard. The first decision on a key is final: another verdict or another text
+    is refused with exit 1.
     """
     message: Message | None = None
     if text is not None:

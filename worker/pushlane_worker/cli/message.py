@@ -18,7 +18,7 @@ _IN_TIMELINE = {"joined_at", "pushes", "pushes_cut"}
 @click.argument("message_id", metavar="ID", type=utf8)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(channel: str, message_id: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Show where the message ID of CHANNEL is, and its timeline; exit 1 if it is not known, or no longer."""
+    """Show where the message ID of CHANNEL is, and its timeline; exit 1 if it is unknown, or past its retention."""
     with Producer(queue.redis_url()) as producer:
         status = producer.status(channel, message_id)
         if status is None:

@@ -34,8 +34,8 @@ def command(names: tuple[str, ...], as_json: bool, watching: bool) -> None:  # n
     unknown counts pushes that may have arrived. In a terminal, numbers from a million on are shortened with k, M or G,
     rounded down. Moderation decisions that are not carried out yet are counted below.
 
-    With --watch, what needs somebody to look comes first, then what has most to do: as many channels as fit. The bars
-    are the messages delivered in the last hour, each channel's most in a bar as the tallest.
+    With --watch, as many channels as fit are shown: first those that need attention, then those with the most messages.
+    The bars are the messages delivered in the last hour; each channel has a scale of its own.
     """
     channels = [check_channel_name(name) for name in names] or load_settings().channels
 

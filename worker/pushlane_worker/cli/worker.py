@@ -28,9 +28,8 @@ def command_line(log_level: str, arguments: tuple[str, ...]) -> list[str]:
 def command(arguments: tuple[str, ...]) -> None:
     """Run a Celery worker that pushes the channels in the settings.
 
-    Further ARGUMENTS are Celery's own, such as -c 2, --autoscale=4,1, -Q pushlane
-    or --metrics-port 9400; see
-    `celery -A pushlane_worker worker --help`.
+    ARGUMENTS are those of Celery's worker, such as -c 2, --autoscale=4,1 or -Q pushlane: see
+    `celery -A pushlane_worker worker --help`. With --metrics-port 9400 it serves /metrics.
     """
     if importlib.util.find_spec("celery") is None:
         raise ModuleNotFoundError(name="celery")

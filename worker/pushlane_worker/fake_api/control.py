@@ -3,25 +3,30 @@
 It always shows the current state: a fault limited by ``times`` counts down in it and is removed at zero.
 """
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 DEMO_APP_ID = "demo"
 DEMO_TOKEN = "pushlane-demo"  # noqa: S105 - the fake API protects nothing
 
 _PRINTABLE = r"^[ -~]*$"
 """Printable ASCII, so that a value cannot end its header line."""
+_RATE_RULE = re.compile(r"[1-9][0-9]*/[0-9]*[1-9][0-9]*s?")
 
 
-def _none_by_name(value: object) -> object:
-    return None if value == "none" else value
+def _rate_rule(value: object) -> object:
+    if value is None or value == "none":
+        return None
+    if isinstance(value, str) and _RATE_RULE.fullmatch(value):
+        return value
+    raise PydanticCustomError("rate_limit", "must be like 500/60s, or none")
 
 
 HeaderValue = Annotated[str, Field(pattern=_PRINTABLE)]
-RateRule = Annotated[
-    Annotated[str, Field(pattern=r"^[1-9][0-9]*/[0-9]*[1-9][0-9]*s?$")] | None, BeforeValidator(_none_by_name)
-]
+RateRule = Annotated[str | None, BeforeValidator(_rate_rule)]
 
 
 class _Document(BaseModel):
