@@ -10,6 +10,7 @@
     dead_letters   the dead letters
     blocked        conversations that make no progress, and why
     audit          who did what
+    stream         follows the audit or the decisions as they come
     decisions      how many decisions moderation has made, and how many wait
     decision_list  the decisions themselves
     actions        pause, resume, skip, replay, purge, remove

@@ -15,6 +15,7 @@ import redis
 
 from pushlane.keys import AUDIT
 from pushlane.message_record import from_ms
+from pushlane.operators.stream import follow
 from pushlane.scripts import Script
 
 KEPT: Final = 10_000
@@ -89,13 +90,9 @@ def read_audit(client: Any, limit: int) -> Iterator[AuditEntry]:  # noqa: ANN401
         end = f"({page[-1][0].decode()}"
 
 
-def follow_audit(client: Any, after: str, wait_ms: int) -> Iterator[AuditEntry]:  # noqa: ANN401 # see Inspector
+def follow_audit(client: Any, after: str) -> Iterator[AuditEntry]:  # noqa: ANN401 # see Inspector
     """Each entry after the one with this id, also those before acts; waits for new ones, for ever."""
-    last: bytes | str = after
-    while True:
-        for _, page in client.xread({AUDIT: last}, block=wait_ms, count=PAGE) or []:
-            yield from map(_entry, page)
-            last = page[-1][0]
+    return map(_entry, follow(client, AUDIT, after))
 
 
 def _entry(raw: tuple[bytes, dict[bytes, bytes]]) -> AuditEntry:

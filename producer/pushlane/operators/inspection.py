@@ -63,7 +63,7 @@ class Inspector:
 
     def limits(self, channel: str) -> Limits | None:
         """The channel's limits for messages; None when it is not registered."""
-        return read_limits(channel, self.redis.hmget(_key(channel, "channel"), LIMIT_FIELDS))
+        return read_limits(channel, self.redis.hmget(f"{_prefix(channel)}channel", LIMIT_FIELDS))
 
     def require(self, channel: str) -> Limits:
         """Like ``limits``, but raises UnknownChannel when it is not registered."""
@@ -74,7 +74,7 @@ class Inspector:
 
     def overview(self, channel: str) -> Overview | None:
         """The channel's current state; None when it is not registered."""
-        reply = _OVERVIEW.call(self.redis, channel_prefix(check_channel_name(channel)), "")
+        reply = _OVERVIEW.call(self.redis, _prefix(channel), "")
         return read_overview(channel, reply, self.consumed_queues())
 
     def states(self, channels: Sequence[str]) -> dict[str, State]:
@@ -109,7 +109,7 @@ class Inspector:
 
     def status(self, channel: str, message_id: str) -> MessageStatus | None:
         """Where the message is; None if its id is unknown or its retention is over."""
-        return read_status(channel, message_id, _STATUS.call(self.redis, _key(channel, ""), "", message_id))
+        return read_status(channel, message_id, _STATUS.call(self.redis, _prefix(channel), "", message_id))
 
     def find(self, message_id: str, channels: Sequence[str]) -> list[str]:
         """Those of the channels that know a message with this id.
@@ -150,5 +150,5 @@ def _texts(names: Iterable[bytes]) -> Iterator[str]:
     return (name.decode(errors="backslashreplace") for name in names)
 
 
-def _key(channel: str, name: str) -> str:
-    return f"{channel_prefix(check_channel_name(channel))}{name}"
+def _prefix(channel: str) -> str:
+    return channel_prefix(check_channel_name(channel))

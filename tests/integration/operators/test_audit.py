@@ -143,7 +143,7 @@ def test_more_entries_than_a_page_are_read_and_each_act_once(operator: Operator,
 def test_following_gives_both_entries_of_an_act(operator: Operator, redis: Redis) -> None:
     """The first as soon as it begins."""
     start = operator.audit.note("log in", "", "192.0.2.1", "logged in")
-    following = follow_audit(redis, start, 1000)
+    following = follow_audit(redis, start)
     with operator.audit.act("pause", "support") as act:
         begun: AuditEntry = next(following)
         act.result = "paused"

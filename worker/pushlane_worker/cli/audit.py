@@ -8,8 +8,6 @@ from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.output import print_json
 
-WAIT_MS = 1000
-
 
 @click.command("audit")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="How many of the latest.")
@@ -26,7 +24,7 @@ def command(limit: int, follow: bool, as_json: bool) -> None:  # noqa: FBT001 - 
         for entry in reversed(entries[:limit]):
             _print(entry, as_json=as_json)
         if follow:
-            for entry in follow_audit(inspector.redis, newest, WAIT_MS):
+            for entry in follow_audit(inspector.redis, newest):
                 _print(entry, as_json=as_json, begins=not entry.result)
 
 

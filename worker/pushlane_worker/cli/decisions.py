@@ -7,32 +7,27 @@ from typing import Any
 import click
 
 from pushlane.operators.decision_list import STREAM
+from pushlane.operators.stream import follow
 from pushlane.service.printable import escaped
 from pushlane_worker.cli import queue
 from pushlane_worker.cli.output import print_json
 
-WAIT_MS = 1000
-
 
 @click.command("decisions")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(0), help="How many of the latest.")
-@click.option("--follow", is_flag=True, help="Keep printing new ones until Ctrl-C.")
+@click.option("--follow", "following", is_flag=True, help="Keep printing new ones until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each.")
-def command(limit: int, follow: bool, as_json: bool) -> None:  # noqa: FBT001 - flags of the command line
+def command(limit: int, following: bool, as_json: bool) -> None:  # noqa: FBT001 - flags of the command line
     """Show the moderation callback's decisions, oldest first, without the messages' content."""
     with queue.inspector() as inspector:
-        client = inspector.redis
-        entries = list(reversed(client.xrevrange(STREAM, count=limit))) if limit else []
-        # With --limit 0, start from now; if there are none yet, from the beginning, so that the first is not missed.
-        newest = entries or (client.xrevrange(STREAM, count=1) if not limit else [])
-        last = newest[-1][0] if newest else b"0"
-        for _, fields in entries:
+        entries = inspector.redis.xrevrange(STREAM, count=max(1, limit))
+        # If there are none yet, from the beginning, so that the first is not missed.
+        newest = entries[0][0] if entries else "0"
+        for _, fields in reversed(entries[:limit]):
             _print(fields, as_json=as_json)
-        while follow:
-            for _, batch in client.xread({STREAM: last}, block=WAIT_MS, count=100) or []:
-                for _, fields in batch:
-                    _print(fields, as_json=as_json)
-                last = batch[-1][0]
+        if following:
+            for _, fields in follow(inspector.redis, STREAM, newest):
+                _print(fields, as_json=as_json)
 
 
 def _print(fields: dict[bytes, bytes], *, as_json: bool) -> None:
