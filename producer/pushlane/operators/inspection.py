@@ -18,14 +18,14 @@ from pushlane.message import Limits, check_channel_name, is_channel_name
 from pushlane.operators.blocked import Blocked, read_blocked
 from pushlane.operators.dead_letters import DeadLetters
 from pushlane.operators.decisions import read_unfed
-from pushlane.operators.overview import Overview, read_overview
+from pushlane.operators.overview import Overview
 from pushlane.operators.states import State, ask_each, is_away, read_states
 from pushlane.receipt import MessageStatus
 from pushlane.scripts import Script
 from pushlane.service.redis_requirements import Finding, server_findings
 
 TIMEOUT_S = 2.0
-_OVERVIEW, _THROUGHPUT, _STATUS = Script("overview"), Script("throughput"), Script("status")
+_THROUGHPUT, _STATUS = Script("throughput"), Script("status")
 
 
 class Inspector:
@@ -74,8 +74,10 @@ class Inspector:
 
     def overview(self, channel: str) -> Overview | None:
         """The channel's current state; None when it is not registered."""
-        reply = _OVERVIEW.call(self.redis, _prefix(channel), "")
-        return read_overview(channel, reply, self.consumed_queues())
+        state = self.states([channel])[channel]
+        if isinstance(state, Exception):
+            raise state
+        return state
 
     def states(self, channels: Sequence[str]) -> dict[str, State]:
         """The states of many channels, in their order."""

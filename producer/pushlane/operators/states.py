@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 State = Overview | Exception | None
 """What is known of a channel: nothing if it is not registered, or why it cannot be read. That is NewerChannel, another
-QueueUnavailable if its record is damaged, or redis-py's error if its node is away or the script fails there."""
+QueueUnavailable if it is damaged, or redis-py's error if its node is away or the script fails there."""
 
 AT_ONCE: Final = 50
 """How many channels are read with one round trip: Redis does nothing else for 4 ms meanwhile."""
@@ -77,3 +77,5 @@ def _state(channel: str, reply: Any, consumed: Collection[str]) -> State:  # noq
         return read_overview(channel, reply, consumed)
     except QueueUnavailable as error:
         return error
+    except (ValueError, LookupError) as error:
+        return QueueUnavailable(f"what Redis has of channel {channel!r} is damaged: {error}")

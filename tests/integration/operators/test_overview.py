@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.queue import EPOCH_MS, Queue, settle, unsent
 
-from pushlane.errors import NewerChannel
+from pushlane.errors import NewerChannel, QueueUnavailable
 from pushlane.keys import CONSUMERS, WORKERS
 from pushlane.message_record import from_ms
 from pushlane.operators.inspection import Inspector
@@ -179,10 +179,16 @@ def test_a_script_that_fails_for_one_channel_is_its_error_alone(queue: Queue, in
     assert list(inspector.overviews(["broken", "support"])) == ["support"]
 
 
-def test_channels_with_a_damaged_record_are_left_out(queue: Queue, inspector: Inspector) -> None:
-    """Nobody sees the others less for it."""
-    for name in ("edited", "partial"):
+def test_channels_that_are_damaged_are_left_out(queue: Queue, inspector: Inspector) -> None:
+    """Nobody sees the others less for it; whoever asks for such a channel is told."""
+    names = ("edited", "partial", "wordy", "uncounted")
+    for name in names:
         Queue(queue.redis, name)
     queue.redis.hset("pushlane:1:{edited}:channel", "version", "two")
     queue.redis.hdel("pushlane:1:{partial}:channel", "max_queued")
-    assert list(inspector.overviews(["edited", "partial", "support"])) == ["support"]
+    queue.redis.hset("pushlane:1:{wordy}:channel", "max_queued", "many")
+    queue.redis.hset("pushlane:1:{uncounted}:counters", "accepted", "many")
+    assert list(inspector.overviews([*names, "support"])) == ["support"]
+    for name in ("edited", "wordy", "uncounted"):
+        with pytest.raises(QueueUnavailable, match=f"'{name}' is damaged: "):
+            inspector.overview(name)
