@@ -1,5 +1,5 @@
 #!lua
---- Puts dead letters back into the queue, each at the tail of its conversation with a full budget, oldest first.
+--- Queues dead letters again, each at the tail of its conversation with its whole retry budget, oldest first.
 -- KEYS[1] prefix   the channel's key prefix
 -- KEYS[2] bell
 -- ARGV[1] now      ms, or '' for the server's time

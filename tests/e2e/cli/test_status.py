@@ -165,6 +165,6 @@ def test_status_shows_a_pause_and_what_is_below_it(support: str) -> None:
     assert before <= datetime.fromisoformat(gate["paused_since"]) <= datetime.now(UTC)
     out = pushlane("status", "support", redis_url=support).ok()
     assert "support: gate paused since " in out
-    assert " UTC (below: broken until " in out
+    assert " UTC (otherwise broken until " in out
     pushlane("channel", "resume", "support", redis_url=support).ok()
     assert show(support, "status", "support")["channels"][0]["gate"]["paused_since"] is None

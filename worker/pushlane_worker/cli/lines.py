@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO
 
+from pushlane.enqueue_protocol import CHUNK
 from pushlane.errors import InvalidMessage
 from pushlane.message import Limits
 from pushlane.message_json import Form, parse
 
-BATCH = 1000
-"""How many messages ``Producer.send_many`` enqueues in one script call."""
 MAX_LINE_BYTES = 1024 * 1024
 """More than a 64 KiB message takes in JSON even with every byte escaped."""
 
@@ -33,9 +32,9 @@ def read(file: BinaryIO, limits: Limits, on_bytes: Callable[[int], None]) -> Ite
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """The lines in batches of up to 1,000; each batch is fully read and checked before it is yielded."""
+    """The lines in batches for one script call each; a batch is fully read and checked before it is yielded."""
     rest = iter(lines)
-    while batch := list(islice(rest, BATCH)):
+    while batch := list(islice(rest, CHUNK)):
         yield batch
 
 

@@ -133,9 +133,9 @@ def _details(overview: Overview) -> str:
 
 
 def _gate_words(gate: Gate) -> str:
-    """The gate in words: its state, until when and why; if paused, also the state below."""
+    """The gate in words: its state, until when and why; if paused, also what it would be otherwise."""
     until = f" until {moment(gate.until)}" if gate.until else ""
     reason = f" ({escaped(gate.reason)})" if gate.reason else ""
     if gate.paused_since is None:
         return f"{gate.state}{until}{reason}"
-    return f"paused since {moment(gate.paused_since)} (below: {gate.state}{until}{reason})"
+    return f"paused since {moment(gate.paused_since)} (otherwise {gate.state}{until}{reason})"

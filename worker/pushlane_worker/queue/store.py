@@ -100,7 +100,9 @@ class Store:
         if reply[0] != UNREGISTERED:
             return reply
         await self.register(channel)
-        logger().info("channel.registered", channel=channel, why="Redis did not know it, or from an older release")
+        logger().info(
+            "channel.registered", channel=channel, why="Redis did not know it, or knew it from an older release"
+        )
         return await self._timed(script, channel, arguments)
 
     async def _timed(self, script: str, channel: str, arguments: Sequence[Any]) -> Any:  # noqa: ANN401 # as above
