@@ -172,7 +172,7 @@ class Limits:
                 "message", f"must be a RoomMessage or a ThirdPartyMessage, not {type(message).__name__}"
             )
         if message.kind != self.kind:
-            raise InvalidMessage("message", f"is a {type(message).__name__}, but the channel is of kind {self.kind!r}")
+            raise InvalidMessage("message", f"is of kind {message.kind!r}, but the channel is of kind {self.kind!r}")
         if isinstance(message, RoomMessage) and (length := self._length(message.text)) > self.max_text:
             raise InvalidMessage(
                 "text", f"has {length} {self.text_unit}, the limit is {self.max_text}", limit=self.max_text

@@ -281,9 +281,9 @@ def test_a_body_is_measured_in_bytes_as_it_is_stored() -> None:
 
 def test_a_message_of_the_wrong_kind_is_refused() -> None:
     """A user's message does not fit a room's channel, nor the other way round, and a dictionary fits neither."""
-    with pytest.raises(InvalidMessage, match=r"is a ThirdPartyMessage, but the channel is of kind 'cinnox'"):
+    with pytest.raises(InvalidMessage, match=r"is of kind 'third_party', but the channel is of kind 'cinnox'"):
         LIMITS.check(ThirdPartyMessage("user", {}))
-    with pytest.raises(InvalidMessage, match="is a RoomMessage, but the channel is of kind 'third_party'"):
+    with pytest.raises(InvalidMessage, match="is of kind 'cinnox', but the channel is of kind 'third_party'"):
         Limits("third_party", 5000, "codepoints", 65_536).check(RoomMessage("room", "hi"))
     with pytest.raises(InvalidMessage, match="must be a RoomMessage or a ThirdPartyMessage, not dict"):
         LIMITS.check({"room_id": "room", "text": "hi"})
