@@ -2,12 +2,16 @@
 --- Reads what there is of one channel at one moment.
 -- KEYS[1] prefix   the channel's key prefix
 -- ARGV[1] now      ms, or '' for the server's time
--- Returns {now, record, gate, counters, sizes, rate, oldest_ready, oldest_blocked, unknown}: `record` is {version, kind,
--- queue, max_queued, rate_limit, rate_window_ms} and `gate` {state, until, cap, reason, changed, paused}, each false if
--- it is not there; `counters` names and values alternately; `sizes` how many are in scheduled, ready, delayed, leases,
--- held, blocked and dead; `rate` how many pushes ended in the rate window; when the head of the conversation that has
--- been ready longest was accepted, or joined it, and since when a conversation is blocked, in ms, 0 for none; and the
--- entries of the last 5 pushes of unknown outcome, the last one first.
+-- Returns {now, record, gate, counters, sizes, rate, oldest_ready, oldest_blocked, unknown}:
+--   now             ms
+--   record          {version, kind, queue, max_queued, rate_limit, rate_window_ms}, each false if it is not there
+--   gate            {state, until, cap, reason, changed, paused}, the same
+--   counters        names and values alternately
+--   sizes           how many are in scheduled, ready, delayed, leases, held, blocked and dead
+--   rate            how many pushes ended in the rate window
+--   oldest_ready    when the head of the conversation that has been ready longest was accepted, or joined it; ms, or 0
+--   oldest_blocked  since when a conversation is blocked; ms, or 0
+--   unknown         the entries of the last 5 pushes of unknown outcome, the last one first
 --- use old_record record channel
 local prefix, now = KEYS[1], clock(ARGV[1])
 local LAST_UNKNOWN = 5

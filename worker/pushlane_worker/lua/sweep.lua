@@ -6,10 +6,16 @@
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] latest    upper bound of the rate window's clock in ms, or ''
 -- ARGV[3] sweeper   the dispatcher's random id
--- Returns {more (0 or 1), expired, now, died, change, clock}: whether to call again at once; each expired lease as a
--- claim of turn.lua, but without bodies; {unread, id, reason, …}: what died without a push since the last sweep, and how
--- many more dead letters there are of that time; change and clock as in turn.lua. {-1} when another dispatcher has just
--- swept, {-2} when the channel is not registered, or by an older release, so that its record is replaced.
+-- Returns {more, expired, now, died, change, clock}:
+--   more     1 to call again at once, else 0
+--   expired  each expired lease as a claim of turn.lua, but without bodies
+--   now      ms
+--   died     {unread, id, reason, …}: what died without a push since the last sweep, and how many more dead letters
+--            there are of that time
+--   change   as in turn.lua
+--   clock    as in turn.lua
+-- {-1} when another dispatcher has just swept, or {-2} when the channel is not registered, or by an older release, so
+-- that its record is replaced.
 --- use old_record record channel rest place hold outcomes gate wake lease due
 local prefix, bell, now, latest, sweeper = KEYS[1], KEYS[2], clock(ARGV[1]), ARGV[2], ARGV[3]
 local SWEEP_EACH_MS = 700 -- one dispatcher of the fleet per channel; less than the 900 ms between looks, which jitter

@@ -17,15 +17,19 @@
 --                   took (ms that the push took; 0 if it was never begun, or its worker was lost)
 -- outcome: 1 delivered, 2 throttled, 3 misconfigured, 4 rejected, 5 failed, 6 unknown, 7 unsent
 -- status: 0 stale, 1 current, 2 spared (the channel is blamed, so that nothing died and no attempt was spent)
--- Returns {wait, settled, claims, now, why, closed, soon, leaves, change, clock}: ms until something can be claimed (0
--- now, -1 not before an outcome or an enqueue) and what it waits for ('empty', 'rate', 'gate'); the status of each
--- settlement; each claim {conversation, token, probe, details, id, record, …}, where probe is 0, or for a probe 1 + the
--- ms until it would be due, and details is '', or those of each message ('' for one without any) if any has some;
--- whether the gate is closed (0 or 1), so that batches claimed ahead must not be pushed, except a probe; whether
--- anything was claimed or can be soon (0 or 1); whether the drain leaves with this turn (0 or 1), as it has no push in
--- flight either and does not stay; {state, ms until it ends or the next probe, reason} if this turn changed the gate's
--- state, else {}; and the time of the rate window's clock in ms.
--- {-2} when the channel is not registered.
+-- Returns {wait, settled, claims, now, why, closed, soon, leaves, change, clock}:
+--   wait     ms until something can be claimed; 0 now, -1 not before an outcome or an enqueue
+--   settled  the status of each settlement
+--   claims   each {conversation, token, probe, details, id, record, …}; probe is 0, or for a probe 1 + the ms until it
+--            would be due; details is '', or those of each message ('' for one without any) if any has some
+--   now      ms
+--   why      what it waits for: 'empty', 'rate' or 'gate'
+--   closed   1 if the gate is closed, so that batches claimed ahead must not be pushed, except a probe; else 0
+--   soon     1 if anything was claimed or can be soon, else 0
+--   leaves   1 if the drain leaves with this turn, as it has no push in flight either and does not stay; else 0
+--   change   {state, ms until it ends or the next probe, reason} if this turn changed the gate's state, else {}
+--   clock    the time of the rate window's clock in ms
+-- or {-2} when the channel is not registered.
 --- use old_record record tombstone finish channel throughput rest place outcomes gate wake lease blame pushes settle due claim
 local prefix, bell = KEYS[1], KEYS[2]
 local now, latest, drain, turn = clock(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
