@@ -96,8 +96,8 @@ class Producer:
         Args:
             channel: Its name.
             message: A message of the channel's kind.
-            idempotency_key: 1 to 255 printable ASCII characters. Using the same key again within the window (24 h) does
-                not enqueue the message twice.
+            idempotency_key: 1 to 255 printable ASCII characters. Using the same key again within the workers'
+                ``IDEMPOTENCY_WINDOW_S`` (24 h by default) does not enqueue the message twice.
             not_before: When it joins its conversation: an aware datetime, a timedelta or seconds. The past means now.
             expires_in: How long it may be delivered, as a timedelta or seconds; then it becomes a dead letter,
                 `expired`.
