@@ -105,7 +105,7 @@ def test_every_command_is_documented() -> None:
     assert told == set(pushlane.list_commands(click.Context(pushlane)))
 
 
-def test_all_that_the_stand_in_can_be_told_is_written_down() -> None:
+def test_all_that_the_fake_api_can_be_told_is_written_down() -> None:
     """Each field of its control document, and each of a fault, whether all of them have it or one."""
     document = page("fake-api")
     told = table("`/_control`", document)

@@ -1,4 +1,4 @@
-"""The stand-in on a real socket: it counts right, and it misbehaves exactly as told."""
+"""The fake API on a real socket: it counts right, and it misbehaves exactly as told."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ PATH = "/v1/api/apps/demo/message-push"
 
 
 class Sender:
-    """Pushes to the stand-in as a worker would."""
+    """Pushes to the fake API as a worker would."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http = http
@@ -33,7 +33,7 @@ class Sender:
 
 @pytest.fixture
 async def api() -> AsyncIterator[FakeApi]:
-    """A stand-in with its defaults."""
+    """A fake API with its defaults."""
     async with FakeApi() as running:
         yield running
 
@@ -46,7 +46,7 @@ async def sender(api: FakeApi) -> AsyncIterator[Sender]:
 
 
 async def blocking(call: Callable[[], T]) -> T:
-    """Run the synchronous client while the stand-in's loop goes on."""
+    """Run the synchronous client while the fake API's loop goes on."""
     return await asyncio.to_thread(call)
 
 

@@ -1,4 +1,4 @@
-"""The stand-in as a program of its own: its start and its end."""
+"""The fake API as a program of its own: its start and its end."""
 
 import signal
 import socket
@@ -31,7 +31,7 @@ def test_the_program_serves_until_it_is_told_to_stop() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
 def test_the_program_dies_with_its_parent() -> None:
-    """A killed test run leaves no stand-in behind: the pipe that it holds open is closed."""
+    """A killed test run leaves no fake API behind: the pipe that it holds open is closed."""
     parent = "import subprocess, sys; from pushlane_worker.child_process import tied_to_parent; "
     parent += "subprocess.run(tied_to_parent([sys.executable, '-c', *sys.argv[1:]]))"
     command = [sys.executable, "-c", parent, PROGRAM, "0"]

@@ -36,7 +36,7 @@ IN_FLIGHT = 64
 
 
 class Throttled:
-    """What the stand-in saw of a pause."""
+    """What the fake API saw of a pause."""
 
     def __init__(self, pushes: list[PushEntry]) -> None:
         self.refused = [push for push in pushes if push.status == 429]

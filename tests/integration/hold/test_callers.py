@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def stack(redis_url: str, api: FakeApi, tmp_path: Path) -> Iterator[Stack]:
-    """A worker that pushes to the stand-in."""
+    """A worker that pushes to the fake API."""
     stack = Stack(redis_url, api, tmp_path, channel_settings(api.url))
     try:
         stack.worker("-c", "1").ready()

@@ -1,4 +1,4 @@
-"""Third-party messages through a real worker, to the stand-in's address for them."""
+"""Third-party messages through a real worker, to the fake API's address for them."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a Celery worker process does, against a real server and a stand-in for the chat API on real sockets."""
+"""What a Celery worker process does, against a real server and a fake chat API on real sockets."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""The stand-in refuses what the API's documentation forbids, and says which field is wrong."""
+"""The fake API refuses what the API's documentation forbids, and says which field is wrong."""
 
 import json
 from typing import Any
