@@ -134,7 +134,7 @@ class Tour:
             assert "is resumed" in person.do(f"{channel}/resume")
             for path, form in (
                 ("blocked/skip", {"conversation": "nosuch"}),
-                ("message/cancel", {"id": "nosuch"}),
+                ("message/cancel", {"id": "nosuch", "sure": "yes"}),
                 ("message/text", {"id": "nosuch"}),
             ):
                 assert person.act(f"{channel}/{path}", **form).status_code == 409
