@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
---- Removes a channel: first its registration, then some messages per call, at the end all other permanent keys.
+--- Removes a channel: first its registration, then some messages per call, at the end all other permanent keys and its
+-- throughput, which another channel of this name would be shown with.
 -- KEYS[1] prefix    the channel's key prefix
 -- ARGV[1] now       ms, or '' for the server's time
 -- ARGV[2] force     1 to delete queued messages and dead letters, too
 -- Returns {left, depth, dead, served}: 1 when another call has more to do, 0 when all is gone, -1 when it was refused
 -- because of messages or dead letters; how many of each there are; 1 when a worker has swept the channel recently (it
 -- registers the channel again if it is still running). {-2} when there is no such channel.
---- use old_record record channel
+--- use old_record record channel throughput
 local prefix, now, force = KEYS[1], clock(ARGV[1]), ARGV[2]
 local AT_ONCE = 200
 local SERVED_MS = 45000 -- workers sweep an idle channel every 20 to 40 s
@@ -74,5 +75,6 @@ end
 if left <= 0 then
   return { 1, depth, dead, served }
 end
-redis.call('UNLINK', unpack(keys))
+local minute = math.floor(now / 60000)
+redis.call('UNLINK', (throughput_place(prefix, minute - 60)), (throughput_place(prefix, minute)), unpack(keys))
 return { 0, depth, dead, served }

@@ -70,6 +70,19 @@ def test_an_empty_channel_leaves_nothing_that_stays(queue: Queue, operator: Oper
     assert redis.zrange(keys.BELL, 0, -1) == [b"other"]
 
 
+def test_a_new_channel_of_the_name_has_delivered_nothing_yet(queue: Queue, redis: Redis) -> None:
+    """Of this hour or the one before: no chart goes back further."""
+    start = queue.now
+    for minutes in (0, 59):
+        queue.now = start + minutes * MINUTE_MS
+        queue.enqueue("room", f"m{minutes}")
+        (taken,) = queue.turn().claims
+        queue.turn(settle(taken))
+    assert sum(Script("throughput").call(redis, queue.prefix, queue.now)) == 2
+    assert REMOVE.call(redis, queue.prefix, queue.now, 0)[0] == 0
+    assert not list(redis.scan_iter(f"{queue.prefix}throughput:*"))
+
+
 def test_what_waits_or_died_is_not_removed_unasked(queue: Queue, operator: Operator) -> None:
     """Neither the one nor the other; the channel goes on."""
     queue.enqueue("room", "a")
