@@ -12,7 +12,7 @@ from pushlane.channel_record import LIMIT_FIELDS, read_limits
 from pushlane.clients import connect
 from pushlane.cluster.blocking import Cluster
 from pushlane.enqueue_protocol import read_status
-from pushlane.errors import NewerChannel, UnknownChannel
+from pushlane.errors import UnknownChannel
 from pushlane.keys import CHANNELS, CONSUMERS, WORKERS, channel_prefix
 from pushlane.message import Limits, check_channel_name, is_channel_name
 from pushlane.operators.blocked import Blocked, read_blocked
@@ -83,11 +83,6 @@ class Inspector:
         """The states of many channels, in their order."""
         found = dict(read_states(self.redis, channels, self.consumed_queues()))
         return {channel: found[channel] for channel in channels}
-
-    def overviews(self, channels: Sequence[str]) -> dict[str, Overview | NewerChannel]:
-        """The states of those channels that are registered and can be read, or will be by a newer release."""
-        found = self.states(channels).items()
-        return {channel: state for channel, state in found if isinstance(state, Overview | NewerChannel)}
 
     def throughput(self, channels: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """How many messages of each channel were delivered in each of the last 60 minutes, oldest first.

@@ -90,6 +90,16 @@ def test_a_name_that_no_channel_can_have_costs_nobody_the_page(person: Person, r
     assert person.get("/find?id=a1").status_code == 303
 
 
+def test_a_damaged_channel_hides_no_other(person: Person, redis: Redis, queue: Queue) -> None:
+    """Its line says what is wrong, and so does what needs somebody."""
+    queue.enqueue("a", "a1")
+    register(redis, "edited")
+    redis.hset(f"{channel_prefix('edited')}channel", "version", "two")
+    seen = text_of(person.see("/?by=waiting"))
+    assert "support cinnox open 1" in seen
+    assert seen.count("cannot be read: ") == 2
+
+
 def test_without_a_channel_the_page_says_how_to_get_one(person: Person) -> None:
     """In a sentence."""
     assert "pushlane channel register" in text_of(person.see("/"))

@@ -15,9 +15,8 @@ from pushlane.operators.states import AT_ONCE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pushlane.errors import NewerChannel
     from pushlane.operators.actions import Operator
-    from pushlane.operators.overview import Overview
+    from pushlane.operators.states import State
 
 KEPT_S: Final = 1.0
 """How long many channels are shown as they were read."""
@@ -35,19 +34,19 @@ class Fleet:
         self._clock = clock
         self._reading = threading.Lock()
         self._names: Sequence[str] = ()
-        self._found: Mapping[str, Overview | NewerChannel] = {}
+        self._found: Mapping[str, State] = {}
         self._read_at = -math.inf
 
-    def overviews(self, operator: Operator) -> Mapping[str, Overview | NewerChannel]:
+    def states(self, operator: Operator) -> Mapping[str, State]:
         """Their states, by name. Blocks. Raises redis.RedisError."""
         names = operator.channels()
         if len(names) <= FEW:
-            return operator.overviews(names)
+            return operator.states(names)
         if not self._reading.acquire(timeout=TIMEOUT_S):
             raise redis.TimeoutError("another reader waits for Redis, too")
         try:
             if names != self._names or self._clock() - self._read_at > KEPT_S:
-                self._found = operator.overviews(names)
+                self._found = operator.states(names)
                 self._names, self._read_at = names, self._clock()
             return self._found
         finally:

@@ -35,7 +35,7 @@ class Reader:
         """Their names."""
         return self.names
 
-    def overviews(self, names: Sequence[str]) -> dict[str, int]:
+    def states(self, names: Sequence[str]) -> dict[str, int]:
         """The number of this read for each."""
         self.reads += 1
         assert self.may_end.wait(20)
@@ -44,7 +44,7 @@ class Reader:
 
 def look(at: Fleet, reader: Reader) -> int:
     """Which read somebody sees."""
-    return cast("int", next(iter(at.overviews(cast("Operator", reader)).values())))
+    return cast("int", next(iter(at.states(cast("Operator", reader)).values())))
 
 
 def test_many_channels_are_read_once_a_second() -> None:

@@ -11,7 +11,7 @@ from pushlane.errors import NewerChannel
 from pushlane.operators.overview import Overview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pushlane.callback.page.view import Asked, View
     from pushlane.operators.actions import Operator
@@ -62,12 +62,13 @@ class Trouble:
 
 def show(operator: Operator, asked: Asked) -> View:
     """The page at ``/``."""
-    found = asked.fleet.overviews(operator)
+    # One that is not registered has been removed in this moment.
+    found = {name: state for name, state in asked.fleet.states(operator).items() if state is not None}
     known = [one for one in found.values() if isinstance(one, Overview)]
     wanted, order = asked.query.get("name", ""), asked.query.get("by", "name")
-    rows = _sorted([one for name, one in found.items() if wanted in name], order)
+    rows = _sorted({name: one for name, one in found.items() if wanted in name}, order)
     start = start_in(asked)
-    troubles = [trouble for one in found.values() if (trouble := trouble_of(one)) is not None]
+    troubles = [trouble for name, one in found.items() if (trouble := trouble_of(name, one)) is not None]
     troubles.sort(key=lambda trouble: trouble.mild)
     return framed(
         asked,
@@ -79,7 +80,10 @@ def show(operator: Operator, asked: Asked) -> View:
             "troubles": troubles[:TROUBLES_SHOWN],
             "more_troubles": max(len(troubles) - TROUBLES_SHOWN, 0),
             "registered": len(found),
-            "rows": rows[start : start + SHOWN],
+            "rows": [
+                (name, one, "" if isinstance(one, Overview) else _unreadable(one))
+                for name, one in rows[start : start + SHOWN]
+            ],
             "matching": len(rows),
             "start": start,
             "size": SHOWN,
@@ -89,15 +93,21 @@ def show(operator: Operator, asked: Asked) -> View:
     )
 
 
-def trouble_of(one: Overview | NewerChannel) -> Trouble | None:
+def trouble_of(channel: str, one: Overview | Exception) -> Trouble | None:
     """Why somebody should look at the channel; None if nobody needs to."""
     whys = list(_whys(one))
-    return Trouble(one.channel, "; ".join(whys), mild=whys == [_PAUSED]) if whys else None
+    return Trouble(channel, "; ".join(whys), mild=whys == [_PAUSED]) if whys else None
 
 
-def _whys(one: Overview | NewerChannel) -> Iterator[str]:
-    if isinstance(one, NewerChannel):
-        yield "registered by a newer release: upgrade this one to see it"
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, NewerChannel):
+        return "registered by a newer release: upgrade this one to see it"
+    return f"cannot be read: {error}"
+
+
+def _whys(one: Overview | Exception) -> Iterator[str]:
+    if isinstance(one, Exception):
+        yield _unreadable(one)
         return
     if not one.consumed and one.depth:
         yield f"no worker consumes its queue {one.queue}"
@@ -107,8 +117,10 @@ def _whys(one: Overview | NewerChannel) -> Iterator[str]:
         yield _PAUSED
 
 
-def _sorted(rows: Sequence[Overview | NewerChannel], order: str) -> list[Overview | NewerChannel]:
+def _sorted(found: Mapping[str, Overview | Exception], order: str) -> list[tuple[str, Overview | Exception]]:
     key = _ORDERS.get(order)
     if key is None:
-        return list(rows)
-    return sorted(rows, key=lambda one: key(one) if isinstance(one, Overview) else float("-inf"), reverse=True)
+        return list(found.items())
+    return sorted(
+        found.items(), key=lambda row: key(row[1]) if isinstance(row[1], Overview) else float("-inf"), reverse=True
+    )
