@@ -16,6 +16,8 @@ PYTEST := $(BIN)/python -m pytest --server $(SERVER)
 unexport PYTHONPATH
 unexport PYTHONHOME
 unexport VIRTUAL_ENV
+# Containers often set it. The hundreds of processes of a test run would each compile all that they import.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: setup check test test-cluster test-long test-programs containers chaos bench bench-scripts demo lock help

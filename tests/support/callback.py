@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import time
 from dataclasses import dataclass
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from support.ports import free_port
-from support.processes import environment, installed, running
+from support.processes import Process, environment, installed, running
 from support.waiting import wait_until
+from support.warm_processes import Warm
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
@@ -63,7 +64,7 @@ def c2c(number: int, text: str = "hello", **fields: object) -> dict[str, Any]:
 class Callback:
     """A running ``pushlane callback``."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     url: str
     log: Path
 
@@ -75,13 +76,27 @@ class Callback:
         return answer
 
 
+@functools.cache
+def warm_callbacks() -> Warm:
+    """Where callbacks begin."""
+    return Warm(
+        "pushlane_worker.cli:main",
+        "pushlane_worker.cli.program",
+        "pushlane_worker.cli.callback",
+        "pushlane.callback.server",
+        "pushlane.callback.blocked_words.folding:_tables",
+        "uvicorn.lifespan.on",
+        "uvicorn.loops.uvloop",
+    )
+
+
 @contextlib.contextmanager
 def callback(folder: Path, redis_url: str, settings: Mapping[str, str], *, workers: int = 1) -> Iterator[Callback]:
     """Runs the callback until the end; it answers when this gives it."""
     port, log = free_port(), folder / "callback.log"
     words = [installed("pushlane"), "callback", "--port", str(port), "--workers", str(workers)]
     env = environment(PUSHLANE_REDIS_URL=redis_url, **settings)
-    with running(words, env=env, cwd=folder, log=log) as process:
+    with running(words, env=env, cwd=folder, log=log, warm=warm_callbacks()) as process:
         started = Callback(process, f"http://127.0.0.1:{port}", log)
         wait_until(lambda: _answers(started), "the callback to answer", START_S)
         yield started

@@ -1,15 +1,20 @@
 """The ``pushlane`` command as a user types it: a process of its own, in a folder without a configuration file."""
 
+import functools
 import os
 import subprocess
 import termios
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from tempfile import TemporaryFile
 
 from support.processes import environment, installed
-from support.warm_commands import PIPE_BYTES, warm_commands
+from support.warm_processes import Warm
 
 TIMEOUT_S = 120.0
 EMPTY_FOLDER = "/"
+PIPE_BYTES = 64 * 1024
+"""What fits into a pipe before anybody reads it, Linux's default."""
+_COMMANDS = ("blocked", "cancel", "channel", "check", "dead", "decide", "decisions", "message", "send", "status")
 
 
 def pushlane(
@@ -22,15 +27,45 @@ def pushlane(
     """Runs the command to its end, with these variables and the address of a queue in its environment."""
     address = {} if redis_url is None else {"PUSHLANE_REDIS_URL": redis_url}
     env = environment(**address, **(settings or {}))
-    # What is not ours in the environment may be Python's, which reads it when it starts.
-    if len(stdin) <= PIPE_BYTES and all(name.startswith("PUSHLANE_") for name in settings or ()):
-        return Ended(warm_commands().run(arguments, env=env, cwd=EMPTY_FOLDER, stdin=stdin, timeout_s=timeout_s))
     words = [installed("pushlane"), *arguments]
+    if len(stdin) <= PIPE_BYTES and warm_commands().suits(env):
+        return Ended(_run_warm(words, env, stdin, timeout_s))
     return Ended(
         subprocess.run(
             words, input=stdin, env=env, cwd=EMPTY_FOLDER, capture_output=True, timeout=timeout_s, check=False
         )
     )
+
+
+@functools.cache
+def warm_commands() -> Warm:
+    """Where the commands begin that need neither Celery nor a server."""
+    return Warm(
+        "pushlane_worker.cli:main",
+        "pushlane_worker.cli.program",
+        "pushlane.operators.actions",
+        "pushlane_worker.fake_api",
+        *(f"pushlane_worker.cli.{name}" for name in _COMMANDS),
+    )
+
+
+def _run_warm(
+    words: Sequence[str], env: Mapping[str, str], stdin: bytes, timeout_s: float
+) -> subprocess.CompletedProcess[bytes]:
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "wb") as pipe, TemporaryFile() as out, TemporaryFile() as err:
+        streams = [reading, out.fileno(), err.fileno()]
+        process = warm_commands().start(words, env=env, cwd=EMPTY_FOLDER, streams=streams)
+        pipe.write(stdin)
+        pipe.close()
+        try:
+            code = process.wait(timeout_s)
+        finally:
+            process.kill()
+            process.wait()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read(), err.read())
 
 
 class Ended:

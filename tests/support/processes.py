@@ -7,7 +7,9 @@ import subprocess
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
+
+from support.warm_processes import Warm
 
 STOP_TIMEOUT_S = 30
 
@@ -39,18 +41,57 @@ def environment(**settings: str) -> dict[str, str]:
     return kept | settings
 
 
+class Process(Protocol):
+    """A process that tests have started, in whatever way."""
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended, once somebody has asked."""
+
+    def poll(self) -> int | None:
+        """Its exit code once it has ended; negative is the signal that ended it."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for its exit code. Raises subprocess.TimeoutExpired."""
+
+    def send_signal(self, sig: int, /) -> None:
+        """Sends it, unless the process has ended."""
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+
+    def kill(self) -> None:
+        """SIGKILL."""
+
+
 @contextlib.contextmanager
 def running(
-    words: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, patient: bool = True
-) -> Iterator[subprocess.Popen[bytes]]:
+    words: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    log: Path,
+    patient: bool = True,
+    warm: Warm | None = None,
+) -> Iterator[Process]:
     """The command as a process in a group of its own, its output in ``log``; ended with SIGTERM, then SIGKILL.
 
-    One that is not ``patient`` is killed at once: a Celery worker takes 3 s to stop, which few tests are about.
+    One that is not ``patient`` is killed at once: a Celery worker takes 3 s to stop, which few tests are about. It
+    begins in ``warm`` if its environment allows that.
     """
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0
-        )
+    with log.open("wb") as output, Path(os.devnull).open("rb") as nothing:
+        process: Process
+        if warm is not None and warm.suits(env):
+            streams = [nothing.fileno(), output.fileno(), output.fileno()]
+            process = warm.start(words, env=env, cwd=str(cwd), streams=streams)
+        else:
+            process = subprocess.Popen(
+                words, env=env, cwd=cwd, stdin=nothing, stdout=output, stderr=output, process_group=0
+            )
     try:
         yield process
     finally:

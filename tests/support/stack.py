@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from support.processes import environment, installed, running
+from support.processes import Process, environment, installed, running
 from support.waiting import wait_until
+from support.warm_processes import Warm
 
 from pushlane.clients import connect
 from pushlane.keys import channel_prefix
-from pushlane_worker.child_process import tied_to_parent
 from pushlane_worker.fake_api.client import FakeApiClient
 from pushlane_worker.fake_api.control import Control
 
@@ -29,12 +28,29 @@ if TYPE_CHECKING:
     from pushlane_worker.fake_api.reports import Summary
 
 START_S = 60.0
-_FAKE_API = """
-import sys
-from pushlane_worker.fake_api.control import Control
-from pushlane_worker.fake_api.process import run
-run("127.0.0.1", 0, Control.model_validate_json(sys.argv[1]), lambda url: print(url, flush=True))
-"""
+_WORKERS_IMPORTS = (
+    "celery.__main__",
+    "celery.app.amqp",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "celery.concurrency.prefork",
+    "celery.worker.consumer",
+    "billiard.popen_fork",
+    "billiard.sharedctypes",
+    "cffi.cparser",
+    "kombu.pidbox",
+    "kombu.transport.redis",
+    "pushlane_worker.broker",
+    "pushlane_worker.channels.cinnox",
+    "pushlane_worker.channels.third_party",
+    "pushlane_worker.dispatcher_step",
+    "pushlane_worker.drains.loop_thread",
+    "pushlane_worker.json_log",
+    "pushlane_worker.library_log",
+    "pushlane_worker.metrics_server",
+    "pushlane_worker.monitoring",
+    "pushlane_worker.task_message",
+)
 
 
 def channel_settings(api: str, name: str = "support", **settings: object) -> dict[str, str]:
@@ -61,23 +77,38 @@ class FakeApi(FakeApiClient):
         self.url = url
 
 
+@functools.cache
+def _warm_apis() -> Warm:
+    return Warm("support.fake_api_program:main", "support.fake_api_program", "aiohttp.web")
+
+
 @contextlib.contextmanager
 def fake_api(**control: object) -> Iterator[FakeApi]:
     """The stand-in as a process of its own."""
-    words = tied_to_parent([sys.executable, "-c", _FAKE_API, json.dumps(control)])
-    with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as told, open(os.devnull) as nothing:  # noqa: PTH123 - no path
+        with os.fdopen(writing):
+            process = _warm_apis().start(
+                ["fake-api", json.dumps(control)], env=environment(), cwd="/", streams=[nothing.fileno(), writing, 2]
+            )
         try:
-            yield FakeApi(process.stdout.readline().strip())
+            yield FakeApi(told.readline().strip())
         finally:
             process.kill()
+            process.wait()
+
+
+@functools.cache
+def warm_workers() -> Warm:
+    """Where Celery workers begin. Whatever imports our app stays out: it reads the addresses when it is imported."""
+    return Warm("celery.__main__:main", *_WORKERS_IMPORTS)
 
 
 @dataclass
 class Worker:
     """A ``celery -A pushlane_worker worker`` in a process group of its own."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
     registered: Callable[[], bool]
 
@@ -129,7 +160,7 @@ class Stack:
         words = [installed("celery"), "-A", "pushlane_worker", "worker", "--without-gossip", "--without-mingle"]
         words += ["-n", f"worker{number}@test", "-l", "INFO", *arguments]
         process = self._exit.enter_context(
-            running(words, env=self.environment, cwd=self.folder, log=log, patient=False)
+            running(words, env=self.environment, cwd=self.folder, log=log, patient=False, warm=warm_workers())
         )
         return Worker(process, log, self._registered)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 from support.callback import Callback, c2c, callback, moderation
 from support.ports import free_port
-from support.processes import environment, installed, running
+from support.processes import Process, environment, installed, running
 from support.prometheus import Prometheus, prometheus
 from support.server_process import ServerProcess
 from support.stack import FakeApi, channel_settings, fake_api
@@ -21,7 +21,6 @@ from pushlane.clients import connect
 from pushlane.keys import channel_prefix
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
@@ -77,7 +76,7 @@ class Fleet:
             self.callback.ask(client, c2c(number, text))
 
     @contextlib.contextmanager
-    def worker(self, port: int, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, port: int, *words: str) -> Iterator[Process]:
         """One more worker, whose metrics are at this port."""
         with _worker(self.folder, self.server.url, self.settings, port, *words) as process:
             yield process
@@ -152,9 +151,7 @@ def _settings(folder: Path, token: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _worker(
-    folder: Path, redis_url: str, settings: Mapping[str, str], port: int, *words: str
-) -> Iterator[subprocess.Popen[bytes]]:
+def _worker(folder: Path, redis_url: str, settings: Mapping[str, str], port: int, *words: str) -> Iterator[Process]:
     log = folder / f"worker-{port}.log"
     command = [installed("pushlane"), "worker", "--metrics-port", str(port), "-c", "1", *words]
     with running(

@@ -13,7 +13,7 @@ from chaos.storm.fleet import Worker
 from chaos.storm.lines import Lines, read_lines
 from chaos.storm.options import LEASE_S, PUSH_DEADLINE_S
 from chaos.versions.previous import TESTS, running_from, unpack, was_imported
-from support.processes import environment, running
+from support.processes import Process, environment, running
 from support.stack import FakeApi, channel_settings
 from support.waiting import wait_until
 
@@ -21,7 +21,6 @@ import pushlane
 
 if TYPE_CHECKING:
     import random
-    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -45,7 +44,7 @@ class Fleet:
     lines: Lines
     exits: contextlib.ExitStack
     workers: dict[Release, list[Worker]] = field(default_factory=lambda: {"old": [], "new": []})
-    producers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    producers: dict[str, Process] = field(default_factory=dict)
     wanted: set[Release] = field(default_factory=set)
     producing: set[str] = field(default_factory=set)
 
