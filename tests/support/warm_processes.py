@@ -21,7 +21,7 @@ from support.warm_program import NUMBER_BYTES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_PLAIN: Final = ("PUSHLANE_", "OTEL_")
+_PLAIN: Final = ("PUSHLANE_", "OTEL_", "PYTEST_")
 """What a variable begins with that nothing reads while it is imported, unlike Python's own."""
 
 
