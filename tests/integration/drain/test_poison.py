@@ -72,7 +72,8 @@ def test_offenders_die_alone_wherever_they_stand(stack: Stack, redis: Redis, off
             status = producer.status("support", receipts[cases[-1]][place].message_id)
             assert status is not None
             assert (status.reason, status.detail) == ("rejected", REFUSED)
-    assert redis.zcard("pushlane:1:{support}:dead") == len(cases) * offenders
+    # The last offender of an earlier room may be settled after the good ones of all have arrived.
+    wait_until(lambda: redis.zcard("pushlane:1:{support}:dead") == len(cases) * offenders, "all offenders to be dead")
     assert stack.record().duplicates == 0
 
 
