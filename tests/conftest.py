@@ -35,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skips what a cluster cannot show."""
+    """Puts first what takes longest, and skips what a cluster cannot show."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
     if config.getoption("server") == CLUSTER:
         for item in items:
             for mark in item.iter_markers("single_server"):

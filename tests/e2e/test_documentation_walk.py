@@ -63,6 +63,7 @@ def run(folder: Path, env: Mapping[str, str], preamble: str, timeout_s: float) -
     return printed
 
 
+@pytest.mark.first
 @pytest.mark.timeout(300)
 def test_every_block_runs_in_its_place(tmp_path: Path) -> None:
     """Each block ends well where it stands, and says what it promises; what sets up is left to the next test."""
