@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chaos.mutants.mutant import Mutant
 from integration.drain import test_settle, test_turn
 from integration.enqueue import test_idempotency
-from integration.gate import test_own_fault
+from integration.gate import test_given_up_push
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -92,31 +92,31 @@ QUEUE = (
         "followers of a push that was given up go at once",
         "    if settled.reason == 'u' then\n",
         "    if false then\n",
-        test_own_fault.test_what_comes_after_a_push_that_was_given_up_waits_as_well,
+        test_given_up_push.test_what_comes_after_a_push_that_was_given_up_waits_as_well,
     ),
     Mutant(
         "a probe cuts a rest short",
         " and rests_until(prefix, first[1]) <= now\n",
         "\n",
-        test_own_fault.test_a_probe_does_not_cut_a_rest_short,
+        test_given_up_push.test_a_probe_does_not_cut_a_rest_short,
     ),
     Mutant(
         "rests are never over",
         "  redis.call('ZPOPMIN', resting, math.min(over, MAX_MOVED))\n",
         "",
-        test_own_fault.test_a_rest_that_is_over_leaves_nothing,
+        test_given_up_push.test_a_rest_that_is_over_leaves_nothing,
     ),
     Mutant(
         "one call forgets all rests",
         "math.min(over, MAX_MOVED)",
         "over",
-        test_own_fault.test_a_sweep_forgets_no_more_rests_than_it_has_time_for,
+        test_given_up_push.test_a_sweep_forgets_no_more_rests_than_it_has_time_for,
     ),
     Mutant(
         "no guard on a rest's clock",
         "    end_rests(prefix, channel, now)\n    make_ready",
         "    make_ready",
-        test_own_fault.test_a_clock_that_steps_back_makes_nobody_rest_for_longer,
+        test_given_up_push.test_a_clock_that_steps_back_makes_nobody_rest_for_longer,
     ),
     Mutant("followers die too", "if string.sub(settled.dead, i, i) == '1' then", "if settled.dead ~= '' then"),
     Mutant(
