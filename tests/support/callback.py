@@ -23,6 +23,8 @@ TOKEN = "xxxxyyyy"
 APP = "1400000001"
 C2C = "C2C.CallbackBeforeSendMsg"
 START_S = 30.0
+NOBODY = "redis://127.0.0.1:1/0"
+"""An address at which there is no Redis."""
 
 
 def moderation(folder: Path, **settings: object) -> dict[str, str]:
