@@ -72,7 +72,7 @@ def test_what_the_channel_does_not_take_is_one_line(
 def test_an_object_goes_to_no_room(partner: str, redis: Redis) -> None:
     """A channel of rooms says what it is."""
     register(redis)
-    pushlane("send", "support", *SEND[2:], redis_url=partner).refused(2, "ThirdPartyMessage", "'cinnox'")
+    pushlane("send", "support", *SEND[2:], redis_url=partner).refused(2, "'third_party'", "'cinnox'")
 
 
 def test_a_held_object_is_rewritten(partner: str) -> None:
