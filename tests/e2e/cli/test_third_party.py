@@ -56,7 +56,7 @@ def test_a_file_has_objects_too(partner: str) -> None:
         (("--user", "u", "--json", "{}", "--room", "r", "hello"), ("--user USER and --json OBJECT",)),
         (("--user", "u", "--json", "{}", "--sender-eid", "e"), ("--user USER and --json OBJECT",)),
         (("--user", "u", "--json", "{}", "--file", "-"), ("--file",)),
-        (("--room", "r", "hello"), ("RoomMessage", "'third_party'")),
+        (("--room", "r", "hello"), ("'cinnox'", "'third_party'")),
     ],
 )
 def test_what_the_channel_does_not_take_is_one_line(
