@@ -87,7 +87,8 @@ def test_a_thousand_wrong_passwords_are_slow_and_lock_nobody_out(site: Callback,
         compared = [one.status_code for one in answers].count(403)
         print(f"{compared} of 1,000 were compared in {took_s:.1f} s, {1000 / took_s:.0f} a second were answered")  # noqa: T201 # a figure
         assert {one.status_code for one in answers} == {403, 429}
-        assert ALL_BURST <= compared <= ALL_BURST + took_s + 1
+        # The one who is known has made a try of the burst.
+        assert ALL_BURST - 1 <= compared <= ALL_BURST + took_s + 1
         refused = next(one for one in answers if one.status_code == 429)
         assert (refused.headers["retry-after"], "Try again in 1 s" in refused.text) == ("1", True)
         assert log_in(known).status_code == 303, "a proven address does not wait"
