@@ -5,11 +5,14 @@ is, and whether somebody wants it to stop. If nobody writes the hash any more, i
 stays dead letters. So do those that have died since they were counted.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
+
+from redis.exceptions import OutOfMemoryError
 
 from pushlane.keys import channel_prefix
 from pushlane.message import check_channel_name
@@ -167,8 +170,9 @@ class Bulk:
         return not self._ends
 
     def _tell(self, keep_s: int) -> None:
-        key, fields = _key(self._channel), {**asdict(self._progress), "stopping": ""}
-        with self._operator.redis.pipeline(transaction=True) as batch:
-            *_, wish = batch.hset(key, mapping=fields).expire(key, keep_s).hget(key, _STOP).execute()
-        self._ends |= wish is not None
         self._told_at = time.monotonic()
+        key, fields = _key(self._channel), {**asdict(self._progress), "stopping": ""}
+        # A full Redis takes no news, and a purge is what helps then.
+        with contextlib.suppress(OutOfMemoryError), self._operator.redis.pipeline(transaction=True) as batch:
+            *_, wish = batch.hset(key, mapping=fields).expire(key, keep_s).hget(key, _STOP).execute()
+            self._ends |= wish is not None

@@ -102,6 +102,18 @@ def test_any_reason_means_all(person: Person, queue: Queue, kill: Kill) -> None:
     assert queue.counters()["depth"] == 2
 
 
+@pytest.mark.single_server("it fills its memory")
+def test_a_full_redis_lets_them_be_purged(operator: Operator, queue: Queue, kill: Kill) -> None:
+    """Purging is what helps then, though nobody sees how far it is before it has helped."""
+    kill("a", "a1", "a2")
+    queue.redis.config_set("maxmemory", 1)
+    try:
+        Bulk(operator, "support", "purge", "rejected", LATER).carry_out()
+    finally:
+        queue.redis.config_set("maxmemory", 0)
+    assert queue.redis.zcard(f"{queue.prefix}dead") == 0
+
+
 def test_letters_that_die_after_the_count_are_left_alone(person: Person, queue: Queue, kill: Kill) -> None:
     """They were not counted."""
     kill("a", "a1")
