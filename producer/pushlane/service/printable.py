@@ -10,15 +10,15 @@ _INVISIBLE: Final = re.compile(
     f"[{_SELECTORS}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0]"  # fillers and the like
 )
 """What ``str.isprintable`` lets pass although nobody sees it (Unicode's Default_Ignorable, and the Braille blank)."""
-_SELECTING: Final = re.compile(
-    f"((?<=[{_SYMBOLS}{_IDEOGRAPHS}])[{_SELECTORS}]"  # chooses the coloured heart, or how a name is written
-    "|(?<=[#*0-9])\ufe0f(?=\u20e3))"  # a keycap
+_SELECTOR: Final = (
+    f"(?<=[{_SYMBOLS}{_IDEOGRAPHS}])[{_SELECTORS}]"  # chooses the coloured heart, or how a name is written
+    "|(?<=[#*0-9])\ufe0f(?=\u20e3)"  # a keycap
 )
-"""A selector where it belongs: behind a character that it changes."""
-_JOINING: Final = re.compile(
-    f"((?:(?<=[{_SYMBOLS}])|(?<=[{_SYMBOLS}]\ufe0f))\u200d(?=[{_SYMBOLS}])|{_SELECTING.pattern[1:]}"
-)
-"""The same, and a joiner between two symbols, such as the emoji of a family."""
+"""Where it belongs: behind a character that it changes."""
+_JOINER: Final = f"(?:(?<=[{_SYMBOLS}])|(?<=[{_SYMBOLS}]\ufe0f))\u200d(?=[{_SYMBOLS}])"
+"""Where it belongs: between two symbols, such as the emoji of a family."""
+_SELECTORS_LEFT: Final = re.compile(f"({_SELECTOR})")
+_JOINERS_LEFT: Final = re.compile(f"({_JOINER}|{_SELECTOR})")
 
 
 def escaped(text: str) -> str:
@@ -26,12 +26,12 @@ def escaped(text: str) -> str:
 
     Joined emoji are taken apart by that: terminals do not agree on how wide they are.
     """
-    return _escaped(text, _SELECTING)
+    return _escaped(text, _SELECTORS_LEFT)
 
 
 def escaped_but_emoji(text: str) -> str:
     """The same with joined emoji left whole, as browsers draw them."""
-    return _escaped(text, _JOINING)
+    return _escaped(text, _JOINERS_LEFT)
 
 
 def one_line(text: str) -> str:
