@@ -102,7 +102,7 @@ def trouble_of(channel: str, one: Overview | Exception) -> Trouble | None:
 def _unreadable(error: Exception) -> str:
     if isinstance(error, NewerChannel):
         return "registered by a newer release: upgrade this one to see it"
-    return f"cannot be read: {error}"
+    return f"cannot be read: {str(error) or type(error).__name__}"
 
 
 def _whys(one: Overview | Exception) -> Iterator[str]:
